@@ -1,0 +1,106 @@
+"""The machine as this run sees it: device, compute type, worker threads, and facts for the record.
+
+torch is imported inside the functions, so that `import thawline` and `thawline --help` stay light.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Literal
+
+from thawline.core.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["DTypeName", "Runtime", "choose_runtime", "num_workers", "package_versions"]
+
+DTypeName = Literal["float32", "bfloat16", "float16"]
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Where the network runs and in which number format.
+
+    Attributes:
+        device: A torch device string: `cpu`, `cuda`, `cuda:1`, `mps`.
+        dtype: Format of weights and activations of a frozen network.
+        batch_size: Pictures a forward pass takes at once. On a CPU it is small, so that activations stay in the
+            processor's cache; it never changes a result, because every picture is computed alone.
+    """
+
+    device: str
+    dtype: DTypeName
+    batch_size: int
+
+    @property
+    def torch_dtype(self) -> torch.dtype:
+        """The format as torch names it."""
+        import torch
+
+        return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[self.dtype]
+
+
+def num_workers() -> int:
+    """Return the number of processors this process may use, at least 1 (`THAWLINE_THREADS` overrides it)."""
+    asked = os.environ.get("THAWLINE_THREADS")
+    if asked:
+        if not asked.isdigit() or int(asked) < 1:
+            raise UsageError(f"THAWLINE_THREADS is {asked!r}; it must be a whole number of at least 1.")
+        return int(asked)
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return os.cpu_count() or 1
+
+
+def choose_runtime(device: str = "auto", dtype: DTypeName | Literal["auto"] = "auto") -> Runtime:
+    """Return the device and number format for this machine.
+
+    Args:
+        device: `auto` takes the first CUDA device, then Apple's `mps`, then the CPU; or any torch device.
+        dtype: `auto` takes bfloat16 where the processor multiplies it natively and on CUDA, else float32.
+
+    Raises:
+        UsageError: The device asked for is not on this machine.
+    """
+    import torch
+
+    if device == "auto":
+        device = (
+            "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        )
+    try:
+        kind = torch.device(device).type
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"device {device!r} cannot be used here: {reason}. Try --device cpu.") from None
+    if dtype == "auto":
+        fast = kind == "cuda" or (kind == "cpu" and _cpu_multiplies_bfloat16())
+        dtype = "bfloat16" if fast else "float32"
+    return Runtime(device=device, dtype=dtype, batch_size=8 if kind == "cpu" else 128)
+
+
+def _cpu_multiplies_bfloat16() -> bool:
+    """Whether this processor has AVX-512 BF16 or AMX; without them bfloat16 is emulated and slower."""
+    import torch
+
+    if platform.machine().lower() not in {"x86_64", "amd64"}:
+        return False
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions that a result depends on, by package name, with Python and the platform."""
+    names = ("thawline", "torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "pillow")
+    found = {"python": sys.version.split()[0], "platform": platform.platform()}
+    for name in names:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # running from a source tree that is not installed
+            found[name] = "not installed"
+    return found

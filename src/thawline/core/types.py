@@ -1,0 +1,79 @@
+"""Types that several floors share: input preparation, arrays and predictions.
+
+Shapes use one alphabet everywhere: N pictures, V views, K classes, C channels, H×W pixels, D features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Fit", "Floats", "InputSpec", "Interpolation", "Ints", "Pixels", "Prediction", "Predictions"]
+
+Floats = npt.NDArray[np.floating[Any]]
+Ints = npt.NDArray[np.int64]
+Pixels = npt.NDArray[np.uint8]
+
+Fit = Literal["crop", "letterbox", "stretch"]
+Interpolation = Literal["bilinear", "bicubic"]
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """How every picture becomes the network's input, in training, prediction, export and service alike.
+
+    Attributes:
+        size_px: Side of the square input, in pixels.
+        mean: Per-channel mean subtracted after scaling pixels to [0, 1]; RGB order.
+        std: Per-channel divisor after the subtraction; RGB order.
+        interpolation: Resampling filter, always with antialiasing.
+        fit: How a picture that is not square meets the square: `crop` scales the shorter side and cuts the
+            overhanging ends of the longer one; `letterbox` scales the longer side and pads with the mean colour;
+            `stretch` scales both sides and changes the aspect.
+    """
+
+    size_px: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    interpolation: Interpolation = "bicubic"
+    fit: Fit = "crop"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of one picture, or why it could not say anything.
+
+    Attributes:
+        path: The picture as the caller named it.
+        label: Most probable class, or None when the picture could not be read.
+        probability: Probability of `label`, in [0, 1].
+        probabilities: Class name → probability, summing to 1, most probable first.
+        error: Why there is no prediction, or None.
+    """
+
+    path: str
+    label: str | None
+    probability: float | None
+    probabilities: dict[str, float]
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Predictions in the order in which the pictures were given."""
+
+    class_names: tuple[str, ...]
+    rows: tuple[Prediction, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Prediction]:
+        return iter(self.rows)
+
+    def __getitem__(self, index: int) -> Prediction:
+        return self.rows[index]

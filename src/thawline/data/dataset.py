@@ -1,0 +1,118 @@
+"""The checked data set: what every later floor reads.
+
+`check.py` makes a `Dataset`; a row of its ledger exists for every file that was found, used or not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from thawline.core.types import Ints
+
+__all__ = ["Dataset", "LedgerRow", "Role", "Sample", "Source", "Status"]
+
+Role = Literal["train", "validation", "test"]
+Status = Literal["used", "repaired", "skipped"]
+
+
+class Source(Protocol):
+    """Where the bytes of one picture lie: a file, or a cell of a Parquet table."""
+
+    def read(self) -> bytes:
+        """Return the encoded picture; raises `DataError` when it can no longer be read."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One picture that takes part.
+
+    Attributes:
+        path: The name shown to people: relative to the root, or `table.parquet#row`.
+        label: Index into `Dataset.class_names`.
+        sha256: Hex digest of the encoded bytes: the picture's identity everywhere.
+        split: The part that the person's own folders or manifest put it in, or None when they gave none.
+        group: Pictures with equal groups are exact or near copies and are never separated by a split.
+        source: Where its bytes lie.
+    """
+
+    path: str
+    label: int
+    sha256: str
+    split: Role | None
+    group: int
+    source: Source
+
+
+@dataclass(frozen=True)
+class LedgerRow:
+    """What became of one file.
+
+    Attributes:
+        path: As in `Sample.path`.
+        status: `used` as it is, `repaired` (used, with a note), or `skipped`.
+        reason: What was repaired or why it was skipped; empty when used as it is.
+        sha256: Hex digest of the bytes, or empty when they could not be read.
+        size_bytes: Encoded size, or 0 when it could not be read.
+        width_px: Width after EXIF rotation, or 0 when it could not be decoded.
+        height_px: Height after EXIF rotation, or 0 when it could not be decoded.
+        format: `JPEG`, `PNG`, …, by content; empty when unknown.
+        label: Class name, or empty.
+        split: `train`, `validation`, `test`, or empty when the person gave none.
+        group: Number of its group of copies, or -1 when skipped.
+    """
+
+    path: str
+    status: Status
+    reason: str
+    sha256: str
+    size_bytes: int
+    width_px: int
+    height_px: int
+    format: str
+    label: str
+    split: str
+    group: int
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Pictures that take part, in the order in which they were found, and the ledger of every file.
+
+    Attributes:
+        root: The folder, manifest or Parquet file that the person named.
+        class_names: K names, sorted; `Sample.label` indexes them.
+        samples: N samples.
+        ledger: A row for every file.
+    """
+
+    root: Path
+    class_names: tuple[str, ...]
+    samples: tuple[Sample, ...]
+    ledger: tuple[LedgerRow, ...]
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    @cached_property
+    def labels(self) -> Ints:
+        """Class index of every sample: (N,) int64."""
+        return np.array([sample.label for sample in self.samples], dtype=np.int64)
+
+    @cached_property
+    def groups(self) -> Ints:
+        """Group of copies of every sample: (N,) int64."""
+        return np.array([sample.group for sample in self.samples], dtype=np.int64)
+
+    @cached_property
+    def images_key(self) -> str:
+        """Hex digest of the set of pictures, independent of labels, paths, order and repetition."""
+        unique = sorted({sample.sha256 for sample in self.samples})
+        return hashlib.sha256("\n".join(unique).encode()).hexdigest()

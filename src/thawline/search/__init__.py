@@ -1,0 +1,1 @@
+"""Strategies become a Leaderboard: cross-validated, with intervals, paired tests and ties."""

@@ -1,0 +1,112 @@
+"""The leaderboard: trials of strategies with intervals, the leader, and those that a paired test ties with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from thawline.search.strategy import Strategy
+
+__all__ = ["Curve", "Leaderboard", "MetricName", "Trial"]
+
+MetricName = Literal["accuracy", "balanced_accuracy", "macro_f1"]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Loss and top-1 for every epoch of one epoch-wise training, on the first fold.
+
+    Attributes:
+        train_loss: Mean cross-entropy in nats on the training rows, one value an epoch.
+        validation_loss: The same on the held-out rows of the fold.
+        train_accuracy: Top-1 in [0, 1] on the training rows.
+        validation_accuracy: Top-1 in [0, 1] on the held-out rows.
+    """
+
+    train_loss: tuple[float, ...]
+    validation_loss: tuple[float, ...]
+    train_accuracy: tuple[float, ...]
+    validation_accuracy: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What one strategy scored.
+
+    Attributes:
+        strategy: The strategy.
+        fold_scores: Score of every fold, in the order of `Split.folds`; in [0, 1].
+        mean: Score over all held-out pictures (repeats averaged), in [0, 1].
+        low: Lower end of the 95 % interval of `mean`.
+        high: Upper end of the 95 % interval of `mean`.
+        accuracy: Top-1 accuracy over the held-out pictures, whatever the metric.
+        macro_f1: Macro-averaged F1 over the held-out pictures.
+        difference: `mean` less the leader's; 0 for the leader, else mostly negative.
+        difference_low: Lower end of the paired 95 % interval of `difference`.
+        difference_high: Upper end of it.
+        p_value: Of the paired test against the leader; 1 for the leader.
+        tied: Whether the test cannot tell it from the leader at 5 %; True for the leader.
+        l2: Penalty strength chosen for the final fit, per picture, or None where the head has none.
+        neighbours: Chosen k of k-NN, or None.
+        fit_s: Seconds that its share of the comparison took.
+        predict_ms: Estimated milliseconds a picture on this machine, from the measured pass and `Strategy.cost`.
+        curve: Epoch-wise training, where it was drawn.
+    """
+
+    strategy: Strategy
+    fold_scores: tuple[float, ...]
+    mean: float
+    low: float
+    high: float
+    accuracy: float
+    macro_f1: float
+    difference: float
+    difference_low: float
+    difference_high: float
+    p_value: float
+    tied: bool
+    l2: float | None
+    neighbours: int | None
+    fit_s: float
+    predict_ms: float
+    curve: Curve | None = None
+
+    @property
+    def name(self) -> str:
+        """The strategy's name."""
+        return self.strategy.name
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """All trials, best first, and how they were compared.
+
+    Attributes:
+        metric: What `Trial.mean` is.
+        rule: How the choice was made, in words: `5 folds × 2`, `the validation folder`.
+        trials: Best mean first.
+        winner: Index into `trials` of the cheapest strategy tied with the leader `trials[0]`.
+        chosen_mean: Score of the whole procedure of choosing, each fold scored by what the other folds chose: the
+            leader's own mean without the optimism of having been picked.
+        chosen_low: Lower end of its 95 % interval.
+        chosen_high: Upper end of it.
+        num_pictures: Pictures that the scores are taken over.
+        num_fits: Heads trained.
+        seconds: Wall time of the comparison.
+    """
+
+    metric: MetricName
+    rule: str
+    trials: tuple[Trial, ...]
+    winner: int
+    chosen_mean: float
+    chosen_low: float
+    chosen_high: float
+    num_pictures: int
+    num_fits: int
+    seconds: float
+
+    @property
+    def ties(self) -> tuple[int, ...]:
+        """Indices of the trials tied with the leader, the leader's own included."""
+        return tuple(index for index, trial in enumerate(self.trials) if trial.tied)

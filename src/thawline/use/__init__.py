@@ -1,0 +1,1 @@
+"""A model meets people: evaluation, the bundle, prediction and the report."""
