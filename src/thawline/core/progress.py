@@ -20,9 +20,7 @@ Advance = Callable[[int], None]
 class Progress(Protocol):
     """Where long work reports to."""
 
-    def stage(
-        self, name: str, total: int | None = None, unit: str = "pictures"
-    ) -> AbstractContextManager[Advance]:
+    def stage(self, name: str, total: int | None = None, unit: str = "pictures") -> AbstractContextManager[Advance]:
         """Return a context whose value is called with the number of units just done."""
 
     def note(self, text: str) -> None:

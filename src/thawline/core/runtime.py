@@ -70,9 +70,7 @@ def choose_runtime(device: str = "auto", dtype: DTypeName | Literal["auto"] = "a
     import torch
 
     if device == "auto":
-        device = (
-            "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-        )
+        device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         kind = torch.device(device).type
         torch.empty(1, device=device)
