@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Fit", "Floats", "InputSpec", "Interpolation", "Ints", "Pixels", "Prediction", "Predictions"]
+__all__ = ["Curve", "Fit", "Floats", "InputSpec", "Interpolation", "Ints", "Pixels", "Prediction", "Predictions"]
 
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
@@ -41,6 +41,23 @@ class InputSpec:
     std: tuple[float, float, float]
     interpolation: Interpolation = "bicubic"
     fit: Fit = "crop"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Loss and top-1 for every epoch of an epoch-wise training.
+
+    Attributes:
+        train_loss: Mean cross-entropy in nats on the training rows, one value an epoch.
+        validation_loss: The same on the held-out rows.
+        train_accuracy: Top-1 in [0, 1] on the training rows.
+        validation_accuracy: Top-1 in [0, 1] on the held-out rows.
+    """
+
+    train_loss: tuple[float, ...]
+    validation_loss: tuple[float, ...]
+    train_accuracy: tuple[float, ...]
+    validation_accuracy: tuple[float, ...]
 
 
 @dataclass(frozen=True)

@@ -5,28 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from thawline.core.types import Curve
 from thawline.search.strategy import Strategy
 
 __all__ = ["Curve", "Leaderboard", "MetricName", "Trial"]
 
-MetricName = Literal["accuracy", "balanced_accuracy", "macro_f1"]
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Loss and top-1 for every epoch of one epoch-wise training, on the first fold.
-
-    Attributes:
-        train_loss: Mean cross-entropy in nats on the training rows, one value an epoch.
-        validation_loss: The same on the held-out rows of the fold.
-        train_accuracy: Top-1 in [0, 1] on the training rows.
-        validation_accuracy: Top-1 in [0, 1] on the held-out rows.
-    """
-
-    train_loss: tuple[float, ...]
-    validation_loss: tuple[float, ...]
-    train_accuracy: tuple[float, ...]
-    validation_accuracy: tuple[float, ...]
+MetricName = Literal["accuracy", "balanced_accuracy"]
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,31 @@
-"""A strategy: what is read from the backbone, at which depths, and what is trained on top of it."""
+"""A strategy: what is read from the backbone, at which depths, and what is trained on top; and those worth trying."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-__all__ = ["HeadName", "Kind", "Strategy"]
+from thawline.features.bank import BankSpec
+
+if TYPE_CHECKING:  # the networks' module loads torch, which a reader of leaderboards does not need
+    from thawline.features.backbones import Backbone
+
+__all__ = [
+    "HEADS",
+    "Features",
+    "HeadName",
+    "Kind",
+    "Strategy",
+    "candidate_features",
+    "default_pooling",
+    "strategies_for",
+]
 
 Kind = Literal["scratch", "frozen", "partial", "full"]
 HeadName = Literal["linear", "class mean", "k-NN"]
+
+HEADS: tuple[HeadName, ...] = ("linear", "class mean", "k-NN")
 
 
 @dataclass(frozen=True)
@@ -41,3 +58,86 @@ class Strategy:
     def is_fused(self) -> bool:
         """Whether the head reads more than one depth."""
         return len(self.depths) > 1
+
+
+@dataclass(frozen=True)
+class Features:
+    """Columns that heads are trained on: which depths of the backbone, and what is read at each.
+
+    Attributes:
+        depths: Indices into `Backbone.cuts`, ascending.
+        pooling: What is read at each.
+        num_columns: D.
+    """
+
+    depths: tuple[int, ...]
+    pooling: tuple[str, ...]
+    num_columns: int
+
+    @property
+    def blocks(self) -> tuple[tuple[int, str], ...]:
+        """(cut, pooling) pairs as a bank names them."""
+        return tuple((depth, pooling) for depth in self.depths for pooling in self.pooling)
+
+
+def default_pooling(spec: BankSpec) -> str:
+    """Return what a single cut is read by: the class token where there is one, else the first pooling kept."""
+    return "token" if "token" in spec.poolings else spec.poolings[0]
+
+
+def candidate_features(spec: BankSpec) -> tuple[Features, ...]:
+    """Return the features worth trying: every cut alone by its first pooling, and runs of depths fused.
+
+    A fused head reads all cuts from a quarter, half or three quarters of the way up (and from the last but one) to the
+    end, or the middle of the network without its end; each with the first pooling alone and with all poolings kept.
+    The set is small on purpose: it is compared inside the folds, and every candidate more makes luck likelier.
+
+    Args:
+        spec: What the bank holds at every cut.
+    """
+    n = len(spec.cuts)
+    first = default_pooling(spec)
+    sets = [(first,), spec.poolings] if len(spec.poolings) > 1 else [(first,)]
+    widths = {(cut, pooling): width for cut, pooling, width in spec.blocks}
+    runs = [(n // 4, n), (n // 2, n), (3 * n // 4, n), (n - 2, n), (n // 4, 3 * n // 4)]
+    spans = dict.fromkeys((max(0, start), stop) for start, stop in runs if stop - max(0, start) > 1)
+
+    def features(depths: Sequence[int], pooling: tuple[str, ...]) -> Features:
+        return Features(tuple(depths), pooling, sum(widths[depth, name] for depth in depths for name in pooling))
+
+    alone = [features((depth,), (first,)) for depth in range(n)]
+    fused = [features(range(start, stop), pooling) for start, stop in spans for pooling in sets]
+    return (*alone, *fused)
+
+
+def strategies_for(
+    features: Features, backbone: Backbone, *, num_classes: int, num_rows: int, plain_pooling: str
+) -> tuple[Strategy, ...]:
+    """Return one strategy for each head on the same features, named and costed.
+
+    A pooling other than `plain_pooling` is part of
+    the name. The cost is the share of the backbone that must run, plus a head's multiply-adds over the backbone's: D·K
+    for linear and class-mean heads, D·N for k-NN.
+    """
+    deepest = backbone.cuts[features.depths[-1]]
+    if len(features.depths) > 1:
+        where = f"fused {backbone.cuts[features.depths[0]].label}–{deepest.label}"
+    elif deepest.blocks_removed:
+        where = f"{deepest.blocks_removed} block{'s' if deepest.blocks_removed > 1 else ''} cut"
+    else:
+        where = "whole"
+    if features.pooling != (plain_pooling,):
+        where += f" ({'+'.join(features.pooling)})"
+    rows = {"linear": num_classes, "class mean": num_classes, "k-NN": num_rows}
+    return tuple(
+        Strategy(
+            backbone=backbone.name,
+            depths=features.depths,
+            pooling=features.pooling,
+            head=head,
+            name=f"{backbone.name} · {where} · {head}",
+            cost=deepest.cost_fraction + features.num_columns * rows[head] / backbone.num_macs,
+            blocks_removed=deepest.blocks_removed,
+        )
+        for head in HEADS
+    )

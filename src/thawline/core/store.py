@@ -1,0 +1,245 @@
+"""Content keys and atomic commits: how anything reaches the disk.
+
+One idea: a thing is written beside its final place, flushed, and renamed. Whoever looks sees the old state or the new
+one, never a half; a kill leaves only a staging folder, which the next run sweeps away.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import socket
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from thawline.core.errors import StoreError
+
+__all__ = [
+    "Entry",
+    "cache_root",
+    "commit_directory",
+    "content_key",
+    "disk_errors",
+    "list_entries",
+    "remove_entry",
+    "replace_directory",
+    "require_space",
+    "staging_directory",
+    "sweep_staging",
+    "write_bytes",
+    "write_json",
+]
+
+STALE_STAGING_S = 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing in the cache.
+
+    Attributes:
+        kind: Folder it lies in, e.g. `banks`.
+        key: Its content key.
+        directory: Where it lies.
+        size_bytes: Bytes of all its files.
+        last_used_s: When it was last opened, in seconds since the epoch.
+    """
+
+    kind: str
+    key: str
+    directory: Path
+    size_bytes: int
+    last_used_s: float
+
+
+def cache_root(directory: Path | str | None = None) -> Path:
+    """Return the cache directory, made if need be: the argument, `THAWLINE_CACHE`, or the user's own cache folder.
+
+    Raises:
+        StoreError: It cannot be made or is not a directory.
+    """
+    base = Path.home() / "Library/Caches" if os.uname().sysname == "Darwin" else Path.home() / ".cache"
+    default = Path(os.environ.get("XDG_CACHE_HOME") or base) / "thawline"
+    root = Path(directory or os.environ.get("THAWLINE_CACHE") or default).expanduser()
+    with disk_errors("open the cache", root):
+        root.mkdir(parents=True, exist_ok=True)
+    return root
+
+
+def content_key(value: object) -> str:
+    """Return 32 hex digits that identify a JSON-like value; the same on every machine and in every run."""
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:32]
+
+
+@contextmanager
+def disk_errors(doing: str, path: Path) -> Iterator[None]:
+    """Turn what a disk can refuse (no space, no permission, read-only) into a `StoreError` that says what to do."""
+    remedies = {
+        errno.ENOSPC: "the disk is full. Free some space (`thawline cache prune`) or choose another place",
+        errno.EDQUOT: "the disk quota is used up. Free some space or choose another place",
+        errno.EACCES: "permission denied. Choose a place that you may write to",
+        errno.EPERM: "permission denied. Choose a place that you may write to",
+        errno.EROFS: "the file system is read-only. Choose a place that you may write to",
+        errno.ENOTDIR: "a file stands where a folder is needed. Choose another place",
+        errno.EEXIST: "a file stands where a folder is needed. Choose another place",
+    }
+    try:
+        yield
+    except OSError as error:
+        remedy = remedies.get(error.errno or 0)
+        if remedy is None:
+            raise
+        culprit = error.filename or path
+        raise StoreError(
+            f"{doing}: {culprit}: {remedy} (--cache-dir for the cache, -o for results). What was written is kept."
+        ) from None
+
+
+def require_space(doing: str, path: Path, needed_bytes: int) -> None:
+    """Refuse work whose result would not fit, before it starts.
+
+    Raises:
+        StoreError: Fewer than `needed_bytes` are free where `path` lies.
+    """
+    free = shutil.disk_usage(path).free
+    if needed_bytes > free:
+        raise StoreError(
+            f"{doing}: {path} has {free / 2**20:,.0f} MiB free, {needed_bytes / 2**20:,.0f} MiB are needed. "
+            "Free some space (`thawline cache prune`) or pass --cache-dir on a larger disk."
+        )
+
+
+@contextmanager
+def staging_directory(root: Path) -> Iterator[Path]:
+    """Return a new private folder on the file system of `root`; removed on leaving, unless it was renamed away."""
+    parent = root / "staging"
+    directory = parent / f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    directory.mkdir(parents=True)
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def sweep_staging(root: Path) -> int:
+    """Return how many staging folders of dead processes were removed; those of live ones stay."""
+    removed = 0
+    for directory in (root / "staging").glob("*"):
+        host, _, pid = directory.name.rpartition("-")[0].rpartition("-")
+        try:
+            stale = time.time() - directory.stat().st_mtime > STALE_STAGING_S
+        except OSError:  # its owner removed it just now
+            continue
+        if stale or (host == socket.gethostname() and pid.isdigit() and not _is_alive(int(pid))):
+            shutil.rmtree(directory, ignore_errors=True)
+            removed += 1
+    return removed
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def commit_directory(staged: Path, final: Path) -> bool:
+    """Rename a finished folder to its final, immutable place; every file is flushed first.
+
+    Returns:
+        True when this call put it there; False when another run had committed the same content before.
+    """
+    _flush_tree(staged)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        staged.rename(final)
+    except OSError as error:
+        if error.errno in (errno.EEXIST, errno.ENOTEMPTY):
+            return False
+        raise
+    _flush(final.parent)
+    return True
+
+
+def replace_directory(staged: Path, final: Path) -> None:
+    """Put a finished folder in the place of an older one; the old one is removed only after the new one stands."""
+    _flush_tree(staged)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    old = final.with_name(f".{final.name}.old-{uuid.uuid4().hex[:8]}")
+    had_old = final.exists()
+    if had_old:
+        final.rename(old)
+    try:
+        staged.rename(final)
+    except OSError:
+        if had_old:
+            old.rename(final)
+        raise
+    _flush(final.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file so that `path` holds either its old content or all of `data`, whatever happens.
+
+    Raises:
+        StoreError: No space or no permission; the old content is intact.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    with disk_errors("write", path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write `value` as indented JSON, atomically; NaN and infinity are refused."""
+    write_bytes(path, (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+
+def list_entries(root: Path) -> tuple[Entry, ...]:
+    """Return what the cache holds, most recently used first."""
+    entries = []
+    for directory in root.glob("banks/*"):
+        files = [file.stat() for file in directory.rglob("*") if file.is_file()]
+        size = sum(stat.st_size for stat in files)
+        entries.append(Entry(directory.parent.name, directory.name, directory, size, directory.stat().st_mtime))
+    return tuple(sorted(entries, key=lambda entry: -entry.last_used_s))
+
+
+def remove_entry(entry: Entry, root: Path) -> None:
+    """Remove one thing from the cache: it disappears at once by a rename, then its files are deleted."""
+    with staging_directory(root) as staged, disk_errors("prune", entry.directory):
+        entry.directory.rename(staged / entry.key)
+
+
+def _flush_tree(directory: Path) -> None:
+    for path in directory.rglob("*"):
+        _flush(path)
+    _flush(directory)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,149 @@
+"""A checked Dataset and its copies -> a CheckReport: all that a person should know before trusting a score."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from thawline.core.types import Ints
+from thawline.data.dataset import Dataset, Sample
+from thawline.data.listing import Listing
+
+__all__ = ["CheckReport", "find_all"]
+
+FEW_PICTURES = 5
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What `check` found; paths as in the ledger.
+
+    Attributes:
+        used: Pictures that take part, repaired ones included.
+        skipped: (path, reason) of every file that does not.
+        repaired: (path, what was changed or passed over).
+        exact_copies: Groups of pictures with the same bytes.
+        near_copies: Groups of pictures that show the same photo in different bytes; exact copies of a member are in it.
+        leaks: (path, of): a held-out picture and a copy of it in a part that it is meant to judge.
+        conflicts: (path, label, other path, other label): the same picture under two labels.
+        class_counts: Class name -> pictures used.
+        small_classes: (class, pictures) with fewer than five.
+        empty_classes: Classes whose files were all skipped; they take no part.
+        imbalance: Pictures of the largest class over those of the smallest.
+        similar_names: Groups of class names that differ in case or spaces only.
+        notes: Remarks on the layout, such as nested class folders; each a sentence.
+    """
+
+    used: int
+    skipped: tuple[tuple[str, str], ...]
+    repaired: tuple[tuple[str, str], ...]
+    exact_copies: tuple[tuple[str, ...], ...]
+    near_copies: tuple[tuple[str, ...], ...]
+    leaks: tuple[tuple[str, str], ...]
+    conflicts: tuple[tuple[str, str, str, str], ...]
+    class_counts: dict[str, int]
+    small_classes: tuple[tuple[str, int], ...]
+    empty_classes: tuple[str, ...]
+    imbalance: float
+    similar_names: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as plain lists and dictionaries, ready for `json.dumps`."""
+        return {
+            "used": self.used,
+            "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
+            "repaired": [{"path": path, "reason": reason} for path, reason in self.repaired],
+            "exact_copies": [list(group) for group in self.exact_copies],
+            "near_copies": [list(group) for group in self.near_copies],
+            "leaks": [{"path": path, "of": of} for path, of in self.leaks],
+            "conflicts": [
+                {"path": path, "label": label, "other_path": other, "other_label": other_label}
+                for path, label, other, other_label in self.conflicts
+            ],
+            "class_counts": dict(self.class_counts),
+            "small_classes": [{"class": name, "pictures": count} for name, count in self.small_classes],
+            "empty_classes": list(self.empty_classes),
+            "imbalance": self.imbalance,
+            "similar_names": [list(names) for names in self.similar_names],
+            "notes": list(self.notes),
+        }
+
+
+def find_all(dataset: Dataset, near_pairs: Ints, listing: Listing) -> CheckReport:
+    """Return everything that is odd about a checked data set.
+
+    Args:
+        dataset: Samples with their groups, and the ledger.
+        near_pairs: (P, 2) int64 indices of samples that are near copies.
+        listing: Where the data set came from, for classes that are left with nothing and for remarks on the layout.
+    """
+    names, samples = dataset.class_names, dataset.samples
+    members: dict[int, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        members[sample.group].append(sample)
+    copied = [group for group in members.values() if len(group) > 1]
+    near = {samples[index].group for index in near_pairs.ravel().tolist()}
+    counts = Counter(names[sample.label] for sample in samples)
+    return CheckReport(
+        used=len(samples),
+        skipped=tuple((row.path, row.reason) for row in dataset.ledger if row.status == "skipped"),
+        repaired=tuple((row.path, row.reason) for row in dataset.ledger if row.status == "repaired"),
+        exact_copies=_exact_groups(copied),
+        near_copies=tuple(tuple(item.path for item in group) for group in copied if group[0].group in near),
+        leaks=_leaks(copied),
+        conflicts=_conflicts(copied, names),
+        class_counts={name: counts[name] for name in names},
+        small_classes=tuple((name, counts[name]) for name in names if counts[name] < FEW_PICTURES),
+        empty_classes=tuple(name for name in listing.class_names if name not in counts),
+        imbalance=max(counts.values()) / min(counts.values()),
+        similar_names=_similar_names(names),
+        notes=listing.notes,
+    )
+
+
+def _exact_groups(copied: Sequence[list[Sample]]) -> tuple[tuple[str, ...], ...]:
+    """Return the paths of pictures with the same bytes, group by group."""
+    by_digest: dict[str, list[str]] = defaultdict(list)
+    for group in copied:
+        for sample in group:
+            by_digest[sample.sha256].append(sample.path)
+    return tuple(tuple(paths) for paths in by_digest.values() if len(paths) > 1)
+
+
+def _leaks(copied: Sequence[list[Sample]]) -> tuple[tuple[str, str], ...]:
+    """Return every held-out picture with a copy in training (or, for the test, in validation), exact copies first."""
+    found = []
+    for group in copied:
+        for sample in group:
+            if sample.split == "test":
+                seen = [other for other in group if other.split in {"train", "validation"}]
+            elif sample.split == "validation":
+                seen = [other for other in group if other.split == "train"]
+            else:
+                continue
+            if seen:
+                of = next((other for other in seen if other.sha256 == sample.sha256), seen[0])
+                found.append((sample.path, of.path))
+    return tuple(sorted(found))
+
+
+def _conflicts(copied: Sequence[list[Sample]], names: Sequence[str]) -> tuple[tuple[str, str, str, str], ...]:
+    """Return, for every group with several labels, the first picture against the first of each other label."""
+    found = []
+    for group in copied:
+        first = group[0]
+        others = {sample.label: sample for sample in reversed(group) if sample.label != first.label}
+        for label in sorted(others):
+            found.append((first.path, names[first.label], others[label].path, names[label]))
+    return tuple(found)
+
+
+def _similar_names(names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """Return groups of class names that differ in case or spaces only."""
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        alike["".join(name.casefold().split())].append(name)
+    return tuple(tuple(group) for group in alike.values() if len(group) > 1)

@@ -1,0 +1,232 @@
+"""Encoded bytes -> an RGB picture, or the network's square input, or a `DataError` with a short reason.
+
+The one idea: nobody else in Thawline decodes. The bytes say what they are (file names never do), the size is read from
+the header and checked before a pixel is decoded, and whatever Pillow raises becomes one short reason. Decoding runs in
+thread pools, so nothing here touches state that threads share: Pillow's readers are called directly, which also keeps a
+JPEG with further frames inside (MPO) a plain JPEG. Pillow resizes as well, so that a service needs no torch.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+from PIL.AvifImagePlugin import AvifImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from thawline.core.errors import DataError
+from thawline.core.types import InputSpec, Pixels
+from thawline.data.headers import exif_orientation, missing_bytes, name_format, webp_size
+
+__all__ = ["MAX_MEGAPIXELS", "Decoded", "decode", "encode_jpeg", "prepare"]
+
+MAX_MEGAPIXELS = 200
+"""Larger pictures are refused from their header: a WebP of 3.5 KB can claim 1.7 GB."""
+
+# Pillow remarks on odd tags by warnings, which are process-wide and cannot be caught in a thread; what matters of them
+# is a repair in our ledger instead.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+
+
+class _Jpeg(JpegImageFile):
+    """A JPEG whose EXIF is not searched for a print resolution: broken EXIF must not get in the way of its pixels."""
+
+    def _read_dpi_from_exif(self) -> None:
+        return
+
+
+_READERS: dict[str, Callable[[io.BytesIO], ImageFile]] = {
+    "JPEG": _Jpeg,
+    "PNG": PngImageFile,
+    "GIF": GifImageFile,
+    "WEBP": WebPImageFile,
+    "BMP": BmpImageFile,
+    "TIFF": TiffImageFile,
+    "AVIF": AvifImageFile,
+}
+
+_TRANSPOSE = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+_RESAMPLE = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A picture as people see it.
+
+    Attributes:
+        image: RGB, turned as its EXIF says; smaller than the original where a reduced decode was asked for.
+        width_px: Width of the original after turning.
+        height_px: Height of the original after turning.
+        format: `JPEG`, `PNG`, `GIF`, `WEBP`, `BMP`, `TIFF` or `AVIF`, by content.
+        repairs: What had to be changed or passed over, in words; empty for most pictures.
+    """
+
+    image: Image.Image
+    width_px: int
+    height_px: int
+    format: str
+    repairs: tuple[str, ...]
+
+
+def decode(data: bytes, size_px: int | None = None) -> Decoded:
+    """Return the picture in `data`: its first frame, upright, RGB, 8 bits, transparency laid on white.
+
+    Args:
+        data: The encoded picture, of any allowed format.
+        size_px: Side of the square that the picture is wanted for. A big JPEG is then decoded at a half, a quarter or
+            an eighth, with both sides still at least twice `size_px`: a 12-megapixel photo ten times faster.
+
+    Raises:
+        DataError: A short reason why these bytes give no picture, such as `ends after 8,192 of 51,204 bytes`.
+    """
+    format_name = name_format(data)
+    if format_name not in _READERS:
+        raise DataError(format_name)
+    if format_name == "WEBP":  # its decoder allocates the canvas before Pillow can be asked for the size
+        _check_size(webp_size(data))
+    try:
+        with _READERS[format_name](io.BytesIO(data)) as image:
+            _check_size(image.size)
+            return _decode_open(image, format_name, size_px)
+    except DataError:
+        raise
+    except Exception as error:  # Pillow's readers raise a dozen kinds on hostile bytes; each means the same to a person
+        raise DataError(_reason(error, data, format_name)) from None
+
+
+def _decode_open(image: ImageFile, format_name: str, size_px: int | None) -> Decoded:
+    """Load the first frame of an opened picture and bring it to upright RGB."""
+    width_px, height_px = image.size
+    repairs = []
+    if getattr(image, "is_animated", False):
+        repairs.append("took the first of several frames")
+    if size_px is not None and format_name == "JPEG":
+        image.draft(None, (2 * size_px, 2 * size_px))
+    image.load()
+    exif = image.info.get("exif", b"")
+    orientation = 1
+    if format_name != "TIFF" and exif:  # Pillow itself turns a TIFF while loading it
+        orientation, damaged = exif_orientation(exif)
+        if damaged:
+            repairs.append(
+                "passed over damaged EXIF" + (" and kept the pixels as they lie" if orientation == 1 else "")
+            )
+    upright, notes = _to_rgb(image)
+    if orientation in _TRANSPOSE:
+        upright = upright.transpose(_TRANSPOSE[orientation])
+        if orientation >= 5:
+            width_px, height_px = height_px, width_px
+    if format_name == "TIFF":
+        width_px, height_px = upright.size
+    return Decoded(upright, width_px, height_px, format_name, (*repairs, *notes))
+
+
+def prepare(data: bytes, spec: InputSpec) -> Pixels:
+    """Return the network's input of one picture: (size_px, size_px, 3) uint8, RGB, before mean and std.
+
+    The same bytes and spec give the same pixels everywhere: training, prediction, export and service all call this.
+
+    Raises:
+        DataError: As `decode`.
+    """
+    image = decode(data, size_px=spec.size_px).image
+    side, resample = spec.size_px, _RESAMPLE[spec.interpolation]
+    width, height = image.size
+    if spec.fit == "stretch":
+        square = image.resize((side, side), resample)
+    elif spec.fit == "crop":
+        short = min(width, height)
+        left, top = (width - short) / 2, (height - short) / 2
+        square = image.resize((side, side), resample, box=(left, top, left + short, top + short))
+    else:
+        scale = side / max(width, height)
+        inner = (max(1, round(width * scale)), max(1, round(height * scale)))
+        red, green, blue = (round(255 * value) for value in spec.mean)
+        square = Image.new("RGB", (side, side), (red, green, blue))
+        square.paste(image.resize(inner, resample), ((side - inner[0]) // 2, (side - inner[1]) // 2))
+    return np.asarray(square)
+
+
+def encode_jpeg(image: Image.Image, max_px: int) -> bytes:
+    """Return `image` as JPEG bytes, its longer side at most `max_px`: for the grids of a report."""
+    scale = min(1.0, max_px / max(image.size))
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    buffer = io.BytesIO()
+    image.convert("RGB").resize(size, Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()
+
+
+def _check_size(size: tuple[int, int] | None) -> None:
+    """Refuse a picture whose header claims no area or more than the cap."""
+    if size is None or min(size) < 1:
+        raise DataError("its header gives no size")
+    megapixels = size[0] * size[1] / 1e6
+    if megapixels > MAX_MEGAPIXELS:
+        raise DataError(
+            f"{size[0]:,}×{size[1]:,} px are {megapixels:,.0f} megapixels, over the {MAX_MEGAPIXELS} allowed"
+        )
+
+
+def _to_rgb(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
+    """Return `image` as 8-bit RGB and what that took beyond a plain conversion."""
+    mode = image.mode
+    if mode == "RGB" and "transparency" not in image.info:
+        return image.copy(), ()
+    if mode == "1" or (mode == "L" and "transparency" not in image.info):
+        return image.convert("RGB"), ()
+    if mode == "F" or mode.startswith("I"):
+        return _scale_levels(image), (f"scaled levels of mode {mode} to 8 bits",)
+    if mode in {"LA", "La", "PA", "RGBA", "RGBa"} or "transparency" in image.info:
+        layered = image.convert("RGBA")
+        if layered.getchannel("A").getextrema() == (255, 255):
+            return layered.convert("RGB"), ()
+        ground = Image.new("RGBA", layered.size, "white")
+        return Image.alpha_composite(ground, layered).convert("RGB"), ("laid transparency on white",)
+    notes = (f"converted {mode} to RGB",) if mode not in {"P", "YCbCr"} else ()
+    return image.convert("RGB"), notes
+
+
+def _scale_levels(image: Image.Image) -> Image.Image:
+    """Return grey levels of more than 8 bits as RGB, scaled from the range that their mode implies, never clipped."""
+    levels = np.nan_to_num(np.asarray(image).astype(np.float64), posinf=0.0, neginf=0.0)
+    low, high = float(levels.min()), float(levels.max())
+    if image.mode == "F" and low >= 0 and high <= 1:
+        low, high = 0.0, 1.0
+    elif image.mode == "F" and low >= 0 and high <= 255:
+        low, high = 0.0, 255.0
+    elif image.mode != "F" and low >= 0 and high <= 65535:
+        low, high = 0.0, 65535.0
+    scaled = (levels - low) * (255.0 / max(high - low, 1e-12))
+    return Image.fromarray(np.rint(scaled).astype(np.uint8)).convert("RGB")
+
+
+def _reason(error: Exception, data: bytes, format_name: str) -> str:
+    """Return in a few words why Pillow gave up on `data`."""
+    text = " ".join(str(error).split())
+    needed = missing_bytes(data, format_name)
+    if needed is not None:
+        return f"ends after {len(data):,} of {needed:,} bytes"
+    if "truncated" in text.lower() or "not enough image data" in text.lower():
+        return f"ends after {len(data):,} bytes, before the picture is complete"
+    if isinstance(error, MemoryError):
+        return "needs more memory to decode than there is"
+    return f"damaged {format_name}: {text[:100] or type(error).__name__}"

@@ -1,0 +1,135 @@
+"""What a listing of pictures is made of, before a single one has been opened.
+
+`folders.py` and `tables.py` make a `Listing`; `sources.py` chooses between them; `check.py` reads every candidate.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from thawline.core.errors import DataError
+from thawline.data.dataset import Role, Source
+
+__all__ = [
+    "MAX_FILE_BYTES",
+    "Candidate",
+    "FileSource",
+    "Listing",
+    "Skipped",
+    "display_path",
+    "name_role",
+    "settle_roles",
+]
+
+MAX_FILE_BYTES = 1 << 29
+"""Longer files are not read: a video among the photos must not fill the memory."""
+
+_ROLES: dict[str, Role] = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+}
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """A picture that is a file of its own."""
+
+    path: Path
+
+    def read(self) -> bytes:
+        """Return the file's bytes.
+
+        Raises:
+            DataError: It is gone, may not be read, is no regular file, or is longer than `MAX_FILE_BYTES`.
+        """
+        try:
+            facts = self.path.stat()
+            if not stat.S_ISREG(facts.st_mode):  # opening a pipe would wait for ever
+                raise DataError("not a regular file")
+            if facts.st_size > MAX_FILE_BYTES:
+                raise DataError(f"{facts.st_size:,} bytes are more than the {MAX_FILE_BYTES:,} that a picture may have")
+            return self.path.read_bytes()
+        except PermissionError:
+            raise DataError("no permission to read it") from None
+        except FileNotFoundError:
+            raise DataError("missing") from None
+        except OSError as error:
+            raise DataError(f"cannot be read: {error.strerror or error}") from None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A file or table cell that may turn out to be a picture.
+
+    Attributes:
+        path: The name shown to people: relative to the root, or `table.parquet#row`.
+        label: Class name.
+        split: The part that the person put it in, settled by `settle_roles`.
+        source: Where its bytes lie.
+    """
+
+    path: str
+    label: str
+    split: Role | None
+    source: Source
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that cannot take part, known without opening it."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Everything found under a root, sorted, nothing opened yet.
+
+    Attributes:
+        root: The folder, manifest or Parquet file that the person named.
+        class_names: Names with at least one candidate, sorted.
+        candidates: What `check` will open, in the order in which it is kept.
+        skipped: Files that belong to no class, broken links and the like.
+        notes: Remarks on the layout, such as nested class folders; each a sentence.
+    """
+
+    root: Path
+    class_names: tuple[str, ...]
+    candidates: tuple[Candidate, ...]
+    skipped: tuple[Skipped, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def name_role(name: str) -> Role | None:
+    """Return the part of the data that a folder, split or table name stands for, whatever its case; else None."""
+    return _ROLES.get(name.strip().lower())
+
+
+def settle_roles(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
+    """Return the candidates with the one rule for held-out parts applied.
+
+    One held-out part, whatever its name, is the test; with two, validation serves the choosing; with none there is no
+    split, and `make_split` draws one.
+    """
+    found = tuple(candidates)
+    held_out = {candidate.split for candidate in found} - {"train", None}
+    if len(held_out) == 2:
+        return found
+    if not held_out:
+        return tuple(replace(candidate, split=None) for candidate in found)
+    only = held_out.pop()
+    return tuple(replace(item, split="test") if item.split == only else item for item in found)
+
+
+def display_path(path: str | os.PathLike[str]) -> str:
+    """Return a path as text that can be printed and stored as UTF-8, whatever bytes the file system holds."""
+    return os.fsencode(path).decode("utf-8", "replace").replace(os.sep, "/")

@@ -1,0 +1,269 @@
+"""A name becomes a frozen network that can be read, cut and continued at every one of its cut points.
+
+A network is a row of steps. `prefix` runs those below a cut, `suffix` those above it, and one after the other is the
+network's own forward pass, to the last bit. `features` runs the row once and hands out every depth on its way up.
+`Backbone` is the description alone, plain enough for JSON; `Network` holds the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from thawline.core.errors import BackboneError, first_few
+from thawline.core.runtime import Runtime
+from thawline.core.types import Fit, InputSpec, Interpolation
+from thawline.features.cuts import CutPoint, cut_points
+from thawline.features.folding import fold_batch_norms
+from thawline.features.hub import BUNDLED
+from thawline.features.trunk import Trunk, stage_maps, trunk_of
+from thawline.features.weights import digest, load_model
+
+__all__ = ["Backbone", "CutPoint", "Network", "frozen_for_inference", "load_backbone"]
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A pretrained network as a description, without its weights.
+
+    Attributes:
+        name: As it was asked for.
+        architecture: Loads the same network from a weights file alone: `load_backbone(architecture, weights=FILE)`.
+        weights_sha256: Hex digest over the tensors, whatever file they came in.
+        input: How pictures are prepared for it.
+        cuts: Where it can be cut, shallowest first; the last one is the whole backbone.
+        num_macs: Multiply-adds of one picture at that input size, up to the last cut.
+        num_params: Numbers in all its parameters, the original classifier's included.
+        num_prefix_tokens: Tokens before the patches in an activation of tokens; 0 for maps.
+        has_class_token: Whether the first token is a class token.
+        has_suffix: Whether the network can be continued from a cut; otherwise it can only be read.
+        license: Licence of the weights, `unknown` for a file of one's own.
+        weights_origin: Where the weights come from, in words.
+    """
+
+    name: str
+    architecture: str
+    weights_sha256: str
+    input: InputSpec
+    cuts: tuple[CutPoint, ...]
+    num_macs: int
+    num_params: int
+    num_prefix_tokens: int
+    has_class_token: bool
+    has_suffix: bool
+    license: str
+    weights_origin: str
+
+    def cut_removing(self, num_blocks: int) -> CutPoint:
+        """Return the cut that leaves out the last `num_blocks` blocks.
+
+        Raises:
+            BackboneError: The network has no such cut.
+        """
+        for cut in self.cuts:
+            if cut.blocks_removed == num_blocks:
+                return cut
+        have = first_few([cut.blocks_removed for cut in reversed(self.cuts)], 30)
+        raise BackboneError(f"{self.name}: no cut removes {num_blocks} blocks. Those it has remove {have}.")
+
+
+class Network:
+    """A backbone with its weights: read it at its cuts, or continue it from one.
+
+    Nothing here changes it and no state is kept between calls, so threads may share it. Inputs are (B, 3, H, W) in
+    the number format and on the device of its weights, already normalised.
+
+    Attributes:
+        backbone: Its description.
+        model: timm's model. Replacing its modules (not their weights) calls for a new `Network`.
+    """
+
+    def __init__(self, backbone: Backbone, model: nn.Module) -> None:
+        self.backbone = backbone
+        self.model = model
+        self._trunk = trunk_of(model)
+        self._ends = _cut_ends(self._trunk, backbone.cuts)
+
+    @property
+    def num_prefix_tokens(self) -> int:
+        """Tokens before the patches in an activation; 0 for maps."""
+        return self.backbone.num_prefix_tokens
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the (B, classes) logits of the original network; features where it has no classifier."""
+        logits: Tensor = self.model(x)
+        return logits
+
+    def features(self, x: Tensor, cuts: Sequence[int]) -> Iterator[tuple[int, Tensor]]:
+        """Yield (cut, activation) for each of `cuts`, shallowest first, from one pass that stops at the deepest.
+
+        An activation is a (B, C, H, W) map or (B, tokens, C), as the network itself passes it on. Copy what must
+        outlive the next one.
+
+        Raises:
+            BackboneError: There is no such cut.
+        """
+        wanted = sorted({self._checked(cut) for cut in cuts})
+        if self._trunk is None:
+            yield from zip(wanted, stage_maps(self.model, x, wanted), strict=True) if wanted else ()
+            return
+        start = 0
+        for cut in wanted:
+            for step in self._trunk[start : self._ends[cut]]:
+                x = step.module(x)
+            start = self._ends[cut]
+            yield cut, x
+
+    def prefix(self, x: Tensor, cut: int) -> Tensor:
+        """Return the activation at `cut`, as the network itself passes it on."""
+        return next(activation for _, activation in self.features(x, [cut]))
+
+    def suffix(self, h: Tensor, cut: int) -> Tensor:
+        """Return what the original network makes of the activation `h` at `cut`: its (B, classes) logits.
+
+        Raises:
+            BackboneError: The architecture can only be read at its cuts.
+        """
+        for _, module in self.suffix_modules(cut):
+            h = module(h)
+        return h
+
+    def prefix_modules(self, cut: int) -> tuple[tuple[str, nn.Module], ...]:
+        """Return (name, module) of the steps up to `cut` in forward order; they are the model's own, not copies."""
+        return tuple((step.name, step.module) for step in self._steps()[: self._ends[self._checked(cut)]])
+
+    def suffix_modules(self, cut: int) -> tuple[tuple[str, nn.Module], ...]:
+        """Return (name, module) of the steps above `cut` in forward order, the original classifier last.
+
+        Each holds exactly the parameters and buffers that it uses; they are the model's own, not copies.
+        """
+        return tuple((step.name, step.module) for step in self._steps()[self._ends[self._checked(cut)] :])
+
+    def _steps(self) -> Trunk:
+        """Return the trunk, or say why there is none."""
+        if self._trunk is None:
+            raise BackboneError(
+                f"{self.backbone.name}: {type(self.model).__name__} can be read at its stages but not continued from "
+                f"one. Train a head on its frozen features, tune it whole, or choose one of the ResNet, EfficientNet, "
+                f"MobileNetV3, ConvNeXt or ViT families."
+            )
+        return self._trunk
+
+    def _checked(self, cut: int) -> int:
+        """Return `cut` if there is such a cut."""
+        if not 0 <= cut < len(self.backbone.cuts):
+            raise BackboneError(
+                f"{self.backbone.name}: there is no cut {cut}. Choose from 0 to {len(self.backbone.cuts) - 1}."
+            )
+        return cut
+
+
+def load_backbone(
+    name: str = BUNDLED,
+    *,
+    weights: Path | None = None,
+    fit: Fit = "crop",
+    size_px: int | None = None,
+    pretrained: bool = True,
+) -> Network:
+    """Return the network called `name`, frozen, in float32 on the CPU.
+
+    `efficientnet_lite0` comes with the installation and needs no network. Anything else is fetched once into the
+    cache of the Hugging Face hub, or read from `weights`.
+
+    Args:
+        name: `efficientnet_lite0`, one of timm's names (`resnet34`, `resnet34.a1_in1k`), `hf-hub:owner/name`, or
+            `local-dir:folder` with timm's `config.json` and `model.safetensors`.
+        weights: A safetensors file or plain state dict to take the weights from; every tensor must fit.
+        fit: How a picture that is not square meets the square.
+        size_px: Side of the input in pixels; None takes what the network was trained with. A ViT's position
+            embedding is resampled to it, which makes it another network with another digest.
+        pretrained: False gives random weights from seed 0.
+
+    Raises:
+        BackboneError: Unknown name, no weights, weights that do not fit, or a size the architecture cannot take.
+
+    >>> network = load_backbone(pretrained=False)
+    >>> len(network.backbone.cuts), network.backbone.cuts[-1].label, network.backbone.cuts[-1].channels
+    (17, 'head', 1280)
+    """
+    loaded = load_model(name, weights=weights, size_px=size_px, pretrained=pretrained)
+    model, source = loaded.model, loaded.source
+    spec = _input_spec(source.name, source.config, fit, size_px)
+    trunk = trunk_of(model)
+    try:
+        cuts, num_macs = cut_points(model, spec.size_px)
+    except (RuntimeError, AssertionError, ValueError, ZeroDivisionError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise BackboneError(
+            f"{source.name} cannot take pictures of {spec.size_px} px: {reason}. Choose another --size, or none."
+        ) from error
+    tokens = trunk is not None and int(getattr(model, "num_prefix_tokens", 0))
+    backbone = Backbone(
+        name=source.name,
+        architecture=BUNDLED if source.is_bundled else source.architecture,
+        weights_sha256=digest(model),
+        input=spec,
+        cuts=cuts,
+        num_macs=num_macs,
+        num_params=sum(p.numel() for p in model.parameters()),
+        num_prefix_tokens=int(tokens),
+        has_class_token=bool(tokens) and bool(getattr(model, "has_class_token", False)),
+        has_suffix=trunk is not None,
+        license=loaded.license,
+        weights_origin=loaded.origin,
+    )
+    return Network(backbone, model)
+
+
+def frozen_for_inference(network: Network, runtime: Runtime) -> Network:
+    """Return a copy for reading pictures fast: batch norms folded, channels last, in the runtime's format and place.
+
+    Its outputs agree with the original's to rounding of the number format. `network` is left as it is.
+    """
+    model = fold_batch_norms(network.model, network.backbone.input.size_px)
+    model = model.to(device=runtime.device, dtype=runtime.torch_dtype)
+    _lay_out_channels_last(model)
+    return Network(network.backbone, model)
+
+
+def _lay_out_channels_last(model: nn.Module) -> None:
+    """Reorder the weights of convolutions in memory."""
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            module.to(memory_format=torch.channels_last)
+
+
+def _cut_ends(trunk: Trunk | None, cuts: Sequence[CutPoint]) -> tuple[int, ...]:
+    """Return for each cut the number of steps below it."""
+    position = {step.name: number for number, step in enumerate(trunk or (), 1)}
+    return tuple(position.get(cut.module, 0) for cut in cuts)
+
+
+def _input_spec(name: str, config: Mapping[str, Any], fit: Fit, size_px: int | None) -> InputSpec:
+    """Return the input preparation that timm's settings ask for; ImageNet's where they are silent."""
+    channels, height, width = config.get("input_size") or (3, 224, 224)
+    mean, std = config.get("mean") or IMAGENET_MEAN, config.get("std") or IMAGENET_STD
+    if channels != 3 or len(mean) != 3 or len(std) != 3:
+        raise BackboneError(f"{name} takes {channels} channels where 3 (RGB) are required. Choose another backbone.")
+    if size_px is None and height != width:
+        raise BackboneError(f"{name} takes {height}×{width} px where a square is required. Pass --size.")
+    if size_px is not None and size_px < 32:
+        raise BackboneError(f"{name}: an input of {size_px} px is too small; at least 32 px are required.")
+    asked = config.get("interpolation")
+    interpolation: Interpolation = "bilinear" if asked == "bilinear" else "bicubic"
+    return InputSpec(
+        size_px=size_px or int(height),
+        mean=(float(mean[0]), float(mean[1]), float(mean[2])),
+        std=(float(std[0]), float(std[1]), float(std[2])),
+        interpolation=interpolation,
+        fit=fit,
+    )

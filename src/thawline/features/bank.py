@@ -1,0 +1,261 @@
+"""Picture hashes in, pooled features out: the content-addressed bank of one backbone and one way of reading it.
+
+A bank is a folder named by the hash of everything that determines its numbers (weights, input preparation, views,
+formats, cuts, poolings) and by nothing else. It holds immutable segments, each committed by a rename; a row is
+addressed by the hash of its picture's bytes and carries a checksum. Labels, paths and times are no part of it, so
+relabelling or moving pictures extracts nothing, two runs may fill one bank at once, and a kill loses at most the
+segment in hand.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from thawline.core.errors import StoreError, first_few
+from thawline.core.store import commit_directory, content_key, disk_errors, staging_directory, write_json
+from thawline.core.types import Floats, InputSpec, Ints
+
+__all__ = ["BankSpec", "Block", "FeatureBank", "Segment", "open_bank", "write_segment"]
+
+FORMAT = 1
+DIGEST_BYTES = 32
+Block = tuple[int, str]
+Bytes = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class BankSpec:
+    """Everything that determines the numbers in a bank.
+
+    Attributes:
+        backbone_name: For people; the weights' hash is what counts.
+        weights_sha256: Hash of the tensors of the backbone.
+        input: Input preparation.
+        views: Names of the V views of a picture; `("plain",)` reads each once, unaltered.
+        compute: Number format of the pass.
+        storage: Number format on disk.
+        cuts: Module and channels of every cut point, shallow to deep.
+        poolings: What is kept at every cut.
+        blocks: (cut index, pooling, columns) in the order of a row's columns.
+    """
+
+    backbone_name: str
+    weights_sha256: str
+    input: InputSpec
+    views: tuple[str, ...]
+    compute: str
+    storage: Literal["float16", "float32"]
+    cuts: tuple[tuple[str, int], ...]
+    poolings: tuple[str, ...]
+    blocks: tuple[tuple[int, str, int], ...]
+
+    @cached_property
+    def key(self) -> str:
+        """The bank's name: 32 hex digits."""
+        facts = {name: value for name, value in asdict(self).items() if name != "backbone_name"}
+        return content_key({"format": FORMAT, **facts})
+
+    @cached_property
+    def columns(self) -> dict[Block, slice]:
+        """(cut, pooling) → where its columns lie in a row."""
+        found, start = {}, 0
+        for cut, pooling, width in self.blocks:
+            found[cut, pooling] = slice(start, start + width)
+            start += width
+        return found
+
+    @property
+    def width(self) -> int:
+        """Columns of one view of one picture."""
+        return sum(width for _, _, width in self.blocks)
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one picture on disk, with its hash and checksum."""
+        return len(self.views) * self.width * np.dtype(self.storage).itemsize + DIGEST_BYTES + 4
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Rows of one committed folder whose checksums hold.
+
+    Attributes:
+        directory: Where it lies.
+        digests: (n, 32) uint8 picture hashes.
+        good: (n,) bool; False where a row no longer matches its checksum.
+    """
+
+    directory: Path
+    digests: Bytes
+    good: npt.NDArray[np.bool_]
+
+
+@dataclass
+class FeatureBank:
+    """An open bank: which pictures it holds, and their features.
+
+    Attributes:
+        spec: What determines its numbers.
+        directory: Where it lies.
+        segments: Its verified segments.
+        num_damaged: Rows found damaged on opening; they count as missing and are made again.
+    """
+
+    spec: BankSpec
+    directory: Path
+    segments: tuple[Segment, ...]
+    num_damaged: int = 0
+    _places: dict[bytes, tuple[int, int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for number, segment in enumerate(self.segments):
+            for row in np.flatnonzero(segment.good).tolist():
+                self._places.setdefault(segment.digests[row].tobytes(), (number, row))
+
+    @property
+    def key(self) -> str:
+        """The bank's name."""
+        return self.spec.key
+
+    @property
+    def num_views(self) -> int:
+        """V, the views kept of every picture."""
+        return len(self.spec.views)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def missing(self, sha256s: Sequence[str]) -> list[int]:
+        """Return the positions of pictures that are not in the bank, each distinct picture once, in order."""
+        seen: set[str] = set()
+        positions = []
+        for position, sha256 in enumerate(sha256s):
+            if sha256 not in seen and bytes.fromhex(sha256) not in self._places:
+                positions.append(position)
+            seen.add(sha256)
+        return positions
+
+    def read(self, sha256s: Sequence[str], blocks: Sequence[Block], view: int = 0) -> Floats:
+        """Return the features of pictures: (N, D) float32, the blocks side by side in the order given.
+
+        Args:
+            sha256s: N picture hashes; all must be in the bank.
+            blocks: (cut, pooling) pairs.
+            view: Which of the V views.
+
+        Raises:
+            StoreError: A picture or a block is not in the bank.
+        """
+        unknown = [block for block in blocks if block not in self.spec.columns]
+        if unknown:
+            have = first_few(sorted({pooling for _, pooling in self.spec.columns}))
+            raise StoreError(f"read features: this bank has no {first_few(unknown)}; it has {have} at its cuts.")
+        places = [self._places.get(bytes.fromhex(sha256)) for sha256 in sha256s]
+        absent = sum(place is None for place in places)
+        if absent:
+            raise StoreError(
+                f"read features: {absent} of {len(places)} pictures are not in the bank. Extract them first."
+            )
+        where = np.array(places, dtype=np.int64).reshape(-1, 2)
+        slices = [self.spec.columns[block] for block in blocks]
+        out = np.empty((len(where), sum(part.stop - part.start for part in slices)), dtype=np.float32)
+        for number in np.unique(where[:, 0]).tolist():
+            rows = np.flatnonzero(where[:, 0] == number)
+            stored = np.load(self.segments[number].directory / "rows.npy", mmap_mode="r")
+            self._gather(stored, where[rows, 1], slices, view, out, rows)
+        return out
+
+    @staticmethod
+    def _gather(stored: Any, source: Ints, slices: Sequence[slice], view: int, out: Floats, rows: Ints) -> None:
+        start = 0
+        for part in slices:
+            stop = start + part.stop - part.start
+            out[rows, start:stop] = stored[source, view, part]
+            start = stop
+
+
+def checksums(rows: Floats) -> npt.NDArray[np.uint32]:
+    """Return the CRC-32 of every row: (n,) uint32 for (n, …) rows."""
+    return np.array([zlib.crc32(row.tobytes()) for row in rows], dtype=np.uint32)
+
+
+def write_segment(root: Path, bank: Path, digests: Bytes, rows: Floats) -> Segment:
+    """Return a new segment of the bank, written, flushed and renamed into place.
+
+    Its name is the hash of its pictures, so a second run that extracts the same pictures finds it there and drops its
+    own copy.
+
+    Args:
+        root: The cache.
+        bank: `FeatureBank.directory`.
+        digests: (n, 32) uint8 picture hashes.
+        rows: (n, V, width) in the storage format.
+
+    Raises:
+        StoreError: The disk is full or cannot be written; nothing is half-written.
+    """
+    final = bank / "segments" / content_key(digests.tobytes().hex())
+    with disk_errors("extract", final), staging_directory(root) as staged:
+        np.save(staged / "rows.npy", rows)
+        np.save(staged / "digests.npy", digests)
+        np.save(staged / "checksums.npy", checksums(rows))
+        commit_directory(staged, final)
+    return Segment(final, digests, np.ones(len(digests), dtype=bool))
+
+
+def open_bank(root: Path, spec: BankSpec) -> FeatureBank:
+    """Return the bank of `spec`, new or as it stands, every row verified against its checksum.
+
+    A damaged segment is replaced by one of its sound rows, so that the rest counts as missing and is extracted again.
+    Verification holds one segment at a time.
+    """
+    directory = root / "banks" / spec.key
+    with disk_errors("open the bank", directory):
+        directory.mkdir(parents=True, exist_ok=True)
+        if not (directory / "bank.json").exists():
+            write_json(directory / "bank.json", {"format": FORMAT, **asdict(spec)})
+        os.utime(directory)
+    num_damaged = 0
+    sound: list[Segment] = []
+    for path in sorted((directory / "segments").glob("*")):
+        segment, rows = _verify(path, spec)
+        if segment is not None and bool(segment.good.all()):
+            sound.append(segment)
+            continue
+        num_damaged += 1 if segment is None else int((~segment.good).sum())
+        with staging_directory(root) as staged, suppress(FileNotFoundError):  # another run may be mending it too
+            path.rename(staged / "damaged")
+        if segment is not None and rows is not None and segment.good.any():
+            sound.append(write_segment(root, directory, segment.digests[segment.good], rows[segment.good]))
+    return FeatureBank(spec, directory, tuple(sound), num_damaged)
+
+
+def _verify(path: Path, spec: BankSpec) -> tuple[Segment | None, Floats | None]:
+    """Return the segment with its sound rows marked, and its rows; (None, None) when it cannot be read at all."""
+    try:
+        digests = np.load(path / "digests.npy", allow_pickle=False)
+        sums = np.load(path / "checksums.npy", allow_pickle=False)
+        rows = np.load(path / "rows.npy", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None, None
+    n = len(digests)
+    shapes_hold = (
+        digests.shape == (n, DIGEST_BYTES)
+        and digests.dtype == np.uint8
+        and sums.shape == (n,)
+        and rows.shape == (n, len(spec.views), spec.width)
+        and rows.dtype == np.dtype(spec.storage)
+    )
+    if not shapes_hold or path.name != content_key(digests.tobytes().hex()):
+        return None, None
+    return Segment(path, digests, checksums(rows) == sums), rows

@@ -1,0 +1,96 @@
+"""A frozen model becomes the same model with each batch norm folded into the convolution before it.
+
+In `eval()` a batch norm is a fixed scale and shift, so the convolution can carry it. Which norm belongs to which
+convolution is not guessed from names: a shadow of the model runs once, and a pair is folded where the norm receives the
+very tensor that the convolution put out.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from timm.layers.conv2d_same import Conv2dSame
+from timm.layers.norm_act import BatchNormAct2d
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from thawline.features.cuts import shadow_of
+from thawline.features.trunk import trunk_of
+
+__all__ = ["fold_batch_norms"]
+
+PLAIN_CONVOLUTIONS = (nn.Conv2d, Conv2dSame)
+
+
+def fold_batch_norms(model: nn.Module, size_px: int) -> nn.Module:
+    """Return a copy of `model` with its batch norms folded; outputs agree to rounding, in `eval()` only.
+
+    Convolutions that change their weights on the way (standardised, mixed, conditional) keep their norms, and so does
+    everything where the shadow cannot run. An architecture without a trunk is folded only if a random input agrees.
+
+    Args:
+        model: In `eval()`; left as it is.
+        size_px: Side of a square input that the model takes.
+    """
+    folded = copy.deepcopy(model)
+    pairs = _pairs(model, size_px)
+    for convolution_name, norm_name in pairs:
+        convolution: Any = folded.get_submodule(convolution_name)
+        norm: Any = folded.get_submodule(norm_name)
+        rest = nn.Sequential(norm.drop, norm.act) if isinstance(norm, BatchNormAct2d) else nn.Identity()
+        _replace(folded, convolution_name, fuse_conv_bn_eval(convolution, norm))
+        _replace(folded, norm_name, rest.eval())
+    if pairs and trunk_of(model) is None and not _agree(model, folded, size_px):
+        folded = copy.deepcopy(model)
+    return folded.requires_grad_(False)
+
+
+def _agree(model: nn.Module, folded: nn.Module, size_px: int) -> bool:
+    """Whether both give the same for one input; asked of architectures that no test of ours has folded."""
+    like = next(model.parameters())
+    x = torch.randn(1, 3, size_px, size_px, generator=torch.Generator().manual_seed(0)).to(like)
+    with torch.no_grad():
+        expected = model(x)
+        return torch.allclose(folded(x), expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max()))
+
+
+def _pairs(model: nn.Module, size_px: int) -> list[tuple[str, str]]:
+    """Return (convolution, batch norm) paths where the norm's input is the convolution's output, each used once."""
+    shadow = shadow_of(model)
+    outputs: dict[int, tuple[str, Tensor]] = {}  # the tensor is kept, so that its id is not given away again
+    calls: dict[str, int] = {}
+    pairs: list[tuple[str, str]] = []
+
+    def ran(name: str, output: Tensor) -> None:
+        calls[name] = calls.get(name, 0) + 1
+        outputs[id(output)] = (name, output)
+
+    def receives(name: str, x: Tensor) -> None:
+        calls[name] = calls.get(name, 0) + 1
+        if id(x) in outputs:
+            pairs.append((outputs[id(x)][0], name))
+
+    for name, module in shadow.named_modules():
+        if type(module) in PLAIN_CONVOLUTIONS:
+            module.register_forward_hook(lambda _, __, output, name=name: ran(name, output))
+        elif isinstance(module, nn.BatchNorm2d) and module.track_running_stats:
+            module.register_forward_pre_hook(lambda _, inputs, name=name: receives(name, inputs[0]))
+    try:
+        with torch.no_grad():
+            shadow(torch.empty(1, 3, size_px, size_px, device="meta"))
+    except (RuntimeError, NotImplementedError):  # an architecture that looks at numbers on its way
+        return []
+    return [pair for pair in pairs if all(calls[name] == 1 for name in pair) and _alone(pairs, pair)]
+
+
+def _alone(pairs: list[tuple[str, str]], pair: tuple[str, str]) -> bool:
+    """Whether the convolution feeds no second norm."""
+    return sum(convolution == pair[0] for convolution, _ in pairs) == 1
+
+
+def _replace(model: Any, path: str, module: nn.Module) -> None:
+    """Put `module` where `path` leads."""
+    parent, _, name = path.rpartition(".")
+    setattr(model.get_submodule(parent), name, module)

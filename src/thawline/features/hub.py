@@ -1,0 +1,217 @@
+"""A backbone's name becomes its source: timm's architecture, its published settings, and the file with its weights.
+
+A name is ours (`efficientnet_lite0`), timm's (`resnet34`, `resnet34.a1_in1k`), a repository (`hf-hub:owner/name`) or a
+folder (`local-dir:path`). Of a repository or folder only `config.json` is read here, never code. The hub's cache is
+asked first and the network last, once, and briefly.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+import huggingface_hub
+import timm
+from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+from thawline.core.errors import BackboneError
+
+__all__ = ["BUNDLED", "Source", "hub_file", "resolve"]
+
+BUNDLED = "efficientnet_lite0"
+BUNDLED_ARCHITECTURE = "tf_efficientnet_lite0"
+BUNDLED_INPUT = {"mean": (0.498,) * 3, "std": (0.502,) * 3, "interpolation": "bicubic", "input_size": (3, 224, 224)}
+CONNECT_TIMEOUT_S = 3.0
+SAFETENSORS = "model.safetensors"
+PICKLED = "pytorch_model.bin"
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a name stands for.
+
+    Attributes:
+        name: As it was given, without a tag of ours.
+        architecture: timm's name of the architecture; with a weights file it makes the same model without the hub.
+        timm_name: What timm's `create_model` is called with.
+        config: timm's settings: `input_size`, `mean`, `std`, `interpolation`, `fixed_input_size`, `classifier`
+            and `license`.
+        origin: Where published weights come from, in words.
+        folder: Where they lie, when the name is a folder or repository.
+    """
+
+    name: str
+    architecture: str
+    timm_name: str
+    config: Mapping[str, Any]
+    origin: str
+    folder: Path | None = None
+
+    @property
+    def is_bundled(self) -> bool:
+        """Whether the name means the backbone that comes with the installation."""
+        return self.name == BUNDLED
+
+
+def resolve(name: str, *, needs_weights: bool) -> Source:
+    """Return the source that `name` stands for.
+
+    Args:
+        name: Ours, timm's, `hf-hub:owner/name[@revision]` or `local-dir:path`.
+        needs_weights: Whether published weights will be asked for; a repository is then fetched whole.
+
+    Raises:
+        BackboneError: Nothing has that name, with the nearest right ones; or the hub cannot be reached.
+    """
+    if name in {BUNDLED, BUNDLED_ARCHITECTURE}:
+        config = _settings(BUNDLED_ARCHITECTURE) | BUNDLED_INPUT
+        return Source(BUNDLED, BUNDLED_ARCHITECTURE, BUNDLED_ARCHITECTURE, config, "wheel")
+    prefix, colon, rest = name.partition(":")
+    if colon and prefix in {"hf-hub", "hf_hub"}:
+        return _from_repository(name, rest, needs_weights=needs_weights)
+    if colon and prefix == "local-dir":
+        return _from_folder(name, Path(rest), f"folder {Path(rest).name}")
+    return _from_timm(name, needs_weights=needs_weights)
+
+
+def hub_file(source: Source) -> Path | None:
+    """Return the weights of one of timm's own architectures in the hub's cache, fetched first where that is needed.
+
+    None means that they need timm's own way of loading and that their host answers.
+
+    Raises:
+        BackboneError: They are not in the cache and the hub cannot be reached.
+    """
+    repository, own_loading = source.config.get("hf_hub_id"), bool(source.config.get("custom_load"))
+    named = str(source.config.get("hf_hub_filename") or PICKLED)
+    if repository and not own_loading:
+        names = [named] if named.endswith(".safetensors") else [_safe_name(named), named]
+        return _fetch(str(repository), names, source.name)
+    address = str(source.config.get("url") or huggingface_hub.constants.ENDPOINT)
+    if not _reachable(address):
+        raise _unreachable(source.name, urlsplit(address).hostname or address, named, f"--weights {named}")
+    return None
+
+
+def _from_timm(name: str, *, needs_weights: bool) -> Source:
+    """Return the source of one of timm's names, with or without a tag."""
+    architecture, _, tag = name.partition(".")
+    if "/" in name or "\\" in name or ":" in name:
+        raise BackboneError(
+            f"backbone {name!r} is neither one of timm's names nor marked as a place. "
+            f"For a repository write hf-hub:{name}, for a folder local-dir:{name}."
+        )
+    known = timm.list_models()
+    if architecture not in known:
+        near = difflib.get_close_matches(name, [BUNDLED, *known], n=5, cutoff=0.5)
+        near = near or difflib.get_close_matches(architecture, [BUNDLED, *known], n=5, cutoff=0.3)
+        raise BackboneError(f"backbone {name!r} is not known. Did you mean {', '.join(near) or BUNDLED}?")
+    tags = timm.list_pretrained(f"{architecture}.*")
+    if tag and name not in tags:
+        raise BackboneError(
+            f"backbone {name!r}: {architecture} has no weights tagged {tag!r}. "
+            f"Choose from {', '.join(tags) or 'none at all: bring --weights FILE'}."
+        )
+    settings = _settings(name)
+    place = settings.get("hf_hub_id") or settings.get("url")
+    if needs_weights and not place:
+        raise BackboneError(f"backbone {name!r} has no published weights. Bring your own with --weights FILE.")
+    return Source(name, architecture, name, settings, f"hub {place}")
+
+
+def _settings(name: str) -> dict[str, Any]:
+    """Return what timm knows of the weights that `name` means; empty where it knows nothing."""
+    config: Any = timm.get_pretrained_cfg(name)
+    return dict(config.to_dict()) if config is not None else {}
+
+
+def _from_folder(name: str, folder: Path, origin: str) -> Source:
+    """Return the source that a folder with timm's `config.json` describes."""
+    path = folder / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        architecture = str(config["architecture"])
+    except OSError as error:
+        raise BackboneError(
+            f"backbone {name!r}: {path} cannot be read: {error.strerror}. "
+            f"A folder must hold timm's config.json and {SAFETENSORS}."
+        ) from None
+    except (ValueError, KeyError, TypeError):
+        raise BackboneError(
+            f"backbone {name!r}: {path} names no timm architecture. Name it yourself, with --weights FILE."
+        ) from None
+    if architecture not in timm.list_models():
+        raise BackboneError(f"backbone {name!r}: {path} asks for {architecture!r}, which this timm does not have.")
+    settings = config.get("pretrained_cfg", config)
+    return Source(name, architecture, f"local-dir:{folder}", settings, origin, folder)
+
+
+def _from_repository(name: str, repository: str, *, needs_weights: bool) -> Source:
+    """Return the source that a repository on the hub describes; its files come to the cache first."""
+    path = _fetch(repository, ["config.json"], name)
+    if needs_weights:
+        _fetch(repository, [SAFETENSORS, PICKLED], name)
+    return _from_folder(name, path.parent, f"hub {repository}")
+
+
+def _fetch(repository: str, names: list[str], backbone: str) -> Path:
+    """Return the first of `names` that `repository[@revision]` has, from the cache or fetched into it."""
+    owner_name, _, revision = repository.partition("@")
+    wanted = names[0]
+    for file_name in names:
+        cached = huggingface_hub.try_to_load_from_cache(owner_name, file_name, revision=revision or None)
+        if isinstance(cached, str):
+            return Path(cached)
+    if huggingface_hub.constants.HF_HUB_OFFLINE or not _reachable(huggingface_hub.constants.ENDPOINT):
+        way = f"--weights {wanted}" if wanted != "config.json" else f"local-dir: with {wanted} and {SAFETENSORS}"
+        raise _unreachable(backbone, repository, wanted, way)
+    for file_name in names:
+        try:
+            return Path(huggingface_hub.hf_hub_download(owner_name, file_name, revision=revision or None))
+        except LocalEntryNotFoundError:
+            raise _unreachable(backbone, repository, wanted, f"--weights {wanted}") from None
+        except EntryNotFoundError:
+            continue
+        except Exception as error:  # of whichever HTTP library the hub's client is built on
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise BackboneError(
+                f"backbone {backbone!r}: {file_name} cannot be had from {repository} on the hub: {reason.rstrip('.')}. "
+                f"Check the name, or bring the file: --weights {wanted}."
+            ) from None
+    raise BackboneError(
+        f"backbone {backbone!r}: {repository} on the hub holds no {' or '.join(names)}. Check the name."
+    )
+
+
+def _unreachable(backbone: str, place: str, file_name: str, way: str) -> BackboneError:
+    """Return the error for weights that only a network could bring."""
+    return BackboneError(
+        f"backbone {backbone!r}: its {file_name} is not in the cache and the network gives no access to it. "
+        f"Bring {file_name} from {place} (on huggingface.co, unless another host is named) and pass {way}, "
+        f"or put it beside its config.json and name that folder: local-dir:FOLDER. "
+        f"{BUNDLED} needs no network."
+    )
+
+
+def _reachable(address: str) -> bool:
+    """Whether the host of `address` accepts a connection within seconds; a proxy, where one is set, is trusted to."""
+    parts = urlsplit(address)
+    if parts.scheme in getproxies():
+        return True
+    try:
+        with socket.create_connection((parts.hostname or "", parts.port or 443), timeout=CONNECT_TIMEOUT_S):
+            return True
+    except OSError:
+        return False
+
+
+def _safe_name(pickled: str) -> str:
+    """Return the safetensors name that stands beside a pickled file on the hub."""
+    return SAFETENSORS if pickled == PICKLED else str(Path(pickled).with_suffix(".safetensors"))

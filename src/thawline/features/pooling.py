@@ -1,0 +1,89 @@
+"""An activation becomes pooled columns: what a cut point is reduced to before it is stored.
+
+Statistics are taken in float32 whatever the network computes in. Mean and deviation come from one two-pass sum over
+positions: exact, and on a processor faster than torch's own variance or sums of squares in bfloat16.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isqrt
+
+import torch
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
+
+from thawline.core.errors import UsageError, first_few
+
+__all__ = ["POOLINGS", "pooled", "pooling_columns"]
+
+POOLINGS = ("mean", "std", "max", "grid", "token")
+GRID_SIDE = 2
+
+
+def pooling_columns(pooling: str, channels: int) -> int:
+    """Return how many columns `pooling` makes of an activation with `channels` channels.
+
+    Raises:
+        UsageError: There is no such pooling.
+
+    >>> pooling_columns("mean", 320), pooling_columns("grid", 320)
+    (320, 1280)
+    """
+    _require_known([pooling])
+    return channels * GRID_SIDE**2 if pooling == "grid" else channels
+
+
+def pooled(h: Tensor, poolings: Sequence[str], num_prefix_tokens: int) -> dict[str, Tensor]:
+    """Return each pooling of one activation: (B, columns) float32 on the activation's device, any memory order.
+
+    `mean`, `std` (population standard deviation) and `max` run over all positions and have C columns; `grid` is the
+    means of a 2×2 grid, 4·C columns, channel by channel, its cells in reading order; `token` is the class token. Each
+    picture is pooled alone.
+
+    Args:
+        h: A (B, C, H, W) map, or (B, tokens, C) with the prefix tokens first and the patches in reading order.
+        poolings: Some of `mean`, `std`, `max`, `grid`, `token`.
+        num_prefix_tokens: Class and register tokens before the patches; they take no part except in `token`.
+
+    Raises:
+        UsageError: An unknown pooling, a class token where there is none, or a grid of tokens that form no square.
+    """
+    _require_known(poolings)
+    if h.ndim == 4:
+        num_prefix_tokens, flat = 0, h.permute(0, 2, 3, 1).flatten(1, 2)
+    else:
+        flat = h[:, num_prefix_tokens:]
+    found: dict[str, Tensor] = {}
+    if "mean" in poolings or "std" in poolings:
+        z = flat.to(torch.float32, copy=True)
+        mean = z.sum(1, keepdim=True).div_(z.shape[1])
+        found["mean"] = mean.squeeze(1)
+        if "std" in poolings:
+            found["std"] = z.sub_(mean).square_().sum(1).div_(z.shape[1]).sqrt_()
+    if "max" in poolings:
+        found["max"] = flat.amax(1).float()
+    if "grid" in poolings:
+        found["grid"] = adaptive_avg_pool2d(_as_map(h, flat).float(), GRID_SIDE).flatten(1)
+    if "token" in poolings:
+        if num_prefix_tokens == 0:
+            raise UsageError("pooling: this network has no class token to read. Use mean, std, max or grid.")
+        found["token"] = h[:, 0].float()
+    return {name: found[name] for name in poolings}
+
+
+def _as_map(h: Tensor, flat: Tensor) -> Tensor:
+    """Return (B, C, H, W), with tokens laid out as the square that they came from."""
+    if h.ndim == 4:
+        return h
+    side = isqrt(flat.shape[1])
+    if side * side != flat.shape[1]:
+        raise UsageError(f"pooling grid: {flat.shape[1]} patches form no square. Use a square input, or mean and std.")
+    return flat.transpose(1, 2).reshape(len(flat), -1, side, side)
+
+
+def _require_known(poolings: Sequence[str]) -> None:
+    """Refuse names that are no pooling."""
+    unknown = [pooling for pooling in poolings if pooling not in POOLINGS]
+    if unknown:
+        raise UsageError(f"pooling: {first_few(unknown)} is not known. Choose from {', '.join(POOLINGS)}.")

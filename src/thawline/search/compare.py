@@ -1,0 +1,358 @@
+"""Cached features, labels and a Split in, a Leaderboard out: every frozen strategy, cross-validated in seconds.
+
+One idea: each picture is scored only by heads that never saw it, and so is each choice. Whatever is picked inside a
+strategy (the L2 strength, k) is picked for a fold by the pictures outside that fold; the same is done once more for the
+choice of the strategy itself, so the leaderboard can say what the whole procedure is worth. Test rows never enter.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from thawline.core.metrics import accuracy_interval, confusion_matrix, group_bootstrap, macro_f1, paired_sign_flip
+from thawline.core.progress import Progress, SilentProgress
+from thawline.core.types import Floats, Ints
+from thawline.data.dataset import Dataset
+from thawline.data.split import Split
+from thawline.features.backbones import Backbone
+from thawline.features.bank import FeatureBank
+from thawline.heads.linear import L2_STRENGTHS, Rotated, fit_folds, rotate, train_epochs
+from thawline.heads.nearest import NEIGHBOURS, class_mean_folds, neighbour_folds
+from thawline.search.leaderboard import Leaderboard, MetricName, Trial
+from thawline.search.strategy import Features, Strategy, candidate_features, default_pooling, strategies_for
+
+__all__ = ["CompareOptions", "Comparison", "class_row_weights", "compare", "imbalance"]
+
+IMBALANCED = 3.0
+SIGNIFICANCE = 0.05
+
+
+@dataclass(frozen=True)
+class CompareOptions:
+    """How strategies are compared.
+
+    Attributes:
+        metric: `accuracy`, `balanced_accuracy` (mean recall of the classes), or `auto`: balanced where the largest
+            class has at least three times the pictures of the smallest.
+        class_weights: `balanced` gives every class the same weight in training, `none` every picture; `auto` follows
+            the metric.
+        curves: Draw epoch-wise training for the last cut, the leader's features and the best single cut.
+        seed: Of resampling and of the curves.
+    """
+
+    metric: MetricName | Literal["auto"] = "auto"
+    class_weights: Literal["auto", "balanced", "none"] = "auto"
+    curves: bool = True
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A leaderboard with what the final fit of its winner needs.
+
+    Attributes:
+        leaderboard: All trials.
+        held_out_logits: (N, K) logits of the winner for the rows of `rows`, each by a head that never saw the row.
+        rows: (N,) indices of samples, sorted.
+        balanced: Whether classes are weighted equally in training.
+    """
+
+    leaderboard: Leaderboard
+    held_out_logits: Floats
+    rows: Ints
+    balanced: bool
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The rows of choosing, as positions 0…N-1.
+
+    Attributes:
+        samples: (N,) indices of samples.
+        labels: (N,) classes.
+        groups: (N,) groups of copies.
+        train: (N, F) float32; weight of a row in the training of a fold, 0 where it is held out.
+        held_out: For each fold, the positions that it scores.
+        repeat: For each fold, its repeat.
+        scored: Positions that some fold scores, sorted.
+        weight: (N,) what a right answer counts: 1 for accuracy, N / (K · class size) for balanced accuracy.
+    """
+
+    samples: Ints
+    labels: Ints
+    groups: Ints
+    train: Floats
+    held_out: tuple[Ints, ...]
+    repeat: Ints
+    scored: Ints
+    weight: Floats
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """One strategy's held-out answers.
+
+    Attributes:
+        strategy: Which.
+        scores: (n,) weighted share of the repeats in which each scored row was right.
+        predicted: (R, n) predicted classes.
+        logits: (n, K) of the first repeat.
+        fold_scores: One a fold.
+        choice: Index of the strength or k for the final fit.
+        seconds: Its share of the time.
+    """
+
+    strategy: Strategy
+    scores: Floats
+    predicted: Ints
+    logits: Floats
+    fold_scores: tuple[float, ...]
+    choice: int
+    seconds: float
+
+
+def imbalance(labels: Ints) -> float:
+    """Return the size of the largest class over that of the smallest."""
+    counts = np.bincount(labels)
+    return float(counts.max() / max(1, counts[counts > 0].min()))
+
+
+def class_row_weights(labels: Ints) -> Floats:
+    """Return (N,) float32 weights with mean 1 that give every class the same total."""
+    counts = np.bincount(labels)
+    present = np.count_nonzero(counts)
+    weights: Floats = (len(labels) / (present * counts[labels])).astype(np.float32)
+    return weights
+
+
+def compare(
+    bank: FeatureBank,
+    backbone: Backbone,
+    dataset: Dataset,
+    split: Split,
+    options: CompareOptions | None = None,
+    *,
+    full_pass_ms: float = 0.0,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Return the leaderboard of every candidate feature set under every head.
+
+    Args:
+        bank: Holds all pictures of the split.
+        backbone: Its cut points and costs.
+        dataset: Labels and groups; labels of test rows are not read.
+        split: Folds of the rows of choosing.
+        options: Metric, weights, curves, seed.
+        full_pass_ms: Milliseconds that a picture takes through the whole backbone here, for `Trial.predict_ms`.
+        progress: Where to report to.
+    """
+    start = time.perf_counter()
+    options = options or CompareOptions()
+    progress = progress or SilentProgress()
+    rows, metric, balanced = _rows(dataset, split, options)
+    hashes = [dataset.samples[sample].sha256 for sample in rows.samples]
+    candidates = candidate_features(bank.spec)
+    scored: list[_Scored] = []
+    with progress.stage("compare", len(candidates), "feature sets") as advance:
+        for features in candidates:
+            scored.extend(_score_features(features, bank.read(hashes, features.blocks), rows, backbone, bank))
+            advance(1)
+        trials, winner, order = _rank(scored, rows, full_pass_ms, options.seed)
+        if options.curves:
+            trials = _with_curves(trials, bank, hashes, rows, options.seed)
+        chosen = _score_choosing(scored, rows, options.seed)
+    num_fits = len(candidates) * len(rows.held_out) * (len(L2_STRENGTHS) + len(NEIGHBOURS) + 1)
+    board = Leaderboard(
+        metric=metric,
+        rule=split.rule,
+        trials=trials,
+        winner=winner,
+        chosen_mean=chosen[0],
+        chosen_low=chosen[1],
+        chosen_high=chosen[2],
+        num_pictures=len(rows.scored),
+        num_fits=num_fits,
+        seconds=time.perf_counter() - start,
+    )
+    return Comparison(board, scored[order[winner]].logits, rows.samples[rows.scored], balanced)
+
+
+def _rows(dataset: Dataset, split: Split, options: CompareOptions) -> tuple[_Rows, MetricName, bool]:
+    """Return the rows of choosing, the metric, and whether classes are weighted equally in training."""
+    samples = split.pool
+    labels, groups = dataset.labels[samples], dataset.groups[samples]
+    metric: MetricName = options.metric if options.metric != "auto" else "accuracy"
+    if options.metric == "auto" and imbalance(labels) >= IMBALANCED:
+        metric = "balanced_accuracy"
+    balanced = options.class_weights == "balanced" or (
+        options.class_weights == "auto" and metric == "balanced_accuracy"
+    )
+    train = np.zeros((len(samples), len(split.folds)), dtype=np.float32)
+    held_out = []
+    for fold, (training, validation) in enumerate(split.folds):
+        inside = np.searchsorted(samples, training)
+        train[inside, fold] = class_row_weights(labels[inside]) if balanced else 1.0
+        held_out.append(np.searchsorted(samples, validation))
+    scored = np.unique(np.concatenate(held_out))
+    weight = np.ones(len(samples))
+    if metric == "balanced_accuracy":
+        weight[scored] = class_row_weights(labels[scored])
+    repeat = np.arange(len(split.folds)) // split.num_folds
+    return _Rows(samples, labels, groups, train, tuple(held_out), repeat, scored, weight), metric, balanced
+
+
+def _score_features(
+    features: Features, columns: Floats, rows: _Rows, backbone: Backbone, bank: FeatureBank
+) -> Iterator[_Scored]:
+    """Yield the held-out answers of every head on one set of features."""
+    num_classes = int(rows.labels.max()) + 1
+    start = time.perf_counter()
+    rotated = rotate(columns)
+    shared_s = time.perf_counter() - start
+    for strategy in strategies_for(
+        features, backbone, num_classes=num_classes, num_rows=len(columns), plain_pooling=default_pooling(bank.spec)
+    ):
+        start = time.perf_counter()
+        logits = _held_out_logits(strategy, rotated, rows, num_classes)
+        yield _choose_within(strategy, logits, rows, shared_s / 3 + time.perf_counter() - start)
+
+
+def _held_out_logits(strategy: Strategy, rotated: Rotated, rows: _Rows, num_classes: int) -> Floats:
+    """Return (F, S, N, K) logits of a head under S settings; only the held-out rows of a fold matter."""
+    if strategy.head == "linear":
+        return fit_folds(rotated, rows.labels, rows.train, L2_STRENGTHS, num_classes=num_classes)[0]
+    if strategy.head == "class mean":
+        return class_mean_folds(rotated, rows.labels, rows.train, num_classes=num_classes)[:, None]
+    return neighbour_folds(rotated, rows.labels, rows.train, num_classes=num_classes)
+
+
+def _choose_within(strategy: Strategy, logits: Floats, rows: _Rows, seconds: float) -> _Scored:
+    """Return the strategy's answers, its setting chosen for each fold by the rows outside that fold."""
+    num_repeats, n = int(rows.repeat.max()) + 1, len(rows.labels)
+    right = np.full((num_repeats, logits.shape[1], n), np.nan)
+    for fold, held in enumerate(rows.held_out):
+        answers = logits[fold][:, held].argmax(axis=2)
+        right[rows.repeat[fold]][:, held] = (answers == rows.labels[held]) * rows.weight[held]
+    by_row = right.mean(axis=0)[:, rows.scored]  # (S, n)
+    totals = by_row.sum(axis=1)
+    predicted = np.zeros((num_repeats, n), dtype=np.int64)
+    kept = np.zeros((n, logits.shape[3]), dtype=np.float32)
+    fold_scores = []
+    for fold, held in enumerate(rows.held_out):
+        outside = totals - by_row[:, np.searchsorted(rows.scored, held)].sum(axis=1)
+        setting = _largest(outside if len(held) < len(rows.scored) else totals)
+        out = logits[fold, setting, held]
+        predicted[rows.repeat[fold], held] = out.argmax(axis=1)
+        fold_scores.append(float(np.average(out.argmax(axis=1) == rows.labels[held], weights=rows.weight[held])))
+        if rows.repeat[fold] == 0:
+            kept[held] = out
+    predicted = predicted[:, rows.scored]
+    scores = (predicted == rows.labels[rows.scored]).mean(axis=0) * rows.weight[rows.scored]
+    return _Scored(strategy, scores, predicted, kept[rows.scored], tuple(fold_scores), _largest(totals), seconds)
+
+
+def _largest(totals: Floats) -> int:
+    """Return the last setting whose total is largest: the strongest penalty, the most neighbours."""
+    return int(len(totals) - 1 - np.argmax(totals[::-1] >= totals.max() - 1e-9))
+
+
+def _cheapest_tied(
+    scores: Floats, groups: Ints, costs: Floats, seed: int, num_resamples: int
+) -> tuple[int, int, Floats]:
+    """Return the leader, the cheapest strategy tied with it, and the p-values: columns of (n, S) scores."""
+    leader = int(np.lexsort((costs, -scores.mean(axis=0)))[0])
+    p_values = paired_sign_flip(scores - scores[:, [leader]], groups, num_resamples=num_resamples, seed=seed)
+    tied = np.flatnonzero(p_values > SIGNIFICANCE)
+    return leader, int(tied[np.argmin(costs[tied])]), p_values
+
+
+def _rank(
+    scored: Sequence[_Scored], rows: _Rows, full_pass_ms: float, seed: int
+) -> tuple[tuple[Trial, ...], int, list[int]]:
+    """Return the trials, best first, the index of the winner among them, and their places in `scored`."""
+    scores = np.stack([entry.scores for entry in scored], axis=1)
+    groups, labels = rows.groups[rows.scored], rows.labels[rows.scored]
+    costs = np.array([entry.strategy.cost for entry in scored])
+    leader, winner, p_values = _cheapest_tied(scores, groups, costs, seed, 2000)
+    low, high = group_bootstrap(scores, groups, seed=seed)
+    gap_low, gap_high = group_bootstrap(scores - scores[:, [leader]], groups, seed=seed)
+    plain = bool((rows.weight == 1).all())
+    trials = []
+    for index, entry in enumerate(scored):
+        mean = float(scores[:, index].mean())
+        right = (entry.predicted == labels).mean(axis=0)
+        interval = accuracy_interval(right, groups) if plain else (float(low[index]), float(high[index]))
+        confusion = sum(confusion_matrix(labels, p, int(rows.labels.max()) + 1) for p in entry.predicted)
+        head = entry.strategy.head
+        trials.append(
+            Trial(
+                strategy=entry.strategy,
+                fold_scores=entry.fold_scores,
+                mean=mean,
+                low=min(mean, interval[0]),
+                high=min(1.0, max(mean, interval[1])),
+                accuracy=float(right.mean()),
+                macro_f1=macro_f1(np.asarray(confusion)),
+                difference=mean - float(scores[:, leader].mean()),
+                difference_low=float(gap_low[index]),
+                difference_high=float(gap_high[index]),
+                p_value=float(p_values[index]),
+                tied=bool(p_values[index] > SIGNIFICANCE),
+                l2=L2_STRENGTHS[entry.choice] if head == "linear" else None,
+                neighbours=NEIGHBOURS[entry.choice] if head == "k-NN" else None,
+                fit_s=entry.seconds,
+                predict_ms=entry.strategy.cost * full_pass_ms,
+            )
+        )
+    order = sorted(range(len(trials)), key=lambda index: (-trials[index].mean, costs[index]))
+    return tuple(trials[index] for index in order), order.index(winner), order
+
+
+def _score_choosing(scored: Sequence[_Scored], rows: _Rows, seed: int) -> tuple[float, float, float]:
+    """Return mean and interval of the whole procedure: each fold scored by what the rows outside it would choose."""
+    scores = np.stack([entry.scores for entry in scored], axis=1)
+    groups = rows.groups[rows.scored]
+    costs = np.array([entry.strategy.cost for entry in scored])
+    right = np.zeros((int(rows.repeat.max()) + 1, len(rows.scored)))
+    for fold, held in enumerate(rows.held_out):
+        places = np.searchsorted(rows.scored, held)
+        outside = np.setdiff1d(np.arange(len(rows.scored)), places)
+        if not len(outside):
+            outside = places
+        _, winner, _ = _cheapest_tied(scores[outside], groups[outside], costs, seed, 500)
+        answers = scored[winner].predicted[rows.repeat[fold], places]
+        right[rows.repeat[fold], places] = (answers == rows.labels[held]) * rows.weight[held]
+    by_row = right.mean(axis=0)
+    if (rows.weight == 1).all():
+        return float(by_row.mean()), *accuracy_interval(by_row, groups)
+    low, high = group_bootstrap(by_row, groups, seed=seed)
+    return float(by_row.mean()), float(low), min(1.0, float(high))
+
+
+def _with_curves(
+    trials: tuple[Trial, ...], bank: FeatureBank, hashes: Sequence[str], rows: _Rows, seed: int
+) -> tuple[Trial, ...]:
+    """Return the trials, with epoch-wise training drawn for the linear heads of the last cuts and of the leader."""
+    linear = [index for index, trial in enumerate(trials) if trial.strategy.head == "linear"]
+    single = [index for index in linear if not trials[index].strategy.is_fused]
+    last = sorted(single, key=lambda index: trials[index].strategy.blocks_removed)[:4]
+    drawn = dict.fromkeys([linear[0], single[0], *last])
+    changed = list(trials)
+    for index in drawn:
+        strategy = trials[index].strategy
+        blocks = [(depth, pooling) for depth in strategy.depths for pooling in strategy.pooling]
+        curve = train_epochs(
+            bank.read(hashes, blocks),
+            rows.labels,
+            np.flatnonzero(rows.train[:, 0] > 0),
+            rows.held_out[0],
+            num_classes=int(rows.labels.max()) + 1,
+            seed=seed,
+        )
+        changed[index] = replace(trials[index], curve=curve)
+    return tuple(changed)

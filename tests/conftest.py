@@ -1,0 +1,27 @@
+"""What every test may use: a cache of its own, and the real pictures where they are."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    """Give the test a cache that no other test and no person uses; children inherit it."""
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("THAWLINE_CACHE", str(cache))
+    return cache
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Return the folder of real pictures, or skip and say where they were looked for."""
+    folder = Path(os.environ.get("THAWLINE_DATA") or REPOSITORY.parent / "shared" / "data").resolve()
+    if not folder.is_dir():
+        pytest.skip(f"no real pictures in {folder}; THAWLINE_DATA names another place")
+    return folder

@@ -1,0 +1,133 @@
+"""Splits: the person's own parts are kept, ours are stratified, and groups stay whole."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from thawline.core.errors import DataError, UsageError
+from thawline.data.dataset import Dataset, Sample
+from thawline.data.split import leaked, make_split
+
+
+class Nowhere:
+    def read(self) -> bytes:
+        raise AssertionError("a split reads no picture")
+
+
+def data_set(labels, groups=None, parts=None) -> Dataset:
+    groups = range(len(labels)) if groups is None else groups
+    parts = [None] * len(labels) if parts is None else parts
+    samples = tuple(
+        Sample(f"{index}", int(label), f"{index:064x}", part, int(group), Nowhere())
+        for index, (label, group, part) in enumerate(zip(labels, groups, parts, strict=True))
+    )
+    return Dataset(None, tuple(f"class {name}" for name in range(max(labels) + 1)), samples, ())
+
+
+def test_without_parts_a_stratified_fifth_is_held_out():
+    labels = [0] * 50 + [1] * 25 + [2] * 25
+    split = make_split(data_set(labels))
+    assert split.rule == "5 folds × 2"
+    assert np.bincount(np.array(labels)[split.test]).tolist() == [10, 5, 5]
+    assert len(split.folds) == 10
+    for train, validation in split.folds:
+        assert np.bincount(np.array(labels)[validation]).tolist() == [8, 4, 4]
+        assert np.array_equal(np.union1d(train, validation), split.pool)
+    assert not leaked(data_set(labels), split).any()
+
+
+def test_arrays_are_sorted_int64_and_read_only():
+    split = make_split(data_set([0, 1] * 20))
+    for array in (split.test, split.pool, *(part for fold in split.folds for part in fold)):
+        assert array.dtype == np.int64
+        assert (np.diff(array) > 0).all()
+        assert not array.flags.writeable
+
+
+def test_repeats_and_seeds_differ_and_repeat_themselves():
+    data = data_set([0, 1] * 30)
+    first, again, other = make_split(data), make_split(data), make_split(data, seed=1)
+    flat = [[fold[1].tolist() for fold in split.folds] for split in (first, again, other)]
+    assert flat[0] == flat[1]
+    assert flat[0] != flat[2]
+    assert flat[0][:5] != flat[0][5:]
+    assert first.test.tolist() != other.test.tolist()
+
+
+def test_the_persons_test_is_the_test_and_its_labels_do_not_matter():
+    rng = np.random.default_rng(0)
+    parts = ["train"] * 40 + ["test"] * 10
+    labels = rng.integers(0, 2, 50)
+    scrambled = labels.copy()
+    scrambled[40:] = rng.permutation(1 - labels[40:])
+    first, second = make_split(data_set(labels, parts=parts)), make_split(data_set(scrambled, parts=parts))
+    assert first.test.tolist() == list(range(40, 50))
+    assert [fold[1].tolist() for fold in first.folds] == [fold[1].tolist() for fold in second.folds]
+
+
+def test_a_validation_part_is_the_one_fold():
+    parts = ["train"] * 6 + ["validation"] * 4 + ["test"] * 2
+    split = make_split(data_set([0, 1] * 6, parts=parts))
+    assert [part.tolist() for part in split.folds[0]] == [list(range(6)), list(range(6, 10))]
+    assert (split.num_folds, split.num_repeats, split.rule) == (1, 1, "the validation folder")
+    assert split.test.tolist() == [10, 11]
+    assert split.pool.tolist() == list(range(10))
+
+
+def test_leaked_rows_are_those_with_a_copy_outside_the_test():
+    parts = ["train"] * 8 + ["test"] * 4
+    data = data_set([0, 1] * 6, groups=[0, 1, 2, 3, 4, 5, 6, 7, 2, 8, 8, 9], parts=parts)
+    assert leaked(data, make_split(data, num_folds=2)).tolist() == [True, False, False, False]
+
+
+def test_a_small_class_lowers_the_number_of_folds_and_the_rule_says_so():
+    parts = ["train"] * 43 + ["test"] * 2
+    split = make_split(data_set([0] * 40 + [1] * 3 + [0, 1], parts=parts))
+    assert split.num_folds == 3
+    assert split.rule == "3 folds × 2 (fewer than 5: class 1 has 3 distinct pictures)"
+    for train, validation in split.folds:
+        assert (np.count_nonzero((train >= 40) & (train < 43)), np.count_nonzero(validation >= 40)) == (2, 1)
+
+
+def test_copies_of_one_picture_are_one_picture():
+    data = data_set([0] * 20 + [1] * 6, groups=[*range(20), *[20] * 6])
+    with pytest.raises(DataError, match="class 1 has one distinct picture to learn from"):
+        make_split(data)
+
+
+def test_a_class_of_two_pictures_keeps_both_for_learning():
+    split = make_split(data_set([0] * 40 + [1] * 2))
+    assert {40, 41} <= set(split.pool.tolist())
+    assert split.num_folds == 2
+
+
+def test_too_few_for_a_test():
+    with pytest.raises(DataError, match="too few to hold a fifth out"):
+        make_split(data_set([0, 0, 1, 1]))
+
+
+def test_classes_tied_together_by_conflicting_copies_are_refused():
+    data = data_set([0, 1, 0, 1] + [2] * 20, groups=[0, 0, 1, 1, *range(2, 22)], parts=["train"] * 22 + ["test"] * 2)
+    assert make_split(data, num_folds=2).num_folds == 2
+    tied = data_set([0, 0, 1, 1, 0] * 3, groups=[0, 1, 0, 1, 1] * 3, parts=["train"] * 14 + ["test"])
+    for train, _ in make_split(tied).folds:
+        assert len(set(tied.labels[train])) == 2
+
+
+def test_wrong_numbers_are_usage_errors():
+    for options in ({"num_folds": 1}, {"num_repeats": 0}):
+        with pytest.raises(UsageError, match="at least 2 folds and 1 repeat"):
+            make_split(data_set([0, 1] * 10), **options)
+
+
+def test_fifty_thousand_pictures_split_quickly():
+    import time
+
+    rng = np.random.default_rng(0)
+    data = data_set(rng.integers(0, 10, 50_000).tolist(), groups=rng.integers(0, 500_000, 50_000).tolist())
+    start = time.perf_counter()
+    split = make_split(data)
+    assert time.perf_counter() - start < 10
+    sizes = [len(validation) for _, validation in split.folds]
+    assert max(sizes) - min(sizes) <= 50

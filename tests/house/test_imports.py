@@ -1,0 +1,124 @@
+"""The house's floors: who may import whom, and what a light import must not load."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import thawline
+
+FLOORS = ("core", "data", "features", "heads", "recipes", "search", "tune", "use")
+ROOF = ("api", "cli", "__main__", "__init__")
+HEAVY = ("torch", "torchvision", "timm", "sklearn", "scipy", "matplotlib", "pyarrow", "PIL")
+PACKAGE = Path(thawline.__file__).parent
+
+
+def modules():
+    return sorted(path for path in PACKAGE.rglob("*.py") if "__pycache__" not in path.parts)
+
+
+def name_of(path):
+    return str(path.relative_to(PACKAGE))
+
+
+def imported_names(tree, package=()):
+    """Yield (line, dotted name below `thawline`, imported names) of our own imports, relative ones resolved."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.split(".")[0] == "thawline":
+                    yield node.lineno, tuple(alias.name.split(".")[1:]), ()
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                base = (*package[: len(package) - node.level + 1], *(node.module or "").split("."))
+                yield node.lineno, tuple(part for part in base if part), tuple(alias.name for alias in node.names)
+            elif node.module and node.module.split(".")[0] == "thawline":
+                yield node.lineno, tuple(node.module.split(".")[1:]), tuple(alias.name for alias in node.names)
+
+
+def violations(relative, source):
+    """Return what in a module's source reaches upwards: `line: what`."""
+    parts = Path(relative).parts
+    if len(parts) == 1:
+        assert parts[0].removesuffix(".py") in ROOF, f"{relative} stands on no floor"
+        return []
+    floor, found = parts[0], []
+    for line, dotted, names in imported_names(ast.parse(source), parts[:-1]):
+        for target in [dotted[0]] if dotted else names:
+            public = target in ("__version__",)
+            if not public and (target not in FLOORS or FLOORS.index(target) > FLOORS.index(floor)):
+                found.append(f"{relative}:{line} imports thawline.{target}")
+    return found
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_a_module_imports_only_from_its_own_floor_or_an_earlier_one(path):
+    assert violations(path.relative_to(PACKAGE), path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("relative", "source", "refused"),
+    [
+        ("core/a.py", "from thawline.data.check import x", True),
+        ("core/a.py", "import thawline.use.report", True),
+        ("core/a.py", "from thawline import data", True),
+        ("core/a.py", "from ..heads import linear", True),
+        ("core/a.py", "def f():\n    from thawline.api import fit", True),
+        ("heads/a.py", "from thawline.search.strategy import Strategy", True),
+        ("heads/a.py", "from thawline.heads.b import x\nfrom thawline.core import errors\nimport numpy", False),
+        ("heads/a.py", "from . import b\nfrom ..core import errors", False),
+        ("use/a.py", "from thawline import __version__", False),
+        ("api.py", "from thawline.use import report", False),
+    ],
+)
+def test_the_rule_sees_what_breaks_it(relative, source, refused):
+    assert bool(violations(relative, source)) == refused
+
+
+def test_the_floors_are_in_the_order_of_the_alphabet():
+    assert list(FLOORS) == sorted(FLOORS)
+    found = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert found <= set(FLOORS)
+
+
+@pytest.mark.parametrize("path", modules(), ids=name_of)
+def test_no_star_imports(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            assert [alias.name for alias in node.names] != ["*"], f"line {node.lineno}"
+
+
+def test_only_the_features_floor_touches_timm():
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            if any(name.split(".")[0] == "timm" for name in names):
+                assert path.parent.name == "features", f"{name_of(path)}:{node.lineno}"
+
+
+def loaded_by(code):
+    """Return which heavy packages a fresh interpreter has loaded after `code`."""
+    program = f"import sys\n{code}\nprint('loaded:', *sorted(set({HEAVY!r}) & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()[-1].removeprefix("loaded:").split()
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    assert loaded_by("import thawline; thawline.__version__") == []
+
+
+def test_asking_for_help_loads_no_torch():
+    code = (
+        "sys.argv = ['thawline', '--help']\n"
+        "from thawline.cli import main\n"
+        "try:\n    code = main()\n"
+        "except SystemExit as end:\n    code = end.code\n"
+        "assert not code, code"
+    )
+    assert set(loaded_by(code)) & {"torch", "torchvision", "timm", "sklearn", "matplotlib"} == set()
