@@ -200,6 +200,7 @@ def test_a_vit_takes_another_size(tmp_path):
     [
         ("resnet35", r"backbone 'resnet35' is not known\. Did you mean .*resnet34"),
         ("efficientnet_lite", r"Did you mean .*efficientnet_lite0"),
+        ("tf_efficientnet_b0_ns", r"is an old name\. timm calls it tf_efficientnet_b0\.ns_jft_in1k now"),
         ("qqqqqqqq", "is not known. Did you mean"),
         ("resnet34.a1_in2k", r"resnet34 has no weights tagged 'a1_in2k'\. Choose from .*resnet34\.a1_in1k"),
         ("timm/resnet34", r"For a repository write hf-hub:timm/resnet34, for a folder local-dir:timm/resnet34"),
@@ -217,7 +218,7 @@ def test_without_network_the_error_names_the_file_to_bring():
         load_backbone("resnet34")
     for part in ("'resnet34'", "model.safetensors", "timm/resnet34.a1_in1k", "--weights model.saf", "local-dir:"):
         assert part in str(caught.value)
-    with pytest.raises(BackboneError, match=r"Bring config\.json from owner/name .* local-dir:"):
+    with pytest.raises(BackboneError, match=r"put config\.json and model\.safetensors from owner/name into one folder"):
         load_backbone("hf-hub:owner/name")
     assert load_backbone().backbone.name == "efficientnet_lite0"
 

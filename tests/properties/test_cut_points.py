@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from thawline.features.backbones import Network, load_backbone
+from thawline.core.runtime import Runtime
+from thawline.features.backbones import Network, frozen_for_inference, load_backbone
 from thawline.features.folding import fold_batch_norms
 
 FAST = ["efficientnet_lite0", "resnet18", "resnet34", "vit_tiny_patch16_224"]
@@ -94,8 +95,6 @@ def test_folding_changes_rounding_only(name):
     """In float64, where rounding is far below what a wrong pair of convolution and norm would change."""
     network = random_network(name)
     network.model.double()
-    if not network.backbone.has_suffix:
-        network.model.eval()
     before = {key: value.clone() for key, value in network.model.state_dict().items()}
     size = network.backbone.input.size_px
     folded = Network(network.backbone, fold_batch_norms(network.model, size))
@@ -105,6 +104,14 @@ def test_folding_changes_rounding_only(name):
     for (cut, expected), (_, found) in zip(network.features(x, cuts), folded.features(x, cuts), strict=True):
         assert torch.allclose(found, expected, rtol=1e-9, atol=1e-9 * float(expected.abs().max())), cut
     assert all(torch.equal(value, before[key]) for key, value in network.model.state_dict().items())
+
+
+def test_a_network_read_between_convolution_and_norm_is_not_folded():
+    """GhostNet hands out its stem before the norm; folding would change what is read there."""
+    network = load_backbone("ghostnet_050", pretrained=False, size_px=64)
+    folded = frozen_for_inference(network, Runtime("cpu", "float32", 8))
+    x = picture(network)
+    assert torch.allclose(folded.prefix(x, 0), network.prefix(x, 0), atol=1e-6)
 
 
 @pytest.mark.parametrize("name", WITHOUT_TRUNK)

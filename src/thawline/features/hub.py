@@ -96,7 +96,7 @@ def hub_file(source: Source) -> Path | None:
         return _fetch(str(repository), names, source.name)
     address = str(source.config.get("url") or huggingface_hub.constants.ENDPOINT)
     if not _reachable(address):
-        raise _unreachable(source.name, urlsplit(address).hostname or address, named, f"--weights {named}")
+        raise _unreachable(source.name, urlsplit(address).hostname or address, Path(address).name or named)
     return None
 
 
@@ -110,6 +110,7 @@ def _from_timm(name: str, *, needs_weights: bool) -> Source:
         )
     known = timm.list_models()
     if architecture not in known:
+        _refuse_old_name(name)
         near = difflib.get_close_matches(name, [BUNDLED, *known], n=5, cutoff=0.5)
         near = near or difflib.get_close_matches(architecture, [BUNDLED, *known], n=5, cutoff=0.3)
         raise BackboneError(f"backbone {name!r} is not known. Did you mean {', '.join(near) or BUNDLED}?")
@@ -124,6 +125,13 @@ def _from_timm(name: str, *, needs_weights: bool) -> Source:
     if needs_weights and not place:
         raise BackboneError(f"backbone {name!r} has no published weights. Bring your own with --weights FILE.")
     return Source(name, architecture, name, settings, f"hub {place}")
+
+
+def _refuse_old_name(name: str) -> None:
+    """Raise if timm has given this name up for another."""
+    new = timm.models.get_deprecated_models().get(name) if hasattr(timm.models, "get_deprecated_models") else None
+    if new:
+        raise BackboneError(f"backbone {name!r} is an old name. timm calls it {new} now; use that.")
 
 
 def _settings(name: str) -> dict[str, Any]:
@@ -170,13 +178,12 @@ def _fetch(repository: str, names: list[str], backbone: str) -> Path:
         if isinstance(cached, str):
             return Path(cached)
     if huggingface_hub.constants.HF_HUB_OFFLINE or not _reachable(huggingface_hub.constants.ENDPOINT):
-        way = f"--weights {wanted}" if wanted != "config.json" else f"local-dir: with {wanted} and {SAFETENSORS}"
-        raise _unreachable(backbone, repository, wanted, way)
+        raise _unreachable(backbone, repository, wanted)
     for file_name in names:
         try:
             return Path(huggingface_hub.hf_hub_download(owner_name, file_name, revision=revision or None))
         except LocalEntryNotFoundError:
-            raise _unreachable(backbone, repository, wanted, f"--weights {wanted}") from None
+            raise _unreachable(backbone, repository, wanted) from None
         except EntryNotFoundError:
             continue
         except Exception as error:  # of whichever HTTP library the hub's client is built on
@@ -190,13 +197,13 @@ def _fetch(repository: str, names: list[str], backbone: str) -> Path:
     )
 
 
-def _unreachable(backbone: str, place: str, file_name: str, way: str) -> BackboneError:
-    """Return the error for weights that only a network could bring."""
+def _unreachable(backbone: str, place: str, file_name: str) -> BackboneError:
+    """Return the error for weights that only a network could bring; `place` is a host or a repository on the hub."""
+    folder = f"put config.json and {SAFETENSORS} from {place} into one folder and name it local-dir:FOLDER"
+    file = f"bring {file_name} from {place} and pass --weights {file_name}, or {folder}"
     return BackboneError(
-        f"backbone {backbone!r}: its {file_name} is not in the cache and the network gives no access to it. "
-        f"Bring {file_name} from {place} (on huggingface.co, unless another host is named) and pass {way}, "
-        f"or put it beside its config.json and name that folder: local-dir:FOLDER. "
-        f"{BUNDLED} needs no network."
+        f"backbone {backbone!r}: {file_name} of {place} is not in the hub's cache, and the network cannot be reached. "
+        f"On a machine with network, {folder if file_name == 'config.json' else file}. {BUNDLED} needs no network."
     )
 
 

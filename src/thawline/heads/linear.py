@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from thawline.core.types import Curve, Floats, Ints
+from thawline.heads.columns import Columns, fit_columns
 
 __all__ = [
     "L2_STRENGTHS",
@@ -26,7 +27,6 @@ __all__ = [
     "fit_folds",
     "fit_linear",
     "rotate",
-    "standardised",
     "train_epochs",
 ]
 
@@ -38,77 +38,55 @@ MAX_HELD_FLOATS = 64_000_000
 
 @dataclass(frozen=True)
 class LinearHead:
-    """A head that reads raw features: logits = features @ weight + bias.
+    """A head that is linear in prepared features: logits = columns.apply(features) @ weight + bias.
 
     Attributes:
-        weight: (D, K) float32; the standardisation of the columns is folded in.
+        columns: Preparation of the raw features.
+        weight: (D, K) float32.
         bias: (K,) float32.
     """
 
+    columns: Columns
     weight: Floats
     bias: Floats
 
     def logits(self, features: Floats) -> Floats:
-        """Return (N, K) float32 logits of (N, D) features."""
-        return np.asarray(features, dtype=np.float32) @ self.weight + self.bias
+        """Return (N, K) float32 logits of (N, D) raw features."""
+        return self.columns.apply(features) @ self.weight + self.bias
 
 
 @dataclass(frozen=True)
 class Rotated:
-    """Standardised features in the eigenbasis of their scatter matrix.
+    """Prepared features in the eigenbasis of their scatter matrix.
 
     Attributes:
-        z: (N, r) float32 with orthogonal columns; z @ basisᵀ are the standardised features.
+        columns: The preparation of the raw features.
+        z: (N, r) float32 with orthogonal columns; the basis of the rotation is Xᵀ z / eigenvalues.
         eigenvalues: (r,) squared lengths of the columns of z.
-        basis: (D, r) orthonormal columns.
-        mean: (D,) column means of the raw features.
-        scale: (D,) factors that give every column unit variance; 0 for a constant column.
+        num_columns: D, the columns before the rotation.
     """
 
+    columns: Columns
     z: torch.Tensor
     eigenvalues: torch.Tensor
-    basis: torch.Tensor
-    mean: Floats
-    scale: Floats
-
-    @property
-    def num_columns(self) -> int:
-        """D, the columns before the rotation."""
-        return len(self.basis)
-
-
-def standardised(features: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return (X, mean, scale): (N, D) features with zero mean and unit variance, constant columns set to 0.
-
-    Column scales use no labels and are taken over all rows given: the rows of choosing, never the test rows.
-    """
-    mean = features.mean(axis=0, dtype=np.float32)
-    centred = features - mean
-    deviation = np.sqrt(np.einsum("nd,nd->d", centred, centred) / len(features))
-    floor = 1e-6 * (np.abs(mean) + 1e-6)
-    scale = np.where(deviation > floor, 1 / np.maximum(deviation, floor), 0).astype(np.float32)
-    centred *= scale
-    return centred, mean, scale
+    num_columns: int
 
 
 def rotate(features: Floats) -> Rotated:
-    """Return the standardised features rotated into their row space: exact for any L2-penalised linear head.
+    """Return the prepared features rotated into their row space: exact for any L2-penalised linear head.
 
-    Costs one eigendecomposition of the smaller of the N×N Gram and the D×D scatter matrix; directions below 1e-6 of
-    the largest eigenvalue, which float32 cannot resolve, are dropped.
+    The preparation uses no labels and is taken over all rows given: the rows of choosing, never the test rows. Costs
+    one eigendecomposition of the smaller of the N×N Gram and the D×D scatter matrix; directions below 1e-6 of the
+    largest eigenvalue, which float32 cannot resolve, are dropped.
     """
-    x, mean, scale = standardised(features)
-    data = torch.from_numpy(x)
+    columns = fit_columns(features)
+    data = torch.from_numpy(columns.apply(features))
     wide = data.shape[1] > data.shape[0]
     values, vectors = torch.linalg.eigh(data @ data.T if wide else data.T @ data)
     kept = values > values[-1].clamp_min(1e-12) * 1e-6
     values, vectors = values[kept], vectors[:, kept]
-    if wide:
-        z = vectors * values.sqrt()
-        basis = (data.T @ vectors) / values.sqrt()
-    else:
-        z, basis = data @ vectors, vectors
-    return Rotated(z.contiguous(), values, basis, mean, scale)
+    z = vectors * values.sqrt() if wide else data @ vectors
+    return Rotated(columns, z.contiguous(), values, data.shape[1])
 
 
 @dataclass
@@ -266,13 +244,9 @@ def fit_linear(
     _, fits = fit_folds(
         rotated, labels, weights[:, None], [l2], num_classes=num_classes, tolerance=1e-4, max_steps=1000
     )
-    return _unrotated(rotated, fits[0, 0])
-
-
-def _unrotated(rotated: Rotated, fit: Floats) -> LinearHead:
-    """Return the head on raw features that equals `fit` (r+1, K) on the rotated ones."""
-    weight = (rotated.basis.numpy() @ fit[:-1]) * rotated.scale[:, None]
-    return LinearHead(weight.astype(np.float32), (fit[-1] - rotated.mean @ weight).astype(np.float32))
+    rotated_weight = torch.from_numpy(fits[0, 0, :-1]) / rotated.eigenvalues[:, None]
+    weight = rotated.columns.apply(features).T @ (rotated.z @ rotated_weight).numpy()
+    return LinearHead(rotated.columns, weight, fits[0, 0, -1])
 
 
 def train_epochs(
@@ -291,7 +265,7 @@ def train_epochs(
     """Return the curves of a dense layer trained by Adam on frozen features, epoch by epoch.
 
     This is how tutorials train a head; it is drawn for comparison, the solved head is what is used. Defaults are those
-    of the project that the method comes from. Columns are standardised with the training rows. A seed fixes the result
+    of the project that the method comes from. Columns are prepared with the training rows. A seed fixes the result
     on a CPU.
 
     Args:
@@ -307,8 +281,7 @@ def train_epochs(
         seed: Of the order of rows and the initial weights.
     """
     generator = torch.Generator().manual_seed(seed)
-    _, mean, scale = standardised(features[train])
-    x = torch.from_numpy((features - mean) * scale)
+    x = torch.from_numpy(fit_columns(features[train]).apply(features))
     y = torch.from_numpy(labels)
     dense = torch.nn.Linear(x.shape[1], num_classes)
     with torch.no_grad():
@@ -319,9 +292,10 @@ def train_epochs(
     history: dict[str, list[float]] = {f"{name}_{what}": [] for name in rows for what in ("loss", "accuracy")}
     for _ in range(num_epochs):
         order = rows["train"][torch.randperm(len(train), generator=generator)]
-        for batch in order.split(batch_size):
+        for batch in torch.split(order, batch_size):
             optimiser.zero_grad()
-            torch.nn.functional.cross_entropy(dense(x[batch]), y[batch]).backward()
+            loss = torch.nn.functional.cross_entropy(dense(x[batch]), y[batch])
+            torch.autograd.backward(loss)
             optimiser.step()
         with torch.no_grad():
             for name, part in rows.items():

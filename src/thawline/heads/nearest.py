@@ -17,7 +17,8 @@ import numpy as np
 import torch
 
 from thawline.core.types import Floats, Ints
-from thawline.heads.linear import LinearHead, Rotated, standardised
+from thawline.heads.columns import Columns, fit_columns
+from thawline.heads.linear import LinearHead, Rotated
 
 __all__ = ["NEIGHBOURS", "NeighbourHead", "class_mean_folds", "fit_class_mean", "fit_neighbours", "neighbour_folds"]
 
@@ -31,42 +32,43 @@ class NeighbourHead:
     """A head that votes among the training pictures most alike, by cosine of standardised features.
 
     Attributes:
-        keys: (M, D) float16, standardised training features of unit length.
+        columns: Preparation of the raw features.
+        keys: (M, D) float16, prepared training features of unit length.
         labels: (M,) int64 class of each.
         k: Neighbours that vote.
         num_classes: K.
-        mean: (D,) float32 subtracted from features.
-        scale: (D,) float32 factors after the subtraction.
     """
 
+    columns: Columns
     keys: Floats
     labels: Ints
     k: int
     num_classes: int
-    mean: Floats
-    scale: Floats
 
     def logits(self, features: Floats) -> Floats:
         """Return (N, K) float32 logarithms of the votes' shares of (N, D) features."""
-        queries = _unit((np.asarray(features, dtype=np.float32) - self.mean) * self.scale)
+        queries = _unit(self.columns.apply(features))
         similarity = torch.from_numpy(queries) @ torch.from_numpy(self.keys.astype(np.float32)).T
-        return _votes(similarity, torch.from_numpy(self.labels), [self.k], self.num_classes)[0]
+        votes: Floats = _votes(similarity, torch.from_numpy(self.labels), [self.k], self.num_classes)[0]
+        return votes
 
 
 def class_mean_folds(rotated: Rotated, labels: Ints, row_weights: Floats, *, num_classes: int) -> Floats:
     """Return (F, N, K) logits: minus half the squared distance of every row to each fold's class means.
 
-    The mean of a class is taken over the rows with weight above 0; a class without such rows scores the lowest.
+    The mean of a class is taken over the rows with weight above 0; a class without such rows scores the lowest. All
+    folds are two matrix products.
     """
     x = rotated.z.numpy()
-    onehot = np.eye(num_classes, dtype=np.float32)[labels]
-    logits = np.empty((row_weights.shape[1], len(x), num_classes), np.float32)
-    for fold, inside in enumerate((row_weights > 0).astype(np.float32).T):
-        counts = onehot.T @ inside
-        means = (onehot * inside[:, None]).T @ x / np.maximum(counts, 1)[:, None]
-        logits[fold] = x @ means.T - 0.5 * np.square(means).sum(axis=1)
-        logits[fold][:, counts == 0] = -1e30
-    return logits
+    n, num_folds = row_weights.shape
+    members = (row_weights > 0).T[:, None] & (labels == np.arange(num_classes)[:, None])[None]  # (F, K, N)
+    counts = members.sum(axis=2)
+    sums = members.reshape(-1, n).astype(np.float32) @ x
+    means = sums / np.maximum(counts, 1).reshape(-1, 1)
+    logits = x @ means.T - 0.5 * np.square(means).sum(axis=1)
+    logits[:, counts.ravel() == 0] = -1e30
+    by_fold: Floats = logits.reshape(n, num_folds, num_classes).transpose(1, 0, 2)
+    return by_fold
 
 
 def neighbour_folds(
@@ -77,33 +79,34 @@ def neighbour_folds(
     Similarities of a block of rows to all rows are computed once for all folds; memory is bounded by the block.
     """
     keys = torch.from_numpy(_unit(rotated.z.numpy()))
-    held_out = torch.from_numpy(row_weights == 0)
+    inside = torch.from_numpy(row_weights > 0)
     classes = torch.from_numpy(labels)
     num_folds = row_weights.shape[1]
     logits = np.zeros((num_folds, len(neighbours), len(keys), num_classes), np.float32)
-    for fold in range(num_folds):
-        rows = torch.nonzero(held_out[:, fold]).squeeze(1)
-        train = torch.nonzero(~held_out[:, fold]).squeeze(1)
-        train_keys, train_classes = keys[train], classes[train]
-        for part in rows.split(ROWS_AT_ONCE):
-            votes = _votes(keys[part] @ train_keys.T, train_classes, neighbours, num_classes)
-            logits[fold, :, part.numpy()] = votes.transpose(1, 0, 2)
+    for start in range(0, len(keys), ROWS_AT_ONCE):
+        part = slice(start, start + ROWS_AT_ONCE)
+        similarity = keys[part] @ keys.T
+        for fold in range(num_folds):
+            held = torch.nonzero(~inside[part, fold]).squeeze(1)
+            train = torch.nonzero(inside[:, fold]).squeeze(1)
+            votes = _votes(similarity[held][:, train], classes[train], neighbours, num_classes)
+            logits[fold][:, start + held.numpy()] = votes
     return logits
 
 
 def fit_class_mean(features: Floats, labels: Ints, *, num_classes: int) -> LinearHead:
     """Return the class-mean head as a linear one: distances to fixed points differ by linear functions."""
-    x, mean, scale = standardised(features)
+    columns = fit_columns(features)
+    x = columns.apply(features)
     means = np.stack([x[labels == label].mean(axis=0) for label in range(num_classes)])
-    weight = means.T * scale[:, None]
-    bias = -0.5 * np.square(means).sum(axis=1) - mean @ weight
-    return LinearHead(weight.astype(np.float32), bias.astype(np.float32))
+    return LinearHead(columns, np.ascontiguousarray(means.T), -0.5 * np.square(means).sum(axis=1))
 
 
 def fit_neighbours(features: Floats, labels: Ints, *, k: int, num_classes: int) -> NeighbourHead:
     """Return the k-NN head that remembers all rows; its size grows with them."""
-    x, mean, scale = standardised(features)
-    return NeighbourHead(_unit(x).astype(np.float16), labels, min(k, len(x)), num_classes, mean, scale)
+    columns = fit_columns(features)
+    keys = _unit(columns.apply(features)).astype(np.float16)
+    return NeighbourHead(columns, keys, labels, min(k, len(keys)), num_classes)
 
 
 def _unit(x: Floats) -> Floats:
@@ -121,4 +124,5 @@ def _votes(similarity: torch.Tensor, classes: torch.Tensor, neighbours: Sequence
     for k in neighbours:
         votes = torch.zeros(len(similarity), num_classes).scatter_add_(1, classes[indices[:, :k]], weights[:, :k])
         shares.append((votes / votes.sum(1, keepdim=True) + 1e-4).log_())
-    return torch.stack(shares).numpy()
+    stacked: Floats = torch.stack(shares).numpy()
+    return stacked

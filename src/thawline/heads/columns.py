@@ -1,0 +1,61 @@
+"""Raw features in, well-scaled ones out: what every head does to its columns before it looks at them.
+
+One idea: columns that are never negative (activations behind a ReLU, standard deviations, maxima) are skewed, so their
+square root is taken; then every column gets zero mean and unit variance, so that depths of different loudness can be
+fused. Labels play no part.
+
+Source: Perronnin, Sánchez & Mensink, "Improving the Fisher kernel for large-scale image classification", ECCV 2010
+(power normalisation).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from thawline.core.types import Floats
+
+__all__ = ["Columns", "fit_columns"]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The preparation of D columns.
+
+    Attributes:
+        rooted: (D,) bool; columns whose square root is taken (negative values keep their sign).
+        mean: (D,) float32, subtracted afterwards.
+        scale: (D,) float32 factors to unit variance; 0 for a constant column.
+    """
+
+    rooted: npt.NDArray[np.bool_]
+    mean: Floats
+    scale: Floats
+
+    def apply(self, features: Floats) -> Floats:
+        """Return (N, D) float32 prepared features of (N, D) raw ones."""
+        x = _rooted(features, self.rooted)
+        x -= self.mean
+        x *= self.scale
+        return x
+
+
+def fit_columns(features: Floats) -> Columns:
+    """Return the preparation that suits (N, D) raw features of the rows of choosing or of training."""
+    rooted = features.min(axis=0) >= 0
+    x = _rooted(features, rooted)
+    mean = x.mean(axis=0, dtype=np.float32)
+    x -= mean
+    deviation = np.sqrt(np.einsum("nd,nd->d", x, x) / len(x))
+    floor = 1e-6 * (np.abs(mean) + 1e-6)
+    scale = np.where(deviation > floor, 1 / np.maximum(deviation, floor), 0).astype(np.float32)
+    return Columns(rooted, mean, scale)
+
+
+def _rooted(features: Floats, rooted: npt.NDArray[np.bool_]) -> Floats:
+    x = np.array(features, dtype=np.float32)
+    part = x[:, rooted]
+    x[:, rooted] = np.copysign(np.sqrt(np.abs(part)), part)
+    return x

@@ -1,0 +1,118 @@
+"""Pictures in, Predictions out, exactly as the model was trained: same decoder, same fit, same reader.
+
+A file that cannot be read gets a row that says why, and the rest goes on.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from thawline.core.errors import DataError
+from thawline.core.progress import Progress, SilentProgress
+from thawline.core.types import Pixels, Prediction
+from thawline.data.images import prepare
+from thawline.data.listing import MAX_FILE_BYTES, display_path
+from thawline.features.extract import in_streams
+from thawline.use.bundle import Bundle, Classifier
+
+__all__ = ["find_pictures", "predict_pictures", "predictions_csv", "predictions_jsonl"]
+
+
+def find_pictures(paths: Sequence[Path | str]) -> tuple[Path, ...]:
+    """Return the files that `paths` name: files as they are, folders with all they hold, sorted, hidden ones left out.
+
+    A path that does not exist is returned too and gets a row with an error. Links to folders are not followed.
+    """
+    found: list[Path] = []
+    for path in map(Path, paths):
+        if not path.is_dir():
+            found.append(path)
+            continue
+        inside = (file for file in path.rglob("*") if not file.is_dir())
+        found += sorted(file for file in inside if not any(p.startswith(".") for p in file.relative_to(path).parts))
+    return tuple(found)
+
+
+def predict_pictures(
+    bundle: Bundle, paths: Sequence[Path | str], *, progress: Progress | None = None
+) -> Iterator[Prediction]:
+    """Yield a prediction for every picture in order, as soon as its batch is done; a bad file yields its error.
+
+    Args:
+        bundle: The model.
+        paths: Files and folders.
+        progress: Where to report to.
+    """
+    pictures = find_pictures(paths)
+    classifier = bundle.classifier
+    size = classifier.reader.runtime.batch_size
+    batches = [pictures[start : start + size] for start in range(0, len(pictures), size)]
+    with (progress or SilentProgress()).stage("predict", len(pictures)) as advance:
+        for rows in in_streams(lambda batch: _predict_batch(classifier, batch), batches):
+            yield from rows
+            advance(len(rows))
+
+
+def _predict_batch(classifier: Classifier, paths: Sequence[Path]) -> list[Prediction]:
+    prepared: list[Pixels] = []
+    errors: dict[int, str] = {}
+    for index, path in enumerate(paths):
+        try:
+            prepared.append(prepare(_read(path), classifier.input))
+        except DataError as error:
+            errors[index] = str(error)
+    answers = iter(classifier.probabilities(np.stack(prepared)) if prepared else ())
+    rows = []
+    for index, path in enumerate(paths):
+        name = display_path(path)
+        if index in errors:
+            rows.append(Prediction(name, None, None, {}, errors[index]))
+            continue
+        answer = next(answers)
+        order = np.argsort(-answer, kind="stable")
+        shares = {classifier.class_names[k]: float(answer[k]) for k in order}
+        rows.append(Prediction(name, classifier.class_names[order[0]], float(answer[order[0]]), shares))
+    return rows
+
+
+def _read(path: Path) -> bytes:
+    """Return the bytes of a file; raises `DataError` when there are none to be had."""
+    try:
+        if not path.is_file():
+            raise DataError("no such file" if not path.exists() else "not a file")
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise DataError(f"larger than {MAX_FILE_BYTES / 2**20:,.0f} MiB")
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror}") from None
+
+
+def predictions_jsonl(rows: Iterable[Prediction]) -> Iterator[str]:
+    """Yield one line of JSON a picture: `path, label, probability, probabilities`, or `path, error`."""
+    for row in rows:
+        kept = {"path": row.path, "error": row.error} if row.error else asdict(row)
+        kept.pop("error", None) if not row.error else None
+        yield json.dumps(kept, ensure_ascii=False)
+
+
+def predictions_csv(rows: Iterable[Prediction], class_names: Sequence[str]) -> Iterator[str]:
+    """Yield CSV lines with a header: path, label, probability, one column a class, error."""
+
+    def line(values: Sequence[object]) -> str:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="").writerow(values)
+        return text.getvalue()
+
+    yield line(["path", "label", "probability", *class_names, "error"])
+    for row in rows:
+        shares = [row.probabilities.get(name, "") for name in class_names]
+        yield line(
+            [row.path, row.label or "", "" if row.probability is None else row.probability, *shares, row.error or ""]
+        )
