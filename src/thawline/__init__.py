@@ -1,5 +1,54 @@
-"""Thawline: a folder of photos becomes a leaderboard, a report and a model that predicts."""
+"""Thawline: a folder of photos becomes a leaderboard, a report and a model that predicts.
+
+>>> import thawline
+>>> result = thawline.fit("photos/", out="runs/birds")  # doctest: +SKIP
+>>> thawline.predict("runs/birds/model", "new/")  # doctest: +SKIP
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from thawline.api import check, compare, evaluate, extract, fit, load, predict, render
+    from thawline.core.errors import ThawlineError
+    from thawline.core.options import Options, make_options
+
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Options": "core.options",
+    "ThawlineError": "core.errors",
+    "check": "api",
+    "compare": "api",
+    "evaluate": "api",
+    "extract": "api",
+    "fit": "api",
+    "load": "api",
+    "make_options": "core.options",
+    "predict": "api",
+    "render": "api",
+}
+
+__all__ = [
+    "Options",
+    "ThawlineError",
+    "check",
+    "compare",
+    "evaluate",
+    "extract",
+    "fit",
+    "load",
+    "make_options",
+    "predict",
+    "render",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that `import thawline` stays light."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'thawline' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"thawline.{_HOMES[name]}"), name)

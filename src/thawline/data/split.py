@@ -50,7 +50,9 @@ class Split:
         return _frozen(np.union1d(*self.folds[0]))
 
 
-def make_split(dataset: Dataset, *, num_folds: int = 5, num_repeats: int = 2, seed: int = 0) -> Split:
+def make_split(
+    dataset: Dataset, *, num_folds: int = 5, num_repeats: int = 2, seed: int = 0, hold_out: bool = True
+) -> Split:
     """Return folds and test rows; groups of copies never straddle a boundary that is drawn here.
 
     The person's own parts are kept as they are: their test is the test; their validation, where there is a test too,
@@ -62,6 +64,8 @@ def make_split(dataset: Dataset, *, num_folds: int = 5, num_repeats: int = 2, se
             then says.
         num_repeats: How often the folds are drawn anew.
         seed: The same seed and data give the same split.
+        hold_out: Without a test of the person's own, hold a fifth out; False where nothing will be evaluated, so that
+            every picture serves the choosing and `test` is empty.
 
     Raises:
         UsageError: Fewer than two folds or no repeat asked for.
@@ -76,7 +80,7 @@ def make_split(dataset: Dataset, *, num_folds: int = 5, num_repeats: int = 2, se
         test = _frozen(np.flatnonzero(parts == "test"))
         return Split(((train, validation),), test, seed, 1, 1, "the validation folder")
     in_test = parts == "test"
-    if not in_test.any():
+    if hold_out and not in_test.any():
         in_test = _hold_out(labels, groups, seed)
     pool = np.flatnonzero(~in_test)
     rarest, fewest = _rarest_class(labels[pool], groups[pool])

@@ -33,7 +33,7 @@ from thawline.heads.head import Head, head_from_tensors, head_tensors
 
 __all__ = ["Bundle", "Classifier", "Manifest", "Training", "load_bundle", "save_bundle"]
 
-FORMAT = 1
+FORMAT: Literal[1] = 1
 BACKBONE_FILE, HEAD_FILE, PICTURES_FILE = "backbone.safetensors", "head.safetensors", "pictures.safetensors"
 GOLDEN_TOLERANCE = 0.02
 

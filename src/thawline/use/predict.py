@@ -68,7 +68,7 @@ def _predict_batch(classifier: Classifier, paths: Sequence[Path]) -> list[Predic
             prepared.append(prepare(_read(path), classifier.input))
         except DataError as error:
             errors[index] = str(error)
-    answers = iter(classifier.probabilities(np.stack(prepared)) if prepared else ())
+    answers = iter(list(classifier.probabilities(np.stack(prepared))) if prepared else [])
     rows = []
     for index, path in enumerate(paths):
         name = display_path(path)

@@ -1,0 +1,8 @@
+"""`python -m thawline`."""
+
+import sys
+
+from thawline.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

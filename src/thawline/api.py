@@ -1,0 +1,648 @@
+"""The verbs: the one place where all floors meet.
+
+Every function returns plain data and says nothing by itself; pass `progress` to hear from it. What needs torch is
+imported where it is used, so that checking pictures or reading a report stays light.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import shlex
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from thawline import __version__
+from thawline.core.errors import DataError, StoreError, first_few
+from thawline.core.options import Options
+from thawline.core.progress import Progress, SilentProgress
+from thawline.core.runtime import package_versions
+from thawline.core.store import Entry, cache_root, list_entries, remove_entry, write_bytes, write_json
+from thawline.core.types import Floats, Ints, Prediction, Predictions
+from thawline.data.check import CheckOptions, CheckReport, ledger_csv
+from thawline.data.check import check as check_pictures
+from thawline.data.dataset import Dataset
+from thawline.data.images import decode, encode_jpeg, prepare
+from thawline.data.load import read_checked
+from thawline.data.split import Split, leaked, make_split
+
+if TYPE_CHECKING:
+    from thawline.core.runtime import Runtime
+    from thawline.features.backbones import Network
+    from thawline.features.extract import Extraction
+    from thawline.search.compare import Comparison
+    from thawline.search.leaderboard import Leaderboard
+    from thawline.use.bundle import Bundle, Classifier
+    from thawline.use.evaluation import Evaluation
+
+__all__ = [
+    "CompareResult",
+    "FitResult",
+    "cache_entries",
+    "check",
+    "compare",
+    "demo_pictures",
+    "evaluate",
+    "extract",
+    "fit",
+    "iterate_predictions",
+    "leaderboard_json",
+    "load",
+    "predict",
+    "prune_cache",
+    "render",
+]
+
+PICTURES_A_CLASS, SHOWN_CLASSES, SHOWN_MISTAKES, GOLDEN_PICTURES = 8, 40, 24, 4
+THUMBNAIL_PX, GOLDEN_PX = 110, 320
+FOLDS_OF_LARGE_SETS = 3
+LARGE_SET = 20_000
+
+
+@dataclass(frozen=True)
+class CompareResult:
+    """What `compare` found.
+
+    Attributes:
+        dataset: The checked pictures.
+        report: What the check found.
+        split: Folds and test rows.
+        extraction: The bank and what filling it took.
+        comparison: The leaderboard and the winner's held-out logits.
+        cut_labels: Short names of the backbone's cuts, shallow to deep.
+    """
+
+    dataset: Dataset
+    report: CheckReport
+    split: Split
+    extraction: Extraction
+    comparison: Comparison
+    cut_labels: tuple[str, ...]
+
+    @property
+    def leaderboard(self) -> Leaderboard:
+        """All trials, best first."""
+        return self.comparison.leaderboard
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What `fit` made.
+
+    Attributes:
+        out: The run's folder.
+        compared: Data, split, extraction and leaderboard.
+        evaluation: The single reading of the test rows.
+        run: What `run.json` holds.
+    """
+
+    out: Path
+    compared: CompareResult
+    evaluation: Evaluation
+    run: dict[str, Any]
+
+    @property
+    def leaderboard(self) -> Leaderboard:
+        """All trials, best first."""
+        return self.compared.leaderboard
+
+    @property
+    def winner(self) -> str:
+        """Name of the winning strategy."""
+        return self.leaderboard.trials[self.leaderboard.winner].name
+
+
+@dataclass
+class _Clock:
+    """Wall seconds of the parts of a run."""
+
+    parts: dict[str, float] = field(default_factory=dict)
+    start: float = field(default_factory=time.perf_counter)
+    last: float = field(default_factory=time.perf_counter)
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.parts[name], self.last = round(now - self.last, 3), now
+        self.parts["total"] = round(now - self.start, 3)
+
+
+def check(
+    photos: Path | str, options: Options | None = None, *, progress: Progress | None = None
+) -> tuple[Dataset, CheckReport]:
+    """Return the checked data set and what is odd about it; nothing is written.
+
+    Args:
+        photos: Class folders, a manifest (CSV or Parquet), or Parquet with pictures.
+        options: `on_bad` matters here.
+        progress: Where to report to.
+
+    Raises:
+        DataError: There is nothing to learn from: no pictures, one class, a class of one picture.
+    """
+    return check_pictures(photos, CheckOptions(on_bad=(options or Options()).on_bad), progress=progress)
+
+
+def extract(photos: Path | str, options: Options | None = None, *, progress: Progress | None = None) -> Extraction:
+    """Return the bank of pooled features at every depth, filled with all pictures of a folder."""
+    options = options or Options()
+    dataset, _ = check(photos, options, progress=progress)
+    network, runtime = _network(options)
+    return _extract(dataset, network, runtime, options, progress)
+
+
+def compare(
+    photos: Path | str, options: Options | None = None, *, progress: Progress | None = None, hold_out: bool = False
+) -> CompareResult:
+    """Return the leaderboard of every frozen strategy on a folder of pictures.
+
+    Args:
+        photos: As in `check`.
+        options: All matter.
+        progress: Where to report to.
+        hold_out: Hold a fifth out where the folder has no test of its own; `fit` does, since it evaluates.
+    """
+    return _compare(photos, options or Options(), progress or SilentProgress(), _Clock(), hold_out=hold_out)[0]
+
+
+def fit(
+    photos: Path | str, out: Path | str, options: Options | None = None, *, progress: Progress | None = None
+) -> FitResult:
+    """Do the main job: check, split, extract, compare, train the winner, evaluate it once, report, write the model.
+
+    Writes `ledger.csv`, `leaderboard.json`, `leaderboard.csv`, `run.json`, `report.html`, `report.json` and `model/` to
+    `out`, each whole or not at all.
+
+    Args:
+        photos: As in `check`.
+        out: Folder of the run; made if need be, its older results are replaced.
+        options: All matter.
+        progress: Where to report to.
+
+    Raises:
+        ThawlineError: Anything that the person can mend; what was extracted is kept.
+    """
+    from thawline.use.bundle import save_bundle
+
+    options, progress, clock, out = options or Options(), progress or SilentProgress(), _Clock(), Path(out)
+    write_bytes(out / "ledger.csv", b"")  # an unwritable place is noticed before the work, not after it
+    compared, network, runtime = _compare(photos, options, progress, clock, hold_out=True)
+    write_bytes(out / "ledger.csv", ledger_csv(compared.dataset.ledger).encode("utf-8", "surrogateescape"))
+    classifier = _train_winner(compared, network, runtime, options)
+    clock.lap("train")
+    evaluation = _evaluate_test(compared, classifier)
+    clock.lap("evaluate")
+    with progress.stage("model"):
+        save_bundle(out / "model", classifier, _training(compared, options))
+    clock.lap("model")
+    board = compared.leaderboard
+    write_json(out / "leaderboard.json", leaderboard_json(board))
+    with progress.stage("report"):
+        _write_report(out, compared, evaluation, network, options, clock)
+    clock.lap("report")
+    run = _run_json(compared, evaluation, network, runtime, options, clock)
+    write_json(out / "run.json", run)
+    return FitResult(out, compared, evaluation, run)
+
+
+def load(model: Path | str, *, device: str = "auto") -> Bundle:
+    """Return a model folder, verified and ready to predict."""
+    from thawline.use.bundle import load_bundle
+
+    return load_bundle(model, device=device)
+
+
+def predict(
+    model: Bundle | Path | str, pictures: Sequence[Path | str] | Path | str, *, progress: Progress | None = None
+) -> Predictions:
+    """Return a prediction for every picture, in order; files that cannot be read get a row with an error.
+
+    Args:
+        model: A loaded bundle, or its folder.
+        pictures: Files and folders.
+        progress: Where to report to.
+    """
+    from thawline.use.bundle import Bundle
+
+    bundle = model if isinstance(model, Bundle) else load(model)
+    paths = [pictures] if isinstance(pictures, str | Path) else pictures
+    return Predictions(bundle.class_names, tuple(iterate_predictions(bundle, paths, progress=progress)))
+
+
+def iterate_predictions(
+    bundle: Bundle, pictures: Sequence[Path | str], *, progress: Progress | None = None
+) -> Iterator[Prediction]:
+    """Yield predictions as they are made: for streams longer than memory."""
+    from thawline.use.predict import predict_pictures
+
+    return predict_pictures(bundle, pictures, progress=progress)
+
+
+def evaluate(
+    model: Bundle | Path | str, photos: Path | str, options: Options | None = None, *, progress: Progress | None = None
+) -> Evaluation:
+    """Return the scores of a model on labelled pictures: their test part where they have one, else all of them.
+
+    Pictures that the model was trained on, or whose copies it was, count as leaked.
+
+    Raises:
+        DataError: A class that the model does not know.
+    """
+    from thawline.features.extract import in_streams
+    from thawline.use.bundle import Bundle
+    from thawline.use.evaluate import evaluate as score
+
+    bundle = model if isinstance(model, Bundle) else load(model)
+    dataset, _ = check(photos, options, progress=progress)
+    unknown = sorted(set(dataset.class_names) - set(bundle.class_names))
+    if unknown:
+        raise DataError(
+            f"evaluate: {first_few(unknown)}: not among the model's classes ({first_few(bundle.class_names)}). "
+            "Rename the folders, or leave those out."
+        )
+    parts = np.array([sample.split or "" for sample in dataset.samples])
+    rows = np.flatnonzero(parts == "test") if (parts == "test").any() else np.arange(len(dataset))
+    seen = np.array([sample.sha256 in bundle.training_digests for sample in dataset.samples])
+    classifier = bundle.classifier
+    size = classifier.reader.runtime.batch_size
+
+    def answer(batch: Ints) -> Floats:
+        data = [prepare(read_checked(dataset.samples[row]), classifier.input) for row in batch]
+        return classifier.probabilities(np.stack(data))
+
+    found = []
+    with (progress or SilentProgress()).stage("evaluate", len(rows)) as advance:
+        for probabilities in in_streams(answer, [rows[start : start + size] for start in range(0, len(rows), size)]):
+            found.append(probabilities)
+            advance(len(probabilities))
+    index = np.array([bundle.class_names.index(name) for name in dataset.class_names])
+    return score(
+        index[dataset.labels[rows]],
+        np.concatenate(found),
+        strategy=bundle.manifest.strategy,
+        class_names=bundle.class_names,
+        paths=[dataset.samples[row].path for row in rows],
+        groups=dataset.groups[rows],
+        leaked=np.isin(dataset.groups[rows], dataset.groups[seen]).astype(np.int64),
+    )
+
+
+def render(run: Path | str) -> Path:
+    """Write `report.html` of a finished run anew from its `report.json` and return its path.
+
+    Raises:
+        StoreError: The folder is not one that `fit` wrote.
+    """
+    from thawline.use.report import ReportData, render_report
+
+    source = Path(run) / "report.json"
+    try:
+        text = source.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StoreError(
+            f"report: {source} cannot be read ({type(error).__name__}). Name a folder that `thawline fit` wrote."
+        ) from None
+    target = source.with_name("report.html")
+    write_bytes(target, render_report(ReportData.from_json(text)).encode())
+    return target
+
+
+def demo_pictures(out: Path) -> Path:
+    """Return the folder of the demo's scanned digits inside `out`, written there unless an earlier demo did."""
+    from thawline.data.digits import write_digits
+
+    folder = out / "pictures"
+    return folder if folder.is_dir() else write_digits(folder)
+
+
+def cache_entries(cache_dir: Path | None = None) -> tuple[Entry, ...]:
+    """Return what the cache holds, most recently used first."""
+    return list_entries(cache_root(cache_dir))
+
+
+def prune_cache(
+    cache_dir: Path | None = None, *, older_than_days: float | None = None, keep_bytes: int | None = None
+) -> tuple[Entry, ...]:
+    """Return what was removed from the cache; with neither limit, everything.
+
+    Args:
+        cache_dir: The cache, or None for the usual one.
+        older_than_days: Remove what was not opened for so long.
+        keep_bytes: Then remove the least recently used until at most so many bytes are left.
+    """
+    root = cache_root(cache_dir)
+    removed, kept_bytes = [], 0
+    everything = older_than_days is None and keep_bytes is None
+    for entry in list_entries(root):
+        old = older_than_days is not None and time.time() - entry.last_used_s > older_than_days * 86400
+        kept_bytes += 0 if old else entry.size_bytes
+        if everything or old or (keep_bytes is not None and kept_bytes > keep_bytes):
+            remove_entry(entry, root)
+            removed.append(entry)
+    return tuple(removed)
+
+
+def _network(options: Options) -> tuple[Network, Runtime]:
+    from thawline.core.runtime import choose_runtime
+    from thawline.features.backbones import load_backbone
+
+    runtime = choose_runtime(options.device, options.dtype)
+    network = load_backbone(options.backbone, weights=options.weights, fit=options.fit, size_px=options.size)
+    return network, runtime
+
+
+def _extract(
+    dataset: Dataset, network: Network, runtime: Runtime, options: Options, progress: Progress | None
+) -> Extraction:
+    from thawline.features.extract import extract
+
+    return extract(
+        dataset,
+        network,
+        runtime,
+        cache=cache_root(options.cache_dir),
+        poolings=options.pooling,
+        storage=options.storage,
+        progress=progress,
+    )
+
+
+def _compare(
+    photos: Path | str, options: Options, progress: Progress, clock: _Clock, *, hold_out: bool
+) -> tuple[CompareResult, Network, Runtime]:
+    """Return the comparison, and the network and runtime that the features came from."""
+    dataset, report = check(photos, options, progress=progress)
+    large = len(dataset) > LARGE_SET
+    split = make_split(
+        dataset,
+        num_folds=min(options.folds, FOLDS_OF_LARGE_SETS) if large else options.folds,
+        num_repeats=1 if large else options.repeats,
+        seed=options.seed,
+        hold_out=hold_out,
+    )
+    clock.lap("check")
+    network, runtime = _network(options)
+    clock.lap("load")
+    extraction = _extract(dataset, network, runtime, options, progress)
+    clock.lap("extract")
+    from thawline.features.extract import measure_pass_ms
+    from thawline.search.compare import CompareOptions
+    from thawline.search.compare import compare as compare_strategies
+
+    comparison = compare_strategies(
+        extraction.bank,
+        network.backbone,
+        dataset,
+        split,
+        CompareOptions(options.metric, options.class_weights, seed=options.seed),
+        full_pass_ms=measure_pass_ms(network, runtime),
+        progress=progress,
+    )
+    clock.lap("compare")
+    labels = tuple(cut.label for cut in network.backbone.cuts)
+    return CompareResult(dataset, report, split, extraction, comparison, labels), network, runtime
+
+
+def _train_winner(compared: CompareResult, network: Network, runtime: Runtime, options: Options) -> Classifier:
+    """Return the winner trained on every row of choosing, its temperature taken from held-out logits."""
+    from thawline.heads.calibrate import fit_temperature
+    from thawline.heads.linear import fit_linear
+    from thawline.heads.nearest import fit_class_mean, fit_neighbours
+    from thawline.search.compare import class_row_weights
+    from thawline.use.bundle import Classifier
+
+    board, dataset = compared.leaderboard, compared.dataset
+    trial = board.trials[board.winner]
+    strategy = trial.strategy
+    rows = compared.split.pool
+    labels, num_classes = dataset.labels[rows], len(dataset.class_names)
+    blocks = [(depth, pooling) for depth in strategy.depths for pooling in strategy.pooling]
+    features = compared.extraction.bank.read([dataset.samples[row].sha256 for row in rows], blocks)
+    if strategy.head == "linear":
+        weights = class_row_weights(labels) if compared.comparison.balanced else None
+        head: Any = fit_linear(features, labels, l2=trial.l2 or 0.0, num_classes=num_classes, row_weights=weights)
+    elif strategy.head == "class mean":
+        head = fit_class_mean(features, labels, num_classes=num_classes)
+    else:
+        head = fit_neighbours(features, labels, k=trial.neighbours or 1, num_classes=num_classes)
+    return Classifier(
+        network,
+        runtime,
+        blocks=blocks,
+        storage=options.storage,
+        head=head,
+        temperature=fit_temperature(compared.comparison.held_out_logits, dataset.labels[compared.comparison.rows]),
+        class_names=dataset.class_names,
+    )
+
+
+def _evaluate_test(compared: CompareResult, classifier: Classifier) -> Evaluation:
+    """Return the scores on the test rows: the only reading of their labels."""
+    from thawline.heads.calibrate import probabilities
+    from thawline.use.evaluate import evaluate
+
+    dataset, rows, board = compared.dataset, compared.split.test, compared.leaderboard
+    features = compared.extraction.bank.read(
+        [dataset.samples[row].sha256 for row in rows], list(classifier.reader.blocks)
+    )
+    return evaluate(
+        dataset.labels[rows],
+        probabilities(classifier.head.logits(features), classifier.temperature),
+        strategy=board.trials[board.winner].name,
+        class_names=dataset.class_names,
+        paths=[dataset.samples[row].path for row in rows],
+        groups=dataset.groups[rows],
+        leaked=leaked(dataset, compared.split).astype(np.int64),
+    )
+
+
+def _training(compared: CompareResult, options: Options) -> Any:
+    """Return what the bundle records of its training, with a few training pictures of different classes as proof."""
+    from thawline.use.bundle import Training
+
+    dataset, rows, board = compared.dataset, compared.split.pool, compared.leaderboard
+    _, first = np.unique(dataset.labels[rows], return_index=True)
+    golden = [_thumbnail(dataset, int(row), GOLDEN_PX) for row in rows[first[:GOLDEN_PICTURES]]]
+    return Training(
+        strategy=board.trials[board.winner].name,
+        images_key=dataset.images_key,
+        sha256s=[dataset.samples[row].sha256 for row in rows],
+        golden=golden,
+        provenance={"versions": package_versions(), "options": _options_json(options), "rule": board.rule},
+        version=__version__,
+    )
+
+
+def _thumbnail(dataset: Dataset, row: int, max_px: int) -> bytes:
+    return encode_jpeg(decode(read_checked(dataset.samples[row]), max_px).image, max_px)
+
+
+def _write_report(
+    out: Path,
+    compared: CompareResult,
+    evaluation: Evaluation,
+    network: Network,
+    options: Options,
+    clock: _Clock,
+) -> None:
+    """Write the report, the data it was made of, and the leaderboard as a table."""
+    from thawline.use.report import Cut, Mistake, Picture, ReportData, leaderboard_csv, render_report
+
+    dataset, split, board = compared.dataset, compared.split, compared.leaderboard
+    roles = {"train": split.folds[0][0] if split.num_folds == 1 else split.pool, "test": split.test}
+    if split.num_folds == 1:
+        roles["validation"] = split.folds[0][1]
+    num_classes = len(dataset.class_names)
+    pictures = []
+    for label, name in enumerate(dataset.class_names[:SHOWN_CLASSES]):
+        for row in roles["train"][dataset.labels[roles["train"]] == label][:PICTURES_A_CLASS]:
+            path = dataset.samples[row].path
+            pictures.append(Picture(name, "train", path, _thumbnail(dataset, int(row), THUMBNAIL_PX)))
+    predicted = evaluation.probabilities.argmax(axis=1)
+    wrong = np.flatnonzero(predicted != evaluation.labels)
+    surest = wrong[np.argsort(-evaluation.probabilities[wrong, predicted[wrong]], kind="stable")][:SHOWN_MISTAKES]
+    mistakes = [
+        Mistake(
+            evaluation.paths[at],
+            _thumbnail(dataset, int(split.test[at]), THUMBNAIL_PX),
+            dataset.class_names[evaluation.labels[at]],
+            dataset.class_names[predicted[at]],
+            float(evaluation.probabilities[at, predicted[at]]),
+        )
+        for at in surest
+    ]
+    data = ReportData(
+        title=dataset.root.resolve().name,
+        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        command=" ".join(["thawline", *map(shlex.quote, sys.argv[1:])]),
+        class_names=dataset.class_names,
+        counts={
+            role: tuple(np.bincount(dataset.labels[rows], minlength=num_classes).tolist())
+            for role, rows in roles.items()
+        },
+        leaderboard=board,
+        cuts=tuple(
+            Cut(cut.index, cut.label, cut.channels, cut.blocks_removed, cut.cost_fraction)
+            for cut in network.backbone.cuts
+        ),
+        evaluation=evaluation,
+        pictures=tuple(pictures),
+        mistakes=tuple(mistakes),
+        check=compared.report.to_json(),
+        provenance=_provenance(compared, network, options, clock),
+        notes=_notes(compared, options),
+    )
+    write_bytes(out / "report.json", data.to_json().encode())
+    write_bytes(out / "report.html", render_report(data).encode())
+    write_bytes(out / "leaderboard.csv", leaderboard_csv(board).encode())
+
+
+def _notes(compared: CompareResult, options: Options) -> tuple[str, ...]:
+    """Return sentences on what was decided for the person."""
+    own = any(sample.split == "test" for sample in compared.dataset.samples)
+    num_test, board = len(compared.split.test), compared.leaderboard
+    kept = {
+        "crop": "the shorter side fills the square; the ends of the longer side are cut off",
+        "letterbox": "the whole picture is kept and padded to a square",
+        "stretch": "the whole picture is kept and squeezed into a square",
+    }
+    notes = [
+        f"Test: your held-out folder, {num_test:,} pictures."
+        if own
+        else f"Test: there was no held-out folder, so {num_test:,} pictures were held out, copies kept together.",
+        f"Choice: {compared.split.rule}, by {board.metric.replace('_', ' ')}.",
+        f"Input: `--fit {options.fit}`: {kept[options.fit]}.",
+    ]
+    if compared.comparison.balanced:
+        notes.append("Classes were weighted equally in training, since they differ in size.")
+    return tuple(notes)
+
+
+def _provenance(compared: CompareResult, network: Network, options: Options, clock: _Clock) -> dict[str, Any]:
+    backbone = network.backbone
+    return {
+        "backbone": {
+            "name": backbone.name,
+            "weights": backbone.weights_origin,
+            "licence": backbone.license,
+            "sha256": backbone.weights_sha256,
+            "parameters": backbone.num_params,
+        },
+        "input": asdict(backbone.input),
+        "bank": compared.extraction.bank.key,
+        "pictures_key": compared.dataset.images_key,
+        "options": _options_json(options),
+        "seconds": {f"{name}_s": seconds for name, seconds in clock.parts.items()},
+        "versions": package_versions(),
+    }
+
+
+def _options_json(options: Options) -> dict[str, Any]:
+    return {
+        name: str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
+        for name, value in asdict(options).items()
+    }
+
+
+def _run_json(
+    compared: CompareResult,
+    evaluation: Evaluation,
+    network: Network,
+    runtime: Runtime,
+    options: Options,
+    clock: _Clock,
+) -> dict[str, Any]:
+    score = evaluation.accuracy
+    clean = evaluation.accuracy_without_leaks or score
+    board = compared.leaderboard
+    return {
+        "thawline": __version__,
+        "winner": board.trials[board.winner].name,
+        "test": {
+            "accuracy": score.value,
+            "low": score.low,
+            "high": score.high,
+            "n": score.n,
+            "accuracy_without_leaks": clean.value,
+            "n_without_leaks": clean.n,
+            "balanced_accuracy": evaluation.balanced_accuracy.value,
+            "macro_f1": evaluation.macro_f1.value,
+            "top5": evaluation.top5.value if evaluation.top5 else None,
+        },
+        "pictures": {
+            "used": compared.report.used,
+            "skipped": len(compared.report.skipped),
+            "leaked": int(evaluation.leaked.sum()),
+        },
+        "extraction": {
+            "pictures": compared.extraction.num_extracted,
+            "seconds": round(compared.extraction.seconds, 3),
+            "damaged_rows": compared.extraction.num_damaged,
+        },
+        "runtime": asdict(runtime),
+        **_provenance(compared, network, options, clock),
+    }
+
+
+def leaderboard_json(board: Leaderboard) -> dict[str, Any]:
+    """Return a leaderboard as plain data; scripts may rely on `metric` and `trials`."""
+    trials = []
+    for trial in board.trials:
+        facts = asdict(trial)
+        strategy = facts.pop("strategy")
+        facts.pop("curve")
+        trials.append({"strategy": strategy.pop("name"), "kind": strategy.pop("kind"), **strategy, **facts})
+    return {
+        "metric": board.metric,
+        "rule": board.rule,
+        "winner": board.trials[board.winner].name,
+        "chosen": {"mean": board.chosen_mean, "low": board.chosen_low, "high": board.chosen_high},
+        "num_pictures": board.num_pictures,
+        "num_fits": board.num_fits,
+        "seconds": board.seconds,
+        "trials": trials,
+    }

@@ -1,0 +1,267 @@
+"""Words on the command line -> api -> console. Results go to standard output, progress and errors to standard error.
+
+Exit codes: 0 done, 1 something that the person can mend, 2 usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+
+from thawline import __version__
+from thawline.core.errors import ThawlineError, UsageError
+from thawline.core.options import Options
+from thawline.core.progress import progress_for_stderr
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from thawline.api import CompareResult, FitResult
+
+__all__ = ["app", "main"]
+
+app = App(
+    name="thawline",
+    help="A folder of photos becomes a leaderboard of strategies, a report and a model that predicts.",
+    version=__version__,
+    default_parameter=Parameter(negative=()),
+)
+cache = App(name="cache", help="Look at, or empty, the store of extracted features.")
+app.command(cache)
+
+Photos = Annotated[Path, Parameter(help="Class folders, a manifest (CSV or Parquet), or Parquet that holds pictures.")]
+Json = Annotated[bool, Parameter(help="Print the result as JSON.")]
+Out = Annotated[Path, Parameter(name=["--out", "-o"], help="Folder of the run; older results in it are replaced.")]
+Flat = Annotated[Options, Parameter(name="*")]
+DEFAULTS = Options()
+
+
+def say(text: str) -> None:
+    """Write a line to standard output."""
+    sys.stdout.write(text + "\n")
+
+
+def say_json(value: Any) -> None:
+    """Write a value to standard output as JSON."""
+    say(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+@app.command
+def fit(photos: Photos, *, out: Out = Path("runs/fit"), options: Flat = DEFAULTS, json: Json = False) -> None:
+    """Do the main job: check, split, extract, compare, train the winner, test it once, report, write the model."""
+    from thawline import api
+
+    _say_fit(api.fit(photos, out, options, progress=progress_for_stderr()), as_json=json)
+
+
+@app.command
+def compare(photos: Photos, *, options: Flat = DEFAULTS, json: Json = False) -> None:
+    """Show the leaderboard of every frozen strategy; test pictures, where there are any, stay unread."""
+    from thawline import api
+
+    result = api.compare(photos, options, progress=progress_for_stderr())
+    if json:
+        say_json(api.leaderboard_json(result.leaderboard))
+    else:
+        _say_comparison(result)
+
+
+@app.command
+def check(photos: Photos, *, on_bad: Literal["skip", "stop"] = "skip", json: Json = False) -> None:
+    """Say what is odd about the pictures: unreadable ones, copies, leaks, conflicts, small classes."""
+    from thawline import api
+    from thawline.use.summary import check_text
+
+    _, report = api.check(photos, Options(on_bad=on_bad), progress=progress_for_stderr())
+    say_json(report.to_json()) if json else say(check_text(report.to_json()))
+
+
+@app.command
+def extract(photos: Photos, *, options: Flat = DEFAULTS, json: Json = False) -> None:
+    """Run the pictures through the backbone once and keep the features of every depth in the cache."""
+    from thawline import api
+
+    done = api.extract(photos, options, progress=progress_for_stderr())
+    facts = {
+        "bank": done.bank.key,
+        "directory": str(done.bank.directory),
+        "pictures": len(done.bank),
+        "extracted": done.num_extracted,
+        "damaged_rows": done.num_damaged,
+        "columns": done.bank.spec.width,
+        "seconds": round(done.seconds, 3),
+    }
+    say_json(facts) if json else say("\n".join(f"{name:>12}  {value}" for name, value in facts.items()))
+
+
+@app.command
+def predict(
+    model: Annotated[Path, Parameter(help="A `model` folder that `thawline fit` wrote.")],
+    pictures: Annotated[list[Path], Parameter(help="Files and folders.")],
+    *,
+    json: Annotated[bool, Parameter(help="One line of JSON a picture.")] = False,
+    csv: Annotated[bool, Parameter(help="CSV with a column a class.")] = False,
+    device: str = "auto",
+) -> None:
+    """Say what is on pictures; one that cannot be read gets a row with the reason, and the rest goes on."""
+    from thawline import api
+    from thawline.use.predict import predictions_csv, predictions_jsonl
+    from thawline.use.summary import prediction_lines
+
+    if json and csv:
+        raise UsageError("predict: --json and --csv contradict each other. Choose one.")
+    bundle = api.load(model, device=device)
+    rows = api.iterate_predictions(bundle, pictures, progress=progress_for_stderr())
+    if json:
+        _stream(predictions_jsonl(rows))
+    elif csv:
+        _stream(predictions_csv(rows, bundle.class_names))
+    else:
+        _stream(prediction_lines(rows))
+
+
+@app.command
+def evaluate(
+    model: Annotated[Path, Parameter(help="A `model` folder that `thawline fit` wrote.")],
+    photos: Photos,
+    *,
+    json: Json = False,
+) -> None:
+    """Score a model on labelled pictures: their test part where they have one, else all of them."""
+    from thawline import api
+    from thawline.use.summary import evaluation_json, evaluation_text
+
+    result = api.evaluate(model, photos, progress=progress_for_stderr())
+    say_json(evaluation_json(result)) if json else say(evaluation_text(result))
+
+
+@app.command
+def report(
+    run: Annotated[Path, Parameter(help="Folder of a run that `thawline fit` wrote.")], *, json: Json = False
+) -> None:
+    """Write a run's report.html anew, e.g. after an update, and print its path."""
+    from thawline import api
+
+    path = api.render(run)
+    say_json({"report": str(path)}) if json else say(str(path))
+
+
+@app.command
+def demo(
+    photos: Annotated[
+        Path | None, Parameter(help="Your own pictures; default: scanned digits, five labels a class.")
+    ] = None,
+    *,
+    out: Out = Path("runs/demo"),
+    options: Flat = DEFAULTS,
+) -> None:
+    """Show the idea on pictures that need no download: where a pretrained network should be cut for few labels."""
+    from thawline import api
+
+    if photos is None:
+        photos = api.demo_pictures(out)
+    result = api.fit(photos, out, options, progress=progress_for_stderr())
+    from thawline.use.summary import thaw_line_text
+
+    say(thaw_line_text(result.leaderboard, result.compared.cut_labels) + "\n")
+    _say_fit(result, as_json=False)
+
+
+@cache.command(name="list")
+def cache_list(*, cache_dir: Path | None = None, json: Json = False) -> None:
+    """List the banks of features, most recently used first."""
+    from thawline import api
+
+    entries = api.cache_entries(cache_dir)
+    if json:
+        say_json([_entry_json(entry) for entry in entries])
+        return
+    for entry in entries:
+        facts = _entry_json(entry)
+        say(f"{entry.key}  {entry.size_bytes / 2**20:10,.1f} MiB  {facts['last_used']}  {facts['backbone']}")
+    say(f"{len(entries)} banks, {sum(entry.size_bytes for entry in entries) / 2**20:,.1f} MiB")
+
+
+@cache.command(name="prune")
+def cache_prune(
+    *,
+    older_than_days: Annotated[float | None, Parameter(help="Remove what was not opened for so long.")] = None,
+    keep_mib: Annotated[float | None, Parameter(help="Remove the least recently used beyond this size.")] = None,
+    cache_dir: Path | None = None,
+    json: Json = False,
+) -> None:
+    """Remove extracted features; without a limit, all of them. They can always be extracted again."""
+    from thawline import api
+
+    keep_bytes = None if keep_mib is None else int(keep_mib * 2**20)
+    removed = api.prune_cache(cache_dir, older_than_days=older_than_days, keep_bytes=keep_bytes)
+    if json:
+        say_json([_entry_json(entry) for entry in removed])
+    else:
+        say(f"removed {len(removed)} banks, {sum(entry.size_bytes for entry in removed) / 2**20:,.1f} MiB")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code; what a person can mend is told without a traceback."""
+    try:
+        app(arguments, exit_on_error=False, print_error=True)
+    except CycloptsError:
+        return UsageError.exit_code
+    except ThawlineError as error:
+        sys.stderr.write(f"thawline: {error}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write(
+            "\nthawline: interrupted. Features extracted so far are kept; the same command goes on from there.\n"
+        )
+        return 130
+    except BrokenPipeError:  # whoever read our output has seen enough
+        sys.stderr.close()
+    return 0
+
+
+def _stream(lines: Iterable[str]) -> None:
+    for line in lines:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+
+
+def _say_fit(result: FitResult, *, as_json: bool) -> None:
+    from thawline.use.summary import evaluation_text, leaderboard_text
+
+    if as_json:
+        say_json(result.run)
+        return
+    say(leaderboard_text(result.leaderboard))
+    say(f"\nWinner: {result.winner}")
+    say(evaluation_text(result.evaluation))
+    say("")
+    for name in ("report.html", "model", "leaderboard.json", "ledger.csv", "run.json"):
+        say(f"  {result.out / name}")
+
+
+def _say_comparison(result: CompareResult) -> None:
+    from thawline.use.summary import leaderboard_text, thaw_line_text
+
+    say(thaw_line_text(result.leaderboard, result.cut_labels) + "\n")
+    say(leaderboard_text(result.leaderboard))
+
+
+def _entry_json(entry: Any) -> dict[str, Any]:
+    from datetime import UTC, datetime
+
+    try:
+        backbone = json.loads((entry.directory / "bank.json").read_bytes())["backbone_name"]
+    except (OSError, ValueError, KeyError, TypeError):
+        backbone = "unknown"
+    return {
+        "key": entry.key,
+        "backbone": backbone,
+        "size_bytes": entry.size_bytes,
+        "last_used": datetime.fromtimestamp(entry.last_used_s, UTC).isoformat(timespec="seconds"),
+        "directory": str(entry.directory),
+    }

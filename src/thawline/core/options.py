@@ -1,0 +1,92 @@
+"""What a person can ask for: one frozen, checked set of options that every verb shares, saved in `run.json`."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ConfigDict, ValidationError
+from pydantic.dataclasses import dataclass
+
+from thawline.core.errors import UsageError
+from thawline.core.types import Fit
+
+__all__ = ["Options", "make_options"]
+
+Pooling = Literal["mean", "std", "max", "grid"]
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Options:
+    """Options of `fit`, `compare` and `extract`; the defaults are what most people want."""
+
+    backbone: str = "efficientnet_lite0"
+    """Network to read: the bundled `efficientnet_lite0`, any timm name, `hf-hub:OWNER/NAME` or `local-dir:FOLDER`."""
+
+    weights: Path | None = None
+    """Take the backbone's weights from this file (safetensors or a plain PyTorch state dict)."""
+
+    size: int | None = None
+    """Side of the network's square input in pixels; larger sees more and costs more. Default: the network's own."""
+
+    fit: Fit = "crop"
+    """How a picture meets the square: `crop` cuts the ends of the longer side, `letterbox` pads, `stretch` distorts."""
+
+    pooling: tuple[Pooling, ...] = ("mean", "std")
+    """What is read at every depth: `mean`, `std`, `max`, `grid` (2×2 means: for pictures in which place matters)."""
+
+    metric: Literal["auto", "accuracy", "balanced_accuracy"] = "auto"
+    """What strategies are compared by; `auto`: balanced accuracy where classes differ threefold in size."""
+
+    class_weights: Literal["auto", "balanced", "none"] = "auto"
+    """Weigh classes equally in training (`balanced`), pictures equally (`none`), or as the metric asks (`auto`)."""
+
+    folds: int = 5
+    """Folds of the cross-validation; fewer where a class has fewer pictures."""
+
+    repeats: int = 2
+    """How often the folds are drawn anew."""
+
+    seed: int = 0
+    """Of every random choice: the same seed and pictures give the same result."""
+
+    on_bad: Literal["skip", "stop"] = "skip"
+    """Leave files that cannot be read out, with a row in the ledger (`skip`), or refuse the folder (`stop`)."""
+
+    device: str = "auto"
+    """Where the network runs: `auto`, `cpu`, `cuda`, `mps`."""
+
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Number format of the frozen network; `auto` takes bfloat16 where the processor has it."""
+
+    storage: Literal["float16", "float32"] = "float16"
+    """Number format of stored features."""
+
+    cache_dir: Path | None = field(default=None)
+    """Where features are kept between runs. Default: THAWLINE_CACHE, else the user's cache folder."""
+
+    def __post_init__(self) -> None:
+        if not self.pooling or len(set(self.pooling)) != len(self.pooling):
+            raise UsageError(
+                f"--pooling is {', '.join(self.pooling) or 'empty'}: name each reading once, at least one."
+            )
+        if self.folds < 2 or self.repeats < 1:
+            raise UsageError(
+                f"--folds {self.folds} --repeats {self.repeats}: at least 2 folds and 1 repeat are needed."
+            )
+        if self.size is not None and not 32 <= self.size <= 2048:
+            raise UsageError(f"--size {self.size}: between 32 and 2048 pixels are possible.")
+
+
+def make_options(**changes: object) -> Options:
+    """Return options that differ from the defaults by `changes`.
+
+    Raises:
+        UsageError: An option that does not exist, or a value that it cannot take; both are named.
+    """
+    try:
+        return Options(**changes)  # type: ignore[arg-type]
+    except ValidationError as error:
+        said = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
+        raise UsageError(f"options: {'; '.join(said)}.") from None

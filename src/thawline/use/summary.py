@@ -1,0 +1,142 @@
+"""Results in, a few lines of plain text out: what a terminal shows and a log keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from thawline.core.types import Prediction
+from thawline.search.leaderboard import Leaderboard, Trial
+from thawline.use.evaluation import Evaluation
+
+__all__ = ["check_text", "evaluation_json", "evaluation_text", "leaderboard_text", "prediction_lines", "thaw_line_text"]
+
+BAR_WIDTH = 40
+
+
+def leaderboard_text(board: Leaderboard, *, most: int = 12) -> str:
+    """Return the leaderboard as aligned columns: rank, marks, strategy, score, interval, gap to the leader.
+
+    `*` marks the winner, `=` those that a paired test cannot tell from the leader.
+    """
+    shown = list(range(min(most, len(board.trials))))
+    if board.winner not in shown:
+        shown.append(board.winner)
+    width = max(len(board.trials[index].name) for index in shown)
+    metric = board.metric.replace("_", " ")
+    effort = f"{board.num_fits:,} fits in {board.seconds:.1f} s"
+    lines = [
+        f"Leaderboard: {metric} over {board.num_pictures:,} pictures, {board.rule}, {effort}",
+        f"     {'strategy':<{width}}  score  95 % interval   against the leader    ms",
+    ]
+    for index in shown:
+        trial = board.trials[index]
+        mark = ("*" if index == board.winner else " ") + ("=" if trial.tied else " ")
+        gap = (
+            "leader"
+            if index == 0
+            else f"{trial.difference:+.3f} [{trial.difference_low:+.3f}, {trial.difference_high:+.3f}]"
+        )
+        lines.append(
+            f"{index + 1:3} {mark} {trial.name:<{width}}  {trial.mean:.3f}  [{trial.low:.3f}, {trial.high:.3f}]"
+            f"  {gap:<24} {trial.predict_ms:5.1f}"
+        )
+    rest = len(board.trials) - len(shown)
+    if rest > 0:
+        lines.append(f"    … and {rest} more in leaderboard.json")
+    lines.append(
+        f"* winner: the cheapest of {len(board.ties)} that a paired test cannot tell apart (=). "
+        f"The whole choice, cross-validated: {board.chosen_mean:.3f} [{board.chosen_low:.3f}, {board.chosen_high:.3f}]"
+    )
+    return "\n".join(lines)
+
+
+def thaw_line_text(board: Leaderboard, labels: Sequence[str]) -> str:
+    """Return the thaw line as bars: the score of a linear head on each cut alone, shallow to deep.
+
+    Args:
+        board: A leaderboard.
+        labels: Short name of every cut.
+    """
+    single: dict[int, Trial] = {}
+    for trial in reversed(board.trials):  # the best of each cut is written last
+        if not trial.strategy.is_fused and trial.strategy.head == "linear":
+            single[trial.strategy.depths[0]] = trial
+    if not single:
+        return ""
+    best = max(single.values(), key=lambda trial: trial.mean)
+    lines = ["The thaw line: a linear head on each depth alone"]
+    for depth, trial in sorted(single.items()):
+        bar = "█" * round(trial.mean * BAR_WIDTH)
+        lines.append(f"  {labels[depth]:>12} {bar:<{BAR_WIDTH}} {trial.mean:.3f}{'  ← best' if trial is best else ''}")
+    return "\n".join(lines)
+
+
+def evaluation_text(evaluation: Evaluation) -> str:
+    """Return the test scores in two to four lines."""
+    score = evaluation.accuracy
+    lines = [f"Test: {score.value:.3f} [{score.low:.3f}, {score.high:.3f}] of {score.n:,} pictures, read once"]
+    clean = evaluation.accuracy_without_leaks
+    if clean is not None:
+        lines.append(
+            f"      {clean.value:.3f} [{clean.low:.3f}, {clean.high:.3f}] of the {clean.n:,} without a copy in training"
+        )
+    top5 = f", top-5 {evaluation.top5.value:.3f}" if evaluation.top5 else ""
+    lines.append(
+        f"      balanced {evaluation.balanced_accuracy.value:.3f}, macro-F1 {evaluation.macro_f1.value:.3f}{top5}"
+    )
+    return "\n".join(lines)
+
+
+def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
+    """Return the test scores as plain data, without the rows they were taken over."""
+    facts = asdict(evaluation)
+    for rows in ("paths", "labels", "probabilities", "leaked"):
+        facts.pop(rows)
+    return {**facts, "confusion": evaluation.confusion.tolist(), "num_leaked": int(evaluation.leaked.sum())}
+
+
+def prediction_lines(rows: Iterable[Prediction]) -> Iterator[str]:
+    """Yield a line a picture: probability, label, path; or the reason why there is none."""
+    for row in rows:
+        yield f"  ---  {row.path}: {row.error}" if row.error else f"{row.probability:.3f}  {row.label}  {row.path}"
+
+
+def check_text(report: Mapping[str, Any], *, most: int = 10) -> str:
+    """Return what the check found, in words; a section is left out where there is nothing to say.
+
+    Args:
+        report: `CheckReport.to_json()`.
+        most: Rows a section.
+    """
+    lines = [f"{report['used']:,} pictures used in {len(report['class_counts'])} classes"]
+    for name, count in report["class_counts"].items():
+        lines.append(f"  {count:6,}  {name}")
+
+    def section(title: str, rows: Sequence[str]) -> None:
+        if rows:
+            lines.append(f"{len(rows):,} {title}")
+            lines.extend(f"  {row}" for row in rows[:most])
+            if len(rows) > most:
+                lines.append(f"  … and {len(rows) - most:,} more (--json lists them all)")
+
+    section("skipped:", [f"{row['path']}: {row['reason']}" for row in report["skipped"]])
+    section("repaired:", [f"{row['path']}: {row['reason']}" for row in report["repaired"]])
+    section("groups of exact copies:", [" = ".join(group) for group in report["exact_copies"]])
+    section("groups of near copies:", [" ≈ ".join(group) for group in report["near_copies"]])
+    section("held-out pictures with a copy in training:", [f"{r['path']} ≈ {r['of']}" for r in report["leaks"]])
+    section(
+        "pictures under two labels:",
+        [f"{r['path']} ({r['label']}) = {r['other_path']} ({r['other_label']})" for r in report["conflicts"]],
+    )
+    section(
+        "classes with fewer than five pictures:", [f"{r['class']}: {r['pictures']}" for r in report["small_classes"]]
+    )
+    section(
+        "groups of class names that differ in case or spaces only:", [", ".join(g) for g in report["similar_names"]]
+    )
+    if report["imbalance"] >= 3:
+        lines.append(f"The largest class has {report['imbalance']:.1f} times the pictures of the smallest.")
+    lines.extend(report["notes"])
+    return "\n".join(lines)
