@@ -420,7 +420,7 @@ def _train_winner(compared: CompareResult, network: Network, runtime: Runtime, o
     strategy = trial.strategy
     rows = compared.split.pool
     labels, num_classes = dataset.labels[rows], len(dataset.class_names)
-    blocks = [(depth, pooling) for depth in strategy.depths for pooling in strategy.pooling]
+    blocks = strategy.blocks
     features = compared.extraction.bank.read([dataset.samples[row].sha256 for row in rows], blocks)
     if strategy.head == "linear":
         weights = class_row_weights(labels) if compared.comparison.balanced else None

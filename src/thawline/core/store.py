@@ -15,7 +15,7 @@ import socket
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -177,13 +177,12 @@ def replace_directory(staged: Path, final: Path) -> None:
     _flush_tree(staged)
     final.parent.mkdir(parents=True, exist_ok=True)
     old = final.with_name(f".{final.name}.old-{uuid.uuid4().hex[:8]}")
-    had_old = final.exists()
-    if had_old:
-        final.rename(old)
     try:
+        if final.exists():
+            final.rename(old)
         staged.rename(final)
-    except OSError:
-        if had_old:
+    except BaseException:
+        if old.exists() and not final.exists():
             old.rename(final)
         raise
     _flush(final.parent)
@@ -216,18 +215,22 @@ def write_json(path: Path, value: object) -> None:
 
 
 def list_entries(root: Path) -> tuple[Entry, ...]:
-    """Return what the cache holds, most recently used first."""
+    """Return what the cache holds, most recently used first; what another run removes meanwhile is left out."""
     entries = []
-    for directory in root.glob("banks/*"):
-        files = [file.stat() for file in directory.rglob("*") if file.is_file()]
-        size = sum(stat.st_size for stat in files)
-        entries.append(Entry(directory.parent.name, directory.name, directory, size, directory.stat().st_mtime))
+    for directory in root.glob("banks/*/"):
+        with suppress(FileNotFoundError):
+            size = sum(file.stat().st_size for file in directory.rglob("*") if file.is_file())
+            entries.append(Entry(directory.parent.name, directory.name, directory, size, directory.stat().st_mtime))
     return tuple(sorted(entries, key=lambda entry: -entry.last_used_s))
 
 
 def remove_entry(entry: Entry, root: Path) -> None:
-    """Remove one thing from the cache: it disappears at once by a rename, then its files are deleted."""
-    with staging_directory(root) as staged, disk_errors("prune", entry.directory):
+    """Remove one thing from the cache: it disappears at once by a rename, then its files are deleted.
+
+    Raises:
+        StoreError: The cache cannot be written. That another run has removed it before is no error.
+    """
+    with disk_errors("prune", entry.directory), staging_directory(root) as staged, suppress(FileNotFoundError):
         entry.directory.rename(staged / entry.key)
 
 

@@ -9,6 +9,8 @@ segment in hand.
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import zlib
 from collections.abc import Sequence
@@ -29,6 +31,8 @@ __all__ = ["BankSpec", "Block", "FeatureBank", "Segment", "open_bank", "write_se
 
 FORMAT = 1
 DIGEST_BYTES = 32
+SEGMENT_NAME = "[0-9a-f]" * 32  # whatever else lies beside the segments is not ours and stays
+UNREADABLE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EIO}
 Block = tuple[int, str]
 Bytes = npt.NDArray[np.uint8]
 
@@ -108,7 +112,8 @@ class FeatureBank:
         spec: What determines its numbers.
         directory: Where it lies.
         segments: Its verified segments.
-        num_damaged: Rows found damaged on opening; they count as missing and are made again.
+        num_damaged: Rows found damaged on opening; they count as missing and are made again. A segment of which not
+            even the number of rows can be told counts as one.
     """
 
     spec: BankSpec
@@ -154,7 +159,7 @@ class FeatureBank:
             view: Which of the V views.
 
         Raises:
-            StoreError: A picture or a block is not in the bank.
+            StoreError: A picture or a block is not in the bank, or the bank was removed since it was opened.
         """
         unknown = [block for block in blocks if block not in self.spec.columns]
         if unknown:
@@ -171,9 +176,16 @@ class FeatureBank:
         out = np.empty((len(where), sum(part.stop - part.start for part in slices)), dtype=np.float32)
         for number in np.unique(where[:, 0]).tolist():
             rows = np.flatnonzero(where[:, 0] == number)
-            stored = np.load(self.segments[number].directory / "rows.npy", mmap_mode="r")
-            self._gather(stored, where[rows, 1], slices, view, out, rows)
+            self._gather(self._stored(number), where[rows, 1], slices, view, out, rows)
         return out
+
+    def _stored(self, number: int) -> Any:
+        try:
+            return np.load(self.segments[number].directory / "rows.npy", mmap_mode="r", allow_pickle=False)
+        except FileNotFoundError:
+            raise StoreError(
+                f"read features: {self.directory} was removed or mended by another run since it was opened. Run again."
+            ) from None
 
     @staticmethod
     def _gather(stored: Any, source: Ints, slices: Sequence[slice], view: int, out: Floats, rows: Ints) -> None:
@@ -206,56 +218,91 @@ def write_segment(root: Path, bank: Path, digests: Bytes, rows: Floats) -> Segme
     """
     final = bank / "segments" / content_key(digests.tobytes().hex())
     with disk_errors("extract", final), staging_directory(root) as staged:
-        np.save(staged / "rows.npy", rows)
-        np.save(staged / "digests.npy", digests)
-        np.save(staged / "checksums.npy", checksums(rows))
+        for name, array in (("rows", rows), ("digests", digests), ("checksums", checksums(rows))):
+            (staged / f"{name}.npy").write_bytes(_npy_bytes(array))
         commit_directory(staged, final)
     return Segment(final, digests, np.ones(len(digests), dtype=bool))
+
+
+def _npy_bytes(array: npt.NDArray[Any]) -> bytes:
+    """Return the file that `np.save` writes; its own writing to a disk does not say why it fails."""
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
 
 
 def open_bank(root: Path, spec: BankSpec) -> FeatureBank:
     """Return the bank of `spec`, new or as it stands, every row verified against its checksum.
 
     A damaged segment is replaced by one of its sound rows, so that the rest counts as missing and is extracted again.
-    Verification holds one segment at a time.
+    Verification holds one segment at a time. A whole bank can be opened where nothing may be written.
+
+    Raises:
+        StoreError: The cache cannot be read, or a bank that is new or damaged cannot be written.
     """
     directory = root / "banks" / spec.key
-    with disk_errors("open the bank", directory):
-        directory.mkdir(parents=True, exist_ok=True)
-        if not (directory / "bank.json").exists():
-            write_json(directory / "bank.json", {"format": FORMAT, **asdict(spec)})
-        os.utime(directory)
     num_damaged = 0
     sound: list[Segment] = []
-    for path in sorted((directory / "segments").glob("*")):
-        segment, rows = _verify(path, spec)
-        if segment is not None and bool(segment.good.all()):
-            sound.append(segment)
-            continue
-        num_damaged += 1 if segment is None else int((~segment.good).sum())
-        with staging_directory(root) as staged, suppress(FileNotFoundError):  # another run may be mending it too
-            path.rename(staged / "damaged")
-        if segment is not None and rows is not None and segment.good.any():
-            sound.append(write_segment(root, directory, segment.digests[segment.good], rows[segment.good]))
+    seen: set[Path] = set()
+    with disk_errors("open the bank", directory):
+        _describe(root, directory, spec)
+        with suppress(OSError):  # when it was last used is worth knowing, no more
+            os.utime(directory)
+        while unseen := sorted(set((directory / "segments").glob(SEGMENT_NAME)) - seen):  # until another look adds none
+            seen.update(unseen)
+            for path in unseen:
+                segment, rows = _verify(path, spec)
+                if segment is not None and bool(segment.good.all()):
+                    sound.append(segment)
+                elif path.exists():  # else another run has mended it, and its sound rows come with the next look
+                    num_damaged += 1 if segment is None else int((~segment.good).sum())
+                    _mend(root, path, segment, rows)
     return FeatureBank(spec, directory, tuple(sound), num_damaged)
 
 
+def _describe(root: Path, directory: Path, spec: BankSpec) -> None:
+    """Make the bank's folder with a description for people in it, unless it is there."""
+    if (directory / "bank.json").exists():
+        return
+    directory.mkdir(parents=True, exist_ok=True)
+    with staging_directory(root) as staged:
+        write_json(staged / "bank.json", {"format": FORMAT, **asdict(spec)})
+        (staged / "bank.json").replace(directory / "bank.json")
+
+
+def _mend(root: Path, path: Path, segment: Segment | None, rows: Floats | None) -> None:
+    """Commit the sound rows of a damaged segment as one of their own, then remove the damaged one."""
+    if segment is not None and rows is not None and segment.good.any():
+        write_segment(root, path.parents[1], segment.digests[segment.good], rows[segment.good])
+    with staging_directory(root) as staged, suppress(FileNotFoundError):  # another run may be mending it too
+        path.rename(staged / "damaged")
+
+
 def _verify(path: Path, spec: BankSpec) -> tuple[Segment | None, Floats | None]:
-    """Return the segment with its sound rows marked, and its rows; (None, None) when it cannot be read at all."""
-    try:
-        digests = np.load(path / "digests.npy", allow_pickle=False)
-        sums = np.load(path / "checksums.npy", allow_pickle=False)
-        rows = np.load(path / "rows.npy", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+    """Return the segment with its sound rows marked, and its rows; None for what cannot be read at all."""
+    digests = _stored(path / "digests.npy", "uint8", (DIGEST_BYTES,))
+    if digests is None or path.name != content_key(digests.tobytes().hex()):
         return None, None
-    n = len(digests)
-    shapes_hold = (
-        digests.shape == (n, DIGEST_BYTES)
-        and digests.dtype == np.uint8
-        and sums.shape == (n,)
-        and rows.shape == (n, len(spec.views), spec.width)
-        and rows.dtype == np.dtype(spec.storage)
-    )
-    if not shapes_hold or path.name != content_key(digests.tobytes().hex()):
-        return None, None
+    sums = _stored(path / "checksums.npy", "uint32", ())
+    rows = _stored(path / "rows.npy", spec.storage, (len(spec.views), spec.width))
+    if sums is None or rows is None or not len(digests) == len(sums) == len(rows):
+        return Segment(path, digests, np.zeros(len(digests), dtype=bool)), None
     return Segment(path, digests, checksums(rows) == sums), rows
+
+
+def _stored(file: Path, dtype: str, shape: tuple[int, ...]) -> Any:
+    """Return the (n, *shape) array in a file that `np.save` wrote, n by the file's length; None if it is damaged.
+
+    The header is compared, never obeyed: nothing in a file can ask for memory or bring in objects.
+    """
+    try:
+        with file.open("rb") as stream:
+            version, header = np.lib.format.read_magic(stream), np.lib.format.read_array_header_1_0(stream)
+            array = np.frombuffer(stream.read(), dtype=dtype).reshape(-1, *shape)
+        return array if version == (1, 0) and header == (array.shape, False, array.dtype) else None
+    except OSError as error:
+        if error.errno in UNREADABLE:
+            return None
+        raise
+    except Exception:  # a damaged header makes numpy's parser raise nearly anything
+        return None

@@ -20,12 +20,12 @@ from typing import Literal, TypeVar
 import numpy as np
 import torch
 
-from thawline.core.errors import StoreError
+from thawline.core.errors import DataError, StoreError
 from thawline.core.progress import Progress, SilentProgress
 from thawline.core.runtime import Runtime, num_workers
 from thawline.core.store import require_space, sweep_staging
 from thawline.core.types import Floats, InputSpec, Pixels
-from thawline.data.dataset import Dataset
+from thawline.data.dataset import Dataset, Sample
 from thawline.data.images import prepare
 from thawline.data.load import map_ordered, read_checked
 from thawline.features.backbones import Backbone, Network, frozen_for_inference
@@ -92,7 +92,8 @@ def to_input(pixels: Pixels, spec: InputSpec, runtime: Runtime) -> torch.Tensor:
         spec: Its `mean` and `std` are applied after scaling to [0, 1].
         runtime: Where the network runs.
     """
-    x = torch.from_numpy(pixels).to(runtime.device).permute(0, 3, 1, 2).float()
+    writable = pixels if pixels.flags.writeable else pixels.copy()  # torch shares memory and has no read-only tensors
+    x = torch.from_numpy(writable).to(runtime.device).permute(0, 3, 1, 2).float()
     mean = torch.tensor(spec.mean, device=x.device).mul_(255).view(1, 3, 1, 1)
     scale = torch.tensor(spec.std, device=x.device).mul_(255).reciprocal_().view(1, 3, 1, 1)
     return x.sub_(mean).mul_(scale).to(runtime.torch_dtype)
@@ -218,7 +219,7 @@ def _batches(reader: FeatureReader, dataset: Dataset, positions: Sequence[int]) 
     spec = reader.network.backbone.input
 
     def rows(batch: Sequence[int]) -> Floats:
-        return reader.read(np.stack([prepare(read_checked(dataset.samples[position]), spec) for position in batch]))
+        return reader.read(np.stack([_prepared(dataset.samples[position], spec) for position in batch]))
 
     size = min(reader.runtime.batch_size, SEGMENT_ROWS)
     batches = [
@@ -227,6 +228,15 @@ def _batches(reader: FeatureReader, dataset: Dataset, positions: Sequence[int]) 
         for start in range(segment, min(segment + SEGMENT_ROWS, len(positions)), size)
     ]
     yield from in_streams(rows, batches)
+
+
+def _prepared(sample: Sample, spec: InputSpec) -> Pixels:
+    """Return the pixels of a picture; names it when it cannot be decoded any more."""
+    data = read_checked(sample)
+    try:
+        return prepare(data, spec)
+    except DataError as error:
+        raise DataError(f"decode: {sample.path}: {error}. Check the pictures again.") from None
 
 
 def in_streams(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:

@@ -46,7 +46,7 @@ def fit_columns(features: Floats) -> Columns:
     """Return the preparation that suits (N, D) raw features of the rows of choosing or of training."""
     rooted = features.min(axis=0) >= 0
     x = _rooted(features, rooted)
-    mean = x.mean(axis=0, dtype=np.float32)
+    mean = x.mean(axis=0, dtype=np.float64).astype(np.float32)  # in float32 a constant column of 50,000 rows varies
     x -= mean
     deviation = np.sqrt(np.einsum("nd,nd->d", x, x) / len(x))
     floor = 1e-6 * (np.abs(mean) + 1e-6)

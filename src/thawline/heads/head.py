@@ -15,8 +15,10 @@ from thawline.heads.nearest import NeighbourHead
 
 __all__ = ["Head", "head_from_tensors", "head_tensors"]
 
-LINEAR_TENSORS = {"rooted", "mean", "scale", "weight", "bias"}
-NEIGHBOUR_TENSORS = {"rooted", "mean", "scale", "keys", "labels", "k"}
+COLUMN_TENSORS: dict[str, type[np.generic]] = {"rooted": np.uint8, "mean": np.float32, "scale": np.float32}
+LINEAR_TENSORS = {**COLUMN_TENSORS, "weight": np.float32, "bias": np.float32}
+NEIGHBOUR_TENSORS = {**COLUMN_TENSORS, "keys": np.float16, "labels": np.int64, "k": np.int64}
+WAY_OUT = "The bundle was altered or comes from another version; write it again with `thawline fit`."
 
 
 class Head(Protocol):
@@ -31,7 +33,7 @@ def head_tensors(head: Head) -> dict[str, Any]:
     if isinstance(head, LinearHead):
         found: dict[str, Any] = {"weight": head.weight, "bias": head.bias}
     elif isinstance(head, NeighbourHead):
-        found = {"keys": head.keys, "labels": head.labels, "k": np.array([head.k])}
+        found = {"keys": head.keys, "labels": head.labels, "k": np.array([head.k], dtype=np.int64)}
     else:
         raise TypeError(f"{type(head).__name__} is not a head that a bundle can hold")
     columns = {"rooted": head.columns.rooted.astype(np.uint8), "mean": head.columns.mean, "scale": head.columns.scale}
@@ -42,16 +44,14 @@ def head_from_tensors(tensors: Mapping[str, Any], *, num_columns: int, num_class
     """Return the head that `head_tensors` described.
 
     Raises:
-        BundleError: A tensor is unknown, missing, or of another shape than columns and classes ask for.
+        BundleError: A tensor is unknown, missing, not finite, or of another type or shape than columns and classes
+            ask for.
     """
-    names = set(tensors)
-    if names not in (LINEAR_TENSORS, NEIGHBOUR_TENSORS):
-        known = LINEAR_TENSORS if "weight" in names else NEIGHBOUR_TENSORS
-        raise BundleError(
-            f"load the head: tensors {sorted(names)} found, {sorted(known)} required. The bundle was altered or comes "
-            "from another version; write it again with `thawline fit`."
-        )
-    rows = len(tensors.get("labels", ()))
+    is_linear = "weight" in tensors
+    types = LINEAR_TENSORS if is_linear else NEIGHBOUR_TENSORS
+    if set(tensors) != set(types):
+        raise BundleError(f"load the head: tensors {sorted(tensors)} found, {sorted(types)} required. {WAY_OUT}")
+    rows = 0 if is_linear else tensors["labels"].size
     shapes = {
         "rooted": (num_columns,),
         "mean": (num_columns,),
@@ -63,13 +63,17 @@ def head_from_tensors(tensors: Mapping[str, Any], *, num_columns: int, num_class
         "k": (1,),
     }
     for name, tensor in tensors.items():
-        if tensor.shape != shapes[name] or not np.isfinite(tensor).all():
-            raise BundleError(f"load the head: {name} has shape {tensor.shape}, finite {shapes[name]} is required.")
+        if tensor.dtype != types[name] or tensor.shape != shapes[name] or not np.isfinite(tensor).all():
+            raise BundleError(
+                f"load the head: {name} is {tensor.dtype} of shape {tensor.shape}, finite {np.dtype(types[name])} of "
+                f"shape {shapes[name]} is required. {WAY_OUT}"
+            )
     columns = Columns(tensors["rooted"].astype(bool), tensors["mean"], tensors["scale"])
-    if names == LINEAR_TENSORS:
+    if is_linear:
         return LinearHead(columns, tensors["weight"], tensors["bias"])
-    labels = tensors["labels"].astype(np.int64)
-    k = int(tensors["k"][0])
-    if not rows or not 1 <= k <= rows or labels.min() < 0 or labels.max() >= num_classes:
-        raise BundleError(f"load the head: {k} neighbours of {rows} pictures, or a label outside 0…{num_classes - 1}.")
+    labels, k = tensors["labels"], int(tensors["k"][0])
+    if not 1 <= k <= rows or labels.min() < 0 or labels.max() >= num_classes:
+        raise BundleError(
+            f"load the head: {k} neighbours of {rows} pictures, or a label outside 0…{num_classes - 1}. {WAY_OUT}"
+        )
     return NeighbourHead(columns, tensors["keys"], labels, k, num_classes)

@@ -25,6 +25,8 @@ __all__ = ["NEIGHBOURS", "NeighbourHead", "class_mean_folds", "fit_class_mean", 
 NEIGHBOURS = (1, 5, 10, 20)
 VOTE_TEMPERATURE = 0.07
 ROWS_AT_ONCE = 2048
+NEVER = -1e30
+"""Logit of a class without a training picture: below all others, and finite."""
 
 
 @dataclass(frozen=True)
@@ -59,15 +61,15 @@ def class_mean_folds(rotated: Rotated, labels: Ints, row_weights: Floats, *, num
     The mean of a class is taken over the rows with weight above 0; a class without such rows scores the lowest. All
     folds are two matrix products.
     """
-    x = rotated.z.numpy()
+    x = rotated.z
     n, num_folds = row_weights.shape
     members = (row_weights > 0).T[:, None] & (labels == np.arange(num_classes)[:, None])[None]  # (F, K, N)
     counts = members.sum(axis=2)
-    sums = members.reshape(-1, n).astype(np.float32) @ x
-    means = sums / np.maximum(counts, 1).reshape(-1, 1)
-    logits = x @ means.T - 0.5 * np.square(means).sum(axis=1)
-    logits[:, counts.ravel() == 0] = -1e30
-    by_fold: Floats = logits.reshape(n, num_folds, num_classes).transpose(1, 0, 2)
+    sums = torch.from_numpy(members.reshape(-1, n).astype(np.float32)) @ x
+    means = sums / torch.from_numpy(np.maximum(counts, 1).reshape(-1, 1).astype(np.float32))
+    logits = x @ means.T - 0.5 * means.square().sum(1)
+    logits[:, torch.from_numpy(counts.ravel() == 0)] = NEVER
+    by_fold: Floats = logits.view(n, num_folds, num_classes).transpose(0, 1).numpy()
     return by_fold
 
 
@@ -95,11 +97,17 @@ def neighbour_folds(
 
 
 def fit_class_mean(features: Floats, labels: Ints, *, num_classes: int) -> LinearHead:
-    """Return the class-mean head as a linear one: distances to fixed points differ by linear functions."""
+    """Return the class-mean head as a linear one: distances to fixed points differ by linear functions.
+
+    A class without rows is never the answer.
+    """
     columns = fit_columns(features)
     x = columns.apply(features)
-    means = np.stack([x[labels == label].mean(axis=0) for label in range(num_classes)])
-    return LinearHead(columns, np.ascontiguousarray(means.T), -0.5 * np.square(means).sum(axis=1))
+    members = labels == np.arange(num_classes)[:, None]
+    counts = members.sum(axis=1)
+    means = members.astype(np.float32) @ x / np.maximum(counts, 1, dtype=np.float32)[:, None]
+    bias = np.where(counts, -0.5 * np.square(means).sum(axis=1), NEVER).astype(np.float32)
+    return LinearHead(columns, np.ascontiguousarray(means.T), bias)
 
 
 def fit_neighbours(features: Floats, labels: Ints, *, k: int, num_classes: int) -> NeighbourHead:

@@ -8,7 +8,7 @@ choice of the strategy itself, so the leaderboard can say what the whole procedu
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -16,20 +16,22 @@ import numpy as np
 
 from thawline.core.metrics import accuracy_interval, confusion_matrix, group_bootstrap, macro_f1, paired_sign_flip
 from thawline.core.progress import Progress, SilentProgress
-from thawline.core.types import Floats, Ints
+from thawline.core.types import Curve, Floats, Ints
 from thawline.data.dataset import Dataset
 from thawline.data.split import Split
 from thawline.features.backbones import Backbone
 from thawline.features.bank import FeatureBank
+from thawline.features.extract import in_streams
 from thawline.heads.linear import L2_STRENGTHS, Rotated, fit_folds, rotate, train_epochs
 from thawline.heads.nearest import NEIGHBOURS, class_mean_folds, neighbour_folds
 from thawline.search.leaderboard import Leaderboard, MetricName, Trial
-from thawline.search.strategy import Features, Strategy, candidate_features, default_pooling, strategies_for
+from thawline.search.strategy import HEADS, Features, Strategy, candidate_features, default_pooling, strategies_for
 
-__all__ = ["CompareOptions", "Comparison", "class_row_weights", "compare", "imbalance"]
+__all__ = ["CompareOptions", "Comparison", "class_row_weights", "compare", "imbalance", "with_curves"]
 
 IMBALANCED = 3.0
 SIGNIFICANCE = 0.05
+NUM_CURVES = 4
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,11 @@ class CompareOptions:
             class has at least three times the pictures of the smallest.
         class_weights: `balanced` gives every class the same weight in training, `none` every picture; `auto` follows
             the metric.
-        curves: Draw epoch-wise training for the last cut, the leader's features and the best single cut.
-        seed: Of resampling and of the curves.
+        seed: Of resampling.
     """
 
     metric: MetricName | Literal["auto"] = "auto"
     class_weights: Literal["auto", "balanced", "none"] = "auto"
-    curves: bool = True
     seed: int = 0
 
 
@@ -159,12 +159,10 @@ def compare(
     candidates = candidate_features(bank.spec)
     scored: list[_Scored] = []
     with progress.stage("compare", len(candidates), "feature sets") as advance:
-        for features in candidates:
-            scored.extend(_score_features(features, bank.read(hashes, features.blocks), rows, backbone, bank))
+        for entries in in_streams(lambda f: _score_features(f, hashes, rows, backbone, bank), candidates):
+            scored.extend(entries)
             advance(1)
         trials, winner, order = _rank(scored, rows, full_pass_ms, options.seed)
-        if options.curves:
-            trials = _with_curves(trials, bank, hashes, rows, options.seed)
         chosen = _score_choosing(scored, rows, options.seed)
     num_fits = len(candidates) * len(rows.held_out) * (len(L2_STRENGTHS) + len(NEIGHBOURS) + 1)
     board = Leaderboard(
@@ -207,19 +205,21 @@ def _rows(dataset: Dataset, split: Split, options: CompareOptions) -> tuple[_Row
 
 
 def _score_features(
-    features: Features, columns: Floats, rows: _Rows, backbone: Backbone, bank: FeatureBank
-) -> Iterator[_Scored]:
-    """Yield the held-out answers of every head on one set of features."""
+    features: Features, hashes: Sequence[str], rows: _Rows, backbone: Backbone, bank: FeatureBank
+) -> list[_Scored]:
+    """Return the held-out answers of every head on one set of features."""
     num_classes = int(rows.labels.max()) + 1
     start = time.perf_counter()
-    rotated = rotate(columns)
-    shared_s = time.perf_counter() - start
+    rotated = rotate(bank.read(hashes, features.blocks))
+    shared_s = (time.perf_counter() - start) / len(HEADS)
+    scored = []
     for strategy in strategies_for(
-        features, backbone, num_classes=num_classes, num_rows=len(columns), plain_pooling=default_pooling(bank.spec)
+        features, backbone, num_classes=num_classes, num_rows=len(hashes), plain_pooling=default_pooling(bank.spec)
     ):
         start = time.perf_counter()
         logits = _held_out_logits(strategy, rotated, rows, num_classes)
-        yield _choose_within(strategy, logits, rows, shared_s / 3 + time.perf_counter() - start)
+        scored.append(_choose_within(strategy, logits, rows, shared_s + time.perf_counter() - start))
+    return scored
 
 
 def _held_out_logits(strategy: Strategy, rotated: Rotated, rows: _Rows, num_classes: int) -> Floats:
@@ -334,25 +334,34 @@ def _score_choosing(scored: Sequence[_Scored], rows: _Rows, seed: int) -> tuple[
     return float(by_row.mean()), float(low), min(1.0, float(high))
 
 
-def _with_curves(
-    trials: tuple[Trial, ...], bank: FeatureBank, hashes: Sequence[str], rows: _Rows, seed: int
-) -> tuple[Trial, ...]:
-    """Return the trials, with epoch-wise training drawn for the linear heads of the last cuts and of the leader."""
-    linear = [index for index, trial in enumerate(trials) if trial.strategy.head == "linear"]
-    single = [index for index in linear if not trials[index].strategy.is_fused]
-    last = sorted(single, key=lambda index: trials[index].strategy.blocks_removed)[:4]
-    drawn = dict.fromkeys([linear[0], single[0], *last])
-    changed = list(trials)
-    for index in drawn:
-        strategy = trials[index].strategy
-        blocks = [(depth, pooling) for depth in strategy.depths for pooling in strategy.pooling]
-        curve = train_epochs(
-            bank.read(hashes, blocks),
-            rows.labels,
-            np.flatnonzero(rows.train[:, 0] > 0),
-            rows.held_out[0],
-            num_classes=int(rows.labels.max()) + 1,
+def with_curves(board: Leaderboard, bank: FeatureBank, dataset: Dataset, split: Split, *, seed: int = 0) -> Leaderboard:
+    """Return the leaderboard with epoch-wise training drawn for linear heads on the last four cuts and the best cut.
+
+    Trained by Adam on the first fold, as tutorials do; for looking at, no choice depends on it.
+    """
+    alone = [
+        index
+        for index, trial in enumerate(board.trials)
+        if trial.strategy.head == "linear" and not trial.strategy.is_fused
+    ]
+    last = sorted(alone, key=lambda index: board.trials[index].strategy.blocks_removed)[:NUM_CURVES]
+    train, validation = split.folds[0]
+    samples = np.concatenate([train, validation])
+    hashes = [dataset.samples[sample].sha256 for sample in samples]
+    trials = list(board.trials)
+
+    def draw(index: int) -> Curve:
+        return train_epochs(
+            bank.read(hashes, trials[index].strategy.blocks),
+            dataset.labels[samples],
+            np.arange(len(train)),
+            np.arange(len(train), len(samples)),
+            num_classes=len(dataset.class_names),
             seed=seed,
         )
-        changed[index] = replace(trials[index], curve=curve)
-    return tuple(changed)
+
+    drawn = sorted({*alone[:1], *last})
+    curves = list(in_streams(draw, drawn))
+    for index, curve in zip(drawn, curves, strict=True):
+        trials[index] = replace(trials[index], curve=curve)
+    return replace(board, trials=tuple(trials))

@@ -55,6 +55,11 @@ class Strategy:
     blocks_removed: int = 0
 
     @property
+    def blocks(self) -> tuple[tuple[int, str], ...]:
+        """(cut, pooling) pairs that the head reads, as a bank names them."""
+        return tuple((depth, pooling) for depth in self.depths for pooling in self.pooling)
+
+    @property
     def is_fused(self) -> bool:
         """Whether the head reads more than one depth."""
         return len(self.depths) > 1
@@ -88,9 +93,8 @@ def default_pooling(spec: BankSpec) -> str:
 def candidate_features(spec: BankSpec) -> tuple[Features, ...]:
     """Return the features worth trying: every cut alone by its first pooling, and runs of depths fused.
 
-    A fused head reads all cuts from a quarter, half or three quarters of the way up (and from the last but one) to the
-    end, or the middle of the network without its end; each with the first pooling alone and with all poolings kept.
-    The set is small on purpose: it is compared inside the folds, and every candidate more makes luck likelier.
+    A fused head reads all cuts from a quarter, half or three quarters of the way up to the end, by the first pooling
+    alone and by all poolings kept; or the middle of the network without its end, by all. The set is small on purpose: it is compared inside the folds, and every candidate more makes luck likelier.
 
     Args:
         spec: What the bank holds at every cut.
@@ -99,14 +103,15 @@ def candidate_features(spec: BankSpec) -> tuple[Features, ...]:
     first = default_pooling(spec)
     sets = [(first,), spec.poolings] if len(spec.poolings) > 1 else [(first,)]
     widths = {(cut, pooling): width for cut, pooling, width in spec.blocks}
-    runs = [(n // 4, n), (n // 2, n), (3 * n // 4, n), (n - 2, n), (n // 4, 3 * n // 4)]
-    spans = dict.fromkeys((max(0, start), stop) for start, stop in runs if stop - max(0, start) > 1)
+    runs = [(start, n, pooling) for start in (n // 4, n // 2, 3 * n // 4) for pooling in sets]
+    runs.append((n // 4, 3 * n // 4, sets[-1]))
+    spans = dict.fromkeys(run for run in runs if run[1] - run[0] > 1)
 
     def features(depths: Sequence[int], pooling: tuple[str, ...]) -> Features:
         return Features(tuple(depths), pooling, sum(widths[depth, name] for depth in depths for name in pooling))
 
     alone = [features((depth,), (first,)) for depth in range(n)]
-    fused = [features(range(start, stop), pooling) for start, stop in spans for pooling in sets]
+    fused = [features(range(start, stop), pooling) for start, stop, pooling in spans]
     return (*alone, *fused)
 
 

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
-from safetensors.torch import save_file
+from safetensors.torch import save as save_torch
 
 from thawline.core.errors import BundleError, first_few
 from thawline.core.runtime import Runtime, choose_runtime
@@ -204,7 +204,7 @@ def save_bundle(directory: Path, classifier: Classifier, training: Training) -> 
         directory.parent.mkdir(parents=True, exist_ok=True)
         with staging_directory(directory.parent) as staged:
             tensors = {name: value.contiguous() for name, value in classifier.network.model.state_dict().items()}
-            save_file(tensors, staged / BACKBONE_FILE)
+            write_bytes(staged / BACKBONE_FILE, save_torch(tensors))
             write_bytes(staged / HEAD_FILE, save_tensors(head_tensors(classifier.head)))
             write_bytes(staged / PICTURES_FILE, save_tensors({"sha256": digests}))
             golden = []

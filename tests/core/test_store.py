@@ -1,0 +1,303 @@
+"""What reaches the disk reaches it whole: keys, commits, staging, and what a disk can refuse."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from thawline.core import store
+from thawline.core.errors import StoreError
+from thawline.core.store import (
+    cache_root,
+    commit_directory,
+    content_key,
+    disk_errors,
+    list_entries,
+    remove_entry,
+    replace_directory,
+    require_space,
+    staging_directory,
+    sweep_staging,
+    write_bytes,
+    write_json,
+)
+
+
+def refuse(code):
+    """Return a function that refuses as a disk does."""
+
+    def refusing(*_, **__):
+        raise OSError(code, os.strerror(code))
+
+    return refusing
+
+
+def tree(directory):
+    """Return {relative path: bytes} of all files below."""
+    return {str(p.relative_to(directory)): p.read_bytes() for p in sorted(directory.rglob("*")) if p.is_file()}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Return a function that writes {name: text} into a new folder."""
+
+    def make(name, files):
+        directory = tmp_path / name
+        directory.mkdir(parents=True)
+        for file, text in files.items():
+            (directory / file).write_text(text, encoding="utf-8")
+        return directory
+
+    return make
+
+
+def test_a_key_is_the_same_on_every_machine_and_whatever_the_order_of_names():
+    key = "bba182e2e540a169c1a4588cb6b67d22"  # sha256sum of {"a":"\\u00d7","b":[1,2.5,null]}
+    assert content_key({"b": [1, 2.5, None], "a": "×"}) == key
+    assert content_key({"a": "×", "b": (1, 2.5, None)}) == key
+    assert content_key({"a": "×", "b": (2.5, 1, None)}) != key
+    with pytest.raises(ValueError, match="JSON"):
+        content_key(float("nan"))
+
+
+def test_the_cache_is_where_the_argument_or_the_environment_says(tmp_path, monkeypatch):
+    monkeypatch.setenv("THAWLINE_CACHE", str(tmp_path / "environment"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert cache_root(tmp_path / "argument") == tmp_path / "argument"
+    assert cache_root() == tmp_path / "environment"
+    assert cache_root().is_dir()
+    monkeypatch.delenv("THAWLINE_CACHE")
+    assert cache_root() == tmp_path / "xdg/thawline"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert cache_root().parent.parent in {tmp_path / "home", tmp_path / "home/Library"}
+    assert cache_root("~/elsewhere") == tmp_path / "home/elsewhere"
+
+
+def test_a_file_where_the_cache_should_be_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file", tmp_path / "file/below"):
+        with pytest.raises(
+            StoreError,
+            match=r"^open the cache: .*/file.*: a file stands where a folder is needed\. Choose another place",
+        ):
+            cache_root(place)
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_write_that_fails_leaves_the_old_content_and_nothing_beside_it(tmp_path, monkeypatch, call):
+    path = tmp_path / "results.json"
+    write_json(path, {"old": 1})
+    monkeypatch.setattr(store.os, call, refuse(errno.ENOSPC))
+    with pytest.raises(StoreError, match=r"^write: .*results\.json: the disk is full"):
+        write_json(path, {"new": 2})
+    assert tree(tmp_path) == {"results.json": b'{\n  "old": 1\n}\n'}
+
+
+def test_a_write_that_is_interrupted_leaves_the_old_content_and_nothing_beside_it(tmp_path, monkeypatch):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    write_bytes(tmp_path / "a", b"old")
+    monkeypatch.setattr(store.os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_bytes(tmp_path / "a", b"new")
+    assert tree(tmp_path) == {"a": b"old"}
+
+
+def test_a_file_is_flushed_before_it_takes_the_place_of_the_old_one(tmp_path, monkeypatch):
+    path = tmp_path / "new folder/a"
+    seen = []
+    monkeypatch.setattr(
+        store.os, "fsync", lambda descriptor: seen.append((path.exists(), os.fstat(descriptor).st_size))
+    )
+    write_bytes(path, b"12345")
+    assert seen[0] == (False, 5)
+    assert path.read_bytes() == b"12345"
+
+
+def test_json_is_readable_and_holds_no_nan(tmp_path):
+    write_json(tmp_path / "a.json", {"name": "Füchse"})
+    assert (tmp_path / "a.json").read_text(encoding="utf-8") == '{\n  "name": "Füchse"\n}\n'
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "a.json", {"score": float("nan")})
+    assert "Füchse" in (tmp_path / "a.json").read_text(encoding="utf-8")
+
+
+def test_the_second_to_commit_is_told_so_and_changes_nothing(folder, tmp_path):
+    first, second, final = folder("first", {"a": "1"}), folder("second", {"a": "2", "b": "3"}), tmp_path / "deep/final"
+    assert commit_directory(first, final)
+    assert not commit_directory(second, final)
+    assert tree(final) == {"a": b"1"}
+    assert not first.exists()
+    assert second.exists()
+
+
+def test_every_file_is_flushed_before_it_is_committed(folder, tmp_path, monkeypatch):
+    staged, final = folder("staged", {"a": "1", "b": "2"}), tmp_path / "final"
+    flushed = []
+
+    def fsync(descriptor):
+        flushed.append((os.fstat(descriptor).st_ino, final.exists()))
+
+    inodes = {path.stat().st_ino for path in (*staged.iterdir(), staged)}
+    monkeypatch.setattr(store.os, "fsync", fsync)
+    commit_directory(staged, final)
+    assert {inode for inode, committed in flushed if not committed} == inodes
+    assert flushed[-1] == (tmp_path.stat().st_ino, True)
+
+
+def test_a_commit_that_the_disk_refuses_is_no_commit(folder, tmp_path, monkeypatch):
+    staged = folder("staged", {"a": "1"})
+    monkeypatch.setattr(store.os, "fsync", refuse(errno.EIO))
+    with pytest.raises(OSError, match="Input/output"):
+        commit_directory(staged, tmp_path / "final")
+    assert not (tmp_path / "final").exists()
+    monkeypatch.undo()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NotADirectoryError):
+        commit_directory(staged, tmp_path / "file")
+
+
+def test_a_finished_folder_takes_the_place_of_an_older_one(folder, tmp_path):
+    folder("final", {"a": "old", "gone": "old"})
+    replace_directory(folder("staged", {"a": "new"}), tmp_path / "final")
+    assert tree(tmp_path) == {"final/a": b"new"}
+    replace_directory(folder("staged", {"a": "newer"}), tmp_path / "other/final")
+    assert tree(tmp_path / "other") == {"final/a": b"newer"}
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), KeyboardInterrupt()])
+@pytest.mark.parametrize("failing", ["final", "staged"])
+def test_the_older_folder_stays_when_the_new_one_cannot_take_its_place(folder, tmp_path, monkeypatch, error, failing):
+    folder("final", {"a": "old"})
+    staged, rename = folder("staged", {"a": "new"}), os.rename
+
+    def fail_once(source, target):
+        if Path(source).name == failing:
+            raise error
+        rename(source, target)
+
+    monkeypatch.setattr(store.os, "rename", fail_once)
+    with pytest.raises(type(error)):
+        replace_directory(staged, tmp_path / "final")
+    assert tree(tmp_path) == {"final/a": b"old", "staged/a": b"new"}
+
+
+def test_staging_is_removed_after_an_error_but_not_what_was_renamed_away(tmp_path):
+    def fail_half_way():
+        with staging_directory(tmp_path) as staged:
+            (staged / "half").write_text("…")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_half_way()
+    with staging_directory(tmp_path) as staged, staging_directory(tmp_path) as other:
+        assert staged != other
+        (staged / "a").write_text("1")
+        commit_directory(staged, tmp_path / "final")
+    assert tree(tmp_path) == {"final/a": b"1"}
+    assert list((tmp_path / "staging").iterdir()) == []
+
+
+def test_only_the_staging_of_the_dead_is_swept(tmp_path):
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    host = socket.gethostname()
+    names = {
+        f"{host}-{dead.pid}-0": False,  # its process ended
+        f"{host}-{os.getpid()}-0": True,  # its process lives
+        f"{host}-1-0": True,  # another person's process lives
+        f"elsewhere-{dead.pid}-0": True,  # nobody knows
+        "no staging of ours": True,
+        "elsewhere-7-old": False,  # nobody knows, but it is a week old
+    }
+    for name in names:
+        (tmp_path / "staging" / name / "inside").mkdir(parents=True)
+    os.utime(tmp_path / "staging/elsewhere-7-old", (time.time() - 7 * 86400,) * 2)
+    assert sweep_staging(tmp_path) == 2
+    assert {path.name for path in (tmp_path / "staging").iterdir()} == {name for name, stays in names.items() if stays}
+    assert sweep_staging(tmp_path / "no cache yet") == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        (errno.ENOSPC, "the disk is full. Free some space (`thawline cache prune`) or choose another place"),
+        (errno.EDQUOT, "the disk quota is used up. Free some space or choose another place"),
+        (errno.EACCES, "permission denied. Choose a place that you may write to"),
+        (errno.EROFS, "the file system is read-only. Choose a place that you may write to"),
+    ],
+)
+def test_what_a_disk_refuses_is_said_with_a_way_on(tmp_path, code, text):
+    with pytest.raises(StoreError) as caught, disk_errors("extract", tmp_path / "bank"):
+        refuse(code)()
+    assert str(caught.value) == (
+        f"extract: {tmp_path / 'bank'}: {text} (--cache-dir for the cache, -o for results). What was written is kept."
+    )
+    assert caught.value.exit_code == 1
+    assert caught.value.__suppress_context__
+    with pytest.raises(StoreError, match=r"^extract: the/culprit: "), disk_errors("extract", tmp_path):
+        raise OSError(code, "refused", "the/culprit")
+
+
+def test_a_bug_is_not_dressed_up_as_a_disk_error(tmp_path):
+    with pytest.raises(FileNotFoundError), disk_errors("extract", tmp_path):
+        (tmp_path / "nothing").read_bytes()
+    with pytest.raises(ValueError, match="bug"), disk_errors("extract", tmp_path):
+        raise ValueError("bug")
+
+
+def test_work_that_will_not_fit_is_refused(tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)._replace(free=5 * 2**20)
+    monkeypatch.setattr(store.shutil, "disk_usage", lambda _: usage)
+    require_space("extract", tmp_path, 5 * 2**20)
+    with pytest.raises(StoreError) as caught:
+        require_space("extract", tmp_path, 3 * 2**30)
+    assert str(caught.value) == (
+        f"extract: {tmp_path} has 5 MiB free, 3,072 MiB are needed. "
+        "Free some space (`thawline cache prune`) or pass --cache-dir on a larger disk."
+    )
+
+
+def test_the_cache_lists_what_it_holds_the_last_used_first_and_removes_it(folder, tmp_path):
+    for name, day in (("banks/one", 3), ("banks/two", 5), ("banks/three", 4)):
+        (folder(name, {"a": name}) / "below").mkdir()
+        (tmp_path / name / "below/b").write_text("1234")
+        os.utime(tmp_path / name, (day * 86400,) * 2)
+    (tmp_path / "banks/.DS_Store").write_text("not ours")
+    entries = list_entries(tmp_path)
+    assert [(entry.kind, entry.key, entry.size_bytes) for entry in entries] == [
+        ("banks", "two", 13),
+        ("banks", "three", 15),
+        ("banks", "one", 13),
+    ]
+    assert entries[0].last_used_s == 5 * 86400
+    remove_entry(entries[0], tmp_path)
+    remove_entry(entries[0], tmp_path)  # two people prune at once
+    assert [entry.key for entry in list_entries(tmp_path)] == ["three", "one"]
+    assert list((tmp_path / "staging").iterdir()) == []
+    assert list_entries(tmp_path / "no cache yet") == ()
+
+
+def test_a_bank_that_goes_while_the_cache_is_listed_is_left_out(folder, tmp_path, monkeypatch):
+    folder("banks/going", {"a": "1"})
+    folder("banks/staying", {"a": "1"})
+    rglob = Path.rglob
+
+    def prune_meanwhile(self, pattern):
+        found = list(rglob(self, pattern))
+        if self.name == "going":
+            shutil.rmtree(self)
+        return found
+
+    monkeypatch.setattr(Path, "rglob", prune_meanwhile)
+    assert [entry.key for entry in list_entries(tmp_path)] == ["staying"]

@@ -1,0 +1,189 @@
+"""The batched solver finds what scikit-learn finds one problem at a time, and each fold knows its own rows only."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+from sklearn.linear_model import LogisticRegression
+
+from thawline.heads import linear
+from thawline.heads.columns import fit_columns
+from thawline.heads.linear import LinearHead, fit_folds, fit_linear, rotate, train_epochs
+
+TIGHT = {"tolerance": 1e-5, "max_steps": 2000}
+
+
+def blobs(seed, n, d, k, spread=1.5):
+    """Return (n, d) float32 features, some never negative, and labels that they only partly tell."""
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(np.arange(n) % k)
+    x = rng.normal(size=(k, d))[labels] + rng.normal(size=(n, d)) * spread
+    x[:, : d // 2] = np.abs(x[:, : d // 2])
+    return x.astype(np.float32), labels.astype(np.int64)
+
+
+def reference(x, labels, l2, weights=None):
+    """Return scikit-learn's probabilities for the same objective: mean CE + l2·D/2 ‖W‖².
+
+    For two classes scikit-learn has one weight vector v where softmax has ±v/2, so half the penalty is the same.
+    """
+    n, d = x.shape
+    weights = np.full(n, 1 / n) if weights is None else weights / weights.sum()
+    doubled = 2 if labels.max() == 1 else 1
+    model = LogisticRegression(C=doubled / (l2 * d), tol=1e-8, max_iter=20_000)
+    return model.fit(x, labels, sample_weight=weights).predict_proba(x)
+
+
+@pytest.mark.parametrize("k", [2, 5])
+@pytest.mark.parametrize(("n", "d"), [(150, 12), (40, 90)])
+@pytest.mark.parametrize("l2", [1e-4, 1e-2])
+def test_a_head_equals_that_of_scikit_learn(n, d, k, l2):
+    x, labels = blobs(0, n, d, k)
+    head = fit_linear(x, labels, l2=l2, num_classes=k)
+    expected = reference(fit_columns(x).apply(x).astype(np.float64), labels, l2)
+    np.testing.assert_allclose(softmax(head.logits(x), axis=1), expected, atol=5e-3)
+    assert (head.weight.shape, head.bias.shape, head.logits(x).dtype) == ((d, k), (k,), np.float32)
+
+
+@pytest.mark.parametrize(("n", "d"), [(150, 12), (40, 90)])
+def test_row_weights_are_those_of_scikit_learn(n, d):
+    x, labels = blobs(1, n, d, 3)
+    weights = np.random.default_rng(2).uniform(0.1, 4, n).astype(np.float32)
+    head = fit_linear(x, labels, l2=1e-3, num_classes=3, row_weights=weights)
+    expected = reference(fit_columns(x).apply(x).astype(np.float64), labels, 1e-3, weights)
+    np.testing.assert_allclose(softmax(head.logits(x), axis=1), expected, atol=5e-3)
+    again = fit_linear(x, labels, l2=1e-3, num_classes=3, row_weights=weights * 50)
+    np.testing.assert_allclose(again.logits(x), head.logits(x), atol=2e-2)
+
+
+def test_the_rotation_is_exact():
+    for n, d in ((60, 10), (20, 50)):
+        x, _ = blobs(3, n, d, 2)
+        rotated, prepared = rotate(x), fit_columns(x).apply(x)
+        assert rotated.num_columns == d
+        np.testing.assert_allclose(rotated.z @ rotated.z.T, prepared @ prepared.T, atol=2e-3 * d)
+        np.testing.assert_allclose(rotated.z.T @ rotated.z, np.diag(rotated.eigenvalues), atol=1e-2 * d)
+
+
+def folds_of(n, num_folds, seed=0):
+    dealt = np.random.default_rng(seed).permutation(np.arange(n) % num_folds)
+    return (dealt[:, None] != np.arange(num_folds)).astype(np.float32)
+
+
+@pytest.mark.parametrize(("n", "d"), [(90, 8), (45, 120)])
+def test_held_out_logits_are_those_of_a_fit_on_the_folds_own_rows(n, d):
+    """Preparation is shared and blind to labels; beyond it a fold must know its training rows alone."""
+    x, labels = blobs(4, n, d, 3)
+    rotated, train = rotate(x), folds_of(n, 3)
+    logits, _ = fit_folds(rotated, labels, train, [1e-4, 1e-2], num_classes=3, **TIGHT)
+    assert logits.shape == (3, 2, n, 3)
+    prepared = rotated.columns.apply(x).astype(np.float64)
+    for fold in range(3):
+        inside, held = train[:, fold] > 0, train[:, fold] == 0
+        for s, l2 in enumerate((1e-4, 1e-2)):
+            model = LogisticRegression(C=1 / (l2 * d * inside.sum()), tol=1e-8, max_iter=20_000)
+            expected = model.fit(prepared[inside], labels[inside]).predict_proba(prepared[held])
+            np.testing.assert_allclose(softmax(logits[fold, s, held], axis=1), expected, atol=5e-3)
+
+
+def test_a_held_out_label_changes_nothing_in_its_fold():
+    x, labels = blobs(5, 60, 9, 3)
+    rotated, train = rotate(x), folds_of(60, 3)
+    other = labels.copy()
+    held = train[:, 1] == 0
+    other[held] = (other[held] + 1) % 3
+    first = fit_folds(rotated, labels, train, [1e-3], num_classes=3, **TIGHT)[0]
+    second = fit_folds(rotated, other, train, [1e-3], num_classes=3, **TIGHT)[0]
+    np.testing.assert_allclose(second[1], first[1], atol=1e-4)
+    assert np.abs(second[0] - first[0]).max() > 0.1
+
+
+def test_weights_reproduce_the_logits():
+    x, labels = blobs(6, 50, 70, 3)
+    rotated = rotate(x)
+    logits, weights = fit_folds(rotated, labels, folds_of(50, 2), [1e-3, 1e-2], num_classes=3)
+    again = rotated.z.numpy() @ weights[:, :, :-1] + weights[:, :, -1:]
+    np.testing.assert_allclose(again, logits, atol=1e-3 * np.abs(logits).max())
+
+
+def test_problems_solved_in_groups_are_the_same_problems(monkeypatch):
+    x, labels = blobs(7, 60, 10, 3)
+    rotated, train = rotate(x), folds_of(60, 5)
+    whole = fit_folds(rotated, labels, train, linear.L2_STRENGTHS, num_classes=3, **TIGHT)
+    monkeypatch.setattr(linear, "MAX_HELD_FLOATS", 60 * 3 * 4)
+    pieces = fit_folds(rotated, labels, train, linear.L2_STRENGTHS, num_classes=3, **TIGHT)
+    for one, other in zip(whole, pieces, strict=True):
+        np.testing.assert_allclose(other, one, atol=2e-3 * np.abs(one).max())
+
+
+def test_the_default_tolerance_decides_like_a_tight_one():
+    x, labels = blobs(8, 200, 30, 4)
+    rotated, train = rotate(x), folds_of(200, 5)
+    loose = fit_folds(rotated, labels, train, [1e-3, 1e-2], num_classes=4)[0]
+    tight = fit_folds(rotated, labels, train, [1e-3, 1e-2], num_classes=4, **TIGHT)[0]
+    assert np.mean(loose.argmax(-1) == tight.argmax(-1)) > 0.99
+
+
+def test_separable_classes_and_constant_features_end():
+    x = np.repeat(np.eye(2, dtype=np.float32) * 100, 20, axis=0)
+    labels = np.repeat([0, 1], 20)
+    assert fit_linear(x, labels, l2=1e-6, num_classes=2).logits(x).argmax(axis=1).tolist() == labels.tolist()
+    flat = fit_linear(np.ones((40, 3), np.float32), labels, l2=1e-3, num_classes=2)
+    np.testing.assert_allclose(softmax(flat.logits(np.ones((1, 3))), axis=1), 0.5, atol=1e-3)
+
+
+def test_a_class_without_rows_is_never_the_answer():
+    x, labels = blobs(9, 60, 8, 3)
+    head = fit_linear(x, labels, l2=1e-3, num_classes=4)
+    assert softmax(head.logits(x), axis=1)[:, 3].max() < 0.05
+
+
+def test_a_head_is_linear_in_prepared_features():
+    x, labels = blobs(10, 40, 6, 3)
+    head = fit_linear(x, labels, l2=1e-3, num_classes=3)
+    assert isinstance(head, LinearHead)
+    np.testing.assert_allclose(head.logits(x), head.columns.apply(x) @ head.weight + head.bias)
+
+
+# Epoch by epoch
+
+
+def test_epochs_are_seeded_and_their_loss_falls():
+    x, labels = blobs(11, 200, 20, 3, spread=1.0)
+    train, validation = np.arange(150), np.arange(150, 200)
+    options = {"num_classes": 3, "num_epochs": 8}
+    first = train_epochs(x, labels, train, validation, **options, seed=3)
+    assert first == train_epochs(x, labels, train, validation, **options, seed=3)
+    assert first != train_epochs(x, labels, train, validation, **options, seed=4)
+    assert len(first.train_loss) == len(first.validation_accuracy) == 8
+    assert first.train_loss[-1] < 0.5 * first.train_loss[0]
+    assert first.validation_loss[-1] < first.validation_loss[0]
+    assert first.train_accuracy[-1] > 0.9 > 0.5 < first.validation_accuracy[-1]
+
+
+def test_epochs_learn_nothing_from_the_rows_they_watch():
+    x, labels = blobs(12, 90, 10, 3)
+    train, validation = np.arange(60), np.arange(60, 90)
+    other, odd = labels.copy(), x.copy()
+    other[60:] = (other[60:] + 1) % 3
+    odd[60:] *= 9
+    first = train_epochs(x, labels, train, validation, num_classes=3, num_epochs=3)
+    second = train_epochs(odd, other, train, validation, num_classes=3, num_epochs=3)
+    assert second.train_loss == first.train_loss
+    assert second.validation_loss != first.validation_loss
+
+
+def test_epochs_leave_torchs_own_seed_alone():
+    import torch
+
+    x, labels = blobs(13, 30, 4, 2)
+    state = torch.random.get_rng_state()
+    first = train_epochs(x, labels, np.arange(20), np.arange(20, 30), num_classes=2, num_epochs=2)
+    torch.manual_seed(99)
+    assert first == train_epochs(x, labels, np.arange(20), np.arange(20, 30), num_classes=2, num_epochs=2)
+    torch.random.set_rng_state(state)
+
+
+def test_strengths_ascend_so_that_the_last_of_a_tie_is_the_strongest():
+    assert tuple(sorted(linear.L2_STRENGTHS)) == linear.L2_STRENGTHS

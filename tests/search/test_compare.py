@@ -1,0 +1,380 @@
+"""The comparison on drawn features whose answer is known: who wins, who ties, what is not looked at."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from thawline.core.types import InputSpec
+from thawline.data.dataset import Dataset, Sample
+from thawline.data.split import make_split
+from thawline.features.backbones import Backbone
+from thawline.features.bank import BankSpec, FeatureBank, open_bank, write_segment
+from thawline.features.cuts import CutPoint
+from thawline.heads.linear import L2_STRENGTHS
+from thawline.heads.nearest import NEIGHBOURS
+from thawline.search import compare as module
+from thawline.search.compare import CompareOptions, class_row_weights, compare, imbalance, with_curves
+from thawline.search.strategy import candidate_features
+
+INPUT = InputSpec(32, (0.5,) * 3, (0.5,) * 3)
+PLAIN = CompareOptions()
+
+
+class Drawn:
+    """A bank of drawn features, one block a cut, with the backbone and the pictures that it pretends to be of."""
+
+    def __init__(self, root, depths, labels, *, parts=None, groups=None):
+        """Take {cut: (N, D)} features, (N,) labels, parts and groups."""
+        n = len(labels)
+        widths = [x.shape[1] for x in depths]
+        spec = BankSpec(
+            backbone_name="drawn",
+            weights_sha256="0" * 64,
+            input=INPUT,
+            views=("plain",),
+            compute="float32",
+            storage="float32",
+            cuts=tuple((f"blocks.{cut}", width) for cut, width in enumerate(widths)),
+            poolings=("mean",),
+            blocks=tuple((cut, "mean", width) for cut, width in enumerate(widths)),
+        )
+        cuts = [
+            CutPoint(cut, f"blocks.{cut}", width, 32, len(widths) - 1 - cut, (cut + 1) / len(widths))
+            for cut, width in enumerate(widths)
+        ]
+        self.backbone = Backbone(
+            "drawn", "drawn", "0" * 64, INPUT, tuple(cuts), 10**6, 1000, 0, False, True, "none", "drawn"
+        )
+        hashes = [hashlib.sha256(str(row).encode()).hexdigest() for row in range(n)]
+        opened = open_bank(root, spec)
+        digests = np.frombuffer(b"".join(map(bytes.fromhex, hashes)), np.uint8).reshape(n, 32)
+        rows = np.hstack(depths).astype(np.float32)[:, None]
+        self.bank = FeatureBank(spec, opened.directory, (write_segment(root, opened.directory, digests, rows),))
+        self.dataset = Dataset(
+            None,
+            tuple(f"class {k}" for k in range(max(labels) + 1)),
+            tuple(
+                Sample(
+                    str(row),
+                    int(labels[row]),
+                    hashes[row],
+                    None if parts is None else parts[row],
+                    row if groups is None else int(groups[row]),
+                    None,
+                )
+                for row in range(n)
+            ),
+            (),
+        )
+
+    def labelled(self, labels) -> Dataset:
+        """Return the same pictures under other labels."""
+        samples = zip(self.dataset.samples, labels, strict=True)
+        return replace(self.dataset, samples=tuple(replace(sample, label=int(label)) for sample, label in samples))
+
+    def compare(self, options=PLAIN, dataset=None, split=None, **more):
+        dataset = dataset or self.dataset
+        return compare(self.bank, self.backbone, dataset, split or make_split(dataset), options, **more)
+
+
+def blobs(seed, labels, spread, d=8):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(max(labels) + 1, d))[labels] + rng.normal(size=(len(labels), d)) * spread
+
+
+def noise(seed, n, d=8):
+    return np.random.default_rng(seed).normal(size=(n, d))
+
+
+def numbers(board):
+    """Return everything a leaderboard says but how long it took."""
+    trials = tuple(replace(trial, fit_s=0.0, predict_ms=0.0) for trial in board.trials)
+    return replace(board, trials=trials, seconds=0.0)
+
+
+LABELS = np.arange(150) % 3
+
+
+@pytest.fixture(scope="module")
+def one_good_depth(tmp_path_factory):
+    """Four cuts, of which only the second from below tells the classes apart."""
+    depths = [noise(0, 150), blobs(1, LABELS, 0.5), noise(2, 150), noise(3, 150)]
+    return Drawn(tmp_path_factory.mktemp("cache"), depths, LABELS)
+
+
+@pytest.fixture(scope="module")
+def good_board(one_good_depth):
+    return one_good_depth.compare(full_pass_ms=10.0)
+
+
+def test_the_better_depth_wins(good_board):
+    board = good_board.leaderboard
+    winner = board.trials[board.winner]
+    assert winner.strategy.depths == (1,)
+    assert winner.mean > 0.9
+    others = [trial for trial in board.trials if 1 not in trial.strategy.depths]
+    assert all(trial.mean < 0.5 and not trial.tied and trial.p_value < 0.01 for trial in others)
+    assert board.chosen_mean > 0.9
+
+
+def test_a_leaderboard_is_in_order_and_agrees_with_itself(good_board, one_good_depth):
+    board, split = good_board.leaderboard, make_split(one_good_depth.dataset)
+    leader = board.trials[0]
+    assert [t.mean for t in board.trials] == sorted((t.mean for t in board.trials), reverse=True)
+    assert (leader.difference, leader.p_value, leader.tied) == (0, 1, True)
+    assert board.winner in board.ties
+    assert 0 in board.ties
+    cheapest = min(board.trials[index].strategy.cost for index in board.ties)
+    assert board.trials[board.winner].strategy.cost == cheapest
+    assert (board.metric, board.rule, board.num_pictures) == ("accuracy", split.rule, len(split.pool))
+    assert len({trial.name for trial in board.trials}) == len(board.trials)
+    for trial in board.trials:
+        assert 0 <= trial.low <= trial.mean <= trial.high <= 1
+        assert trial.high - trial.low > 0.01
+        assert trial.difference == pytest.approx(trial.mean - leader.mean)
+        assert trial.difference_low <= trial.difference + 1e-9 <= trial.difference_high + 2e-9
+        assert trial.tied == (trial.p_value > 0.05)
+        assert trial.mean == pytest.approx(trial.accuracy)
+        assert np.mean(trial.fold_scores) == pytest.approx(trial.mean, abs=0.01)  # folds differ by a picture
+        assert len(trial.fold_scores) == len(split.folds) == 10
+        assert (trial.l2 in L2_STRENGTHS) == (trial.strategy.head == "linear")
+        assert (trial.neighbours in NEIGHBOURS) == (trial.strategy.head == "k-NN")
+        assert trial.predict_ms == pytest.approx(10 * trial.strategy.cost)
+        assert trial.curve is None
+    assert board.chosen_low <= board.chosen_mean <= board.chosen_high
+
+
+def test_fits_are_counted(good_board, one_good_depth):
+    features = len(candidate_features(one_good_depth.bank.spec))
+    board = good_board.leaderboard
+    assert len(board.trials) == features * 3
+    assert board.num_fits == features * 10 * (len(L2_STRENGTHS) + len(NEIGHBOURS) + 1)
+
+
+def test_the_winners_held_out_logits_are_those_behind_its_score(good_board, one_good_depth):
+    split = make_split(one_good_depth.dataset)
+    assert np.array_equal(good_board.rows, split.pool)
+    assert good_board.held_out_logits.shape == (len(split.pool), 3)
+    right = good_board.held_out_logits.argmax(axis=1) == one_good_depth.dataset.labels[good_board.rows]
+    winner = good_board.leaderboard.trials[good_board.leaderboard.winner]
+    first_repeat = np.average(winner.fold_scores[:5], weights=[len(held) for _, held in split.folds[:5]])
+    assert right.mean() == pytest.approx(first_repeat)
+
+
+def test_the_same_comparison_twice_says_the_same(good_board, one_good_depth):
+    again = one_good_depth.compare(full_pass_ms=10.0)
+    assert numbers(again.leaderboard) == numbers(good_board.leaderboard)
+    assert np.array_equal(again.held_out_logits, good_board.held_out_logits)
+
+
+def test_test_labels_leave_the_leaderboard_as_it_is(good_board, one_good_depth):
+    """Rule 4. The split is the same one: that it does not read test labels is tested beside it."""
+    split = make_split(one_good_depth.dataset)
+    labels = one_good_depth.dataset.labels.copy()
+    labels[split.test] = (labels[split.test] + 1) % 3
+    other = one_good_depth.compare(dataset=one_good_depth.labelled(labels), split=split, full_pass_ms=10.0)
+    assert numbers(other.leaderboard) == numbers(good_board.leaderboard)
+    assert np.array_equal(other.held_out_logits, good_board.held_out_logits)
+
+
+def test_test_labels_of_the_persons_own_test_folder_do_so_too(tmp_path):
+    parts = ["test" if row % 5 == 0 else "train" for row in range(100)]
+    labels = np.arange(100) // 4 % 3
+    drawn = Drawn(tmp_path, [blobs(4, labels, 1.0), blobs(5, labels, 1.0)], labels, parts=parts)
+    scrambled = labels.copy()
+    scrambled[::5] = np.random.default_rng(0).permutation(2 - labels[::5])
+    boards = []
+    for dataset in (drawn.dataset, drawn.labelled(scrambled)):
+        split = make_split(dataset)
+        board = drawn.compare(dataset=dataset, split=split).leaderboard
+        boards.append(numbers(with_curves(board, drawn.bank, dataset, split)))
+    assert boards[0] == boards[1]
+
+
+def test_test_features_leave_the_leaderboard_as_it_is(tmp_path):
+    parts = ["test" if row % 5 == 0 else "train" for row in range(100)]
+    labels = np.arange(100) // 4 % 3
+    depths = [blobs(4, labels, 1.0), blobs(5, labels, 1.0)]
+    first = Drawn(tmp_path / "one", depths, labels, parts=parts).compare()
+    for depth in depths:
+        depth[::5] += 100
+    second = Drawn(tmp_path / "two", depths, labels, parts=parts).compare()
+    assert numbers(first.leaderboard) == numbers(second.leaderboard)
+
+
+def test_depths_that_say_the_same_tie_and_the_cheapest_wins(tmp_path):
+    same = blobs(6, LABELS, 0.8)
+    board = Drawn(tmp_path, [noise(7, 150), same, same], LABELS).compare().leaderboard
+    by_depths = {t.strategy.depths: t for t in board.trials if t.strategy.head == "linear"}
+    assert by_depths[(1,)].mean == by_depths[(2,)].mean
+    assert by_depths[(1,)].fold_scores == by_depths[(2,)].fold_scores
+    assert by_depths[(1,)].tied == by_depths[(2,)].tied is True
+    assert board.trials[board.winner].strategy.depths == (1,)
+    assert not by_depths[(0,)].tied
+
+
+def test_a_depth_that_is_better_for_sure_wins_though_it_costs_more(tmp_path):
+    board = Drawn(tmp_path, [blobs(8, LABELS, 2.5), blobs(8, LABELS, 0.7)], LABELS).compare().leaderboard
+    assert board.trials[board.winner].strategy.depths[-1] == 1
+
+
+def test_fused_depths_win_where_each_knows_another_part(tmp_path):
+    labels = np.arange(200) % 4
+    low, high = blobs(9, labels // 2, 0.6), blobs(10, labels % 2, 0.6)
+    board = Drawn(tmp_path, [low, high], labels).compare().leaderboard
+    assert board.trials[board.winner].strategy.depths == (0, 1)
+    alone = [trial for trial in board.trials if not trial.strategy.is_fused]
+    assert not any(trial.tied for trial in alone)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_scrambled_labels_give_chance_and_the_choosing_knows(tmp_path, seed):
+    labels = np.random.default_rng(seed).permutation(np.arange(240) % 4)
+    drawn = Drawn(tmp_path, [noise(20 + seed, 240, d=30), noise(40 + seed, 240, d=30)], labels)
+    board = drawn.compare(replace(PLAIN, seed=seed)).leaderboard
+    assert board.chosen_low <= 0.25 <= board.chosen_high
+    assert board.chosen_mean <= board.trials[0].mean
+
+
+def test_a_setting_is_chosen_for_a_fold_by_the_rows_outside_it(one_good_depth, monkeypatch):
+    """k = first is right on all of fold 0 and on two fifths elsewhere, k = last on none of it and on three fifths."""
+    dataset = one_good_depth.dataset
+    split = make_split(dataset, num_repeats=1)
+    labels = dataset.labels[split.pool]
+    in_fold_0 = np.isin(split.pool, split.folds[0][1])
+    place = np.arange(len(labels))
+    right = np.stack([in_fold_0 | (place % 5 < 2), ~in_fold_0 & (place % 5 >= 2)])
+    assert right[0].sum() > right[1].sum()
+
+    def answers(rotated, labels, row_weights, *, num_classes, neighbours=NEIGHBOURS):
+        logits = np.zeros((row_weights.shape[1], len(neighbours), len(labels), num_classes), np.float32)
+        for setting in range(len(neighbours)):
+            said = np.where(right[min(setting, 1)], labels, (labels + 1) % num_classes)
+            logits[:, setting, np.arange(len(labels)), said] = 1
+        return logits
+
+    monkeypatch.setattr(module, "neighbour_folds", answers)
+    board = compare(one_good_depth.bank, one_good_depth.backbone, dataset, split, PLAIN).leaderboard
+    for trial in board.trials:
+        if trial.strategy.head == "k-NN":
+            assert trial.fold_scores[0] == 0
+            assert trial.neighbours == NEIGHBOURS[0]  # all rows together prefer it: the final fit takes it
+
+
+def test_imbalance_is_met_by_balanced_accuracy_and_class_weights(tmp_path):
+    labels = np.sort(np.arange(150) % 10 == 0).astype(int)
+    drawn = Drawn(tmp_path, [blobs(11, labels, 1.2, d=4), noise(12, 150, d=4)], labels)
+    assert imbalance(labels) == 9
+    balanced, plain = drawn.compare(), drawn.compare(replace(PLAIN, metric="accuracy"))
+    assert (balanced.leaderboard.metric, balanced.balanced) == ("balanced_accuracy", True)
+    assert (plain.leaderboard.metric, plain.balanced) == ("accuracy", False)
+    name = "drawn · 1 block cut · linear"
+    one = next(trial for trial in balanced.leaderboard.trials if trial.name == name)
+    other = next(trial for trial in plain.leaderboard.trials if trial.name == name)
+    assert other.mean == pytest.approx(other.accuracy)
+    assert one.mean != pytest.approx(one.accuracy)
+    assert one.accuracy <= other.accuracy  # the price of finding the rare class
+    noisy = [t for t in balanced.leaderboard.trials if t.strategy.depths == (1,) and t.strategy.head == "linear"]
+    assert noisy[0].mean < 0.68  # always saying the common class would be 0.9 accurate, and is worth 0.5
+    for trial in balanced.leaderboard.trials:
+        assert 0 <= trial.low <= trial.mean <= trial.high <= 1
+    board = balanced.leaderboard
+    assert 0 <= board.chosen_low <= board.chosen_mean <= board.chosen_high <= 1
+
+
+def test_balanced_accuracy_is_the_mean_recall(tmp_path):
+    labels = np.sort(np.arange(120) % 6 == 0).astype(int)
+    drawn = Drawn(tmp_path, [blobs(13, labels, 1.0, d=4)], labels)
+    found = drawn.compare(replace(PLAIN, class_weights="none"), split=make_split(drawn.dataset, num_repeats=1))
+    board = found.leaderboard
+    assert (board.metric, found.balanced) == ("balanced_accuracy", False)
+    truth, said = labels[found.rows], found.held_out_logits.argmax(axis=1)
+    recalls = [np.mean(said[truth == k] == k) for k in (0, 1)]
+    winner = board.trials[board.winner]
+    assert winner.mean == pytest.approx(np.mean(recalls), abs=1e-6)
+    assert winner.accuracy == pytest.approx(np.mean(said == truth))
+
+
+def test_class_weights_may_be_asked_for_or_refused(one_good_depth):
+    dataset = one_good_depth.dataset
+    split = make_split(dataset, num_folds=2, num_repeats=1)
+    for asked, expected in (("balanced", True), ("none", False), ("auto", False)):
+        found = compare(
+            one_good_depth.bank, one_good_depth.backbone, dataset, split, replace(PLAIN, class_weights=asked)
+        )
+        assert found.balanced is expected
+        assert found.leaderboard.metric == "accuracy"
+
+
+def test_class_row_weights_by_hand():
+    weights = class_row_weights(np.array([0, 0, 0, 2]))
+    np.testing.assert_allclose(weights, [2 / 3, 2 / 3, 2 / 3, 2])
+    assert imbalance(np.array([0, 0, 0, 2])) == 3
+
+
+def test_the_validation_folder_is_the_one_fold(tmp_path):
+    parts = (["train"] * 80 + ["validation"] * 40 + ["test"] * 30)[::-1]
+    drawn = Drawn(tmp_path, [blobs(14, LABELS, 1.0), noise(15, 150)], LABELS, parts=parts)
+    found = drawn.compare()
+    board = found.leaderboard
+    assert (board.rule, board.num_pictures) == ("the validation folder", 40)
+    assert np.array_equal(found.rows, np.arange(30, 70))
+    assert found.held_out_logits.shape == (40, 3)
+    winner = board.trials[board.winner]
+    right = found.held_out_logits.argmax(axis=1) == LABELS[30:70]
+    assert winner.fold_scores == (pytest.approx(winner.mean),)
+    assert winner.mean == pytest.approx(right.mean())
+    assert winner.mean > 0.7
+    assert board.num_fits == 3 * (len(L2_STRENGTHS) + len(NEIGHBOURS) + 1)
+    curve = with_curves(board, drawn.bank, drawn.dataset, make_split(drawn.dataset)).trials[board.winner].curve
+    assert curve is None or curve.validation_accuracy[-1] > 0.7
+
+
+def test_copies_widen_intervals_and_weaken_tests(tmp_path):
+    few = np.arange(40) % 2
+    depths = [blobs(16, few, 1.6, d=4), blobs(17, few, 1.6, d=4)]
+    labels, groups = np.repeat(few, 6), np.repeat(np.arange(40), 6)
+    copied = Drawn(tmp_path / "copied", [np.repeat(x, 6, axis=0) for x in depths], labels, groups=groups).compare()
+    alone = Drawn(tmp_path / "alone", [np.repeat(x, 6, axis=0) for x in depths], labels).compare()
+    width = [board.leaderboard.trials[-1].high - board.leaderboard.trials[-1].low for board in (copied, alone)]
+    assert width[0] > 1.5 * width[1]
+    assert alone.leaderboard.trials[0].mean > copied.leaderboard.trials[0].mean  # copies across folds are leaks
+
+
+def test_curves_are_drawn_for_cuts_alone_and_change_nothing_else(tmp_path):
+    labels = np.arange(60) % 3
+    drawn = Drawn(tmp_path, [blobs(18, labels, 1.0, d=4), blobs(19, labels, 0.5, d=4)], labels)
+    split = make_split(drawn.dataset)
+    board = drawn.compare(split=split).leaderboard
+    curved = with_curves(board, drawn.bank, drawn.dataset, split)
+    assert curved == with_curves(board, drawn.bank, drawn.dataset, split)
+    assert replace(curved, trials=tuple(replace(trial, curve=None) for trial in curved.trials)) == board
+    curves = {trial.strategy.depths: trial.curve for trial in curved.trials if trial.curve}
+    assert set(curves) == {(0,), (1,)}
+    assert all(trial.strategy.head == "linear" for trial in curved.trials if trial.curve)
+    assert all(curve.train_loss[-1] < curve.train_loss[0] for curve in curves.values())
+
+
+def test_progress_is_told_of_every_feature_set(one_good_depth):
+    told = []
+
+    class Heard:
+        def note(self, text):
+            """Notes are not counted."""
+
+        def stage(self, name, total, unit="pictures"):
+            from contextlib import contextmanager
+
+            @contextmanager
+            def running():
+                yield lambda step: told.append((name, total, step))
+
+            return running()
+
+    one_good_depth.compare(split=make_split(one_good_depth.dataset, num_folds=2, num_repeats=1), progress=Heard())
+    total = len(candidate_features(one_good_depth.bank.spec))
+    assert told == [("compare", total, 1)] * total
