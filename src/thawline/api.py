@@ -6,12 +6,9 @@ imported where it is used, so that checking pictures or reading a report stays l
 
 from __future__ import annotations
 
-import datetime as dt
-import shlex
-import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,21 +24,20 @@ from thawline.core.types import Floats, Ints, Prediction, Predictions
 from thawline.data.check import CheckOptions, CheckReport, ledger_csv
 from thawline.data.check import check as check_pictures
 from thawline.data.dataset import Dataset
-from thawline.data.images import decode, encode_jpeg, prepare
+from thawline.data.images import prepare
 from thawline.data.load import read_checked
-from thawline.data.split import Split, leaked, make_split
+from thawline.data.split import leaked, make_split
 
 if TYPE_CHECKING:
     from thawline.core.runtime import Runtime
     from thawline.features.backbones import Network
     from thawline.features.extract import Extraction
-    from thawline.search.compare import Comparison
     from thawline.search.leaderboard import Leaderboard
     from thawline.use.bundle import Bundle, Classifier
     from thawline.use.evaluation import Evaluation
+    from thawline.use.run import Clock, CompareResult
 
 __all__ = [
-    "CompareResult",
     "FitResult",
     "cache_entries",
     "check",
@@ -51,43 +47,15 @@ __all__ = [
     "extract",
     "fit",
     "iterate_predictions",
-    "leaderboard_json",
     "load",
     "predict",
     "prune_cache",
     "render",
 ]
 
-PICTURES_A_CLASS, SHOWN_CLASSES, SHOWN_MISTAKES, GOLDEN_PICTURES = 8, 40, 24, 4
-THUMBNAIL_PX, GOLDEN_PX = 110, 320
+GOLDEN_PICTURES, GOLDEN_PX = 4, 320
 FOLDS_OF_LARGE_SETS = 3
 LARGE_SET = 20_000
-
-
-@dataclass(frozen=True)
-class CompareResult:
-    """What `compare` found.
-
-    Attributes:
-        dataset: The checked pictures.
-        report: What the check found.
-        split: Folds and test rows.
-        extraction: The bank and what filling it took.
-        comparison: The leaderboard and the winner's held-out logits.
-        cut_labels: Short names of the backbone's cuts, shallow to deep.
-    """
-
-    dataset: Dataset
-    report: CheckReport
-    split: Split
-    extraction: Extraction
-    comparison: Comparison
-    cut_labels: tuple[str, ...]
-
-    @property
-    def leaderboard(self) -> Leaderboard:
-        """All trials, best first."""
-        return self.comparison.leaderboard
 
 
 @dataclass(frozen=True)
@@ -115,20 +83,6 @@ class FitResult:
     def winner(self) -> str:
         """Name of the winning strategy."""
         return self.leaderboard.trials[self.leaderboard.winner].name
-
-
-@dataclass
-class _Clock:
-    """Wall seconds of the parts of a run."""
-
-    parts: dict[str, float] = field(default_factory=dict)
-    start: float = field(default_factory=time.perf_counter)
-    last: float = field(default_factory=time.perf_counter)
-
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self.parts[name], self.last = round(now - self.last, 3), now
-        self.parts["total"] = round(now - self.start, 3)
 
 
 def check(
@@ -166,7 +120,9 @@ def compare(
         progress: Where to report to.
         hold_out: Hold a fifth out where the folder has no test of its own; `fit` does, since it evaluates.
     """
-    return _compare(photos, options or Options(), progress or SilentProgress(), _Clock(), hold_out=hold_out)[0]
+    from thawline.use.run import Clock
+
+    return _compare(photos, options or Options(), progress or SilentProgress(), Clock(), hold_out=hold_out)[0]
 
 
 def fit(
@@ -186,9 +142,11 @@ def fit(
     Raises:
         ThawlineError: Anything that the person can mend; what was extracted is kept.
     """
+    from thawline.search.compare import with_curves
     from thawline.use.bundle import save_bundle
+    from thawline.use.run import Clock, leaderboard_json, run_json, write_report
 
-    options, progress, clock, out = options or Options(), progress or SilentProgress(), _Clock(), Path(out)
+    options, progress, clock, out = options or Options(), progress or SilentProgress(), Clock(), Path(out)
     write_bytes(out / "ledger.csv", b"")  # an unwritable place is noticed before the work, not after it
     compared, network, runtime = _compare(photos, options, progress, clock, hold_out=True)
     write_bytes(out / "ledger.csv", ledger_csv(compared.dataset.ledger).encode("utf-8", "surrogateescape"))
@@ -199,12 +157,16 @@ def fit(
     with progress.stage("model"):
         save_bundle(out / "model", classifier, _training(compared, options))
     clock.lap("model")
-    board = compared.leaderboard
+    board = with_curves(
+        compared.leaderboard, compared.extraction.bank, compared.dataset, compared.split, seed=options.seed
+    )
+    compared = replace(compared, comparison=replace(compared.comparison, leaderboard=board))
+    clock.lap("curves")
     write_json(out / "leaderboard.json", leaderboard_json(board))
     with progress.stage("report"):
-        _write_report(out, compared, evaluation, network, options, clock)
+        write_report(out, compared, evaluation, network, options, clock)
     clock.lap("report")
-    run = _run_json(compared, evaluation, network, runtime, options, clock)
+    run = run_json(compared, evaluation, network, runtime, options, clock)
     write_json(out / "run.json", run)
     return FitResult(out, compared, evaluation, run)
 
@@ -372,7 +334,7 @@ def _extract(
 
 
 def _compare(
-    photos: Path | str, options: Options, progress: Progress, clock: _Clock, *, hold_out: bool
+    photos: Path | str, options: Options, progress: Progress, clock: Clock, *, hold_out: bool
 ) -> tuple[CompareResult, Network, Runtime]:
     """Return the comparison, and the network and runtime that the features came from."""
     dataset, report = check(photos, options, progress=progress)
@@ -392,6 +354,7 @@ def _compare(
     from thawline.features.extract import measure_pass_ms
     from thawline.search.compare import CompareOptions
     from thawline.search.compare import compare as compare_strategies
+    from thawline.use.run import CompareResult
 
     comparison = compare_strategies(
         extraction.bank,
@@ -463,186 +426,16 @@ def _evaluate_test(compared: CompareResult, classifier: Classifier) -> Evaluatio
 def _training(compared: CompareResult, options: Options) -> Any:
     """Return what the bundle records of its training, with a few training pictures of different classes as proof."""
     from thawline.use.bundle import Training
+    from thawline.use.run import options_json, thumbnail
 
     dataset, rows, board = compared.dataset, compared.split.pool, compared.leaderboard
     _, first = np.unique(dataset.labels[rows], return_index=True)
-    golden = [_thumbnail(dataset, int(row), GOLDEN_PX) for row in rows[first[:GOLDEN_PICTURES]]]
+    golden = [thumbnail(dataset, int(row), GOLDEN_PX) for row in rows[first[:GOLDEN_PICTURES]]]
     return Training(
         strategy=board.trials[board.winner].name,
         images_key=dataset.images_key,
         sha256s=[dataset.samples[row].sha256 for row in rows],
         golden=golden,
-        provenance={"versions": package_versions(), "options": _options_json(options), "rule": board.rule},
+        provenance={"versions": package_versions(), "options": options_json(options), "rule": board.rule},
         version=__version__,
     )
-
-
-def _thumbnail(dataset: Dataset, row: int, max_px: int) -> bytes:
-    return encode_jpeg(decode(read_checked(dataset.samples[row]), max_px).image, max_px)
-
-
-def _write_report(
-    out: Path,
-    compared: CompareResult,
-    evaluation: Evaluation,
-    network: Network,
-    options: Options,
-    clock: _Clock,
-) -> None:
-    """Write the report, the data it was made of, and the leaderboard as a table."""
-    from thawline.use.report import Cut, Mistake, Picture, ReportData, leaderboard_csv, render_report
-
-    dataset, split, board = compared.dataset, compared.split, compared.leaderboard
-    roles = {"train": split.folds[0][0] if split.num_folds == 1 else split.pool, "test": split.test}
-    if split.num_folds == 1:
-        roles["validation"] = split.folds[0][1]
-    num_classes = len(dataset.class_names)
-    pictures = []
-    for label, name in enumerate(dataset.class_names[:SHOWN_CLASSES]):
-        for row in roles["train"][dataset.labels[roles["train"]] == label][:PICTURES_A_CLASS]:
-            path = dataset.samples[row].path
-            pictures.append(Picture(name, "train", path, _thumbnail(dataset, int(row), THUMBNAIL_PX)))
-    predicted = evaluation.probabilities.argmax(axis=1)
-    wrong = np.flatnonzero(predicted != evaluation.labels)
-    surest = wrong[np.argsort(-evaluation.probabilities[wrong, predicted[wrong]], kind="stable")][:SHOWN_MISTAKES]
-    mistakes = [
-        Mistake(
-            evaluation.paths[at],
-            _thumbnail(dataset, int(split.test[at]), THUMBNAIL_PX),
-            dataset.class_names[evaluation.labels[at]],
-            dataset.class_names[predicted[at]],
-            float(evaluation.probabilities[at, predicted[at]]),
-        )
-        for at in surest
-    ]
-    data = ReportData(
-        title=dataset.root.resolve().name,
-        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        command=" ".join(["thawline", *map(shlex.quote, sys.argv[1:])]),
-        class_names=dataset.class_names,
-        counts={
-            role: tuple(np.bincount(dataset.labels[rows], minlength=num_classes).tolist())
-            for role, rows in roles.items()
-        },
-        leaderboard=board,
-        cuts=tuple(
-            Cut(cut.index, cut.label, cut.channels, cut.blocks_removed, cut.cost_fraction)
-            for cut in network.backbone.cuts
-        ),
-        evaluation=evaluation,
-        pictures=tuple(pictures),
-        mistakes=tuple(mistakes),
-        check=compared.report.to_json(),
-        provenance=_provenance(compared, network, options, clock),
-        notes=_notes(compared, options),
-    )
-    write_bytes(out / "report.json", data.to_json().encode())
-    write_bytes(out / "report.html", render_report(data).encode())
-    write_bytes(out / "leaderboard.csv", leaderboard_csv(board).encode())
-
-
-def _notes(compared: CompareResult, options: Options) -> tuple[str, ...]:
-    """Return sentences on what was decided for the person."""
-    own = any(sample.split == "test" for sample in compared.dataset.samples)
-    num_test, board = len(compared.split.test), compared.leaderboard
-    kept = {
-        "crop": "the shorter side fills the square; the ends of the longer side are cut off",
-        "letterbox": "the whole picture is kept and padded to a square",
-        "stretch": "the whole picture is kept and squeezed into a square",
-    }
-    notes = [
-        f"Test: your held-out folder, {num_test:,} pictures."
-        if own
-        else f"Test: there was no held-out folder, so {num_test:,} pictures were held out, copies kept together.",
-        f"Choice: {compared.split.rule}, by {board.metric.replace('_', ' ')}.",
-        f"Input: `--fit {options.fit}`: {kept[options.fit]}.",
-    ]
-    if compared.comparison.balanced:
-        notes.append("Classes were weighted equally in training, since they differ in size.")
-    return tuple(notes)
-
-
-def _provenance(compared: CompareResult, network: Network, options: Options, clock: _Clock) -> dict[str, Any]:
-    backbone = network.backbone
-    return {
-        "backbone": {
-            "name": backbone.name,
-            "weights": backbone.weights_origin,
-            "licence": backbone.license,
-            "sha256": backbone.weights_sha256,
-            "parameters": backbone.num_params,
-        },
-        "input": asdict(backbone.input),
-        "bank": compared.extraction.bank.key,
-        "pictures_key": compared.dataset.images_key,
-        "options": _options_json(options),
-        "seconds": {f"{name}_s": seconds for name, seconds in clock.parts.items()},
-        "versions": package_versions(),
-    }
-
-
-def _options_json(options: Options) -> dict[str, Any]:
-    return {
-        name: str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
-        for name, value in asdict(options).items()
-    }
-
-
-def _run_json(
-    compared: CompareResult,
-    evaluation: Evaluation,
-    network: Network,
-    runtime: Runtime,
-    options: Options,
-    clock: _Clock,
-) -> dict[str, Any]:
-    score = evaluation.accuracy
-    clean = evaluation.accuracy_without_leaks or score
-    board = compared.leaderboard
-    return {
-        "thawline": __version__,
-        "winner": board.trials[board.winner].name,
-        "test": {
-            "accuracy": score.value,
-            "low": score.low,
-            "high": score.high,
-            "n": score.n,
-            "accuracy_without_leaks": clean.value,
-            "n_without_leaks": clean.n,
-            "balanced_accuracy": evaluation.balanced_accuracy.value,
-            "macro_f1": evaluation.macro_f1.value,
-            "top5": evaluation.top5.value if evaluation.top5 else None,
-        },
-        "pictures": {
-            "used": compared.report.used,
-            "skipped": len(compared.report.skipped),
-            "leaked": int(evaluation.leaked.sum()),
-        },
-        "extraction": {
-            "pictures": compared.extraction.num_extracted,
-            "seconds": round(compared.extraction.seconds, 3),
-            "damaged_rows": compared.extraction.num_damaged,
-        },
-        "runtime": asdict(runtime),
-        **_provenance(compared, network, options, clock),
-    }
-
-
-def leaderboard_json(board: Leaderboard) -> dict[str, Any]:
-    """Return a leaderboard as plain data; scripts may rely on `metric` and `trials`."""
-    trials = []
-    for trial in board.trials:
-        facts = asdict(trial)
-        strategy = facts.pop("strategy")
-        facts.pop("curve")
-        trials.append({"strategy": strategy.pop("name"), "kind": strategy.pop("kind"), **strategy, **facts})
-    return {
-        "metric": board.metric,
-        "rule": board.rule,
-        "winner": board.trials[board.winner].name,
-        "chosen": {"mean": board.chosen_mean, "low": board.chosen_low, "high": board.chosen_high},
-        "num_pictures": board.num_pictures,
-        "num_fits": board.num_fits,
-        "seconds": board.seconds,
-        "trials": trials,
-    }

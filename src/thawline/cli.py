@@ -20,7 +20,8 @@ from thawline.core.progress import progress_for_stderr
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from thawline.api import CompareResult, FitResult
+    from thawline.api import FitResult
+    from thawline.use.run import CompareResult
 
 __all__ = ["app", "main"]
 
@@ -62,10 +63,11 @@ def fit(photos: Photos, *, out: Out = Path("runs/fit"), options: Flat = DEFAULTS
 def compare(photos: Photos, *, options: Flat = DEFAULTS, json: Json = False) -> None:
     """Show the leaderboard of every frozen strategy; test pictures, where there are any, stay unread."""
     from thawline import api
+    from thawline.use.run import leaderboard_json
 
     result = api.compare(photos, options, progress=progress_for_stderr())
     if json:
-        say_json(api.leaderboard_json(result.leaderboard))
+        say_json(leaderboard_json(result.leaderboard))
     else:
         _say_comparison(result)
 

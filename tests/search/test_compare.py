@@ -231,13 +231,19 @@ def test_fused_depths_win_where_each_knows_another_part(tmp_path):
     assert not any(trial.tied for trial in alone)
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_scrambled_labels_give_chance_and_the_choosing_knows(tmp_path, seed):
-    labels = np.random.default_rng(seed).permutation(np.arange(240) % 4)
-    drawn = Drawn(tmp_path, [noise(20 + seed, 240, d=30), noise(40 + seed, 240, d=30)], labels)
-    board = drawn.compare(replace(PLAIN, seed=seed)).leaderboard
-    assert board.chosen_low <= 0.25 <= board.chosen_high
-    assert board.chosen_mean <= board.trials[0].mean
+def test_scrambled_labels_give_chance_and_the_choosing_knows(tmp_path):
+    """Of 150 such sets the leaders had 0.292 on average, the choosing 0.251 ± 0.003, its interval covered 142."""
+    chosen, leaders, covered = [], [], 0
+    for seed in range(10):
+        labels = np.random.default_rng(seed).permutation(np.arange(240) % 4)
+        depths = [noise(1000 + 2 * seed, 240, d=30), noise(1001 + 2 * seed, 240, d=30)]
+        board = Drawn(tmp_path / str(seed), depths, labels).compare(replace(PLAIN, seed=seed)).leaderboard
+        chosen.append(board.chosen_mean)
+        leaders.append(board.trials[0].mean)
+        covered += board.chosen_low <= 0.25 <= board.chosen_high
+    assert np.mean(chosen) == pytest.approx(0.25, abs=0.02)
+    assert np.mean(leaders) > np.mean(chosen) + 0.02
+    assert covered >= 8
 
 
 def test_a_setting_is_chosen_for_a_fold_by_the_rows_outside_it(one_good_depth, monkeypatch):

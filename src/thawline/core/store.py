@@ -122,11 +122,16 @@ def staging_directory(root: Path) -> Iterator[Path]:
     """Return a new private folder on the file system of `root`; removed on leaving, unless it was renamed away."""
     parent = root / "staging"
     directory = parent / f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-    directory.mkdir(parents=True)
+    while not directory.exists():
+        parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):  # another process may just have removed the empty parent
+            directory.mkdir()
     try:
         yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+        with suppress(OSError):  # others are at work in there
+            parent.rmdir()
 
 
 def sweep_staging(root: Path) -> int:

@@ -1,7 +1,8 @@
 """Dataset + Network in, a filled FeatureBank out: one resumable pass that reads every cut at once.
 
 The pass runs one single-threaded stream per processor. Each stream decodes, runs and pools batches of its own, so
-decoding overlaps computing with nothing to wait for, and a picture's numbers cannot depend on how work was shared out.
+decoding overlaps computing with nothing to wait for. Every batch has the same shape, the last one filled up, because
+kernels are chosen by shape and round differently: so a picture's numbers cannot depend on what it was extracted with.
 On an accelerator the streams take turns at it and decode meanwhile. Rows are committed in segments of fixed size in the
 order of the data set; a run that was cut off goes on at the segment it lost.
 """
@@ -15,12 +16,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import Literal, TypeVar
+from typing import Literal, NoReturn, TypeVar
 
 import numpy as np
 import torch
 
-from thawline.core.errors import DataError, StoreError
+from thawline.core.errors import BackboneError, DataError, StoreError
 from thawline.core.progress import Progress, SilentProgress
 from thawline.core.runtime import Runtime, num_workers
 from thawline.core.store import require_space, sweep_staging
@@ -128,6 +129,7 @@ class FeatureReader:
         One forward pass serves all cuts and stops after the deepest.
 
         Raises:
+            BackboneError: A feature is infinite or no number.
             StoreError: A feature exceeds the range of the storage format.
         """
         spec = self.network.backbone.input
@@ -137,14 +139,24 @@ class FeatureReader:
             for cut, activation in self.network.features(x, sorted(self._poolings)):
                 columns = pooled(activation, self._poolings[cut], self.network.num_prefix_tokens)
                 found.update({(cut, pooling): values for pooling, values in columns.items()})
-            with np.errstate(over="ignore"):
-                rows = torch.cat([found[block] for block in self.blocks], dim=1).cpu().numpy().astype(self.storage)
+            features = torch.cat([found[block] for block in self.blocks], dim=1).cpu().numpy()
+        with np.errstate(over="ignore"):
+            rows: Floats = features.astype(self.storage)
         if not np.isfinite(rows).all():
-            raise StoreError(
-                f"extract: features of {self.network.backbone.name} exceed what {self.storage} can hold "
-                f"(65,504 for float16). Pass --storage float32."
-            )
+            self._refuse(features)
         return rows
+
+    def _refuse(self, features: Floats) -> NoReturn:
+        name = self.network.backbone.name
+        if not np.isfinite(features).all():
+            raise BackboneError(
+                f"extract: features of {name} are not finite in {self.runtime.dtype}. Pass --dtype float32, or choose "
+                f"another backbone."
+            )
+        raise StoreError(
+            f"extract: features of {name} exceed what {self.storage} can hold (65,504 for float16). "
+            f"Pass --storage float32."
+        )
 
 
 def extract(
@@ -217,11 +229,14 @@ def _segments(
 def _batches(reader: FeatureReader, dataset: Dataset, positions: Sequence[int]) -> Iterator[Floats]:
     """Yield the rows of consecutive batches; a batch never reaches over the end of a segment."""
     spec = reader.network.backbone.input
+    size = min(reader.runtime.batch_size, SEGMENT_ROWS)
 
     def rows(batch: Sequence[int]) -> Floats:
-        return reader.read(np.stack([_prepared(dataset.samples[position], spec) for position in batch]))
+        pixels = np.zeros((reader.runtime.batch_size, spec.size_px, spec.size_px, 3), dtype=np.uint8)
+        for row, position in enumerate(batch):
+            pixels[row] = _prepared(dataset.samples[position], spec)
+        return reader.read(pixels)[: len(batch)]
 
-    size = min(reader.runtime.batch_size, SEGMENT_ROWS)
     batches = [
         positions[start : min(start + size, segment + SEGMENT_ROWS)]
         for segment in range(0, len(positions), SEGMENT_ROWS)

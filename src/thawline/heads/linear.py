@@ -1,9 +1,9 @@
 """Features and labels in, softmax-regression heads out: every fold and every L2 strength as one batched convex problem.
 
-One idea: all problems share the same rows, so each step of the solver is a single matrix product with folds × K columns;
-a fold is a column of row weights. Features are first rotated into the eigenbasis of their own scatter matrix, which is
-exact for an L2 penalty, costs what N columns do where D > N, and makes the Hessian nearly diagonal, so that its diagonal
-preconditions well.
+One idea: all problems share the same rows, so each step of the solver is a single matrix product with folds × K
+columns; a fold is a column of row weights. Features are first rotated into the eigenbasis of their own scatter matrix,
+which is exact for an L2 penalty, costs what N columns do where D > N, and makes the Hessian nearly diagonal, so that
+its diagonal preconditions well.
 
 Sources: Hastie & Tibshirani, "Efficient quadratic regularization for expression arrays", Biostatistics 2004 (rotation);
 Nocedal & Wright, "Numerical Optimization", 2nd ed., chapter 5.2 (nonlinear conjugate gradients, Polak-Ribière+).
@@ -122,7 +122,6 @@ def _solve(
     is known from one product, and the step length is one Newton step on it. A problem leaves the batch when its
     gradient is short enough.
     """
-    n, k, _ = state.logits.shape
     w, logits = state.w.clone(), state.logits.clone()
     active = torch.arange(state.logits.shape[2])
     for step in range(max_steps):
@@ -237,9 +236,8 @@ def _start(
     penalty = torch.full((len(w), 1, num_problems), strength * rotated.num_columns)
     penalty[-1] = 0
     probabilities = torch.softmax(logits, 1)
-    spread = (
-        (probabilities * (1 - probabilities)).mean(1).mul_(row_weights).sum(0).mul_(num_classes / (num_classes - 1))
-    )
+    spread = (probabilities * (1 - probabilities)).mean(1).mul_(row_weights).sum(0)
+    spread = spread.mul_(num_classes / (num_classes - 1)).clamp_(1e-3, 1 / num_classes)
     scatter = torch.cat([rotated.eigenvalues / len(x), torch.ones(1)])[:, None, None]
     empty = torch.zeros(1, 1, num_problems)
     state = _Problems(
@@ -247,7 +245,7 @@ def _start(
         logits=logits.clone(),
         row_weights=row_weights,
         penalty=penalty,
-        precondition=1 / (scatter * spread.clamp(1e-3, 1 / num_classes) + penalty),
+        precondition=1 / (scatter * spread + penalty),
         enough=empty[0, 0],
         direction=empty,
         gradient=empty,

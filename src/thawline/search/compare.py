@@ -264,11 +264,16 @@ def _largest(totals: Floats) -> int:
 def _cheapest_tied(
     scores: Floats, groups: Ints, costs: Floats, seed: int, num_resamples: int
 ) -> tuple[int, int, Floats]:
-    """Return the leader, the cheapest strategy tied with it, and the p-values: columns of (n, S) scores."""
-    leader = int(np.lexsort((costs, -scores.mean(axis=0)))[0])
+    """Return the leader, the cheapest strategy tied with it, and the p-values: columns of (n, S) scores.
+
+    Costs are compared in hundredths of the backbone, finer than any clock could tell; equally cheap, the better wins.
+    """
+    means = scores.mean(axis=0)
+    leader = int(np.lexsort((costs, -means))[0])
     p_values = paired_sign_flip(scores - scores[:, [leader]], groups, num_resamples=num_resamples, seed=seed)
     tied = np.flatnonzero(p_values > SIGNIFICANCE)
-    return leader, int(tied[np.argmin(costs[tied])]), p_values
+    order = np.lexsort((costs[tied], -means[tied], np.round(costs[tied], 2)))
+    return leader, int(tied[order[0]]), p_values
 
 
 def _rank(

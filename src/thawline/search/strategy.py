@@ -94,7 +94,8 @@ def candidate_features(spec: BankSpec) -> tuple[Features, ...]:
     """Return the features worth trying: every cut alone by its first pooling, and runs of depths fused.
 
     A fused head reads all cuts from a quarter, half or three quarters of the way up to the end, by the first pooling
-    alone and by all poolings kept; or the middle of the network without its end, by all. The set is small on purpose: it is compared inside the folds, and every candidate more makes luck likelier.
+    alone and by all poolings kept; or the middle of the network without its end, by all. The set is small on purpose:
+    it is compared inside the folds, and every candidate more makes luck likelier.
 
     Args:
         spec: What the bank holds at every cut.

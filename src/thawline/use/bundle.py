@@ -1,15 +1,16 @@
 """A trained classifier becomes a folder that anyone can carry away, and that folder becomes the same classifier again.
 
-One idea: the folder proves itself. `manifest.json` names every file with its hash, and a few golden pictures lie beside
-the answers that they must get; loading checks both. Nothing in it is executed: weights are safetensors, the rest JSON.
+One idea: the folder proves itself. `manifest.json` names every file with its hash and seals what it says with its own,
+and a few golden pictures lie beside the answers that they must get; loading checks all three. Nothing in it is executed
+and nothing outside it is read: weights are safetensors, the rest JSON, and links are refused.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import re
-from collections.abc import Mapping, Sequence
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,13 +22,14 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 from safetensors.torch import save as save_torch
 
-from thawline.core.errors import BundleError, first_few
+from thawline.core.errors import BackboneError, BundleError, DataError, StoreError, first_few
 from thawline.core.runtime import Runtime, choose_runtime
 from thawline.core.store import disk_errors, replace_directory, staging_directory, write_bytes, write_json
 from thawline.core.types import Floats, InputSpec, Pixels
 from thawline.data.images import prepare
 from thawline.features.backbones import Network, load_backbone
 from thawline.features.extract import FeatureReader
+from thawline.features.pooling import POOLINGS, pooling_columns
 from thawline.heads.calibrate import probabilities
 from thawline.heads.head import Head, head_from_tensors, head_tensors
 
@@ -36,20 +38,21 @@ __all__ = ["Bundle", "Classifier", "Manifest", "Training", "load_bundle", "save_
 FORMAT: Literal[1] = 1
 BACKBONE_FILE, HEAD_FILE, PICTURES_FILE = "backbone.safetensors", "head.safetensors", "pictures.safetensors"
 GOLDEN_TOLERANCE = 0.02
+DIGEST_BYTES = 32
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^(golden/)?[a-z0-9][a-z0-9_.-]*$", max_length=80)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class BackboneFacts(_Strict):
     """Which network, and whose."""
 
     name: str
-    architecture: str
+    architecture: Annotated[str, Field(pattern=r"^\w+$")]
     weights_sha256: Sha256
     license: str
     weights_origin: str
@@ -60,7 +63,7 @@ class InputFacts(_Strict):
 
     size_px: Annotated[int, Field(ge=8, le=4096)]
     mean: list[float] = Field(min_length=3, max_length=3)
-    std: list[float] = Field(min_length=3, max_length=3)
+    std: list[Annotated[float, Field(gt=0)]] = Field(min_length=3, max_length=3)
     interpolation: Literal["bilinear", "bicubic"]
     fit: Literal["crop", "letterbox", "stretch"]
 
@@ -91,6 +94,7 @@ class Manifest(_Strict):
         files: Name → SHA-256 of every other file.
         golden: Pictures with their answers.
         provenance: Versions, seed, options: for people.
+        seal: SHA-256 of all of the above.
     """
 
     format: Literal[1]
@@ -103,11 +107,17 @@ class Manifest(_Strict):
     storage: Literal["float16", "float32"]
     blocks: list[tuple[int, str]] = Field(min_length=1)
     temperature: Annotated[float, Field(gt=0)]
-    num_pictures: int
+    num_pictures: Annotated[int, Field(ge=0)]
     images_key: Sha256
     files: dict[FileName, Sha256]
-    golden: list[Golden]
+    golden: list[Golden] = Field(min_length=1)
     provenance: dict[str, Any]
+    seal: Sha256
+
+    def sealed(self) -> Manifest:
+        """Return this manifest with the seal that belongs to it."""
+        content = self.model_dump_json(exclude={"seal"})
+        return self.model_copy(update={"seal": hashlib.sha256(content.encode()).hexdigest()})
 
 
 class Classifier:
@@ -177,7 +187,7 @@ class Training:
         strategy: Name of the strategy.
         images_key: Hash of the data set's pictures.
         sha256s: Hashes of the pictures that the head was trained on.
-        golden: Encoded pictures to keep as proof, two or more.
+        golden: Encoded pictures to keep as proof, one or more.
         provenance: Versions, seed, options.
         version: Of Thawline.
     """
@@ -199,7 +209,7 @@ def save_bundle(directory: Path, classifier: Classifier, training: Training) -> 
         StoreError: The disk is full or cannot be written; an older bundle stays.
     """
     backbone = classifier.network.backbone
-    digests = np.frombuffer(bytes.fromhex("".join(training.sha256s)), dtype=np.uint8).reshape(-1, 32)
+    digests = np.frombuffer(bytes.fromhex("".join(training.sha256s)), dtype=np.uint8).reshape(-1, DIGEST_BYTES)
     with disk_errors("write the model", directory):
         directory.parent.mkdir(parents=True, exist_ok=True)
         with staging_directory(directory.parent) as staged:
@@ -231,7 +241,8 @@ def save_bundle(directory: Path, classifier: Classifier, training: Training) -> 
                 files={name: _sha256(staged / name) for name in names},
                 golden=golden,
                 provenance=dict(training.provenance),
-            )
+                seal="0" * 64,
+            ).sealed()
             write_json(staged / "manifest.json", manifest.model_dump())
             replace_directory(staged, directory)
     return manifest
@@ -243,88 +254,126 @@ def load_bundle(directory: Path | str, *, device: str = "auto") -> Bundle:
     The network runs in the number format that it was trained with, whatever this machine is fastest at.
 
     Raises:
-        BundleError: A file is missing, altered or unknown; or the golden pictures get other answers here.
+        BundleError: A file is missing, altered, unknown or a link; or the golden pictures get other answers here.
     """
     directory = Path(directory)
+    found = _listed(directory)
     manifest = _read_manifest(directory)
-    _verify_files(directory, manifest)
-    runtime = choose_runtime(device, manifest.compute)
-    facts = manifest.input
-    network = load_backbone(
-        manifest.backbone.architecture, weights=directory / BACKBONE_FILE, fit=facts.fit, size_px=facts.size_px
+    _verify_files(directory, manifest, found)
+    network = _load_network(directory, manifest)
+    num_columns = _num_columns(directory, manifest, network)
+    head = head_from_tensors(
+        _tensors(directory / HEAD_FILE), num_columns=num_columns, num_classes=len(manifest.class_names)
     )
-    spec = InputSpec(
-        facts.size_px, _triple(facts.mean), _triple(facts.std), interpolation=facts.interpolation, fit=facts.fit
-    )
-    network = Network(replace(network.backbone, name=manifest.backbone.name, input=spec), network.model)
-    if network.backbone.weights_sha256 != manifest.backbone.weights_sha256:
-        raise BundleError(f"load {directory}: the backbone's tensors are not those of the manifest. Write it again.")
-    head_file = _tensors(directory / HEAD_FILE)
     classifier = Classifier(
         network,
-        runtime,
-        blocks=_checked_blocks(manifest, network, directory),
+        choose_runtime(device, manifest.compute),
+        blocks=manifest.blocks,
         storage=manifest.storage,
-        head=head_from_tensors(
-            head_file, num_columns=len(head_file.get("mean", ())), num_classes=len(manifest.class_names)
-        ),
+        head=head,
         temperature=manifest.temperature,
         class_names=manifest.class_names,
     )
     _verify_golden(directory, manifest, classifier)
-    digests = _tensors(directory / PICTURES_FILE).get("sha256", np.zeros((0, 32), np.uint8))
-    return Bundle(directory, manifest, classifier, frozenset(row.tobytes().hex() for row in digests))
+    return Bundle(directory, manifest, classifier, _training_digests(directory, manifest))
+
+
+def _listed(directory: Path) -> set[str]:
+    """Return the names of all files in the folder; refuses what is neither a file nor a folder, links included."""
+    with _readable(directory):
+        modes = {path.relative_to(directory).as_posix(): path.lstat().st_mode for path in directory.rglob("*")}
+    odd = sorted(name for name, mode in modes.items() if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode))
+    if odd:
+        raise BundleError(
+            f"load {directory}: {first_few(odd)}: a link or device where a file is required. Copy the bundle with its "
+            "contents: cp -rL."
+        )
+    names = {name for name, mode in modes.items() if stat.S_ISREG(mode)}
+    if "manifest.json" not in names:
+        raise BundleError(
+            f"load {directory}: there is no manifest.json. Name the `model` folder that `thawline fit` wrote."
+        )
+    return names
 
 
 def _read_manifest(directory: Path) -> Manifest:
-    path = directory / "manifest.json"
+    with _readable(directory):
+        content = (directory / "manifest.json").read_bytes()
     try:
-        raw = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise BundleError(
-            f"load {directory}: there is no manifest.json. Name the `model` folder that `thawline fit` wrote."
-        ) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise BundleError(f"load {directory}: manifest.json cannot be read: {error}. Copy the bundle again.") from None
-    try:
-        return Manifest.model_validate(raw, strict=False)
+        manifest = Manifest.model_validate_json(content)
     except ValidationError as error:
-        wrong = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
+        wrong = [f"{'.'.join(map(str, item['loc'])) or 'all of it'}: {item['msg']}" for item in error.errors()]
         raise BundleError(
             f"load {directory}: manifest.json does not describe a bundle of format {FORMAT}: {first_few(wrong, 3)}. "
             "It was altered, or written by another version."
         ) from None
+    if manifest != manifest.sealed():
+        raise BundleError(f"load {directory}: manifest.json is not what was written. Copy the bundle again.")
+    return manifest
 
 
-def _verify_files(directory: Path, manifest: Manifest) -> None:
+def _verify_files(directory: Path, manifest: Manifest, found: set[str]) -> None:
     """Refuse files that are missing, altered or not named by the manifest."""
     required = {BACKBONE_FILE, HEAD_FILE, PICTURES_FILE, *(picture.file for picture in manifest.golden)}
-    found = {path.relative_to(directory).as_posix() for path in directory.rglob("*") if not path.is_dir()}
-    unknown = found - set(manifest.files) - {"manifest.json"}
-    missing = (required | set(manifest.files)) - found
-    unnamed = required - set(manifest.files)
-    if unknown or missing or unnamed:
-        said = [f"unknown file {name}" for name in sorted(unknown)]
-        said += [f"missing file {name}" for name in sorted(missing | unnamed)]
+    unknown = sorted((found | set(manifest.files)) - required - {"manifest.json"})
+    missing = sorted(name for name in required if name not in found or name not in manifest.files)
+    if unknown or missing:
+        said = [f"unknown file {name}" for name in unknown] + [f"missing file {name}" for name in missing]
         raise BundleError(f"load {directory}: {first_few(said)}. Copy the bundle again, whole and nothing else.")
-    altered = sorted(name for name, digest in manifest.files.items() if _sha256(directory / name) != digest)
+    with _readable(directory):
+        altered = sorted(name for name, digest in manifest.files.items() if _sha256(directory / name) != digest)
     if altered:
-        raise BundleError(f"load {directory}: {first_few(altered)}: the contents are not what the manifest says.")
+        raise BundleError(
+            f"load {directory}: {first_few(altered)}: the contents are not what the manifest says. Copy the bundle again."
+        )
 
 
-def _checked_blocks(manifest: Manifest, network: Network, directory: Path) -> list[tuple[int, str]]:
-    """Return the blocks, after making sure that the network has those cuts."""
-    num_cuts = len(network.backbone.cuts)
+def _load_network(directory: Path, manifest: Manifest) -> Network:
+    """Return the backbone of the bundle, under its own name and with its own input preparation."""
+    facts, spec = manifest.backbone, manifest.input
+    path = directory / BACKBONE_FILE
+    with path.open("rb") as file:
+        if file.read(9)[8:] != b"{":  # what is no safetensors file would be taken for a pickle
+            raise BundleError(f"load {path}: not a safetensors file. Copy the bundle again.")
+    try:
+        network = load_backbone(facts.architecture, weights=path, fit=spec.fit, size_px=spec.size_px)
+    except BackboneError as error:
+        raise BundleError(f"load {directory}: its backbone: {error}") from None
+    if network.backbone.weights_sha256 != facts.weights_sha256:
+        raise BundleError(f"load {directory}: the backbone's tensors are not those of the manifest. Write it again.")
+    backbone = replace(
+        network.backbone,
+        name=facts.name,
+        license=facts.license,
+        weights_origin=facts.weights_origin,
+        input=InputSpec(
+            spec.size_px, _triple(spec.mean), _triple(spec.std), interpolation=spec.interpolation, fit=spec.fit
+        ),
+    )
+    return Network(backbone, network.model)
+
+
+def _num_columns(directory: Path, manifest: Manifest, network: Network) -> int:
+    """Return the columns that the head reads, after making sure that the network has them."""
+    backbone = network.backbone
+    poolings = [name for name in POOLINGS if name != "token" or backbone.has_class_token]
     for cut, pooling in manifest.blocks:
-        if not 0 <= cut < num_cuts or not re.fullmatch(r"mean|std|max|grid|token", pooling):
-            raise BundleError(f"load {directory}: {network.backbone.name} has no {pooling!r} at cut {cut}.")
-    return list(manifest.blocks)
+        if not 0 <= cut < len(backbone.cuts) or pooling not in poolings:
+            raise BundleError(
+                f"load {directory}: {backbone.name} has no {pooling!r} at cut {cut}; it has {first_few(poolings)} at "
+                f"cuts 0 to {len(backbone.cuts) - 1}. Write the bundle again with `thawline fit`."
+            )
+    return sum(pooling_columns(pooling, backbone.cuts[cut].channels) for cut, pooling in manifest.blocks)
 
 
 def _verify_golden(directory: Path, manifest: Manifest, classifier: Classifier) -> None:
     """Refuse a model that answers otherwise here than where it was trained."""
     for picture in manifest.golden:
-        answer = classifier.probabilities(prepare((directory / picture.file).read_bytes(), classifier.input)[None])[0]
+        try:
+            pixels = prepare((directory / picture.file).read_bytes(), classifier.input)
+            answer = classifier.probabilities(pixels[None])[0]
+        except (DataError, StoreError) as error:
+            raise BundleError(f"load {directory}: {picture.file} gets no answer: {error}") from None
         if len(picture.probabilities) != len(answer):
             raise BundleError(f"load {directory}: {picture.file} has answers for another number of classes.")
         off = float(np.abs(answer - np.array(picture.probabilities)).max())
@@ -336,15 +385,42 @@ def _verify_golden(directory: Path, manifest: Manifest, classifier: Classifier) 
             )
 
 
+def _training_digests(directory: Path, manifest: Manifest) -> frozenset[str]:
+    tensors = _tensors(directory / PICTURES_FILE)
+    digests = tensors.get("sha256")
+    if (
+        digests is None
+        or len(tensors) > 1
+        or digests.dtype != np.uint8
+        or digests.shape != (manifest.num_pictures, DIGEST_BYTES)
+    ):
+        raise BundleError(
+            f"load {directory / PICTURES_FILE}: one tensor sha256 of {manifest.num_pictures:,} digests is required. "
+            "Write the bundle again with `thawline fit`."
+        )
+    return frozenset(row.tobytes().hex() for row in digests)
+
+
 def _tensors(path: Path) -> dict[str, Any]:
     try:
         return load_tensors(path.read_bytes())
-    except (OSError, SafetensorError, ValueError) as error:
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:  # the last two: types unknown to NumPy
         raise BundleError(f"load {path}: not a safetensors file: {error}. Copy the bundle again.") from None
 
 
 def _triple(values: Sequence[float]) -> tuple[float, float, float]:
     return values[0], values[1], values[2]
+
+
+@contextmanager
+def _readable(directory: Path) -> Iterator[None]:
+    """Turn what the disk refuses into a `BundleError`."""
+    try:
+        yield
+    except OSError as error:
+        raise BundleError(
+            f"load {error.filename or directory}: cannot be read: {error.strerror}. Allow it, or copy the bundle again."
+        ) from None
 
 
 def _sha256(path: Path) -> str:

@@ -87,9 +87,9 @@ def _accuracy(right: Floats, groups: Ints) -> Score:
 
 
 def _within_top(labels: Ints, probabilities: Floats, k: int) -> Floats:
-    """Return (N,) 1.0 where the true class is among the k most probable."""
-    above = (probabilities > probabilities[np.arange(len(labels)), labels][:, None]).sum(axis=1)
-    within: Floats = (above < k).astype(np.float64)
+    """Return (N,) 1.0 where the true class is among the k most probable; of equal ones the first, as in `argmax`."""
+    most_probable = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
+    within: Floats = (most_probable == labels[:, None]).any(axis=1).astype(np.float64)
     return within
 
 
