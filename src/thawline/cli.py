@@ -5,16 +5,20 @@ Exit codes: 0 done, 1 something that the person can mend, 2 usage, 130 interrupt
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
+from pydantic import ValidationError
 
 from thawline import __version__
-from thawline.core.errors import ThawlineError, UsageError
-from thawline.core.options import Options
+from thawline.core.errors import StoreError, ThawlineError, UsageError
+from thawline.core.options import Options, refusal
 from thawline.core.progress import progress_for_stderr
 
 if TYPE_CHECKING:
@@ -30,20 +34,39 @@ app = App(
     help="A folder of photos becomes a leaderboard of strategies, a report and a model that predicts.",
     version=__version__,
     default_parameter=Parameter(negative=()),
+    suppress_keyboard_interrupt=False,  # `main` says what is kept
 )
 cache = App(name="cache", help="Look at, or empty, the store of extracted features.")
 app.command(cache)
 
 Photos = Annotated[Path, Parameter(help="Class folders, a manifest (CSV or Parquet), or Parquet that holds pictures.")]
+CacheDir = Annotated[Path | None, Parameter(help="The cache to look at. Default: THAWLINE_CACHE, else the user's.")]
 Json = Annotated[bool, Parameter(help="Print the result as JSON.")]
 Out = Annotated[Path, Parameter(name=["--out", "-o"], help="Folder of the run; older results in it are replaced.")]
 Flat = Annotated[Options, Parameter(name="*")]
 DEFAULTS = Options()
 
 
+class _ReaderGoneError(Exception):
+    """Whoever read standard output has seen enough."""
+
+
 def say(text: str) -> None:
-    """Write a line to standard output."""
-    sys.stdout.write(text + "\n")
+    """Write a line to standard output, at once.
+
+    Raises:
+        StoreError: What it leads to is full.
+    """
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise _ReaderGoneError from None
+    except OSError as error:
+        raise StoreError(
+            f"print: standard output takes no more: {error.strerror}. The work itself is done and kept; send the "
+            "output elsewhere and run the command again."
+        ) from None
 
 
 def say_json(value: Any) -> None:
@@ -73,7 +96,15 @@ def compare(photos: Photos, *, options: Flat = DEFAULTS, json: Json = False) -> 
 
 
 @app.command
-def check(photos: Photos, *, on_bad: Literal["skip", "stop"] = "skip", json: Json = False) -> None:
+def check(
+    photos: Photos,
+    *,
+    on_bad: Annotated[
+        Literal["skip", "stop"],
+        Parameter(help="List files that cannot be read (`skip`), or refuse the folder (`stop`)."),
+    ] = "skip",
+    json: Json = False,
+) -> None:
     """Say what is odd about the pictures: unreadable ones, copies, leaks, conflicts, small classes."""
     from thawline import api
     from thawline.use.summary import check_text
@@ -107,15 +138,15 @@ def predict(
     *,
     json: Annotated[bool, Parameter(help="One line of JSON a picture.")] = False,
     csv: Annotated[bool, Parameter(help="CSV with a column a class.")] = False,
-    device: str = "auto",
+    device: Annotated[str, Parameter(help="Where the network runs: `auto`, `cpu`, `cuda`, `mps`.")] = "auto",
 ) -> None:
     """Say what is on pictures; one that cannot be read gets a row with the reason, and the rest goes on."""
+    if json and csv:
+        raise UsageError("predict: --json and --csv contradict each other. Choose one.")
     from thawline import api
     from thawline.use.predict import predictions_csv, predictions_jsonl
     from thawline.use.summary import prediction_lines
 
-    if json and csv:
-        raise UsageError("predict: --json and --csv contradict each other. Choose one.")
     bundle = api.load(model, device=device)
     rows = api.iterate_predictions(bundle, pictures, progress=progress_for_stderr())
     if json:
@@ -160,6 +191,7 @@ def demo(
     *,
     out: Out = Path("runs/demo"),
     options: Flat = DEFAULTS,
+    json: Json = False,
 ) -> None:
     """Show the idea on pictures that need no download: where a pretrained network should be cut for few labels."""
     from thawline import api
@@ -169,12 +201,13 @@ def demo(
     result = api.fit(photos, out, options, progress=progress_for_stderr())
     from thawline.use.summary import thaw_line_text
 
-    say(thaw_line_text(result.leaderboard, result.compared.cut_labels) + "\n")
-    _say_fit(result, as_json=False)
+    if not json:
+        say(thaw_line_text(result.leaderboard, result.compared.cut_labels) + "\n")
+    _say_fit(result, as_json=json)
 
 
 @cache.command(name="list")
-def cache_list(*, cache_dir: Path | None = None, json: Json = False) -> None:
+def cache_list(*, cache_dir: CacheDir = None, json: Json = False) -> None:
     """List the banks of features, most recently used first."""
     from thawline import api
 
@@ -193,10 +226,13 @@ def cache_prune(
     *,
     older_than_days: Annotated[float | None, Parameter(help="Remove what was not opened for so long.")] = None,
     keep_mib: Annotated[float | None, Parameter(help="Remove the least recently used beyond this size.")] = None,
-    cache_dir: Path | None = None,
+    cache_dir: CacheDir = None,
     json: Json = False,
 ) -> None:
     """Remove extracted features; without a limit, all of them. They can always be extracted again."""
+    for flag, limit in (("--older-than-days", older_than_days), ("--keep-mib", keep_mib)):
+        if limit is not None and not 0 <= limit < float("inf"):
+            raise UsageError(f"cache prune: {flag} {limit:g}: it must be a number of at least 0.")
     from thawline import api
 
     keep_bytes = None if keep_mib is None else int(keep_mib * 2**20)
@@ -209,11 +245,14 @@ def cache_prune(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; what a person can mend is told without a traceback."""
+    _prepare_streams()
     try:
-        app(arguments, exit_on_error=False, print_error=True)
-    except CycloptsError:
+        app(arguments, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        sys.stderr.write(f"thawline: {_usage_text(error)}\n")
         return UsageError.exit_code
     except ThawlineError as error:
+        _discard_output()
         sys.stderr.write(f"thawline: {error}\n")
         return error.exit_code
     except KeyboardInterrupt:
@@ -221,15 +260,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "\nthawline: interrupted. Features extracted so far are kept; the same command goes on from there.\n"
         )
         return 130
-    except BrokenPipeError:  # whoever read our output has seen enough
-        sys.stderr.close()
+    except _ReaderGoneError:
+        _discard_output()
     return 0
+
+
+def _prepare_streams() -> None:
+    """Make standard output and standard error ready for any text, and for having been closed by the caller."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, io.TextIOWrapper(io.FileIO(os.devnull, "w"), encoding="utf-8"))
+        elif isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show ends no run
+
+
+def _discard_output() -> None:
+    """Let what is still held for standard output, if it takes no more, go nowhere instead of failing at exit."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with suppress(OSError, ValueError):  # what stands in for it has no descriptor
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _usage_text(error: CycloptsError) -> str:
+    """Return what is wrong with the words on the command line, and where to read what they may be."""
+    cause = error.__cause__
+    said = str(refusal(cause)) if isinstance(cause, ValidationError) else str(error)
+    words = ["thawline", *(error.command_chain or ()), "--help"]
+    return f"{said} `{' '.join(words)}` says what can be given."
 
 
 def _stream(lines: Iterable[str]) -> None:
     for line in lines:
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
+        say(line)
 
 
 def _say_fit(result: FitResult, *, as_json: bool) -> None:

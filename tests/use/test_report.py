@@ -71,7 +71,7 @@ def make_evaluation(names: tuple[str, ...], *, wrong: int = 1, leaked: int = 1) 
 
 def make_data(names: tuple[str, ...] = ("ant", "bee", "crow"), *, wrong: int = 1, leaked: int = 1) -> ReportData:
     return ReportData(
-        title="garden", created="2026-01-02T03:04:05", command="thawline fit garden -o run", class_names=names,
+        title="garden", created="2026-01-02T03:04:05+00:00", command="thawline fit garden -o run", class_names=names,
         counts={"train": tuple(range(10, 10 + len(names))), "test": (4,) * len(names)},
         leaderboard=make_board(), cuts=CUTS, evaluation=make_evaluation(names, wrong=wrong, leaked=leaked),
         pictures=tuple(Picture(name, "train", f"{name}/1.jpg", tiny_jpeg()) for name in names),
@@ -116,11 +116,30 @@ def words(html: str) -> str:
         "A folder lies inside a class folder.",
         "extract (s) 4.125",
         "The folder valid is the test.",
-        "2026-01-02T03:04:05",
+        "3 classes · 2026-01-02 03:04 UTC",
+        "created 2026-01-02 03:04 UTC",
     ],
 )
 def test_numbers_appear_as_given(sentence: str) -> None:
     assert sentence in words(render_report(make_data()))
+
+
+@pytest.mark.parametrize(
+    ("created", "shown"),
+    [
+        ("2026-11-22T05:04:23+00:00", "2026-11-22 05:04 UTC"),
+        ("2026-11-22T05:04:23.123456Z", "2026-11-22 05:04 UTC"),
+        ("2026-11-22 00:34+05:30", "2026-11-21 19:04 UTC"),
+        ("20261122T050423Z", "2026-11-22 05:04 UTC"),
+        ("2026-11-22T05:04:23", "2026-11-22 05:04"),
+        ("2026-11-22", "2026-11-22"),
+        ("2026", "2026"),
+        ("0001-01-01T00:00+09:00", "0001-01-01T00:00+09:00"),
+        ("last <week>", "last <week>"),
+    ],
+)
+def test_the_moment_of_the_run_is_readable(created: str, shown: str) -> None:
+    assert f"created {shown} " in words(render_report(replace(make_data(), created=created)))
 
 
 def test_same_data_same_page() -> None:
@@ -283,6 +302,57 @@ def test_curve_has_both_panels_and_no_shared_ids() -> None:
     assert ">top-1<" in first
     ids = [set(re.findall(r'\bid="([^"]+)"', svg)) for svg in (first, second)]
     assert not ids[0] & ids[1]
+
+
+RULE = re.compile(
+    r'<path d="M [\d.]+ ([\d.]+)[^>]*var\(--rule\)(?:(?!</text>).)*>([\d.]+)\N{NO-BREAK SPACE}%</text>', re.DOTALL
+)
+
+
+def ruled_shares(svg: str) -> tuple[list[float], list[float]]:
+    """The heights of the rules across a share axis, in pixels, and what their labels say, in percent."""
+    found = RULE.findall(svg)
+    return [float(y) for y, _ in found], [float(text) for _, text in found]
+
+
+@pytest.mark.parametrize(
+    ("train", "held"),
+    [
+        ((0.9989, 0.9989, 1.0), (0.9909, 0.9817, 0.9863)),
+        ((0.5, 0.7, 0.9), (0.5, 0.7, 0.8)),
+        ((0.97, 0.975, 0.98), (0.9701, 0.972, 0.9733)),
+        ((0.0, 0.3, 0.62), (0.02, 0.25, 0.4)),
+        ((1.0, 1.0, 1.0), (1.0, 1.0, 1.0)),
+        ((0.0, 0.0), (0.0, 0.0)),
+    ],
+)
+def test_curve_lies_where_the_labels_say(train: tuple[float, ...], held: tuple[float, ...]) -> None:
+    loss = (1.0,) * len(train)
+    svg = curve_svg(Curve(loss, loss, train, held), prefix="a")
+    svg = svg[svg.index('id="a-axes_2"') :]
+    heights, shares = ruled_shares(svg)
+    assert len(shares) >= 3
+    assert all(0 <= share <= 100 for share in shares)
+    assert len(set(shares)) == len(shares)
+    slope, level = np.polyfit(heights, shares, 1)
+    assert np.allclose(np.multiply(heights, slope) + level, shares, atol=1e-3)
+    ends = [float(y) for y in re.findall(r'<use [^>]*y="([\d.]+)"', svg)]
+    assert np.allclose(np.multiply(ends, slope) + level, [100 * train[-1], 100 * held[-1]], atol=1e-3)
+    frame = re.search(r'id="a-patch_\d+">\s*<path d="([^"]+)"', svg)
+    assert frame is not None
+    top = min(float(y) for y in re.findall(r"[ML] [\d.]+ ([\d.]+)", frame.group(1)))
+    assert slope * top + level <= 100 + 1e-6
+
+
+@pytest.mark.parametrize("scores", [(0.9, 0.925, 0.951), (0.992, 0.995, 1.0), (0.0, 0.001, 0.002), (1.0, 1.0, 1.0)])
+def test_thaw_line_labels_are_exact(scores: tuple[float, ...]) -> None:
+    trials = [make_trial((i,), mean) for i, mean in enumerate(scores)]
+    trials = [replace(trial, low=trial.mean, high=trial.mean) for trial in reversed(trials)]
+    heights, shares = ruled_shares(thaw_line_svg(replace(make_board(), trials=tuple(trials), winner=0), CUTS))
+    assert len(shares) >= 2
+    assert max(shares) <= 100
+    slope, level = np.polyfit(heights, shares, 1)
+    assert np.allclose(np.multiply(heights, slope) + level, shares, atol=1e-3)
 
 
 def test_csv_has_a_row_a_trial() -> None:

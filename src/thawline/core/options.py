@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+import difflib
+from dataclasses import field, fields
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +13,7 @@ from pydantic.dataclasses import dataclass
 from thawline.core.errors import UsageError
 from thawline.core.types import Fit
 
-__all__ = ["Options", "make_options"]
+__all__ = ["Options", "make_options", "refusal"]
 
 Pooling = Literal["mean", "std", "max", "grid"]
 
@@ -77,6 +78,8 @@ class Options:
             )
         if self.size is not None and not 32 <= self.size <= 2048:
             raise UsageError(f"--size {self.size}: between 32 and 2048 pixels are possible.")
+        if self.seed < 0:
+            raise UsageError(f"--seed {self.seed}: it must be a whole number of at least 0.")
 
 
 def make_options(**changes: object) -> Options:
@@ -88,5 +91,19 @@ def make_options(**changes: object) -> Options:
     try:
         return Options(**changes)  # type: ignore[arg-type]
     except ValidationError as error:
-        said = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()]
-        raise UsageError(f"options: {'; '.join(said)}.") from None
+        raise refusal(error) from None
+
+
+def refusal(error: ValidationError) -> UsageError:
+    """Return the error that names every option that cannot be as it was given, its value, and what it may be."""
+    said = []
+    names = [option.name for option in fields(Options)]
+    for item in error.errors():
+        name = str(item["loc"][0])
+        if item["type"] == "unexpected_keyword_argument":
+            near = difflib.get_close_matches(name, names, n=3)
+            said.append(f"there is no option {name!r}; did you mean {' or '.join(near or names)}?")
+        else:
+            flag = "--" + name.replace("_", "-")
+            said.append(f"{flag} {item['input']!r}: {item['msg'][0].lower()}{item['msg'][1:]}.")
+    return UsageError(f"options: {' '.join(said)}")

@@ -130,8 +130,12 @@ def staging_directory(root: Path) -> Iterator[Path]:
         yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-        with suppress(OSError):  # others are at work in there
-            parent.rmdir()
+        _remove_if_empty(parent)
+
+
+def _remove_if_empty(directory: Path) -> None:
+    with suppress(OSError):  # others are at work in there
+        directory.rmdir()
 
 
 def sweep_staging(root: Path) -> int:
@@ -146,6 +150,7 @@ def sweep_staging(root: Path) -> int:
         if stale or (host == socket.gethostname() and pid.isdigit() and not _is_alive(int(pid))):
             shutil.rmtree(directory, ignore_errors=True)
             removed += 1
+    _remove_if_empty(root / "staging")
     return removed
 
 

@@ -232,10 +232,8 @@ def _batches(reader: FeatureReader, dataset: Dataset, positions: Sequence[int]) 
     size = min(reader.runtime.batch_size, SEGMENT_ROWS)
 
     def rows(batch: Sequence[int]) -> Floats:
-        pixels = np.zeros((reader.runtime.batch_size, spec.size_px, spec.size_px, 3), dtype=np.uint8)
-        for row, position in enumerate(batch):
-            pixels[row] = _prepared(dataset.samples[position], spec)
-        return reader.read(pixels)[: len(batch)]
+        pixels = np.stack([_prepared(dataset.samples[position], spec) for position in batch])
+        return reader.read(np.resize(pixels, (reader.runtime.batch_size, *pixels.shape[1:])))[: len(batch)]
 
     batches = [
         positions[start : min(start + size, segment + SEGMENT_ROWS)]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from thawline.core.metrics import accuracy_interval, confusion_matrix, group_bootstrap, macro_f1, paired_sign_flip
 from thawline.core.progress import Progress, SilentProgress
@@ -31,6 +32,7 @@ __all__ = ["CompareOptions", "Comparison", "class_row_weights", "compare", "imba
 
 IMBALANCED = 3.0
 SIGNIFICANCE = 0.05
+MARGIN = 0.05
 NUM_CURVES = 4
 
 
@@ -261,19 +263,34 @@ def _largest(totals: Floats) -> int:
     return int(len(totals) - 1 - np.argmax(totals[::-1] >= totals.max() - 1e-9))
 
 
-def _cheapest_tied(
-    scores: Floats, groups: Ints, costs: Floats, seed: int, num_resamples: int
-) -> tuple[int, int, Floats]:
-    """Return the leader, the cheapest strategy tied with it, and the p-values: columns of (n, S) scores.
+@dataclass(frozen=True)
+class _Verdict:
+    """Who leads, who ties, who wins; arrays are (S,)."""
 
-    Costs are compared in hundredths of the backbone, finer than any clock could tell; equally cheap, the better wins.
+    leader: int
+    winner: int
+    tied: npt.NDArray[np.bool_]
+    p_values: Floats
+    gap_low: Floats
+    gap_high: Floats
+
+
+def _judge(scores: Floats, groups: Ints, costs: Floats, seed: int, num_resamples: int) -> _Verdict:
+    """Return the verdict on (n, S) scores: the cheapest strategy tied with the leader wins.
+
+    A tie needs two things: the paired test does not tell the two apart, and the paired interval rules out a loss of
+    more than `MARGIN`. With few pictures a test alone would call almost anything a tie. Costs are compared in
+    hundredths of the backbone, finer than any clock could tell; among equally cheap ones the better wins.
     """
     means = scores.mean(axis=0)
     leader = int(np.lexsort((costs, -means))[0])
-    p_values = paired_sign_flip(scores - scores[:, [leader]], groups, num_resamples=num_resamples, seed=seed)
-    tied = np.flatnonzero(p_values > SIGNIFICANCE)
-    order = np.lexsort((costs[tied], -means[tied], np.round(costs[tied], 2)))
-    return leader, int(tied[order[0]]), p_values
+    gaps = scores - scores[:, [leader]]
+    p_values = paired_sign_flip(gaps, groups, num_resamples=num_resamples, seed=seed)
+    gap_low, gap_high = group_bootstrap(gaps, groups, num_resamples=num_resamples, seed=seed)
+    tied = (p_values > SIGNIFICANCE) & (gap_low >= -MARGIN)
+    places = np.flatnonzero(tied)
+    order = np.lexsort((costs[places], -means[places], np.round(costs[places], 2)))
+    return _Verdict(leader, int(places[order[0]]), tied, p_values, gap_low, gap_high)
 
 
 def _rank(
@@ -283,9 +300,8 @@ def _rank(
     scores = np.stack([entry.scores for entry in scored], axis=1)
     groups, labels = rows.groups[rows.scored], rows.labels[rows.scored]
     costs = np.array([entry.strategy.cost for entry in scored])
-    leader, winner, p_values = _cheapest_tied(scores, groups, costs, seed, 2000)
+    verdict = _judge(scores, groups, costs, seed, 2000)
     low, high = group_bootstrap(scores, groups, seed=seed)
-    gap_low, gap_high = group_bootstrap(scores - scores[:, [leader]], groups, seed=seed)
     plain = bool((rows.weight == 1).all())
     trials = []
     for index, entry in enumerate(scored):
@@ -303,11 +319,11 @@ def _rank(
                 high=min(1.0, max(mean, interval[1])),
                 accuracy=float(right.mean()),
                 macro_f1=macro_f1(np.asarray(confusion)),
-                difference=mean - float(scores[:, leader].mean()),
-                difference_low=float(gap_low[index]),
-                difference_high=float(gap_high[index]),
-                p_value=float(p_values[index]),
-                tied=bool(p_values[index] > SIGNIFICANCE),
+                difference=mean - float(scores[:, verdict.leader].mean()),
+                difference_low=float(verdict.gap_low[index]),
+                difference_high=float(verdict.gap_high[index]),
+                p_value=float(verdict.p_values[index]),
+                tied=bool(verdict.tied[index]),
                 l2=L2_STRENGTHS[entry.choice] if head == "linear" else None,
                 neighbours=NEIGHBOURS[entry.choice] if head == "k-NN" else None,
                 fit_s=entry.seconds,
@@ -315,7 +331,7 @@ def _rank(
             )
         )
     order = sorted(range(len(trials)), key=lambda index: (-trials[index].mean, costs[index]))
-    return tuple(trials[index] for index in order), order.index(winner), order
+    return tuple(trials[index] for index in order), order.index(verdict.winner), order
 
 
 def _score_choosing(scored: Sequence[_Scored], rows: _Rows, seed: int) -> tuple[float, float, float]:
@@ -329,7 +345,7 @@ def _score_choosing(scored: Sequence[_Scored], rows: _Rows, seed: int) -> tuple[
         outside = np.setdiff1d(np.arange(len(rows.scored)), places)
         if not len(outside):
             outside = places
-        _, winner, _ = _cheapest_tied(scores[outside], groups[outside], costs, seed, 500)
+        winner = _judge(scores[outside], groups[outside], costs, seed, 500).winner
         answers = scored[winner].predicted[rows.repeat[fold], places]
         right[rows.repeat[fold], places] = (answers == rows.labels[held]) * rows.weight[held]
     by_row = right.mean(axis=0)

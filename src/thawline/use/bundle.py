@@ -22,7 +22,7 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 from safetensors.torch import save as save_torch
 
-from thawline.core.errors import BackboneError, BundleError, DataError, StoreError, first_few
+from thawline.core.errors import BackboneError, BundleError, ThawlineError, first_few
 from thawline.core.runtime import Runtime, choose_runtime
 from thawline.core.store import disk_errors, replace_directory, staging_directory, write_bytes, write_json
 from thawline.core.types import Floats, InputSpec, Pixels
@@ -260,22 +260,21 @@ def load_bundle(directory: Path | str, *, device: str = "auto") -> Bundle:
     found = _listed(directory)
     manifest = _read_manifest(directory)
     _verify_files(directory, manifest, found)
+    runtime = choose_runtime(device, manifest.compute)
+    digests, tensors = _training_digests(directory, manifest), _tensors(directory / HEAD_FILE)
     network = _load_network(directory, manifest)
     num_columns = _num_columns(directory, manifest, network)
-    head = head_from_tensors(
-        _tensors(directory / HEAD_FILE), num_columns=num_columns, num_classes=len(manifest.class_names)
-    )
     classifier = Classifier(
         network,
-        choose_runtime(device, manifest.compute),
+        runtime,
         blocks=manifest.blocks,
         storage=manifest.storage,
-        head=head,
+        head=head_from_tensors(tensors, num_columns=num_columns, num_classes=len(manifest.class_names)),
         temperature=manifest.temperature,
         class_names=manifest.class_names,
     )
     _verify_golden(directory, manifest, classifier)
-    return Bundle(directory, manifest, classifier, _training_digests(directory, manifest))
+    return Bundle(directory, manifest, classifier, digests)
 
 
 def _listed(directory: Path) -> set[str]:
@@ -324,7 +323,8 @@ def _verify_files(directory: Path, manifest: Manifest, found: set[str]) -> None:
         altered = sorted(name for name, digest in manifest.files.items() if _sha256(directory / name) != digest)
     if altered:
         raise BundleError(
-            f"load {directory}: {first_few(altered)}: the contents are not what the manifest says. Copy the bundle again."
+            f"load {directory}: {first_few(altered)}: the contents are not what the manifest says. Copy the bundle "
+            "again."
         )
 
 
@@ -372,7 +372,7 @@ def _verify_golden(directory: Path, manifest: Manifest, classifier: Classifier) 
         try:
             pixels = prepare((directory / picture.file).read_bytes(), classifier.input)
             answer = classifier.probabilities(pixels[None])[0]
-        except (DataError, StoreError) as error:
+        except ThawlineError as error:
             raise BundleError(f"load {directory}: {picture.file} gets no answer: {error}") from None
         if len(picture.probabilities) != len(answer):
             raise BundleError(f"load {directory}: {picture.file} has answers for another number of classes.")

@@ -1,87 +1,28 @@
 """Scores and curves -> SVG text: the thaw line, and loss and top-1 by epoch.
 
-One idea: matplotlib draws each figure in the light palette, and a second pass over the tree that it wrote turns
-every colour into a CSS variable, gives every mark its tooltip and makes its ids unique. The result follows the
-reader's light or dark setting, inside a page as well as on its own, keeps text as text, and is the same bytes for
-the same data.
+One idea: what is chosen from the data (which trials, where the scale ends, where labels must move apart) is chosen
+here, in the light palette of `svg.py`, which then makes the result follow the reader's light or dark setting. The
+same data give the same bytes.
 """
 
 from __future__ import annotations
 
-import io
-import re
-import threading
-import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
-import matplotlib as mpl
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from thawline.search.leaderboard import Curve, Leaderboard, Trial
+from thawline.use.report_data import Cut
+from thawline.use.svg import LIGHT, drawing, figure_svg, strip_axes
 
-__all__ = ["PALETTE_CSS", "Cut", "curve_svg", "percent", "thaw_line_svg"]
+__all__ = ["curve_svg", "percent", "thaw_line_svg"]
 
-_LIGHT = {
-    "paper": "#fdfefe",
-    "ink": "#16222d",
-    "muted": "#5a6977",
-    "rule": "#dfe6ec",
-    "ice": "#14789f",
-    "frost": "#cfe7f2",
-    "warm": "#c8500f",
-    "glow": "#fdebdf",
-}
-_DARK = {
-    "paper": "#0e161e",
-    "ink": "#e6edf3",
-    "muted": "#98a7b5",
-    "rule": "#26333f",
-    "ice": "#67c3e8",
-    "frost": "#1b3d50",
-    "warm": "#ff9c5b",
-    "glow": "#33231a",
-}
-
-
-def _declare(palette: Mapping[str, str]) -> str:
-    return "".join(f"--{name}:{value};" for name, value in palette.items())
-
-
-PALETTE_CSS = f":root{{{_declare(_LIGHT)}}}@media screen and (prefers-color-scheme:dark){{:root{{{_declare(_DARK)}}}}}"
-"""The colours of page and figures as CSS variables, light and dark; paper is always light when printed."""
-
-_FONT_CSS = "font-family:system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif"
-_SVG = "{http://www.w3.org/2000/svg}"
-_XLINK = "{http://www.w3.org/1999/xlink}"
 _GAP = "\N{NO-BREAK SPACE}"
 _STRETCHED = (0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.98, 0.99)
 _NUM_ROWS = 8
-_ONE_AT_A_TIME = threading.Lock()  # matplotlib takes its SVG options from one dictionary for the whole process
-
-
-@dataclass(frozen=True)
-class Cut:
-    """A cut point as the report shows it.
-
-    Attributes:
-        index: Index into `Backbone.cuts`, as in `Strategy.depths`.
-        label: Short name on the axis, e.g. `4.0` or `head`.
-        channels: Features of the pooled mean at this depth.
-        blocks_removed: Blocks above it, which need not run.
-        cost_fraction: Share of the whole backbone's cost that runs up to here, in [0, 1].
-    """
-
-    index: int
-    label: str
-    channels: int
-    blocks_removed: int
-    cost_fraction: float
 
 
 def percent(value: float) -> str:
@@ -91,72 +32,6 @@ def percent(value: float) -> str:
     True
     """
     return f"{100 * value:.1f}{_GAP}%"
-
-
-@contextmanager
-def _drawing(width_px: float, height_px: float) -> Iterator[Figure]:
-    """Give an empty figure with one unit a pixel, and matplotlib's options for text as text, alone in the process."""
-    options: dict[Any, Any] = {
-        "svg.fonttype": "none",
-        "svg.hashsalt": "thawline",
-        "text.parse_math": False,
-        "font.size": 12.0,
-        "text.color": _LIGHT["ink"],
-        "axes.edgecolor": _LIGHT["rule"],
-        "xtick.color": _LIGHT["muted"],
-        "ytick.color": _LIGHT["muted"],
-    }
-    with _ONE_AT_A_TIME, mpl.rc_context(options):
-        yield Figure(figsize=(width_px / 72, height_px / 72), dpi=72, facecolor="none")
-
-
-def _svg(figure: Figure, *, prefix: str, label: str, tooltips: Mapping[str, str]) -> str:
-    """Return the figure as one `<svg>` element: colours as variables, ids under `prefix`, a tooltip for each gid."""
-    buffer = io.BytesIO()
-    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    canvas: Any = FigureCanvasSVG(figure)
-    canvas.print_svg(buffer, metadata=nothing)
-    root = ET.fromstring(buffer.getvalue())  # noqa: S314  (matplotlib wrote it a line ago)
-    for child in [child for child in root if child.tag in {f"{_SVG}metadata", f"{_SVG}defs"}]:
-        root.remove(child)
-    for element in root.iter():
-        element.tag = element.tag.removeprefix(_SVG)
-        for name, value in list(element.attrib.items()):
-            del element.attrib[name]
-            element.set(name.removeprefix(_XLINK), _themed(element.tag, name, value, prefix))
-        gid = element.get("id", "").removeprefix(f"{prefix}-")
-        if gid in tooltips:
-            title = ET.Element("title")
-            title.text = tooltips[gid]
-            element.insert(0, title)
-    width, height = (f"{72 * inches:g}" for inches in figure.get_size_inches())
-    root.attrib.clear()
-    attributes = {"xmlns": "http://www.w3.org/2000/svg", "width": width, "height": height, "role": "img"}
-    style = f"{_FONT_CSS};font-variant-numeric:tabular-nums;stroke-linejoin:round"
-    root.attrib.update(attributes | {"viewBox": f"0 0 {width} {height}", "aria-label": label, "style": style})
-    palette = ET.Element("style")
-    palette.text = PALETTE_CSS
-    root.insert(0, palette)
-    return ET.tostring(root, encoding="unicode")
-
-
-def _themed(tag: str, name: str, value: str, prefix: str) -> str:
-    """Return an attribute's value with palette colours as CSS variables, the page's font, and ids under `prefix`."""
-    if name == "id":
-        return f"{prefix}-{value}"
-    if name == f"{_XLINK}href" and value.startswith("#"):
-        return f"#{prefix}-{value[1:]}"
-    if name == "clip-path":
-        return value.replace("url(#", f"url(#{prefix}-")
-    if name != "style":
-        return value
-    if tag == "text":
-        value = re.sub(r"font-family:[^;]*;?", "", value).replace("font-weight: 700", "font-weight: 600")
-        if "fill:" not in value:
-            value += "; fill: #000000"
-    for variable, colour in _LIGHT.items():
-        value = value.replace(colour, f"var(--{variable})")
-    return value.replace("#000000", "var(--ink)")
 
 
 @dataclass(frozen=True)
@@ -211,7 +86,7 @@ def thaw_line_svg(leaderboard: Leaderboard, cuts: Sequence[Cut], *, width_px: in
     depths = _by_depth(leaderboard, cuts)
     page = _Page(width_px, wide=width_px >= 600, num_rows=len(depths.fused))
     tooltips: dict[str, str] = {}
-    with _drawing(width_px, page.height_px) as figure:
+    with drawing(width_px, page.height_px) as figure:
         axes = _panel(figure, page, page.bottom_px, page.score_px, len(depths.cuts))
         _frame_scores(axes, leaderboard, depths)
         _draw_single(axes, depths, tooltips, wide=page.wide)
@@ -223,7 +98,7 @@ def thaw_line_svg(leaderboard: Leaderboard, cuts: Sequence[Cut], *, width_px: in
             rows = _panel(figure, page, page.rows_from_px, page.rows_px, len(depths.cuts))
             _draw_fused(rows, leaderboard, depths, tooltips, wide=page.wide)
         label = "The thaw line: score against the depth at which the network is read"
-        return _svg(figure, prefix=f"thaw{width_px}", label=label, tooltips=tooltips)
+        return figure_svg(figure, prefix=f"thaw{width_px}", label=label, tooltips=tooltips)
 
 
 @dataclass(frozen=True)
@@ -270,18 +145,8 @@ def _panel(figure: Figure, page: _Page, from_px: float, height_px: float, num_cu
     box = (page.left_px / page.width_px, from_px / page.height_px)
     axes = figure.add_axes((*box, width / page.width_px, height_px / page.height_px))
     axes.set_xlim(-0.5, max(num_cuts - 0.5, 0.5))
-    _plain(axes)
+    strip_axes(axes)
     return axes
-
-
-def _plain(axes: Any) -> None:
-    """Leave of an axes only faint horizontal rules and labels."""
-    axes.set_facecolor("none")
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-    axes.tick_params(length=0, pad=6)
-    axes.grid(axis="y", color=_LIGHT["rule"], linewidth=1)
-    axes.set_axisbelow(True)
 
 
 def _frame_scores(axes: Any, leaderboard: Leaderboard, depths: _Depths) -> None:
@@ -295,23 +160,34 @@ def _frame_scores(axes: Any, leaderboard: Leaderboard, depths: _Depths) -> None:
     else:
         pad = max(0.04 * (max(scores) - min(scores)), 0.004)
         axes.set_ylim(min(scores) - pad, max(scores) + pad)
-        axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
-    step = min((b - a for a, b in pairwise(axes.get_yticks())), default=1.0)
-    decimals = 0 if step >= 0.0099 else 1
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.{decimals}f}{_GAP}%"))
+        _rule_shares(axes, _round_shares(axes, num_bins=6))
     tied = [_on(axes, leaderboard.trials[index].mean) for index in leaderboard.ties]
     if len(tied) > 1:
-        axes.axhspan(min(tied), max(tied), color=_LIGHT["glow"], linewidth=0, zorder=0.6)
+        axes.axhspan(min(tied), max(tied), color=LIGHT["glow"], linewidth=0, zorder=0.6)
         above = _shifted(axes, max(tied), 8)
-        axes.text(-0.4, above, "tied with the leader", color=_LIGHT["muted"], size=10.5, va="center")
+        axes.text(-0.4, above, "tied with the leader", color=LIGHT["muted"], size=10.5, va="center")
 
 
 def _stretch(axes: Any, low: float, high: float) -> None:
     """Set a log-odds axis, on which 98 % and 99 % are as far apart as 50 % and 67 %: errors halve, not hide."""
     axes.set_yscale("logit")
     axes.set_ylim(low * 0.94, 1 - (1 - high) * 0.94)
-    axes.yaxis.set_major_locator(FixedLocator([at for at in _STRETCHED if low * 0.94 <= at <= high]))
     axes.yaxis.set_minor_locator(NullLocator())
+    _rule_shares(axes, [at for at in _STRETCHED if at <= high])
+
+
+def _round_shares(axes: Any, *, num_bins: int) -> list[float]:
+    """Return round shares that part the axis into at most `num_bins`."""
+    return [float(at) for at in MaxNLocator(nbins=num_bins, steps=[1, 2, 2.5, 5, 10]).tick_values(*axes.get_ylim())]
+
+
+def _rule_shares(axes: Any, shares: Sequence[float]) -> None:
+    """Rule the axis at those shares that are in view and at most 1, with just the decimals that make labels exact."""
+    low, high = axes.get_ylim()
+    shown = [round(share, 9) + 0.0 for share in shares if low - 1e-9 <= share <= min(high, 1.0) + 1e-9]
+    exact = (n for n in range(6) if all(abs(round(100 * share, n) - 100 * share) < 1e-6 for share in shown))
+    decimals = next(exact, 6)
+    axes.set_yticks(shown, [f"{100 * share:.{decimals}f}{_GAP}%" for share in shown])
 
 
 def _draw_single(axes: Any, depths: _Depths, tooltips: dict[str, str], *, wide: bool) -> None:
@@ -320,10 +196,10 @@ def _draw_single(axes: Any, depths: _Depths, tooltips: dict[str, str], *, wide: 
         places = sorted(by_depth)
         trials = [by_depth[place] for place in places]
         main = head == "linear"
-        colour = _LIGHT["ice" if main else "muted"]
+        colour = LIGHT["ice" if main else "muted"]
         if main:
             low, high = [_on(axes, trial.low) for trial in trials], [_on(axes, trial.high) for trial in trials]
-            axes.fill_between(places, low, high, color=_LIGHT["frost"], alpha=0.75, linewidth=0, zorder=1)
+            axes.fill_between(places, low, high, color=LIGHT["frost"], alpha=0.75, linewidth=0, zorder=1)
         style: dict[str, Any] = {"color": colour, "linewidth": 2.6 if main else 1.1, "alpha": 1 if main else 0.55}
         axes.plot(places, [_on(axes, trial.mean) for trial in trials], zorder=3, **style)
         for place, trial in zip(places, trials, strict=True):
@@ -338,13 +214,13 @@ def _draw_thaw_line(axes: Any, depths: _Depths, *, wide: bool) -> None:
     if not (linear := depths.single.get("linear")):
         return
     best = max(linear, key=lambda place: (linear[place].mean, -place))
-    axes.axvline(best, color=_LIGHT["ice"], linewidth=1.3, linestyle=(0, (2, 3)), zorder=2)
+    axes.axvline(best, color=LIGHT["ice"], linewidth=1.3, linestyle=(0, (2, 3)), zorder=2)
     name = depths.cuts[best].label
     words = f"thaw line: {name} is the best single cut, {percent(linear[best].mean)}" if wide else f"thaw line: {name}"
     top = _shifted(axes, axes.get_ylim()[1], 13)
     align = "right" if best > len(depths.cuts) / 2 else "left"
     nudge = 0.15 if align == "right" else -0.15
-    axes.text(best + nudge, top, words, color=_LIGHT["ice"], ha=align, va="center", size=12, weight="bold")
+    axes.text(best + nudge, top, words, color=LIGHT["ice"], ha=align, va="center", size=12, weight="bold")
 
 
 def _draw_best(axes: Any, leaderboard: Leaderboard, depths: _Depths) -> None:
@@ -353,21 +229,13 @@ def _draw_best(axes: Any, leaderboard: Leaderboard, depths: _Depths) -> None:
     for trial, colour in ((leaderboard.trials[0], "ink"), (winner, "warm")):
         if colour == "ink" and trial is winner:
             continue
-        span = depths.span(trial)
+        span, height = depths.span(trial), _on(axes, trial.mean)
         if trial.strategy.is_fused and span:
-            axes.plot(span[:1] + span[-1:], [_on(axes, trial.mean)] * 2, color=_LIGHT[colour], linewidth=2.4, zorder=5)
+            axes.plot(span[:1] + span[-1:], [height] * 2, color=LIGHT[colour], linewidth=2.4, zorder=5)
         elif span:
-            axes.plot(span[0], _on(axes, trial.mean), "o", markersize=11, color=_LIGHT[colour], zorder=5)
-        start = span[-1] if span else -0.5
-        end = axes.get_xlim()[1]
-        axes.plot(
-            [start, end],
-            [_on(axes, trial.mean)] * 2,
-            color=_LIGHT[colour],
-            linewidth=1,
-            linestyle=(0, (1, 2.5)),
-            zorder=4,
-        )
+            axes.plot(span[0], height, "o", markersize=11, color=LIGHT[colour], zorder=5)
+        ends = [span[-1] if span else -0.5, axes.get_xlim()[1]]
+        axes.plot(ends, [height] * 2, color=LIGHT[colour], linewidth=1, linestyle=(0, (1, 2.5)), zorder=4)
 
 
 def _label_ends(axes: Any, leaderboard: Leaderboard, depths: _Depths, *, wide: bool) -> None:
@@ -385,7 +253,7 @@ def _label_ends(axes: Any, leaderboard: Leaderboard, depths: _Depths, *, wide: b
     x = axes.get_xlim()[1]
     for height, (_, text, colour) in zip(heights, ends, strict=True):
         weight = "normal" if colour == "muted" else "bold"
-        axes.text(x + 0.1, height, text, color=_LIGHT[colour], va="center", size=12 if wide else 11, weight=weight)
+        axes.text(x + 0.1, height, text, color=LIGHT[colour], va="center", size=12 if wide else 11, weight=weight)
 
 
 def _draw_fused(axes: Any, leaderboard: Leaderboard, depths: _Depths, tooltips: dict[str, str], *, wide: bool) -> None:
@@ -399,16 +267,16 @@ def _draw_fused(axes: Any, leaderboard: Leaderboard, depths: _Depths, tooltips: 
         span, gid = depths.span(trial), f"fused-{row}"
         tooltips[gid] = _tooltip(trial)
         colour = "warm" if trial is winner else "ink" if trial.tied else "muted"
-        style: dict[str, Any] = {"color": _LIGHT[colour], "alpha": 1 if trial.tied else 0.6}
+        style: dict[str, Any] = {"color": LIGHT[colour], "alpha": 1 if trial.tied else 0.6}
         style |= {"linewidth": 2.6, "markersize": 8} if trial is winner else {"linewidth": 1.4, "markersize": 5}
         if not wide:
             style["markersize"] *= 0.75
-        axes.plot([-0.5, len(depths.cuts) - 0.5], [row, row], color=_LIGHT["rule"], linewidth=1, zorder=0)
+        axes.plot([-0.5, len(depths.cuts) - 0.5], [row, row], color=LIGHT["rule"], linewidth=1, zorder=0)
         axes.plot(span, [row] * len(span), "-o", gid=gid, **style)
         role = "winner" if trial is winner else "leader" if trial is leader else "tied" if trial.tied else ""
         words = f"{percent(trial.mean)} {role}" if wide else f"{100 * trial.mean:.1f} {role}"
         weight = "bold" if role in {"winner", "leader"} else "normal"
-        axes.text(len(depths.cuts) - 0.4, row, words, color=_LIGHT[colour], va="center", size=11.5, weight=weight)
+        axes.text(len(depths.cuts) - 0.4, row, words, color=LIGHT[colour], va="center", size=11.5, weight=weight)
 
 
 def _label_cuts(axes: Any, depths: _Depths, spacing_px: float) -> None:
@@ -417,17 +285,16 @@ def _label_cuts(axes: Any, depths: _Depths, spacing_px: float) -> None:
     step = max(1, -(-int(max(7.0 * longest, 34) + 4) // max(int(spacing_px), 1)))
     last = len(depths.cuts) - 1
     shown = [place for place in range(len(depths.cuts)) if (last - place) % step == 0]
-    axes.set_xticks(shown, [depths.cuts[place].label for place in shown], color=_LIGHT["ink"])
+    axes.set_xticks(shown, [depths.cuts[place].label for place in shown], color=LIGHT["ink"])
     below = axes.get_ylim()[0]
     for place in shown:
         share = f"{100 * depths.cuts[place].cost_fraction:.0f}{_GAP}%"
-        axes.text(place, _shifted(axes, below, -31), share, color=_LIGHT["muted"], ha="center", size=10.5)
+        axes.text(place, _shifted(axes, below, -31), share, color=LIGHT["muted"], ha="center", size=10.5)
     wide, stretched = spacing_px > 25, axes.get_yscale() == "logit"
-    note = (
-        "cut, from shallow to deep, and its share of the network’s cost" if wide else "cut, and its share of the cost"
-    )
+    long, short = "cut, from shallow to deep, and its share of the network’s cost", "cut, and its share of the cost"
+    note = long if wide else short
     note += ("; scores stretched towards 100" + _GAP + "%" if wide else "; scale stretched") if stretched else ""
-    axes.text(-0.5, _shifted(axes, below, -54), note, color=_LIGHT["muted"], size=11.5)
+    axes.text(-0.5, _shifted(axes, below, -54), note, color=LIGHT["muted"], size=11.5)
 
 
 def _on(axes: Any, score: float) -> float:
@@ -462,19 +329,22 @@ def curve_svg(curve: Curve, *, prefix: str) -> str:
         ("loss", curve.train_loss, curve.validation_loss),
         ("top-1", curve.train_accuracy, curve.validation_accuracy),
     )
-    with _drawing(440, 205) as figure:
+    with drawing(440, 205) as figure:
         for column, (name, train, validation) in enumerate(panels):
-            axes = figure.add_axes((0.09 + 0.5 * column, 0.22, 0.39, 0.63))
-            _plain(axes)
+            axes = figure.add_axes((0.115 + 0.515 * column, 0.22, 0.355, 0.63))
+            strip_axes(axes)
             for values, colour in ((train, "muted"), (validation, "ice")):
                 epochs = range(1, len(values) + 1)
-                axes.plot(epochs, values, color=_LIGHT[colour], linewidth=2)
+                axes.plot(epochs, values, color=LIGHT[colour], linewidth=2, clip_on=False)
                 if values:
-                    axes.plot(len(values), values[-1], "o", color=_LIGHT[colour], markersize=5)
-            axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
+                    axes.plot(len(values), values[-1], "o", color=LIGHT[colour], markersize=5, clip_on=False)
             axes.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
             if name == "top-1":
-                axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}{_GAP}%"))
+                low, high = axes.get_ylim()
+                axes.set_ylim(max(low, 0.0), min(high, 1.0))
+                _rule_shares(axes, _round_shares(axes, num_bins=5))
+            else:
+                axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
             axes.set_title(name, loc="left", size=12.5, weight="bold", pad=9)
-            axes.set_xlabel("epoch", loc="right", size=11, color=_LIGHT["muted"], labelpad=2)
-        return _svg(figure, prefix=prefix, label="Loss and top-1 by epoch", tooltips={})
+            axes.set_xlabel("epoch", loc="right", size=11, color=LIGHT["muted"], labelpad=2)
+        return figure_svg(figure, prefix=prefix, label="Loss and top-1 by epoch", tooltips={})

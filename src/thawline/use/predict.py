@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -32,7 +33,7 @@ def find_pictures(paths: Sequence[Path | str]) -> tuple[Path, ...]:
     """
     found: list[Path] = []
     for path in map(Path, paths):
-        if not path.is_dir():
+        if not os.path.isdir(path):  # noqa: PTH112 -- unlike Path.is_dir it raises nothing for a name that is too long
             found.append(path)
             continue
         inside = (file for file in path.rglob("*") if not file.is_dir())
@@ -97,8 +98,8 @@ def _read(path: Path) -> bytes:
 def predictions_jsonl(rows: Iterable[Prediction]) -> Iterator[str]:
     """Yield one line of JSON a picture: `path, label, probability, probabilities`, or `path, error`."""
     for row in rows:
-        kept = {"path": row.path, "error": row.error} if row.error else asdict(row)
-        kept.pop("error", None) if not row.error else None
+        dropped = ("label", "probability", "probabilities") if row.error else ("error",)
+        kept = {name: value for name, value in asdict(row).items() if name not in dropped}
         yield json.dumps(kept, ensure_ascii=False)
 
 

@@ -46,7 +46,7 @@ def leaderboard_text(board: Leaderboard, *, most: int = 12) -> str:
     if rest > 0:
         lines.append(f"    … and {rest} more in leaderboard.json")
     lines.append(
-        f"* winner: the cheapest of {len(board.ties)} that a paired test cannot tell apart (=). "
+        f"* winner: the cheapest of {len(board.ties)} tied (=): not told apart by a paired test, within 5 points. "
         f"The whole choice, cross-validated: {board.chosen_mean:.3f} [{board.chosen_low:.3f}, {board.chosen_high:.3f}]"
     )
     return "\n".join(lines)

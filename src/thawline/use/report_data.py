@@ -1,0 +1,184 @@
+"""What a report shows <-> JSON text.
+
+One idea: `ReportData` is everything the page shows and nothing else, so the page is a pure function of it and can be
+made again from `RUN/report.json`. Pictures are in base64, arrays compressed; nothing here draws.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from thawline.core.errors import StoreError
+from thawline.search.leaderboard import Curve, Leaderboard, Trial
+from thawline.search.strategy import Strategy
+from thawline.use.evaluation import ClassScore, Evaluation, Score
+
+__all__ = ["Cut", "Mistake", "Picture", "ReportData"]
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A cut point as the report shows it.
+
+    Attributes:
+        index: Index into `Backbone.cuts`, as in `Strategy.depths`.
+        label: Short name on the axis, e.g. `4.0` or `head`.
+        channels: Features of the pooled mean at this depth.
+        blocks_removed: Blocks above it, which need not run.
+        cost_fraction: Share of the whole backbone's cost that runs up to here, in [0, 1].
+    """
+
+    index: int
+    label: str
+    channels: int
+    blocks_removed: int
+    cost_fraction: float
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A small picture of the sample grid.
+
+    Attributes:
+        class_name: Its label.
+        role: `train`, `validation` or `test`.
+        path: Its name as shown to people.
+        jpeg: Encoded thumbnail, about 110 px on its longer side.
+    """
+
+    class_name: str
+    role: str
+    path: str
+    jpeg: bytes
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A test picture that the model got wrong.
+
+    Attributes:
+        path: Its name as shown to people.
+        jpeg: Encoded thumbnail, about 110 px on its longer side.
+        true: Its label.
+        predicted: What the model said.
+        probability: How sure the model was of `predicted`, in [0, 1].
+    """
+
+    path: str
+    jpeg: bytes
+    true: str
+    predicted: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """Everything a report shows.
+
+    Attributes:
+        title: Name of the data set, as its heading.
+        created: When the run ended, ISO 8601.
+        command: What the person typed.
+        class_names: K names.
+        counts: Role (`train`, `validation`, `test`) → pictures of each class, K numbers in the order of `class_names`.
+        leaderboard: The comparison.
+        cuts: Cut points of the backbone, shallow to deep.
+        evaluation: The single reading of the test rows, or None where nothing was evaluated.
+        pictures: The sample grid; about eight for each class are enough.
+        mistakes: Most confident mistakes on the test rows, surest first.
+        check: `CheckReport.to_json()`.
+        provenance: Versions, seeds, weights, input preparation, timings: text, numbers, lists and mappings of them.
+        notes: Sentences on what was decided for the person, e.g. which folder became the test.
+    """
+
+    title: str
+    created: str
+    command: str
+    class_names: tuple[str, ...]
+    counts: Mapping[str, tuple[int, ...]]
+    leaderboard: Leaderboard
+    cuts: tuple[Cut, ...]
+    evaluation: Evaluation | None = None
+    pictures: tuple[Picture, ...] = ()
+    mistakes: tuple[Mistake, ...] = ()
+    check: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> str:
+        """Return the data as JSON text: pictures in base64, arrays compressed; the same text for the same data."""
+        return json.dumps({"format": _FORMAT} | asdict(self), default=_encode, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> ReportData:
+        """Return the data that `to_json` wrote.
+
+        Raises:
+            StoreError: The text is damaged, incomplete, or of another version's format.
+        """
+        try:
+            raw = json.loads(text)
+            if (found := raw.pop("format")) != _FORMAT:
+                raise ValueError(f"format {found}, this version reads {_FORMAT}")
+            raw["leaderboard"] = _leaderboard_from(raw["leaderboard"])
+            raw["evaluation"] = raw["evaluation"] and _evaluation_from(raw["evaluation"])
+            raw["cuts"] = tuple(Cut(**cut) for cut in raw["cuts"])
+            raw["pictures"] = tuple(Picture(**_with_jpeg(picture)) for picture in raw["pictures"])
+            raw["mistakes"] = tuple(Mistake(**_with_jpeg(mistake)) for mistake in raw["mistakes"])
+            raw["counts"] = {role: tuple(counts) for role, counts in raw["counts"].items()}
+            return cls(**raw | {name: tuple(raw[name]) for name in ("class_names", "notes")})
+        except (ValueError, TypeError, KeyError, AttributeError, zlib.error) as error:
+            raise StoreError(
+                f"report: the stored data of the report cannot be read ({type(error).__name__}: {error}). "
+                "Run `thawline fit` again with the same options; nothing is extracted twice."
+            ) from error
+
+
+def _encode(value: object) -> dict[str, Any]:
+    """Return bytes and arrays in a form that JSON can hold."""
+    if isinstance(value, bytes):
+        return {"base64": base64.b64encode(value).decode("ascii")}
+    if isinstance(value, np.ndarray):
+        plain = np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("<"))
+        packed = base64.b64encode(zlib.compress(plain.tobytes(), 6)).decode("ascii")
+        return {"array": packed, "dtype": plain.dtype.str, "shape": list(plain.shape)}
+    if isinstance(value, np.generic):
+        return value.item()  # type: ignore[no-any-return]
+    raise TypeError(f"a report cannot hold {type(value).__name__}: {value!r}")
+
+
+def _with_jpeg(raw: dict[str, Any]) -> dict[str, Any]:
+    return raw | {"jpeg": base64.b64decode(raw["jpeg"]["base64"], validate=True)}
+
+
+def _array_from(raw: dict[str, Any]) -> Any:
+    flat = np.frombuffer(zlib.decompress(base64.b64decode(raw["array"], validate=True)), dtype=raw["dtype"])
+    return flat.reshape(raw["shape"])
+
+
+def _leaderboard_from(raw: dict[str, Any]) -> Leaderboard:
+    return Leaderboard(**raw | {"trials": tuple(_trial_from(trial) for trial in raw["trials"])})
+
+
+def _trial_from(raw: dict[str, Any]) -> Trial:
+    strategy = raw["strategy"]
+    strategy = Strategy(**strategy | {name: tuple(strategy[name]) for name in ("depths", "pooling")})
+    curve = raw["curve"] and Curve(**{name: tuple(values) for name, values in raw["curve"].items()})
+    return Trial(**raw | {"strategy": strategy, "curve": curve, "fold_scores": tuple(raw["fold_scores"])})
+
+
+def _evaluation_from(raw: dict[str, Any]) -> Evaluation:
+    scores = ("accuracy", "accuracy_without_leaks", "top5", "balanced_accuracy", "macro_f1")
+    typed: dict[str, Any] = {name: raw[name] and Score(**raw[name]) for name in scores}
+    typed |= {name: tuple(raw[name]) for name in ("class_names", "paths")}
+    typed |= {name: _array_from(raw[name]) for name in ("confusion", "labels", "probabilities", "leaked")}
+    return Evaluation(**raw | typed | {"per_class": tuple(ClassScore(**row) for row in raw["per_class"])})

