@@ -24,8 +24,7 @@ from thawline.core.types import Floats, Ints, Prediction, Predictions
 from thawline.data.check import CheckOptions, CheckReport, ledger_csv
 from thawline.data.check import check as check_pictures
 from thawline.data.dataset import Dataset
-from thawline.data.images import prepare
-from thawline.data.load import read_checked
+from thawline.data.load import load_pixels
 from thawline.data.split import leaked, make_split
 
 if TYPE_CHECKING:
@@ -233,7 +232,7 @@ def evaluate(
     size = classifier.reader.runtime.batch_size
 
     def answer(batch: Ints) -> Floats:
-        data = [prepare(read_checked(dataset.samples[row]), classifier.input) for row in batch]
+        data = [load_pixels(dataset.samples[row], classifier.input) for row in batch]
         return classifier.probabilities(np.stack(data))
 
     found = []

@@ -1,4 +1,4 @@
-"""Batches come in order, decoded ahead by a bounded window, and notice pictures that changed."""
+"""Pictures that changed are noticed; work comes back in order, done ahead by a bounded window."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from thawline.core.errors import DataError
 from thawline.core.types import InputSpec
 from thawline.data.check import check
 from thawline.data.images import prepare
-from thawline.data.load import batches, map_ordered
+from thawline.data.load import load_pixels, map_ordered
 
 SPEC = InputSpec(size_px=16, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 
@@ -25,38 +25,24 @@ def pictures(make_folder):
     return root, check(root)[0]
 
 
-def test_batches_are_in_order_and_the_last_may_be_smaller(pictures):
+def test_pixels_are_those_of_the_decoder(pictures):
     root, dataset = pictures
-    seen = list(batches(dataset, SPEC, batch_size=5))
-    assert [index.tolist() for index, _ in seen] == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9], [10, 11]]
-    assert [pixels.shape for _, pixels in seen] == [(5, 16, 16, 3), (5, 16, 16, 3), (2, 16, 16, 3)]
-    everything = np.concatenate([pixels for _, pixels in seen])
-    expected = np.stack([prepare((root / sample.path).read_bytes(), SPEC) for sample in dataset.samples])
-    assert everything.dtype == np.uint8
-    assert (everything == expected).all()
-
-
-def test_indices_choose_and_order_and_the_batch_size_changes_nothing(pictures):
-    _, dataset = pictures
-    wanted = np.array([7, 2, 2, 11], dtype=np.int64)
-    one = np.concatenate([pixels for _, pixels in batches(dataset, SPEC, indices=wanted, batch_size=1)])
-    three = np.concatenate(
-        [pixels for _, pixels in batches(dataset, SPEC, indices=wanted, batch_size=3, num_threads=1)]
-    )
-    whole = np.concatenate([pixels for _, pixels in batches(dataset, SPEC)])
-    assert (one == three).all()
-    assert (one == whole[wanted]).all()
-    assert list(batches(dataset, SPEC, indices=wanted[:0])) == []
+    for sample in dataset.samples:
+        pixels = load_pixels(sample, SPEC)
+        assert pixels.shape == (16, 16, 3)
+        assert pixels.dtype == np.uint8
+        assert (pixels == prepare((root / sample.path).read_bytes(), SPEC)).all()
 
 
 def test_a_picture_that_vanished_or_changed_is_named(pictures):
     root, dataset = pictures
+    sample = next(sample for sample in dataset.samples if sample.path == "a/03")
     (root / "a/03").unlink()
     with pytest.raises(DataError, match=r"read: a/03: missing.*run again"):
-        list(batches(dataset, SPEC))
+        load_pixels(sample, SPEC)
     (root / "a/03").write_bytes((root / "a/02").read_bytes())
     with pytest.raises(DataError, match="a/03 has changed since it was checked"):
-        list(batches(dataset, SPEC))
+        load_pixels(sample, SPEC)
 
 
 def test_no_more_than_the_window_is_in_flight():

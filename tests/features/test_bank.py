@@ -453,11 +453,12 @@ def test_a_whole_bank_can_be_read_where_nothing_may_be_written(own_cache, read_o
         open_bank(own_cache, SPEC)
 
 
-@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="the superuser may write anywhere")
 def test_a_folder_that_may_not_be_written_is_named(own_cache):
     commit(own_cache, 1)
     own_cache.chmod(0o555)
     try:
+        if os.access(own_cache, os.W_OK):
+            pytest.skip("the superuser may write anywhere")
         bank = open_bank(own_cache, SPEC)
         assert holds(bank, 1) == [1]
         with pytest.raises(StoreError, match=r"^extract: .*: permission denied\. Choose a place"):

@@ -271,7 +271,7 @@ def test_a_picture_that_is_not_what_was_checked_is_named_and_the_rest_is_kept(
 
 def test_a_picture_that_cannot_be_decoded_is_named(tiny, pictures, cache):
     dataset, _ = dataset_of([pictures[0], pictures[1][:200]])
-    with pytest.raises(DataError, match=r"^decode: 001\.png: .+\. Check the pictures again\.$"):
+    with pytest.raises(DataError, match=r"^decode: 001\.png: .+\. Run again: .+\.$"):
         extract(dataset, tiny, RUNTIME, cache=cache)
 
 
@@ -409,3 +409,13 @@ def test_a_full_disk_keeps_what_is_committed_and_more_space_lets_it_go_on(tiny, 
     assert extract(dataset, tiny, RUNTIME, cache=disk).num_extracted == 0
     with pytest.raises(StoreError, match=r"the file system is read-only\. Choose a place that you may write to"):
         extract(dataset, tiny, replace(RUNTIME, dtype="bfloat16"), cache=disk)
+
+
+def test_a_disk_that_fills_up_within_a_segment_says_so(tiny, small_disk, monkeypatch):
+    disk, _ = small_disk
+    monkeypatch.setattr(extract_module, "require_space", lambda *_: None)
+    dataset, _ = dataset_of([png(seed) for seed in range(100)])
+    with pytest.raises(StoreError, match=r"^extract: .*small disk.*: the disk is full\. Free some space"):
+        extract(dataset, tiny, RUNTIME, cache=disk)
+    assert list(disk.glob("staging/*")) == []
+    assert list(disk.glob("banks/*/segments/*")) == []

@@ -74,8 +74,8 @@ def test_a_tensor_of_another_shape_is_refused(rows, name):
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_number_that_is_none_is_refused(rows, name, value):
     tensors = head_tensors(all_heads(rows)[name])
-    for key, tensor in tensors.items():
-        spoilt = tensor.astype(np.float64)
+    for key in set(tensors) & {"mean", "scale", "weight", "bias", "keys"}:
+        spoilt = tensors[key].copy()
         spoilt.reshape(-1)[0] = value
         with pytest.raises(BundleError, match=f"load the head: {key}"):
             load({**tensors, key: spoilt})

@@ -167,7 +167,7 @@ def wait_for_segments(cache, number):
 
 
 def test_a_kill_at_any_call_that_changes_the_disk_costs_no_byte(runs, undisturbed, tmp_path):
-    """Before, while and after a segment is written, flushed and renamed: every fifth call, which meets each in one segment or another."""
+    """Before, while and after a segment is written, flushed and renamed; every fifth call meets each somewhere."""
     survived = []
     for call in range(1, 1000, 5):
         cache = tmp_path / str(call)

@@ -221,6 +221,23 @@ def test_an_older_bundle_survives_a_save_that_fails(classifier, saved, copy, mon
     assert load_bundle(copy, device="cpu").manifest.strategy != "newer"
 
 
+def test_an_older_bundle_comes_back_when_the_last_step_fails(classifier, copy, monkeypatch):
+    before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+    real, failed = Path.rename, []
+
+    def refuse_once(path, target):
+        if Path(target) == copy and not failed:
+            failed.append(path)
+            raise OSError(errno.EACCES, "Permission denied")
+        return real(path, target)
+
+    monkeypatch.setattr(Path, "rename", refuse_once)
+    with pytest.raises(StoreError, match="permission denied"):
+        save_bundle(copy, classifier, training(strategy="newer"))
+    assert len(failed) == 1
+    assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before
+
+
 # Damage
 
 

@@ -231,7 +231,7 @@ def test_almost_nothing_to_show() -> None:
     text = words(render_report(data))
     assert "No cut points were recorded." in text
     assert "No check was recorded." in text
-    assert "The leader stands alone" in text
+    assert "None ties with the leader" in text
     assert "Curves" not in text
     assert ReportData.from_json(data.to_json()) == data
 

@@ -30,7 +30,7 @@ class Runtime:
         device: A torch device string: `cpu`, `cuda`, `cuda:1`, `mps`.
         dtype: Format of weights and activations of a frozen network.
         batch_size: Pictures a forward pass takes at once. On a CPU it is small, so that activations stay in the
-            processor's cache; it never changes a result, because every picture is computed alone.
+            processor's cache. How a batch is filled never changes a result; the size itself may, by rounding.
     """
 
     device: str

@@ -1,1 +1,1 @@
-"""Pictures on disk become a checked Dataset, a Split and ordered batches. Nothing here imports torch."""
+"""Pictures on disk become a checked Dataset, a Split and the network's input. Nothing here imports torch."""

@@ -1,4 +1,4 @@
-"""A Dataset -> ordered batches of the network's input, decoded by threads while the caller computes.
+"""Samples -> the network's input, and work on many things in order, done by threads while the caller computes.
 
 The one idea: a window of pictures is always in flight, never more; results come back in order whatever the threads do.
 """
@@ -11,15 +11,13 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-import numpy as np
-
 from thawline.core.errors import DataError
 from thawline.core.runtime import num_workers
-from thawline.core.types import InputSpec, Ints, Pixels
-from thawline.data.dataset import Dataset, Sample
+from thawline.core.types import InputSpec, Pixels
+from thawline.data.dataset import Sample
 from thawline.data.images import prepare
 
-__all__ = ["batches", "map_ordered", "read_checked"]
+__all__ = ["load_pixels", "map_ordered", "read_checked"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -72,42 +70,14 @@ def read_checked(sample: Sample) -> bytes:
     return data
 
 
-def batches(
-    dataset: Dataset,
-    spec: InputSpec,
-    *,
-    indices: Ints | None = None,
-    batch_size: int = 32,
-    num_threads: int | None = None,
-) -> Iterator[tuple[Ints, Pixels]]:
-    """Yield (indices, pixels) in order: (B,) int64 and (B, size_px, size_px, 3) uint8, RGB, before mean and std.
-
-    The last batch may be smaller. Memory: the pictures of three batches. The batch size changes no pixel.
-
-    Args:
-        dataset: The checked pictures.
-        spec: How each becomes square.
-        indices: Which samples, and in which order; all by default.
-        batch_size: Pictures a batch.
-        num_threads: As many as processors by default.
+def load_pixels(sample: Sample, spec: InputSpec) -> Pixels:
+    """Return the picture of a sample as the network's input: (size_px, size_px, 3) uint8, RGB, before mean and std.
 
     Raises:
-        DataError: A picture is gone or has changed since the check; names it.
+        DataError: The picture is gone, has changed since the check, or no longer decodes; names it.
     """
-    order = np.arange(len(dataset), dtype=np.int64) if indices is None else np.asarray(indices, dtype=np.int64)
-
-    def load(index: int) -> Pixels:
-        sample = dataset.samples[index]
-        try:
-            return prepare(read_checked(sample), spec)
-        except DataError as error:
-            text = str(error)
-            raise DataError(text if sample.path in text else f"decode: {sample.path}: {text}. Run again.") from None
-
-    pictures = map_ordered(load, order.tolist(), num_threads=num_threads, ahead=2 * batch_size)
-    for start in range(0, len(order), batch_size):
-        chunk = order[start : start + batch_size]
-        pixels = np.empty((len(chunk), spec.size_px, spec.size_px, 3), dtype=np.uint8)
-        for row in range(len(chunk)):
-            pixels[row] = next(pictures)
-        yield chunk, pixels
+    data = read_checked(sample)
+    try:
+        return prepare(data, spec)
+    except DataError as error:
+        raise DataError(f"decode: {sample.path}: {error}. Run again: `thawline check` says what to do.") from None

@@ -21,14 +21,13 @@ from typing import Literal, NoReturn, TypeVar
 import numpy as np
 import torch
 
-from thawline.core.errors import BackboneError, DataError, StoreError
+from thawline.core.errors import BackboneError, StoreError
 from thawline.core.progress import Progress, SilentProgress
 from thawline.core.runtime import Runtime, num_workers
 from thawline.core.store import require_space, sweep_staging
 from thawline.core.types import Floats, InputSpec, Pixels
-from thawline.data.dataset import Dataset, Sample
-from thawline.data.images import prepare
-from thawline.data.load import map_ordered, read_checked
+from thawline.data.dataset import Dataset
+from thawline.data.load import load_pixels, map_ordered
 from thawline.features.backbones import Backbone, Network, frozen_for_inference
 from thawline.features.bank import BankSpec, Block, FeatureBank, Segment, open_bank, write_segment
 from thawline.features.pooling import pooled, pooling_columns
@@ -232,7 +231,7 @@ def _batches(reader: FeatureReader, dataset: Dataset, positions: Sequence[int]) 
     size = min(reader.runtime.batch_size, SEGMENT_ROWS)
 
     def rows(batch: Sequence[int]) -> Floats:
-        pixels = np.stack([_prepared(dataset.samples[position], spec) for position in batch])
+        pixels = np.stack([load_pixels(dataset.samples[position], spec) for position in batch])
         return reader.read(np.resize(pixels, (reader.runtime.batch_size, *pixels.shape[1:])))[: len(batch)]
 
     batches = [
@@ -241,15 +240,6 @@ def _batches(reader: FeatureReader, dataset: Dataset, positions: Sequence[int]) 
         for start in range(segment, min(segment + SEGMENT_ROWS, len(positions)), size)
     ]
     yield from in_streams(rows, batches)
-
-
-def _prepared(sample: Sample, spec: InputSpec) -> Pixels:
-    """Return the pixels of a picture; names it when it cannot be decoded any more."""
-    data = read_checked(sample)
-    try:
-        return prepare(data, spec)
-    except DataError as error:
-        raise DataError(f"decode: {sample.path}: {error}. Check the pictures again.") from None
 
 
 def in_streams(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
