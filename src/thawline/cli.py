@@ -34,7 +34,8 @@ app = App(
     help="A folder of photos becomes a leaderboard of strategies, a report and a model that predicts.",
     version=__version__,
     default_parameter=Parameter(negative=()),
-    suppress_keyboard_interrupt=False,  # `main` says what is kept
+    result_action="return_value",  # `main` returns the exit code
+    suppress_keyboard_interrupt=False,  # and says what is kept
 )
 cache = App(name="cache", help="Look at, or empty, the store of extracted features.")
 app.command(cache)
@@ -122,13 +123,13 @@ def extract(photos: Photos, *, options: Flat = DEFAULTS, json: Json = False) -> 
     facts = {
         "bank": done.bank.key,
         "directory": str(done.bank.directory),
-        "pictures": len(done.bank),
+        "pictures_in_bank": len(done.bank),
         "extracted": done.num_extracted,
         "damaged_rows": done.num_damaged,
         "columns": done.bank.spec.width,
         "seconds": round(done.seconds, 3),
     }
-    say_json(facts) if json else say("\n".join(f"{name:>12}  {value}" for name, value in facts.items()))
+    say_json(facts) if json else say("\n".join(f"{name:>16}  {value}" for name, value in facts.items()))
 
 
 @app.command

@@ -96,6 +96,34 @@ def test_copies_of_one_picture_are_one_picture():
         make_split(data)
 
 
+def test_classes_with_test_pictures_only_are_refused_by_name():
+    parts = ["train"] * 20 + ["test"] * 8
+    data = data_set([0, 1] * 10 + [0, 1, 2, 2, 2, 3, 0, 1], parts=parts)
+    expected = (
+        r"^split: pictures of class 2 \(all 3\), class 3 \(all 1\) are for test or validation only; a class needs some "
+        r"to learn from\. Put some of them under train, or remove the class\.$"
+    )
+    for options in ({}, {"hold_out": False}):
+        with pytest.raises(DataError, match=expected):
+            make_split(data, **options)
+
+
+@pytest.mark.parametrize("elsewhere", [["validation"], ["test"], ["validation", "test"]])
+def test_a_class_without_training_pictures_beside_a_validation_part_is_refused(elsewhere):
+    parts = ["train"] * 6 + ["validation"] * 4 + ["test"] * 2
+    labels = [0, 1] * 6
+    assert make_split(data_set(labels, parts=parts)).rule == "the validation folder"
+    data = data_set([*labels, *[2] * len(elsewhere)], parts=[*parts, *elsewhere])
+    with pytest.raises(DataError, match=rf"^split: pictures of class 2 \(all {len(elsewhere)}\) are for test or"):
+        make_split(data)
+
+
+def test_many_classes_without_training_pictures_are_counted():
+    labels = [0, 1] * 5 + list(range(14))
+    with pytest.raises(DataError, match=r"class 11 \(all 1\), and 2 more are for test"):
+        make_split(data_set(labels, parts=["train"] * 10 + ["test"] * 14))
+
+
 def test_a_class_of_two_pictures_keeps_both_for_learning():
     split = make_split(data_set([0] * 40 + [1] * 2))
     assert {40, 41} <= set(split.pool.tolist())

@@ -49,4 +49,4 @@ def test_disjoint_exhaustive_group_safe(dataset: Dataset, num_folds: int, num_re
             assert np.array_equal(np.union1d(train, validation), split.pool)
             assert len(np.intersect1d(train, validation)) == 0
             assert len(np.intersect1d(groups[train], groups[validation])) == 0
-            assert set(labels[train]) == set(labels[split.pool])
+            assert set(labels[train]) == set(labels)

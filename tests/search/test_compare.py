@@ -18,6 +18,7 @@ from thawline.heads.linear import L2_STRENGTHS
 from thawline.heads.nearest import NEIGHBOURS
 from thawline.search import compare as module
 from thawline.search.compare import CompareOptions, class_row_weights, compare, imbalance, with_curves
+from thawline.search.judge import MARGIN
 from thawline.search.strategy import candidate_features
 
 INPUT = InputSpec(32, (0.5,) * 3, (0.5,) * 3)
@@ -137,7 +138,7 @@ def test_a_leaderboard_is_in_order_and_agrees_with_itself(good_board, one_good_d
         assert trial.high - trial.low > 0.01
         assert trial.difference == pytest.approx(trial.mean - leader.mean)
         assert trial.difference_low <= trial.difference + 1e-9 <= trial.difference_high + 2e-9
-        assert trial.tied == (trial.p_value > 0.05 and trial.difference_low >= -module.MARGIN)
+        assert trial.tied == (trial.p_value > 0.05 and trial.difference_low >= -MARGIN)
         assert trial.mean == pytest.approx(trial.accuracy)
         assert np.mean(trial.fold_scores) == pytest.approx(trial.mean, abs=0.01)  # folds differ by a picture
         assert len(trial.fold_scores) == len(split.folds) == 10
@@ -327,7 +328,7 @@ def test_a_difference_that_few_pictures_cannot_rule_out_is_no_tie(tmp_path, monk
     board = drawn.compare().leaderboard
     cheaper = next(trial for trial in board.trials if trial.strategy.depths == (0,))
     assert cheaper.p_value > 0.05
-    assert cheaper.difference_low < -module.MARGIN
+    assert cheaper.difference_low < -MARGIN
     assert not cheaper.tied
     assert board.trials[board.winner].strategy.depths == (1,)
 

@@ -27,7 +27,8 @@ from thawline.features.backbones import load_backbone
 from thawline.features.extract import FeatureReader
 from thawline.heads.linear import fit_linear
 from thawline.heads.nearest import fit_neighbours
-from thawline.use.bundle import Classifier, Manifest, Training, load_bundle, save_bundle
+from thawline.use.bundle import Classifier, Training, load_bundle, save_bundle
+from thawline.use.manifest import Manifest
 
 BLOCKS = ((8, "mean"), (8, "std"), (9, "mean"), (9, "std"))
 NAMES = ("ash", "Buche 🌳", "çam")

@@ -69,7 +69,8 @@ def make_split(
 
     Raises:
         UsageError: Fewer than two folds or no repeat asked for.
-        DataError: A class with fewer than two distinct pictures outside the test.
+        DataError: A class has only test or validation pictures, none to learn from; or folds are drawn and a class has
+            fewer than two distinct pictures outside the test.
     """
     if num_folds < 2 or num_repeats < 1:
         raise UsageError(f"split: {num_folds} folds × {num_repeats}: at least 2 folds and 1 repeat are needed.")
@@ -78,11 +79,13 @@ def make_split(
     if (parts == "validation").any():
         train, validation = (_frozen(np.flatnonzero(parts == name)) for name in ("train", "validation"))
         test = _frozen(np.flatnonzero(parts == "test"))
+        _refuse_untrained(dataset, train)
         return Split(((train, validation),), test, seed, 1, 1, "the validation folder")
     in_test = parts == "test"
     if hold_out and not in_test.any():
         in_test = _hold_out(labels, groups, seed)
     pool = np.flatnonzero(~in_test)
+    _refuse_untrained(dataset, pool)
     rarest, fewest = _rarest_class(labels[pool], groups[pool])
     if fewest < 2:
         raise DataError(
@@ -103,6 +106,19 @@ def make_split(
 def leaked(dataset: Dataset, split: Split) -> npt.NDArray[np.bool_]:
     """Return for every row of `split.test` whether an exact or near copy of it lies outside the test: (n,) bool."""
     return np.isin(dataset.groups[split.test], dataset.groups[split.pool])
+
+
+def _refuse_untrained(dataset: Dataset, training: Ints) -> None:
+    """Refuse classes of which no row is for training: a head would never answer them, and nothing would say so."""
+    labels = dataset.labels
+    lost = np.setdiff1d(labels, labels[training])
+    if len(lost):
+        counts = np.bincount(labels)
+        names = first_few([f"{dataset.class_names[label]} (all {counts[label]:,})" for label in lost])
+        raise DataError(
+            f"split: pictures of {names} are for test or validation only; a class needs some to learn from. Put some "
+            "of them under train, or remove the class."
+        )
 
 
 def _hold_out(labels: Ints, groups: Ints, seed: int) -> npt.NDArray[np.bool_]:

@@ -1,8 +1,9 @@
 """Cached features, labels and a Split in, a Leaderboard out: every frozen strategy, cross-validated in seconds.
 
-One idea: each picture is scored only by heads that never saw it, and so is each choice. Whatever is picked inside a
+One idea: each picture is scored only by heads that never saw it. Whatever is picked inside a
 strategy (the L2 strength, k) is picked for a fold by the pictures outside that fold; the same is done once more for the
-choice of the strategy itself, so the leaderboard can say what the whole procedure is worth. Test rows never enter.
+choice of the strategy itself (`judge`), so the leaderboard can say what the whole procedure is worth with most of the
+optimism of having been picked removed. Test rows never enter.
 """
 
 from __future__ import annotations
@@ -13,9 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from thawline.core.metrics import accuracy_interval, confusion_matrix, group_bootstrap, macro_f1, paired_sign_flip
 from thawline.core.progress import Progress, SilentProgress
 from thawline.core.types import Curve, Floats, Ints
 from thawline.data.dataset import Dataset
@@ -25,14 +24,13 @@ from thawline.features.bank import FeatureBank
 from thawline.features.extract import in_streams
 from thawline.heads.linear import L2_STRENGTHS, Rotated, fit_folds, rotate, train_epochs
 from thawline.heads.nearest import NEIGHBOURS, class_mean_folds, neighbour_folds
-from thawline.search.leaderboard import Leaderboard, MetricName, Trial
+from thawline.search.judge import Answers, Rows, rank, score_choosing
+from thawline.search.leaderboard import Leaderboard, MetricName
 from thawline.search.strategy import HEADS, Features, Strategy, candidate_features, default_pooling, strategies_for
 
 __all__ = ["CompareOptions", "Comparison", "class_row_weights", "compare", "imbalance", "with_curves"]
 
 IMBALANCED = 3.0
-SIGNIFICANCE = 0.05
-MARGIN = 0.05
 NUM_CURVES = 4
 
 
@@ -68,54 +66,6 @@ class Comparison:
     held_out_logits: Floats
     rows: Ints
     balanced: bool
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """The rows of choosing, as positions 0…N-1.
-
-    Attributes:
-        samples: (N,) indices of samples.
-        labels: (N,) classes.
-        groups: (N,) groups of copies.
-        train: (N, F) float32; weight of a row in the training of a fold, 0 where it is held out.
-        held_out: For each fold, the positions that it scores.
-        repeat: For each fold, its repeat.
-        scored: Positions that some fold scores, sorted.
-        weight: (N,) what a right answer counts: 1 for accuracy, N / (K · class size) for balanced accuracy.
-    """
-
-    samples: Ints
-    labels: Ints
-    groups: Ints
-    train: Floats
-    held_out: tuple[Ints, ...]
-    repeat: Ints
-    scored: Ints
-    weight: Floats
-
-
-@dataclass(frozen=True)
-class _Scored:
-    """One strategy's held-out answers.
-
-    Attributes:
-        strategy: Which.
-        scores: (n,) weighted share of the repeats in which each scored row was right.
-        predicted: (R, n) predicted classes.
-        logits: (n, K) of the first repeat.
-        fold_scores: One a fold.
-        choice: Index of the strength or k for the final fit.
-        seconds: Its share of the time.
-    """
-
-    strategy: Strategy
-    scores: Floats
-    predicted: Ints
-    logits: Floats
-    fold_scores: tuple[float, ...]
-    choice: int
-    seconds: float
 
 
 def imbalance(labels: Ints) -> float:
@@ -159,13 +109,13 @@ def compare(
     rows, metric, balanced = _rows(dataset, split, options)
     hashes = [dataset.samples[sample].sha256 for sample in rows.samples]
     candidates = candidate_features(bank.spec)
-    scored: list[_Scored] = []
+    scored: list[Answers] = []
     with progress.stage("compare", len(candidates), "feature sets") as advance:
         for entries in in_streams(lambda f: _score_features(f, hashes, rows, backbone, bank), candidates):
             scored.extend(entries)
             advance(1)
-        trials, winner, order = _rank(scored, rows, full_pass_ms, options.seed)
-        chosen = _score_choosing(scored, rows, options.seed)
+        trials, winner, order = rank(scored, rows, full_pass_ms, options.seed)
+        chosen = score_choosing(scored, rows, options.seed)
     num_fits = len(candidates) * len(rows.held_out) * (len(L2_STRENGTHS) + len(NEIGHBOURS) + 1)
     board = Leaderboard(
         metric=metric,
@@ -182,7 +132,7 @@ def compare(
     return Comparison(board, scored[order[winner]].logits, rows.samples[rows.scored], balanced)
 
 
-def _rows(dataset: Dataset, split: Split, options: CompareOptions) -> tuple[_Rows, MetricName, bool]:
+def _rows(dataset: Dataset, split: Split, options: CompareOptions) -> tuple[Rows, MetricName, bool]:
     """Return the rows of choosing, the metric, and whether classes are weighted equally in training."""
     samples = split.pool
     labels, groups = dataset.labels[samples], dataset.groups[samples]
@@ -203,12 +153,12 @@ def _rows(dataset: Dataset, split: Split, options: CompareOptions) -> tuple[_Row
     if metric == "balanced_accuracy":
         weight[scored] = class_row_weights(labels[scored])
     repeat = np.arange(len(split.folds)) // split.num_folds
-    return _Rows(samples, labels, groups, train, tuple(held_out), repeat, scored, weight), metric, balanced
+    return Rows(samples, labels, groups, train, tuple(held_out), repeat, scored, weight), metric, balanced
 
 
 def _score_features(
-    features: Features, hashes: Sequence[str], rows: _Rows, backbone: Backbone, bank: FeatureBank
-) -> list[_Scored]:
+    features: Features, hashes: Sequence[str], rows: Rows, backbone: Backbone, bank: FeatureBank
+) -> list[Answers]:
     """Return the held-out answers of every head on one set of features."""
     num_classes = int(rows.labels.max()) + 1
     start = time.perf_counter()
@@ -224,7 +174,7 @@ def _score_features(
     return scored
 
 
-def _held_out_logits(strategy: Strategy, rotated: Rotated, rows: _Rows, num_classes: int) -> Floats:
+def _held_out_logits(strategy: Strategy, rotated: Rotated, rows: Rows, num_classes: int) -> Floats:
     """Return (F, S, N, K) logits of a head under S settings; only the held-out rows of a fold matter."""
     if strategy.head == "linear":
         return fit_folds(rotated, rows.labels, rows.train, L2_STRENGTHS, num_classes=num_classes)[0]
@@ -233,7 +183,7 @@ def _held_out_logits(strategy: Strategy, rotated: Rotated, rows: _Rows, num_clas
     return neighbour_folds(rotated, rows.labels, rows.train, num_classes=num_classes)
 
 
-def _choose_within(strategy: Strategy, logits: Floats, rows: _Rows, seconds: float) -> _Scored:
+def _choose_within(strategy: Strategy, logits: Floats, rows: Rows, seconds: float) -> Answers:
     """Return the strategy's answers, its setting chosen for each fold by the rows outside that fold."""
     num_repeats, n = int(rows.repeat.max()) + 1, len(rows.labels)
     right = np.full((num_repeats, logits.shape[1], n), np.nan)
@@ -255,104 +205,12 @@ def _choose_within(strategy: Strategy, logits: Floats, rows: _Rows, seconds: flo
             kept[held] = out
     predicted = predicted[:, rows.scored]
     scores = (predicted == rows.labels[rows.scored]).mean(axis=0) * rows.weight[rows.scored]
-    return _Scored(strategy, scores, predicted, kept[rows.scored], tuple(fold_scores), _largest(totals), seconds)
+    return Answers(strategy, scores, predicted, kept[rows.scored], tuple(fold_scores), _largest(totals), seconds)
 
 
 def _largest(totals: Floats) -> int:
     """Return the last setting whose total is largest: the strongest penalty, the most neighbours."""
     return int(len(totals) - 1 - np.argmax(totals[::-1] >= totals.max() - 1e-9))
-
-
-@dataclass(frozen=True)
-class _Verdict:
-    """Who leads, who ties, who wins; arrays are (S,)."""
-
-    leader: int
-    winner: int
-    tied: npt.NDArray[np.bool_]
-    p_values: Floats
-    gap_low: Floats
-    gap_high: Floats
-
-
-def _judge(scores: Floats, groups: Ints, costs: Floats, seed: int, num_resamples: int) -> _Verdict:
-    """Return the verdict on (n, S) scores: the cheapest strategy tied with the leader wins.
-
-    A tie needs two things: the paired test does not tell the two apart, and the paired interval rules out a loss of
-    more than `MARGIN`. With few pictures a test alone would call almost anything a tie. Costs are compared in
-    hundredths of the backbone, finer than any clock could tell; among equally cheap ones the better wins.
-    """
-    means = scores.mean(axis=0)
-    leader = int(np.lexsort((costs, -means))[0])
-    gaps = scores - scores[:, [leader]]
-    p_values = paired_sign_flip(gaps, groups, num_resamples=num_resamples, seed=seed)
-    gap_low, gap_high = group_bootstrap(gaps, groups, num_resamples=num_resamples, seed=seed)
-    tied = (p_values > SIGNIFICANCE) & (gap_low >= -MARGIN)
-    places = np.flatnonzero(tied)
-    order = np.lexsort((costs[places], -means[places], np.round(costs[places], 2)))
-    return _Verdict(leader, int(places[order[0]]), tied, p_values, gap_low, gap_high)
-
-
-def _rank(
-    scored: Sequence[_Scored], rows: _Rows, full_pass_ms: float, seed: int
-) -> tuple[tuple[Trial, ...], int, list[int]]:
-    """Return the trials, best first, the index of the winner among them, and their places in `scored`."""
-    scores = np.stack([entry.scores for entry in scored], axis=1)
-    groups, labels = rows.groups[rows.scored], rows.labels[rows.scored]
-    costs = np.array([entry.strategy.cost for entry in scored])
-    verdict = _judge(scores, groups, costs, seed, 2000)
-    low, high = group_bootstrap(scores, groups, seed=seed)
-    plain = bool((rows.weight == 1).all())
-    trials = []
-    for index, entry in enumerate(scored):
-        mean = float(scores[:, index].mean())
-        right = (entry.predicted == labels).mean(axis=0)
-        interval = accuracy_interval(right, groups) if plain else (float(low[index]), float(high[index]))
-        confusion = sum(confusion_matrix(labels, p, int(rows.labels.max()) + 1) for p in entry.predicted)
-        head = entry.strategy.head
-        trials.append(
-            Trial(
-                strategy=entry.strategy,
-                fold_scores=entry.fold_scores,
-                mean=mean,
-                low=min(mean, interval[0]),
-                high=min(1.0, max(mean, interval[1])),
-                accuracy=float(right.mean()),
-                macro_f1=macro_f1(np.asarray(confusion)),
-                difference=mean - float(scores[:, verdict.leader].mean()),
-                difference_low=float(verdict.gap_low[index]),
-                difference_high=float(verdict.gap_high[index]),
-                p_value=float(verdict.p_values[index]),
-                tied=bool(verdict.tied[index]),
-                l2=L2_STRENGTHS[entry.choice] if head == "linear" else None,
-                neighbours=NEIGHBOURS[entry.choice] if head == "k-NN" else None,
-                fit_s=entry.seconds,
-                predict_ms=entry.strategy.cost * full_pass_ms,
-            )
-        )
-    order = sorted(range(len(trials)), key=lambda index: (-trials[index].mean, costs[index]))
-    return tuple(trials[index] for index in order), order.index(verdict.winner), order
-
-
-def _score_choosing(scored: Sequence[_Scored], rows: _Rows, seed: int) -> tuple[float, float, float]:
-    """Return mean and interval of the whole procedure: each fold scored by what the rows outside it would choose."""
-    scores = np.stack([entry.scores for entry in scored], axis=1)
-    groups = rows.groups[rows.scored]
-    costs = np.array([entry.strategy.cost for entry in scored])
-    right = np.zeros((int(rows.repeat.max()) + 1, len(rows.scored)))
-    for fold, held in enumerate(rows.held_out):
-        places = np.searchsorted(rows.scored, held)
-        outside = np.setdiff1d(np.arange(len(rows.scored)), places)
-        if not len(outside):
-            outside = places
-        winner = _judge(scores[outside], groups[outside], costs, seed, 500).winner
-        answers = scored[winner].predicted[rows.repeat[fold], places]
-        right[rows.repeat[fold], places] = (answers == rows.labels[held]) * rows.weight[held]
-    by_row = right.mean(axis=0)
-    if (rows.weight == 1).all():
-        return float(by_row.mean()), *accuracy_interval(by_row, groups)
-    low, high = group_bootstrap(by_row, groups, seed=seed)
-    return float(by_row.mean()), float(low), min(1.0, float(high))
 
 
 def with_curves(board: Leaderboard, bank: FeatureBank, dataset: Dataset, split: Split, *, seed: int = 0) -> Leaderboard:

@@ -72,7 +72,8 @@ class Leaderboard:
         trials: Best mean first.
         winner: Index into `trials` of the cheapest strategy tied with the leader `trials[0]`.
         chosen_mean: Score of the whole procedure of choosing, each fold scored by what the other folds chose: the
-            leader's own mean without the optimism of having been picked.
+            leader's own mean with most of the optimism of having been picked removed (none of it where
+            the validation folder is the one fold).
         chosen_low: Lower end of its 95 % interval.
         chosen_high: Upper end of it.
         num_pictures: Pictures that the scores are taken over.

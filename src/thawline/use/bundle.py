@@ -7,16 +7,12 @@ and nothing outside it is read: weights are safetensors, the rest JSON, and link
 
 from __future__ import annotations
 
-import hashlib
-import stat
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
@@ -32,92 +28,23 @@ from thawline.features.extract import FeatureReader
 from thawline.features.pooling import POOLINGS, pooling_columns
 from thawline.heads.calibrate import probabilities
 from thawline.heads.head import Head, head_from_tensors, head_tensors
+from thawline.use.manifest import (
+    BACKBONE_FILE,
+    FORMAT,
+    HEAD_FILE,
+    PICTURES_FILE,
+    BackboneFacts,
+    Golden,
+    InputFacts,
+    Manifest,
+    file_sha256,
+    read_manifest,
+)
 
-__all__ = ["Bundle", "Classifier", "Manifest", "Training", "load_bundle", "save_bundle"]
+__all__ = ["Bundle", "Classifier", "Training", "load_bundle", "save_bundle"]
 
-FORMAT: Literal[1] = 1
-BACKBONE_FILE, HEAD_FILE, PICTURES_FILE = "backbone.safetensors", "head.safetensors", "pictures.safetensors"
 GOLDEN_TOLERANCE = 0.02
 DIGEST_BYTES = 32
-
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-FileName = Annotated[str, Field(pattern=r"^(golden/)?[a-z0-9][a-z0-9_.-]*$", max_length=80)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class BackboneFacts(_Strict):
-    """Which network, and whose."""
-
-    name: str
-    architecture: Annotated[str, Field(pattern=r"^\w+$")]
-    weights_sha256: Sha256
-    license: str
-    weights_origin: str
-
-
-class InputFacts(_Strict):
-    """`InputSpec` as JSON."""
-
-    size_px: Annotated[int, Field(ge=8, le=4096)]
-    mean: list[float] = Field(min_length=3, max_length=3)
-    std: list[Annotated[float, Field(gt=0)]] = Field(min_length=3, max_length=3)
-    interpolation: Literal["bilinear", "bicubic"]
-    fit: Literal["crop", "letterbox", "stretch"]
-
-
-class Golden(_Strict):
-    """A picture of the bundle and the answer that it must get."""
-
-    file: FileName
-    probabilities: list[float]
-
-
-class Manifest(_Strict):
-    """Everything about a bundle that is not a tensor.
-
-    Attributes:
-        format: Version of this layout.
-        thawline: Version of the program that wrote it.
-        class_names: K names in the order of the outputs.
-        strategy: Name of the strategy.
-        backbone: The network.
-        input: Input preparation.
-        compute: Number format of the network, part of what was trained on.
-        storage: Number format that features are rounded to.
-        blocks: (cut, pooling) pairs that the head reads, in order.
-        temperature: Divides the logits.
-        num_pictures: Pictures that the head was trained on.
-        images_key: Hash of the data set's pictures.
-        files: Name → SHA-256 of every other file.
-        golden: Pictures with their answers.
-        provenance: Versions, seed, options: for people.
-        seal: SHA-256 of all of the above.
-    """
-
-    format: Literal[1]
-    thawline: str
-    class_names: list[str] = Field(min_length=2)
-    strategy: str
-    backbone: BackboneFacts
-    input: InputFacts
-    compute: Literal["float32", "bfloat16", "float16"]
-    storage: Literal["float16", "float32"]
-    blocks: list[tuple[int, str]] = Field(min_length=1)
-    temperature: Annotated[float, Field(gt=0)]
-    num_pictures: Annotated[int, Field(ge=0)]
-    images_key: Sha256
-    files: dict[FileName, Sha256]
-    golden: list[Golden] = Field(min_length=1)
-    provenance: dict[str, Any]
-    seal: Sha256
-
-    def sealed(self) -> Manifest:
-        """Return this manifest with the seal that belongs to it."""
-        content = self.model_dump_json(exclude={"seal"})
-        return self.model_copy(update={"seal": hashlib.sha256(content.encode()).hexdigest()})
 
 
 class Classifier:
@@ -238,7 +165,7 @@ def save_bundle(directory: Path, classifier: Classifier, training: Training) -> 
                 temperature=classifier.temperature,
                 num_pictures=len(digests),
                 images_key=training.images_key,
-                files={name: _sha256(staged / name) for name in names},
+                files={name: file_sha256(staged / name) for name in names},
                 golden=golden,
                 provenance=dict(training.provenance),
                 seal="0" * 64,
@@ -257,9 +184,7 @@ def load_bundle(directory: Path | str, *, device: str = "auto") -> Bundle:
         BundleError: A file is missing, altered, unknown or a link; or the golden pictures get other answers here.
     """
     directory = Path(directory)
-    found = _listed(directory)
-    manifest = _read_manifest(directory)
-    _verify_files(directory, manifest, found)
+    manifest = read_manifest(directory)
     runtime = choose_runtime(device, manifest.compute)
     digests, tensors = _training_digests(directory, manifest), _tensors(directory / HEAD_FILE)
     network = _load_network(directory, manifest)
@@ -275,57 +200,6 @@ def load_bundle(directory: Path | str, *, device: str = "auto") -> Bundle:
     )
     _verify_golden(directory, manifest, classifier)
     return Bundle(directory, manifest, classifier, digests)
-
-
-def _listed(directory: Path) -> set[str]:
-    """Return the names of all files in the folder; refuses what is neither a file nor a folder, links included."""
-    with _readable(directory):
-        modes = {path.relative_to(directory).as_posix(): path.lstat().st_mode for path in directory.rglob("*")}
-    odd = sorted(name for name, mode in modes.items() if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode))
-    if odd:
-        raise BundleError(
-            f"load {directory}: {first_few(odd)}: a link or device where a file is required. Copy the bundle with its "
-            "contents: cp -rL."
-        )
-    names = {name for name, mode in modes.items() if stat.S_ISREG(mode)}
-    if "manifest.json" not in names:
-        raise BundleError(
-            f"load {directory}: there is no manifest.json. Name the `model` folder that `thawline fit` wrote."
-        )
-    return names
-
-
-def _read_manifest(directory: Path) -> Manifest:
-    with _readable(directory):
-        content = (directory / "manifest.json").read_bytes()
-    try:
-        manifest = Manifest.model_validate_json(content)
-    except ValidationError as error:
-        wrong = [f"{'.'.join(map(str, item['loc'])) or 'all of it'}: {item['msg']}" for item in error.errors()]
-        raise BundleError(
-            f"load {directory}: manifest.json does not describe a bundle of format {FORMAT}: {first_few(wrong, 3)}. "
-            "It was altered, or written by another version."
-        ) from None
-    if manifest != manifest.sealed():
-        raise BundleError(f"load {directory}: manifest.json is not what was written. Copy the bundle again.")
-    return manifest
-
-
-def _verify_files(directory: Path, manifest: Manifest, found: set[str]) -> None:
-    """Refuse files that are missing, altered or not named by the manifest."""
-    required = {BACKBONE_FILE, HEAD_FILE, PICTURES_FILE, *(picture.file for picture in manifest.golden)}
-    unknown = sorted((found | set(manifest.files)) - required - {"manifest.json"})
-    missing = sorted(name for name in required if name not in found or name not in manifest.files)
-    if unknown or missing:
-        said = [f"unknown file {name}" for name in unknown] + [f"missing file {name}" for name in missing]
-        raise BundleError(f"load {directory}: {first_few(said)}. Copy the bundle again, whole and nothing else.")
-    with _readable(directory):
-        altered = sorted(name for name, digest in manifest.files.items() if _sha256(directory / name) != digest)
-    if altered:
-        raise BundleError(
-            f"load {directory}: {first_few(altered)}: the contents are not what the manifest says. Copy the bundle "
-            "again."
-        )
 
 
 def _load_network(directory: Path, manifest: Manifest) -> Network:
@@ -410,19 +284,3 @@ def _tensors(path: Path) -> dict[str, Any]:
 
 def _triple(values: Sequence[float]) -> tuple[float, float, float]:
     return values[0], values[1], values[2]
-
-
-@contextmanager
-def _readable(directory: Path) -> Iterator[None]:
-    """Turn what the disk refuses into a `BundleError`."""
-    try:
-        yield
-    except OSError as error:
-        raise BundleError(
-            f"load {error.filename or directory}: cannot be read: {error.strerror}. Allow it, or copy the bundle again."
-        ) from None
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
