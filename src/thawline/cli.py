@@ -246,7 +246,7 @@ def cache_prune(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; what a person can mend is told without a traceback."""
-    _prepare_streams()
+    _prepare_process()
     try:
         app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
@@ -266,8 +266,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _prepare_streams() -> None:
-    """Make standard output and standard error ready for any text, and for having been closed by the caller."""
+def _prepare_process() -> None:
+    """Make the streams ready for any text, and for having been closed; let threads that wait leave the processor.
+
+    On a busy machine OpenMP's threads otherwise spin while they wait for one another: a picture took 1.1 s, not 9 ms.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded, which comes later
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:

@@ -28,7 +28,7 @@ def leaderboard_text(board: Leaderboard, *, most: int = 12) -> str:
     effort = f"{board.num_fits:,} fits in {board.seconds:.1f} s"
     lines = [
         f"Leaderboard: {metric} over {board.num_pictures:,} pictures, {board.rule}, {effort}",
-        f"     {'strategy':<{width}}  score  95 % interval   against the leader    ms",
+        f"       {'strategy':<{width}}  score  95 % interval   {'against the leader':<24} {'ms':>5}",
     ]
     for index in shown:
         trial = board.trials[index]
@@ -133,6 +133,7 @@ def check_text(report: Mapping[str, Any], *, most: int = 10) -> str:
     section(
         "classes with fewer than five pictures:", [f"{r['class']}: {r['pictures']}" for r in report["small_classes"]]
     )
+    section("classes without a usable picture:", report["empty_classes"])
     section(
         "groups of class names that differ in case or spaces only:", [", ".join(g) for g in report["similar_names"]]
     )

@@ -1,0 +1,499 @@
+"""The commands as a person types them: what they write, what they say and where, and what scripts may rely on."""
+
+from __future__ import annotations
+
+import csv
+import inspect
+import io
+import json
+import os
+import pty
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from thawline import __version__
+from thawline.cli import app
+
+OUTPUTS = ("run.json", "ledger.csv", "leaderboard.json", "report.html", "model")
+COMMANDS = (
+    "fit", "predict", "check", "compare", "extract", "evaluate", "report", "demo", "cache list", "cache prune",
+)  # fmt: skip
+TIMINGS = {"seconds", "fit_s", "predict_ms"}
+PROGRESS = re.compile(r"^(check|extract|compare|evaluate|predict|model|report): .*\d", re.MULTILINE)
+
+
+def without_timings(board):
+    """Return a leaderboard without what a clock decided."""
+    trials = [{name: value for name, value in trial.items() if name not in TIMINGS} for trial in board["trials"]]
+    return {**{name: value for name, value in board.items() if name not in TIMINGS}, "trials": trials}
+
+
+def picture_bytes(seed):
+    """Return an encoded picture that is unlike those of other seeds."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(coarse).resize((64, 64), Image.Resampling.BICUBIC).save(stream, "PNG")
+    return stream.getvalue()
+
+
+# fit
+
+
+def test_fit_writes_all_five_outputs_and_leaves_nothing_else_behind(run):
+    assert all((run.out / name).stat().st_size > 0 for name in OUTPUTS)
+    assert (run.out / "model/manifest.json").is_file()
+    assert {path.name for path in run.out.iterdir()} == {*OUTPUTS, "leaderboard.csv", "report.json"}
+
+
+def test_run_json_has_what_scripts_rely_on(run):
+    facts = run.read("run.json")
+    assert facts["pictures"] == {"used": 55, "skipped": 1, "leaked": 1}
+    assert facts["extraction"]["pictures"] == 54  # the copy is not extracted twice
+    assert facts["extraction"]["seconds"] > 0
+    test = facts["test"]
+    assert (test["n"], test["n_without_leaks"]) == (19, 18)
+    assert 0 <= test["low"] <= test["accuracy"] <= test["high"] <= 1
+    assert test["accuracy"] * 19 == pytest.approx(round(test["accuracy"] * 19))
+    assert test["accuracy_without_leaks"] * 18 == pytest.approx(round(test["accuracy_without_leaks"] * 18))
+    assert test["accuracy"] > 0.6
+    assert facts["winner"] in [trial["strategy"] for trial in run.read("leaderboard.json")["trials"]]
+
+
+def test_run_json_says_how_it_came_about(run):
+    facts = run.read("run.json")
+    assert facts["thawline"] == __version__
+    assert {"python", "torch", "timm"} <= set(facts["versions"])
+    assert (facts["options"]["seed"], facts["options"]["folds"], facts["options"]["fit"]) == (0, 5, "crop")
+    assert facts["seconds"]["extract_s"] > 0
+    assert facts["backbone"]["name"] == "efficientnet_lite0"
+    assert len(facts["backbone"]["sha256"]) == 64
+
+
+def test_leaderboard_json_has_what_scripts_rely_on(run):
+    board = run.read("leaderboard.json")
+    assert board["metric"] == "accuracy"
+    assert len(board["trials"]) > 17
+    for trial in board["trials"]:
+        assert {"strategy", "kind", "mean", "low", "high", "tied"} <= set(trial)
+        assert trial["kind"] in {"scratch", "frozen", "partial", "full"}
+        assert 0 <= trial["low"] <= trial["mean"] <= trial["high"] <= 1
+        assert isinstance(trial["tied"], bool)
+    means = [trial["mean"] for trial in board["trials"]]
+    assert means == sorted(means, reverse=True)
+    assert board["trials"][0]["tied"]
+    assert next(trial for trial in board["trials"] if trial["strategy"] == board["winner"])["tied"]
+
+
+def test_the_ledger_has_a_row_for_every_file(run):
+    rows = list(csv.DictReader(io.StringIO((run.out / "ledger.csv").read_text(encoding="utf-8"))))
+    files = {path.relative_to(run.photos).as_posix() for path in run.photos.rglob("*") if path.is_file()}
+    assert {row["path"] for row in rows} == files
+    assert [row["path"] for row in rows if row["status"] == "skipped"] == ["train/9/notes.txt"]
+    assert {row["split"] for row in rows} == {"train", "test"}
+
+
+def test_fit_ends_by_saying_what_was_found_and_where_it_lies(run):
+    out, facts = run.said.out, run.read("run.json")
+    assert out.startswith("Leaderboard: accuracy over 36 pictures")
+    assert f"Winner: {facts['winner']}" in out
+    score = "{accuracy:.3f} [{low:.3f}, {high:.3f}] of 19 pictures".format(**facts["test"])
+    assert f"Test: {score}" in out
+    assert f"{facts['test']['accuracy_without_leaks']:.3f} [" in out.split(score)[1]
+    for name in OUTPUTS:
+        assert f"  {run.out / name}\n" in out
+
+
+def test_progress_goes_to_standard_error_in_plain_lines_and_nowhere_else(run):
+    assert re.search(r"^check: 56 pictures in \d", run.said.err, re.MULTILINE)
+    assert re.search(r"^extract: 54 pictures in \d+\.\d s, \d+/s$", run.said.err, re.MULTILINE)
+    assert re.search(r"^compare: ", run.said.err, re.MULTILINE)
+    assert not re.search(r"[\x1b\r\b]", run.said.err)
+    assert not PROGRESS.search(run.said.out)
+
+
+def test_progress_on_a_terminal_is_a_bar_with_rate_and_time_left(run):
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "120"}
+    call = [sys.executable, "-m", "thawline", "check", run.photos, "--json"]
+    child = subprocess.Popen(call, stdout=subprocess.PIPE, stderr=theirs, env=environment)
+    os.close(theirs)
+    seen = b""
+    try:
+        while chunk := os.read(ours, 4096):
+            seen += chunk
+    except OSError:  # the child has closed its end
+        pass
+    os.close(ours)
+    out, _ = child.communicate(timeout=60)
+    bar = seen.decode()
+    assert "\x1b[" in bar
+    assert "━" in bar
+    assert "56/56" in bar
+    assert re.search(r"\d/s", bar)
+    assert re.search(r"\d:\d\d:\d\d.*\d:\d\d:\d\d", bar)
+    assert json.loads(out)["used"] == 55
+
+
+def test_fit_again_extracts_nothing_and_finds_the_same(run, thawline, shared_cache, tmp_path):
+    said = thawline("fit", run.photos, "-o", tmp_path / "again", "--json")
+    assert said.code == 0
+    facts, first = said.json, run.read("run.json")
+    assert facts == json.loads((tmp_path / "again/run.json").read_text())
+    assert facts["extraction"]["pictures"] == 0
+    assert facts["test"] == first["test"]
+    board = json.loads((tmp_path / "again/leaderboard.json").read_text())
+    assert without_timings(board) == without_timings(run.read("leaderboard.json"))
+    assert "\nextract: 5" not in said.err
+
+
+def test_only_pictures_that_are_new_are_extracted(thawline, photos, shared_cache, tmp_path):
+    for number in range(3):
+        (photos / "train/8" / f"new{number}.png").write_bytes(picture_bytes(number))
+    said = thawline("fit", photos, "-o", tmp_path / "out", "--json")
+    assert said.json["extraction"]["pictures"] == 3
+    assert said.json["pictures"]["used"] == 58
+
+
+def test_renaming_a_class_and_moving_the_folder_extract_nothing(thawline, photos, shared_cache, tmp_path):
+    for part in ("train", "test"):
+        (photos / part / "3").rename(photos / part / "three")
+    moved = photos.rename(tmp_path / "moved")
+    said = thawline("extract", moved, "--json")
+    assert (said.json["extracted"], said.json["damaged_rows"]) == (0, 0)
+    said = thawline("compare", moved, "--json")
+    assert said.code == 0
+    assert "extract:" not in said.err
+
+
+def test_scrambled_test_labels_leave_the_leaderboard_identical(run, thawline, photos, shared_cache, tmp_path):
+    files = {name: sorted((photos / "test" / name).iterdir()) for name in "389"}
+    for name, other in zip("389", "893", strict=True):
+        for path in files[name]:
+            path.rename(photos / "test" / other / path.name)
+    said = thawline("fit", photos, "-o", tmp_path / "out", "--json")
+    assert said.json["test"]["accuracy"] < 0.4
+    board = json.loads((tmp_path / "out/leaderboard.json").read_text())
+    assert without_timings(board) == without_timings(run.read("leaderboard.json"))
+
+
+def test_without_a_test_folder_a_fifth_is_held_out(run, thawline, shared_cache, tmp_path):
+    said = thawline("fit", run.photos / "train", "-o", tmp_path / "out", "--json")
+    assert said.json["pictures"] == {"used": 36, "skipped": 1, "leaked": 0}
+    assert 6 <= said.json["test"]["n"] <= 9
+
+
+# predict
+
+
+def test_predict_prints_a_line_a_picture(run, thawline):
+    said = thawline("predict", run.out / "model", run.photos / "test/3")
+    lines = said.out.splitlines()
+    assert said.code == 0
+    assert len(lines) == 6
+    assert all(re.fullmatch(r"[01]\.\d{3}  [389]  .+/test/3/\d{4}\.png", line) for line in lines)
+    assert re.search(r"^predict: 6 pictures", said.err, re.MULTILINE)
+
+
+def test_predict_as_json_has_what_scripts_rely_on(run, thawline, tmp_path):
+    bad = tmp_path / "bad.jpg"
+    bad.write_text("no picture")
+    one = min((run.photos / "test/9").iterdir())
+    said = thawline("predict", run.out / "model", run.photos / "test/3", bad, one, tmp_path / "gone.png", "--json")
+    assert said.code == 0
+    rows = said.rows
+    assert len(rows) == 9
+    good, wrong = rows[:6] + rows[7:8], [rows[6], rows[8]]
+    for row in good:
+        assert set(row) == {"path", "label", "probability", "probabilities"}
+        assert set(row["probabilities"]) == {"3", "8", "9"}
+        assert sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+        assert row["probability"] == row["probabilities"][row["label"]] == max(row["probabilities"].values())
+    assert [row["path"] for row in good[:6]] == [str(path) for path in sorted((run.photos / "test/3").iterdir())]
+    assert good[6]["path"] == str(one)
+    assert [set(row) for row in wrong] == [{"path", "error"}] * 2
+    assert [row["path"] for row in wrong] == [str(bad), str(tmp_path / "gone.png")]
+    assert wrong[0]["error"] == "text, not a picture"
+    assert wrong[1]["error"] == "no such file"
+
+
+def test_predict_says_the_same_in_every_form(run, thawline, tmp_path):
+    bad = tmp_path / "bad, very.jpg"
+    bad.write_text("no picture")
+    words = ("predict", run.out / "model", run.photos / "test/8", bad)
+    rows = thawline(*words, "--json").rows
+    table = list(csv.DictReader(io.StringIO(thawline(*words, "--csv").out)))
+    plain = thawline(*words).out.splitlines()
+    assert list(table[0]) == ["path", "label", "probability", "3", "8", "9", "error"]
+    assert len(rows) == len(table) == len(plain) == 8
+    for row, cells, line in zip(rows[:-1], table[:-1], plain[:-1], strict=True):
+        assert (cells["path"], cells["label"], cells["error"]) == (row["path"], row["label"], "")
+        assert float(cells["probability"]) == pytest.approx(row["probability"])
+        assert float(cells["8"]) == pytest.approx(row["probabilities"]["8"])
+        assert line == f"{row['probability']:.3f}  {row['label']}  {row['path']}"
+    assert (table[-1]["path"], table[-1]["label"], table[-1]["error"]) == (str(bad), "", "text, not a picture")
+    assert plain[-1] == f"  ---  {bad}: text, not a picture"
+
+
+def test_predictions_give_the_score_that_the_run_states(run, thawline):
+    rows = thawline("predict", run.out / "model", run.photos / "test", "--json").rows
+    right = [row["label"] == row["path"].split("/")[-2] for row in rows]
+    assert sum(right) / len(right) == pytest.approx(run.read("run.json")["test"]["accuracy"])
+
+
+# evaluate, report
+
+
+def test_evaluate_gives_the_score_of_the_run(run, thawline):
+    said, test = thawline("evaluate", run.out / "model", run.photos, "--json"), run.read("run.json")["test"]
+    facts = said.json
+    assert facts["accuracy"] == {name: test[name] for name in ("low", "high", "n")} | {"value": test["accuracy"]}
+    assert facts["accuracy_without_leaks"]["value"] == test["accuracy_without_leaks"]
+    assert (facts["accuracy_without_leaks"]["n"], facts["num_leaked"]) == (18, 1)
+    assert np.trace(facts["confusion"]) == round(test["accuracy"] * 19)
+    said = thawline("evaluate", run.out / "model", run.photos)
+    assert said.out.startswith("Test: {accuracy:.3f} [{low:.3f}, {high:.3f}] of 19 pictures".format(**test))
+
+
+def test_report_is_made_again_to_the_byte(run, thawline, tmp_path):
+    copy = shutil.copytree(run.out, tmp_path / "run")
+    (copy / "report.html").unlink()
+    said = thawline("report", copy)
+    assert (said.code, said.out) == (0, f"{copy / 'report.html'}\n")
+    assert (copy / "report.html").read_bytes() == (run.out / "report.html").read_bytes()
+    assert thawline("report", copy, "--json").json == {"report": str(copy / "report.html")}
+
+
+def test_the_report_says_what_the_run_says(run):
+    text, facts = (run.out / "report.html").read_text(encoding="utf-8"), run.read("run.json")
+    assert facts["winner"] in text
+    assert f"{facts['test']['accuracy']:.3f}" in text or f"{100 * facts['test']['accuracy']:.1f}" in text
+    assert f"fit {run.photos} -o {run.out}" in text
+    assert not re.search(r"""(src|href)=["']?(https?:)?//""", text)
+
+
+# compare, extract, check
+
+
+def test_compare_shows_the_thaw_line_and_the_leaderboard(run, thawline, shared_cache):
+    said = thawline("compare", run.photos)
+    assert said.code == 0
+    assert said.out.startswith("The thaw line")
+    assert said.out.count("← best") == 1
+    assert "\nLeaderboard: accuracy over 36 pictures" in said.out
+    assert not PROGRESS.search(said.out)
+
+
+def test_compare_as_json_is_the_leaderboard_of_fit(run, thawline, shared_cache):
+    said = thawline("compare", run.photos, "--json")
+    assert without_timings(said.json) == without_timings(run.read("leaderboard.json"))
+
+
+def test_compare_uses_every_picture_where_there_is_no_test(run, thawline, shared_cache):
+    assert thawline("compare", run.photos / "train", "--json").json["num_pictures"] == 36
+
+
+def test_options_reach_the_comparison(run, thawline, shared_cache):
+    words = ("compare", run.photos, "--folds", "3", "--repeats", "1", "--metric", "balanced_accuracy", "--json")
+    board = thawline(*words).json
+    assert (board["metric"], board["rule"]) == ("balanced_accuracy", "3 folds × 1")
+    assert len(board["trials"][0]["fold_scores"]) == 3
+
+
+def test_extract_fills_the_cache_that_the_others_read(run, thawline, own_cache):
+    said = thawline("extract", run.photos, "--size", "64", "--pooling", "mean", "--json")
+    facts = said.json
+    assert {name: facts[name] for name in ("pictures_in_bank", "extracted", "damaged_rows")} == {
+        "pictures_in_bank": 54, "extracted": 54, "damaged_rows": 0,
+    }  # fmt: skip
+    assert facts["directory"] == str(own_cache / "banks" / facts["bank"])
+    again = thawline("extract", run.photos, "--size", "64", "--pooling", "mean")
+    assert re.search(r"^ +extracted  0$", again.out, re.MULTILINE)
+    assert re.search(rf"^ +bank  {facts['bank']}$", again.out, re.MULTILINE)
+
+
+def test_check_as_json_has_what_scripts_rely_on(thawline, photos):
+    (photos / "test/3/other.png").write_bytes(min((photos / "train/9").glob("*.png")).read_bytes())
+    said = thawline("check", photos, "--json")
+    facts = said.json
+    assert {"used", "skipped", "exact_copies", "near_copies", "leaks", "conflicts"} <= set(facts)
+    eight, nine = (min((photos / "train" / name).glob("*.png")).name for name in "89")
+    assert facts["used"] == 56
+    assert facts["skipped"] == [{"path": "train/9/notes.txt", "reason": "text, not a picture"}]
+    assert facts["leaks"] == [
+        {"path": "test/3/other.png", "of": f"train/9/{nine}"},
+        {"path": "test/8/again.png", "of": f"train/8/{eight}"},
+    ]
+    assert sorted(map(sorted, facts["exact_copies"])) == [
+        ["test/3/other.png", f"train/9/{nine}"],
+        ["test/8/again.png", f"train/8/{eight}"],
+    ]
+    assert len(facts["conflicts"]) == 1
+    assert said.code == 0
+
+
+def test_check_in_words(run, thawline):
+    said = thawline("check", run.photos)
+    assert said.out.startswith("55 pictures used in 3 classes\n")
+    assert "train/9/notes.txt: text, not a picture" in said.out
+    assert "1 held-out pictures with a copy in training:\n  test/8/again.png ≈ train/8/" in said.out
+
+
+def test_check_can_stop_at_bad_files(run, thawline):
+    said = thawline("check", run.photos, "--on-bad", "stop")
+    assert (said.code, said.out) == (1, "")
+    assert "1 of 56 pictures cannot be used: train/9/notes.txt (text, not a picture)" in said.err
+
+
+# cache
+
+
+def test_cache_is_listed_and_pruned(run, thawline, tmp_path):
+    cache = shutil.copytree(run.cache, tmp_path / "copy")
+    (entry,) = thawline("cache", "list", "--cache-dir", cache, "--json").json
+    assert {"key", "backbone", "size_bytes", "last_used", "directory"} <= set(entry)
+    assert entry["key"] == run.read("run.json")["bank"]
+    assert (entry["backbone"], entry["directory"]) == ("efficientnet_lite0", str(cache / "banks" / entry["key"]))
+    size = sum(path.stat().st_size for path in (cache / "banks").rglob("*") if path.is_file())
+    assert entry["size_bytes"] == size
+    said = thawline("cache", "list", "--cache-dir", cache)
+    assert said.out.startswith(entry["key"])
+    assert said.out.endswith(f"\n1 banks, {size / 2**20:.1f} MiB\n")
+    kept = thawline("cache", "prune", "--keep-mib", "100", "--older-than-days", "1", "--cache-dir", cache, "--json")
+    assert kept.json == []
+    removed = thawline("cache", "prune", "--keep-mib", "0.1", "--cache-dir", cache, "--json")
+    assert [item["key"] for item in removed.json] == [entry["key"]]
+    assert thawline("cache", "list", "--cache-dir", cache, "--json").json == []
+    assert list(cache.rglob("*.*")) == []
+
+
+def test_prune_without_a_limit_empties_the_cache(run, thawline, tmp_path):
+    cache = shutil.copytree(run.cache, tmp_path / "copy")
+    assert re.fullmatch(r"removed 1 banks, \d\.\d MiB\n", thawline("cache", "prune", "--cache-dir", cache).out)
+    assert thawline("cache", "list", "--cache-dir", cache).out == "0 banks, 0.0 MiB\n"
+
+
+@pytest.mark.parametrize("words", [("--keep-mib", "-1"), ("--keep-mib", "nan"), ("--older-than-days", "-0.5")])
+def test_prune_refuses_a_limit_that_is_none(words, run, thawline, tmp_path):
+    cache = shutil.copytree(run.cache, tmp_path / "copy")
+    said = thawline("cache", "prune", *words, "--cache-dir", cache)
+    assert (said.code, said.out) == (2, "")
+    assert f"{words[0]} {words[1]}: it must be a number of at least 0" in said.err
+    assert len(thawline("cache", "list", "--cache-dir", cache, "--json").json) == 1
+
+
+# demo
+
+
+def test_demo_on_ones_own_pictures(run, thawline, shared_cache, tmp_path):
+    said = thawline("demo", run.photos, "-o", tmp_path / "demo")
+    assert said.code == 0
+    assert said.out.startswith("The thaw line")
+    assert f"Winner: {run.read('run.json')['winner']}" in said.out
+    assert all((tmp_path / "demo" / name).exists() for name in OUTPUTS)
+    assert not (tmp_path / "demo/pictures").exists()
+
+
+def test_demo_as_json_is_the_run(run, thawline, shared_cache, tmp_path):
+    facts = thawline("demo", run.photos, "-o", tmp_path / "demo", "--json").json
+    assert facts["test"] == run.read("run.json")["test"]
+
+
+@pytest.mark.slow
+def test_demo_shows_that_the_line_matters(thawline, tmp_path):
+    said = thawline("demo", "-o", tmp_path / "demo")
+    assert said.code == 0
+    scores = [float(score) for score in re.findall(r"█ +(0\.\d{3})", said.out.split("\n\n")[0])]
+    assert len(scores) == 17
+    assert max(scores[:-2]) > scores[-1] + 0.05
+    assert len(list((tmp_path / "demo/pictures").rglob("*.png"))) == 1797
+
+
+# help, version, module
+
+
+def test_the_commands_of_the_issue_are_all_there_are():
+    names = {name for name in app.resolved_commands() if not name.startswith("-")}
+    assert names == {command.split()[0] for command in COMMANDS}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself_and_every_option(command, thawline, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "400")  # no line is broken
+    said = thawline(*command.split(), "--help")
+    assert (said.code, said.err) == (0, "")
+    function = app[command.split()[0]]
+    for word in command.split()[1:]:
+        function = function[word]
+    assert f"Usage: thawline {command}" in said.out
+    assert inspect.getdoc(function.default_command).splitlines()[0].replace("`", "") in said.out
+    rows = re.findall(r"^│ [* ]*(\S.*?) {2,}(.*?) *│$", said.out, re.MULTILINE)
+    assert len(rows) == said.out.count("│\n") >= 2
+    for names, text in rows:
+        assert len(re.sub(r"\[.*?\]", "", text).strip()) > 10, f"{names} says nothing"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_speaks_json(command, thawline):
+    assert "--json" in thawline(*command.split(), "--help").out
+
+
+def test_help_alone_and_version(thawline):
+    for words in ((), ("--help",)):
+        said = thawline(*words)
+        assert said.code == 0
+        assert all(command.split()[0] in said.out for command in COMMANDS)
+    assert thawline("--version").out.strip() == __version__
+
+
+def test_the_module_is_the_command(shell):
+    assert shell("--version").out.strip() == __version__
+    said = shell("frobnicate")
+    assert (said.code, said.out) == (2, "")
+
+
+def test_waiting_threads_leave_the_processor_unless_the_person_says_otherwise(thawline, monkeypatch):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    thawline("--version")
+    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    thawline("--version")
+    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
+
+
+# the real pictures
+
+
+@pytest.mark.slow
+@pytest.mark.pictures
+def test_monkeys_end_with_all_outputs(shared_data, shell, tmp_path):
+    said = shell("fit", shared_data / "monkeys", "-o", tmp_path / "run", "--json", timeout=900)
+    assert said.code == 0, said.err
+    assert all((tmp_path / "run" / name).exists() for name in OUTPUTS)
+    facts = said.json
+    assert facts["test"]["n"] == 272
+    assert facts["test"]["accuracy"] >= 0.97
+    assert facts["pictures"]["leaked"] == 272 - facts["test"]["n_without_leaks"] >= 44 - 6
+    assert facts["test"]["accuracy_without_leaks"] >= 0.96
+    again = shell("fit", shared_data / "monkeys", "-o", tmp_path / "again", "--json", timeout=900)
+    assert again.json["extraction"]["pictures"] == 0
+    assert again.json["test"] == facts["test"]
+
+
+@pytest.mark.slow
+@pytest.mark.pictures
+def test_celebrities_end_with_all_outputs(shared_data, shell, tmp_path):
+    said = shell("fit", shared_data / "celebrities", "-o", tmp_path / "run", timeout=900)
+    assert said.code == 0, said.err
+    assert all((tmp_path / "run" / name).exists() for name in OUTPUTS)
+    board = json.loads((tmp_path / "run/leaderboard.json").read_text())
+    assert board["trials"][0]["mean"] > 0.85
+    assert "fused" in board["trials"][0]["strategy"]
+    test = json.loads((tmp_path / "run/run.json").read_text())["test"]
+    assert test["n"] > 400
+    assert test["low"] < test["accuracy"] < test["high"]

@@ -1,0 +1,129 @@
+"""The same verbs from Python: light to import, silent, and returning what the commands print."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import thawline
+from thawline.core.types import Predictions
+from thawline.data.check import CheckReport
+from thawline.data.dataset import Dataset
+from thawline.features.extract import Extraction
+from thawline.use.bundle import Bundle
+from thawline.use.evaluation import Evaluation
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import thawline",
+        "import thawline; thawline.make_options(folds=3); thawline.ThawlineError",
+        "from thawline.cli import main; main(['--help'])",
+        "from thawline.cli import main; main(['fit', '--help'])",
+        "from thawline.cli import main; main(['cache', 'list'])",
+        "from thawline.cli import main; main(['fit', 'photos', '--folds', '1'])",
+    ],
+)
+def test_what_is_light_loads_no_torch(statement):
+    program = f"import sys\n{statement}\nprint(*sorted(sys.modules), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    loaded = set(done.stderr.splitlines()[-1].split())
+    assert "thawline" in loaded
+    assert not loaded & {"torch", "timm", "torchvision", "sklearn", "scipy", "matplotlib"}
+
+
+def test_everything_public_is_there_and_nothing_else():
+    for name in thawline.__all__:
+        assert callable(getattr(thawline, name))
+    with pytest.raises(AttributeError, match="no attribute 'train'"):
+        _ = thawline.train
+
+
+def test_fit_returns_what_it_writes(run, shared_cache, tmp_path, capfd):
+    result = thawline.fit(str(run.photos), out=str(tmp_path / "out"))
+    assert capfd.readouterr() == ("", "")
+    assert result.out == tmp_path / "out"
+    assert json.loads(json.dumps(result.run)) == json.loads((tmp_path / "out/run.json").read_text())
+    assert result.run["test"] == run.read("run.json")["test"]
+    assert result.winner == result.run["winner"] == run.read("run.json")["winner"]
+    assert isinstance(result.evaluation, Evaluation)
+    assert result.evaluation.accuracy.value == result.run["test"]["accuracy"]
+    board = json.loads((tmp_path / "out/leaderboard.json").read_text())
+    assert [trial.name for trial in result.leaderboard.trials] == [trial["strategy"] for trial in board["trials"]]
+
+
+def test_options_change_what_is_done(run, shared_cache):
+    options = thawline.make_options(folds=3, repeats=1, metric="balanced_accuracy")
+    result = thawline.compare(run.photos, options)
+    assert (result.leaderboard.rule, result.leaderboard.metric) == ("3 folds × 1", "balanced_accuracy")
+    assert result.split.num_folds == 3
+    assert len(result.cut_labels) == 17
+
+
+def test_an_option_that_does_not_exist_is_refused_by_name():
+    with pytest.raises(thawline.ThawlineError, match="no option 'fold'; did you mean folds"):
+        thawline.make_options(fold=3)
+
+
+def test_check_returns_the_data_and_what_is_odd_about_it(run):
+    dataset, report = thawline.check(run.photos)
+    assert isinstance(dataset, Dataset)
+    assert isinstance(report, CheckReport)
+    assert (len(dataset), dataset.class_names) == (55, ("3", "8", "9"))
+    assert (report.used, report.skipped) == (55, (("train/9/notes.txt", "text, not a picture"),))
+    assert [path for path, _ in report.leaks] == ["test/8/again.png"]
+
+
+def test_extract_returns_a_bank_that_can_be_read(run, shared_cache):
+    done = thawline.extract(run.photos)
+    assert isinstance(done, Extraction)
+    assert (done.num_extracted, done.num_damaged) == (0, 0)
+    dataset, _ = thawline.check(run.photos)
+    rows = done.bank.read([sample.sha256 for sample in dataset.samples], [(16, "mean")])
+    assert rows.shape[0] == 55
+    assert np.isfinite(rows).all()
+    assert rows.std() > 0
+
+
+def test_a_model_is_loaded_once_and_predicts_the_same_in_every_way(run):
+    bundle = thawline.load(run.out / "model")
+    assert isinstance(bundle, Bundle)
+    assert bundle.class_names == ("3", "8", "9")
+    folder = run.photos / "test/9"
+    found = thawline.predict(bundle, folder)
+    assert isinstance(found, Predictions)
+    assert found.class_names == ("3", "8", "9")
+    assert len(found) == 6
+    one = thawline.predict(str(run.out / "model"), [str(min(folder.iterdir())), "gone.png"])
+    assert one[0].label == found[0].label
+    assert one[0].probability == pytest.approx(found[0].probability, abs=1e-3)
+    assert (one[1].label, one[1].probability, one[1].error) == (None, None, "no such file")
+    right = sum(row.label == "9" for row in found)
+    assert right >= 4
+
+
+def test_evaluate_and_render(run, tmp_path):
+    result = thawline.evaluate(run.out / "model", run.photos)
+    test = run.read("run.json")["test"]
+    assert isinstance(result, Evaluation)
+    assert (result.accuracy.value, result.accuracy.n) == (test["accuracy"], test["n"])
+    assert result.accuracy_without_leaks.value == test["accuracy_without_leaks"]
+    assert thawline.render(run.out) == run.out / "report.html"
+
+
+def test_errors_are_of_one_family(tmp_path):
+    for call in (
+        lambda: thawline.fit(tmp_path / "nowhere", tmp_path / "out"),
+        lambda: thawline.check(tmp_path / "nowhere"),
+        lambda: thawline.load(tmp_path / "nowhere"),
+        lambda: thawline.render(tmp_path / "nowhere"),
+        lambda: thawline.make_options(folds="many"),
+    ):
+        with pytest.raises(thawline.ThawlineError, match=r"nowhere|many") as caught:
+            call()
+        assert caught.value.exit_code in {1, 2}
