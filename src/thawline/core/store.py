@@ -68,8 +68,11 @@ def cache_root(directory: Path | str | None = None) -> Path:
     base = Path.home() / "Library/Caches" if os.uname().sysname == "Darwin" else Path.home() / ".cache"
     default = Path(os.environ.get("XDG_CACHE_HOME") or base) / "thawline"
     root = Path(directory or os.environ.get("THAWLINE_CACHE") or default).expanduser()
-    with disk_errors("open the cache", root):
-        root.mkdir(parents=True, exist_ok=True)
+    try:
+        with disk_errors("open the cache", root):
+            root.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError:  # a place such as /proc, in which nothing can be made
+        raise StoreError(f"open the cache: {root} cannot be made. Choose another place with --cache-dir.") from None
     return root
 
 

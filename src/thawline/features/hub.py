@@ -8,8 +8,8 @@ asked first and the network last, once, and briefly.
 from __future__ import annotations
 
 import difflib
+import http.client
 import json
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -208,15 +208,20 @@ def _unreachable(backbone: str, place: str, file_name: str) -> BackboneError:
 
 
 def _reachable(address: str) -> bool:
-    """Whether the host of `address` accepts a connection within seconds; a proxy, where one is set, is trusted to."""
+    """Whether the host of `address` answers a request within seconds; a proxy, where one is set, is trusted to."""
     parts = urlsplit(address)
     if parts.scheme in getproxies():
         return True
+    kind = http.client.HTTPConnection if parts.scheme == "http" else http.client.HTTPSConnection
+    connection = kind(parts.hostname or "", parts.port, timeout=CONNECT_TIMEOUT_S)
     try:
-        with socket.create_connection((parts.hostname or "", parts.port or 443), timeout=CONNECT_TIMEOUT_S):
-            return True
-    except OSError:
+        connection.request("HEAD", "/")
+        connection.getresponse()
+    except (OSError, http.client.HTTPException):
         return False
+    finally:
+        connection.close()
+    return True
 
 
 def _safe_name(pickled: str) -> str:
