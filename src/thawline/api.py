@@ -14,11 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from thawline import __version__
 from thawline.core.errors import DataError, StoreError, first_few
 from thawline.core.options import Options
 from thawline.core.progress import Progress, SilentProgress
-from thawline.core.runtime import package_versions
 from thawline.core.store import (
     Entry,
     cache_root,
@@ -34,14 +32,14 @@ from thawline.data.check import CheckOptions, CheckReport, ledger_csv
 from thawline.data.check import check as check_pictures
 from thawline.data.dataset import Dataset
 from thawline.data.load import load_pixels
-from thawline.data.split import leaked, make_split
+from thawline.data.split import make_split
 
 if TYPE_CHECKING:
     from thawline.core.runtime import Runtime
     from thawline.features.backbones import Network
     from thawline.features.extract import Extraction
     from thawline.search.leaderboard import Leaderboard
-    from thawline.use.bundle import Bundle, Classifier
+    from thawline.use.bundle import Bundle
     from thawline.use.evaluation import Evaluation
     from thawline.use.run import Clock, CompareResult
 
@@ -61,7 +59,6 @@ __all__ = [
     "render",
 ]
 
-GOLDEN_PICTURES, GOLDEN_PX = 4, 320
 FOLDS_OF_LARGE_SETS = 3
 LARGE_SET = 20_000
 
@@ -153,16 +150,17 @@ def fit(
     from thawline.search.compare import with_curves
     from thawline.use.bundle import save_bundle
     from thawline.use.run import Clock, leaderboard_json, run_json, write_report
+    from thawline.use.winner import describe_training, evaluate_winner, train_winner
 
     options, progress, clock, out = options or Options(), progress or SilentProgress(), Clock(), Path(out)
     _require_place(out, Path(photos))
     compared, network, runtime = _compare(photos, options, progress, clock, hold_out=True)
-    classifier = _train_winner(compared, network, runtime, options)
+    classifier = train_winner(compared, network, runtime, options)
     clock.lap("train")
-    evaluation = _evaluate_test(compared, classifier)
+    evaluation = evaluate_winner(compared, classifier)
     clock.lap("evaluate")
     with progress.stage("model"):
-        save_bundle(out / "model", classifier, _training(compared, options))
+        save_bundle(out / "model", classifier, describe_training(compared, options))
     clock.lap("model")
     board = with_curves(
         compared.leaderboard, compared.extraction.bank, compared.dataset, compared.split, seed=options.seed
@@ -390,74 +388,3 @@ def _compare(
     clock.lap("compare")
     labels = tuple(cut.label for cut in network.backbone.cuts)
     return CompareResult(dataset, report, split, extraction, comparison, labels), network, runtime
-
-
-def _train_winner(compared: CompareResult, network: Network, runtime: Runtime, options: Options) -> Classifier:
-    """Return the winner trained on every row of choosing, its temperature taken from held-out logits."""
-    from thawline.heads.calibrate import fit_temperature
-    from thawline.heads.linear import fit_linear
-    from thawline.heads.nearest import fit_class_mean, fit_neighbours
-    from thawline.search.compare import class_row_weights
-    from thawline.use.bundle import Classifier
-
-    board, dataset = compared.leaderboard, compared.dataset
-    trial = board.trials[board.winner]
-    strategy = trial.strategy
-    rows = compared.split.pool
-    labels, num_classes = dataset.labels[rows], len(dataset.class_names)
-    blocks = strategy.blocks
-    features = compared.extraction.bank.read([dataset.samples[row].sha256 for row in rows], blocks)
-    if strategy.head == "linear":
-        weights = class_row_weights(labels) if compared.comparison.balanced else None
-        head: Any = fit_linear(features, labels, l2=trial.l2 or 0.0, num_classes=num_classes, row_weights=weights)
-    elif strategy.head == "class mean":
-        head = fit_class_mean(features, labels, num_classes=num_classes)
-    else:
-        head = fit_neighbours(features, labels, k=trial.neighbours or 1, num_classes=num_classes)
-    return Classifier(
-        network,
-        runtime,
-        blocks=blocks,
-        storage=options.storage,
-        head=head,
-        temperature=fit_temperature(compared.comparison.held_out_logits, dataset.labels[compared.comparison.rows]),
-        class_names=dataset.class_names,
-    )
-
-
-def _evaluate_test(compared: CompareResult, classifier: Classifier) -> Evaluation:
-    """Return the scores on the test rows: the only reading of their labels."""
-    from thawline.heads.calibrate import probabilities
-    from thawline.use.evaluate import evaluate
-
-    dataset, rows, board = compared.dataset, compared.split.test, compared.leaderboard
-    features = compared.extraction.bank.read(
-        [dataset.samples[row].sha256 for row in rows], list(classifier.reader.blocks)
-    )
-    return evaluate(
-        dataset.labels[rows],
-        probabilities(classifier.head.logits(features), classifier.temperature),
-        strategy=board.trials[board.winner].name,
-        class_names=dataset.class_names,
-        paths=[dataset.samples[row].path for row in rows],
-        groups=dataset.groups[rows],
-        leaked=leaked(dataset, compared.split).astype(np.int64),
-    )
-
-
-def _training(compared: CompareResult, options: Options) -> Any:
-    """Return what the bundle records of its training, with a few training pictures of different classes as proof."""
-    from thawline.use.bundle import Training
-    from thawline.use.run import options_json, thumbnail
-
-    dataset, rows, board = compared.dataset, compared.split.pool, compared.leaderboard
-    _, first = np.unique(dataset.labels[rows], return_index=True)
-    golden = [thumbnail(dataset, int(row), GOLDEN_PX) for row in rows[first[:GOLDEN_PICTURES]]]
-    return Training(
-        strategy=board.trials[board.winner].name,
-        images_key=dataset.images_key,
-        sha256s=[dataset.samples[row].sha256 for row in rows],
-        golden=golden,
-        provenance={"versions": package_versions(), "options": options_json(options), "rule": board.rule},
-        version=__version__,
-    )

@@ -174,7 +174,7 @@ def test_no_file_names_a_registry_or_a_private_folder():
         ("cd /" + "home/me/photos", True),
         ('Path("/' + 'work/x")', True),
         ("/" + "root/.cache", True),
-        ("docs/work/plan.md", False),
+        ("docs/home/plan.md", False),
         ("../shared/data and https://example.org/home/page", False),
         ("pip-compile --no-emit-index-" + "url", False),
     ],
