@@ -40,7 +40,7 @@ def make_trial(depths: tuple[int, ...], mean: float, *, lead: float = 0.9, curve
     return Trial(
         strategy, (mean, mean), mean, mean - 0.031, mean + 0.027, mean, mean - 0.004, gap, *ends,
         p_value=1.0 if gap == 0 else 0.2, tied=ends[1] >= 0, l2=1e-3, neighbours=None, fit_s=0.25, predict_ms=3.21,
-        curve=curve,
+        num_pictures=200, curve=curve,
     )  # fmt: skip
 
 

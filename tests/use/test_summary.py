@@ -33,7 +33,7 @@ def make_trial(depths, mean, *, head="linear", name=None, tied=False, lead=0.9):
     gap = mean - lead
     return Trial(
         strategy, (mean,), mean, mean - 0.04, mean + 0.03, mean, mean, gap, gap - 0.02, gap + 0.01, p_value=0.5,
-        tied=tied, l2=None, neighbours=None, fit_s=0.1, predict_ms=3.14,
+        tied=tied, l2=None, neighbours=None, fit_s=0.1, predict_ms=3.14, num_pictures=100,
     )  # fmt: skip
 
 

@@ -52,12 +52,14 @@ class Curve:
         validation_loss: The same on the held-out rows.
         train_accuracy: Top-1 in [0, 1] on the training rows.
         validation_accuracy: Top-1 in [0, 1] on the held-out rows.
+        learning_rate: Step size of the head at the end of each epoch; empty where none was recorded.
     """
 
     train_loss: tuple[float, ...]
     validation_loss: tuple[float, ...]
     train_accuracy: tuple[float, ...]
     validation_accuracy: tuple[float, ...]
+    learning_rate: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,7 @@ def rank(
                 neighbours=NEIGHBOURS[entry.choice] if head == "k-NN" else None,
                 fit_s=entry.seconds,
                 predict_ms=entry.strategy.cost * full_pass_ms,
+                num_pictures=len(entry.scores),
             )
         )
     order = sorted(range(len(trials)), key=lambda index: (-trials[index].mean, costs[index]))

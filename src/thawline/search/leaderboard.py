@@ -35,6 +35,7 @@ class Trial:
         neighbours: Chosen k of k-NN, or None.
         fit_s: Seconds that its share of the comparison took.
         predict_ms: Estimated milliseconds a picture on this machine, from the measured pass and `Strategy.cost`.
+        num_pictures: Held-out pictures that it answered; fewer than the leaderboard's where it ran on some folds only.
         curve: Epoch-wise training, where it was drawn.
     """
 
@@ -54,6 +55,7 @@ class Trial:
     neighbours: int | None
     fit_s: float
     predict_ms: float
+    num_pictures: int
     curve: Curve | None = None
 
     @property

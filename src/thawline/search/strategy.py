@@ -39,9 +39,11 @@ class Strategy:
         head: What is trained on the features.
         name: Short readable name, unique on a leaderboard, e.g. `efficientnet_lite0 · 2 blocks cut · linear`.
         cost: Cost of a prediction relative to the whole backbone at one reading, about 0 to 1.2; decides among ties.
-        kind: How much of the backbone is trained; here always `frozen`.
+        kind: How much of the backbone is trained: nothing (`frozen`), its last layers (`partial`), all of it (`full`),
+            or all of it from random weights (`scratch`).
         augment: Name of the augmentation policy; `none` reads each picture once.
         blocks_removed: Blocks above the deepest depth read; 0 means the whole backbone runs.
+        tune: The thaw plan by which the backbone is trained, e.g. `head, then last 7 blocks`; empty where it is frozen.
     """
 
     backbone: str
@@ -53,6 +55,7 @@ class Strategy:
     kind: Kind = "frozen"
     augment: str = "none"
     blocks_removed: int = 0
+    tune: str = ""
 
     @property
     def blocks(self) -> tuple[tuple[int, str], ...]:
