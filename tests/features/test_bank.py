@@ -126,6 +126,34 @@ def test_a_row_is_measured():
     assert dataclasses.replace(SPEC, storage="float32", views=("plain", "mirrored")).row_bytes == 2 * 10 * 4 + 36
 
 
+def test_mapped_rows_are_whole_rows_in_the_order_asked_for(own_cache):
+    spec = dataclasses.replace(SPEC, views=("plain", "mirrored"))
+    commit(own_cache, 1, 2, spec=spec)
+    commit(own_cache, 3, spec=spec)
+    mapped = open_bank(own_cache, spec).mapped(sha256s(3, 1, 2, 3))
+    rows = mapped.take(np.array([2, 0, 3, 2]), view=1)
+    assert rows.dtype == np.float16
+    assert np.array_equal(rows, rows_of(2, 3, 3, 2, spec=spec)[:, 1])
+    with pytest.raises(ValueError, match="read-only"):
+        mapped.segments[0][0, 0, 0] = 1
+    with pytest.raises(StoreError, match=r"1 of 2 pictures are not in the bank\. Extract them first"):
+        open_bank(own_cache, spec).mapped(sha256s(3, 4))
+
+
+def test_mapped_rows_outlive_the_bank_and_keep_no_file_open(own_cache):
+    for picture in range(12):
+        commit(own_cache, picture)
+    bank = open_bank(own_cache, SPEC)
+    open_files = Path("/proc/self/fd")
+    before = len(list(open_files.iterdir())) if open_files.exists() else 0
+    mapped = bank.mapped(sha256s(*range(12)))
+    assert not open_files.exists() or len(list(open_files.iterdir())) == before
+    shutil.rmtree(bank.directory)
+    assert np.array_equal(mapped.take(np.arange(12)), rows_of(*range(12))[:, 0])
+    with pytest.raises(StoreError, match=r"was removed or mended by another run since it was opened\. Run again"):
+        bank.mapped(sha256s(1))
+
+
 def test_a_new_bank_is_empty_and_says_what_it_is(own_cache):
     bank = open_bank(own_cache, SPEC)
     assert (len(bank), bank.num_damaged, bank.num_views, bank.key) == (0, 0, 1, SPEC.key)

@@ -17,15 +17,18 @@ import torch
 from PIL import Image
 
 from thawline.core import store
-from thawline.core.errors import BackboneError, DataError, StoreError
+from thawline.core.errors import BackboneError, DataError, StoreError, UsageError
 from thawline.core.runtime import Runtime
+from thawline.core.store import NoRoomError
+from thawline.data.augment import seen_as, view_names
 from thawline.data.check import check
 from thawline.data.dataset import Dataset, Sample
 from thawline.data.images import prepare
 from thawline.features import extract as extract_module
 from thawline.features.backbones import load_backbone
-from thawline.features.extract import FeatureReader, bank_spec, extract, in_streams, to_input
+from thawline.features.extract import bank_spec, extract, extract_views, in_streams
 from thawline.features.pooling import pooled
+from thawline.features.reader import FeatureReader, to_input
 
 RUNTIME = Runtime("cpu", "float32", 4)
 
@@ -49,6 +52,14 @@ def png(seed, size=(40, 36)):
     coarse = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def square_png(seed, mirrored=False):
+    """Return a picture of the network's own size, so that preparing it changes no pixel."""
+    image = Image.open(io.BytesIO(png(seed, (32, 32))))
+    buffer = io.BytesIO()
+    (image.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if mirrored else image).save(buffer, "PNG")
     return buffer.getvalue()
 
 
@@ -354,6 +365,74 @@ def test_an_interrupt_stops_the_threads_and_keeps_what_is_committed(tiny, pictur
     assert len(list(cache.glob("banks/*/segments/*"))) == 1
     assert list(cache.glob("staging/*")) == []
     assert extract(dataset, tiny, RUNTIME, cache=cache).num_extracted == 196
+
+
+def test_a_view_has_a_bank_of_its_own_with_the_features_of_its_pixels(tiny, pictures, cache):
+    dataset, _ = dataset_of(pictures[:5])
+    views = view_names("augmix", 2)
+    plain, augmix = extract_views(dataset, tiny, RUNTIME, views=views, cache=cache)
+    assert [done.bank.spec.views for done in (plain, augmix)] == [("plain",), ("augmix.1",)]
+    assert extract(dataset, tiny, RUNTIME, cache=cache).bank.key == plain.bank.key
+    reader = FeatureReader(tiny, RUNTIME, list(plain.bank.spec.columns), "float16")
+    for done, view in ((plain, "plain"), (augmix, "augmix.1")):
+        seen = [seen_as(prepare(s.source.data, tiny.backbone.input), view, s.sha256) for s in dataset.samples]
+        np.testing.assert_allclose(rows_of(done, dataset), reader.read(np.stack(seen)), rtol=2e-3, atol=1e-4)
+    assert not np.allclose(rows_of(plain, dataset), rows_of(augmix, dataset), rtol=1e-2)
+
+
+def test_one_more_view_extracts_that_view_and_one_more_picture_its_views(tiny, pictures, cache):
+    dataset, reads = dataset_of(pictures[:5])
+    extract(dataset, tiny, RUNTIME, cache=cache)
+    before = snapshot(cache)
+    done = extract_views(dataset, tiny, RUNTIME, views=view_names("flip", 2), cache=cache)
+    assert [view.num_extracted for view in done] == [0, 5]
+    assert len(reads) == 10
+    assert before.items() <= snapshot(cache).items()
+    grown, _ = dataset_of(pictures[:7])
+    done = extract_views(grown, tiny, RUNTIME, views=view_names("flip", 2), cache=cache)
+    assert [view.num_extracted for view in done] == [2, 2]
+
+
+def test_the_mirrored_view_has_the_features_of_mirrored_files(tiny, cache):
+    """A view is an input preparation and nothing more: features of `flip.1` are those of the mirrored files."""
+    dataset, _ = dataset_of([square_png(seed) for seed in range(3)])
+    mirrored, _ = dataset_of([square_png(seed, mirrored=True) for seed in range(3)])
+    flipped = extract(dataset, tiny, RUNTIME, cache=cache, view="flip.1")
+    plain = extract(mirrored, tiny, RUNTIME, cache=cache)
+    assert np.array_equal(rows_of(flipped, dataset), rows_of(plain, mirrored))
+
+
+def test_the_bytes_of_all_views_are_compared_with_the_budget_before_the_first_pass(tiny, pictures, cache, monkeypatch):
+    dataset, reads = dataset_of([*pictures, pictures[0]])
+    views, one = view_names("crop", 3), 11 * bank_spec(tiny.backbone, RUNTIME).row_bytes
+    with pytest.raises(
+        NoRoomError,
+        match=r"^extract: 3 views of 11 pictures would take 0\.1 MiB, the budget is 0\.1 MiB\. Ask for fewer --views",
+    ):
+        extract_views(dataset, tiny, RUNTIME, views=views, cache=cache, budget_bytes=3 * one - 1)
+    usage = shutil.disk_usage(cache)
+    monkeypatch.setattr(store.shutil, "disk_usage", lambda _: usage._replace(free=3 * one - 1))
+    with pytest.raises(NoRoomError, match="Free some space"):
+        extract_views(dataset, tiny, RUNTIME, views=views, cache=cache)
+    assert reads == []
+    monkeypatch.undo()
+    done = extract_views(dataset, tiny, RUNTIME, views=views, cache=cache, budget_bytes=3 * one)
+    assert [view.num_extracted for view in done] == [11, 11, 11]
+    done = extract_views(dataset, tiny, RUNTIME, views=views, cache=cache, budget_bytes=0)
+    assert [view.num_extracted for view in done] == [0, 0, 0]
+
+
+def test_an_unknown_view_is_refused_before_anything_is_written(tiny, pictures, cache):
+    with pytest.raises(UsageError, match="view 'mirror' is none"):
+        extract(dataset_of(pictures)[0], tiny, RUNTIME, cache=cache, view="mirror")
+    assert snapshot(cache) == {}
+
+
+@pytest.mark.parametrize(
+    ("row_bytes", "rows"), [(100, 256), (1 << 18, 256), (300_000, 128), (1 << 25, 2), (1 << 30, 1)]
+)
+def test_segments_of_large_rows_stay_within_64_mib(row_bytes, rows):
+    assert extract_module._segment_rows(row_bytes) == rows
 
 
 def test_streams_keep_order_and_leave_torch_as_it_was(monkeypatch):

@@ -49,6 +49,22 @@ def test_tokens_are_pooled_without_their_prefix():
     assert torch.allclose(found["grid"], pooled(as_map, ("grid",), 0)["grid"], atol=1e-6)
 
 
+def test_whole_activations_lie_position_by_position_and_are_copied():
+    h = torch.randn(2, 3, 4, 5, generator=torch.Generator().manual_seed(0))
+    found = pooled(h, ("whole", "mean"), 0)
+    assert torch.equal(found["whole"].view(2, 4, 5, 3).permute(0, 3, 1, 2), h)
+    assert found["whole"].untyped_storage().data_ptr() != h.untyped_storage().data_ptr()
+    tokens = torch.randn(2, 6, 3, generator=torch.Generator().manual_seed(0)).bfloat16()
+    whole = pooled(tokens, ("whole",), 2)["whole"]
+    assert whole.dtype == torch.float32
+    assert torch.equal(whole.view(2, 6, 3).bfloat16(), tokens)
+
+
+def test_whole_activations_are_no_pooling_to_choose():
+    with pytest.raises(UsageError, match=r"pooling: whole is not known\. Choose from mean, std, max, grid, token\."):
+        pooling_columns("whole", 3)
+
+
 def test_bfloat16_is_summed_in_float32():
     h = (100 + torch.randn(1, 8, 32, 32, generator=torch.Generator().manual_seed(0))).bfloat16()
     found = pooled(h, ("mean", "std"), 0)

@@ -56,3 +56,12 @@ def test_the_rows_given_are_left_as_they_are():
     before = raw.copy()
     fit_columns(raw).apply(raw)
     assert np.array_equal(raw, before)
+
+
+def test_without_roots_columns_are_only_centred_and_scaled():
+    raw = np.array([[0.0, -1.0, 7.0], [4.0, 1.0, 7.0]], dtype=np.float32)
+    columns = fit_columns(raw, rooted=False)
+    assert not columns.rooted.any()
+    np.testing.assert_allclose(columns.mean, [2, 0, 7])
+    np.testing.assert_allclose(columns.scale, [0.5, 1, 0])
+    np.testing.assert_allclose(columns.apply(raw), [[-1, -1, 0], [1, 1, 0]])

@@ -146,6 +146,36 @@ def test_a_head_is_linear_in_prepared_features():
     np.testing.assert_allclose(head.logits(x), head.columns.apply(x) @ head.weight + head.bias)
 
 
+@pytest.mark.parametrize(("n", "d"), [(150, 12), (40, 90)])
+def test_a_folded_head_acts_on_raw_features(n, d):
+    x, labels = blobs(14, n, d, 3)
+    x[:, 0], x[:, 1] = 5, x[:, 1] * 1e-3 + 100  # a constant column; one that is large and hardly varies
+    head = fit_linear(x, labels, l2=1e-3, num_classes=3, rooted=False)
+    weight, bias = head.folded()
+    assert (weight.shape, bias.shape, weight.dtype, bias.dtype) == ((d, 3), (3,), np.float32, np.float32)
+    assert not weight[0].any()
+    np.testing.assert_allclose(x.astype(np.float64) @ weight + bias, head.logits(x), atol=5e-3)
+    expected = reference(fit_columns(x, rooted=False).apply(x).astype(np.float64), labels, 1e-3)
+    np.testing.assert_allclose(softmax(x.astype(np.float64) @ weight + bias, axis=1), expected, atol=5e-3)
+
+
+def test_a_rooted_head_cannot_be_folded():
+    x, labels = blobs(15, 60, 10, 3)
+    with pytest.raises(
+        ValueError, match=r"fold a head: 5 of its 10 columns are rooted, none may be\. Fit it with root"
+    ):
+        fit_linear(x, labels, l2=1e-3, num_classes=3).folded()
+
+
+def test_logits_of_the_first_rows_alone_are_the_same_ones():
+    x, labels = blobs(16, 60, 10, 3)
+    rotated, train = rotate(x), folds_of(60, 3)
+    whole, weights = fit_folds(rotated, labels, train, [1e-3, 1e-2], num_classes=3)
+    part, same = fit_folds(rotated, labels, train, [1e-3, 1e-2], num_classes=3, num_answers=20)
+    assert np.array_equal(part, whole[:, :, :20])
+    assert np.array_equal(same, weights)
+
+
 # Epoch by epoch
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isqrt
+
 import pytest
 import torch
 
@@ -9,7 +11,8 @@ from thawline.core.runtime import Runtime
 from thawline.features.backbones import Network, frozen_for_inference, load_backbone
 from thawline.features.folding import fold_batch_norms
 
-FAST = ["efficientnet_lite0", "resnet18", "resnet34", "vit_tiny_patch16_224"]
+SCRATCH = ["tutorial_cnn", "simple_cnn", "deep_cnn"]
+FAST = ["efficientnet_lite0", "resnet18", "resnet34", "vit_tiny_patch16_224", *SCRATCH]
 SLOW = [
     "resnet50",
     "efficientnet_b0",
@@ -26,14 +29,16 @@ WITHOUT_TRUNK = ["edgenext_xx_small", pytest.param("swin_tiny_patch4_window7_224
 WITH_BATCH_NORM = [
     "efficientnet_lite0",
     "resnet34",
+    "simple_cnn",
+    "deep_cnn",
     *(pytest.param(name, marks=pytest.mark.slow) for name in ["resnet50", "efficientnet_b0", "mobilenetv3_small_100"]),
     *(pytest.param(name, marks=pytest.mark.slow) for name in ["mobilenetv4_conv_small", "levit_128s"]),
 ]
 
 
 def small_size(name):
-    """Return a side that keeps the test quick and that patches of the network divide."""
-    return 56 if "patch14" in name else 64
+    """Return a side that keeps the test quick, that patches of the network divide, and that the network takes."""
+    return 56 if "patch14" in name else 32 if name == "tutorial_cnn" else 64
 
 
 def random_network(name):
@@ -69,7 +74,7 @@ def test_every_cut_of_every_named_backbone_can_be_continued(name):
         assert torch.equal(network.suffix(h, cut.index), whole), cut
         assert cut.channels == h.shape[1 if h.ndim == 4 else 2]
         positions = h.shape[2] ** 2 if h.ndim == 4 else h.shape[1] - network.num_prefix_tokens
-        assert (network.backbone.input.size_px // cut.stride) ** 2 == positions
+        assert cut.stride == network.backbone.input.size_px // isqrt(positions)
     costs = [cut.cost_fraction for cut in cuts]
     assert costs == sorted(costs)
     assert costs[0] > 0

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from thawline.core.types import InputSpec
+from thawline.core.types import Curve, InputSpec
 from thawline.data.dataset import Dataset, Sample
 from thawline.data.split import make_split
 from thawline.features.backbones import Backbone
@@ -16,10 +16,12 @@ from thawline.features.bank import BankSpec, FeatureBank, open_bank, write_segme
 from thawline.features.cuts import CutPoint
 from thawline.heads.linear import L2_STRENGTHS
 from thawline.heads.nearest import NEIGHBOURS
-from thawline.search import compare as module
-from thawline.search.compare import CompareOptions, class_row_weights, compare, imbalance, with_curves
+from thawline.search import frozen as module
+from thawline.search.answers import answers_from
+from thawline.search.compare import CompareOptions, compare, leaderboard_of, with_curves
+from thawline.search.frozen import answer_frozen, class_row_weights, imbalance, stacked_views
 from thawline.search.judge import MARGIN
-from thawline.search.strategy import candidate_features
+from thawline.search.strategy import Strategy, candidate_features
 
 INPUT = InputSpec(32, (0.5,) * 3, (0.5,) * 3)
 PLAIN = CompareOptions()
@@ -29,7 +31,7 @@ class Drawn:
     """A bank of drawn features, one block a cut, with the backbone and the pictures that it pretends to be of."""
 
     def __init__(self, root, depths, labels, *, parts=None, groups=None):
-        """Take {cut: (N, D)} features, (N,) labels, parts and groups."""
+        """Take the (N, D) features of every cut, (N,) labels, parts and groups."""
         n = len(labels)
         widths = [x.shape[1] for x in depths]
         spec = BankSpec(
@@ -51,10 +53,8 @@ class Drawn:
             "drawn", "drawn", "0" * 64, INPUT, tuple(cuts), 10**6, 1000, 0, False, True, "none", "drawn"
         )
         hashes = [hashlib.sha256(str(row).encode()).hexdigest() for row in range(n)]
-        opened = open_bank(root, spec)
-        digests = np.frombuffer(b"".join(map(bytes.fromhex, hashes)), np.uint8).reshape(n, 32)
-        rows = np.hstack(depths).astype(np.float32)[:, None]
-        self.bank = FeatureBank(spec, opened.directory, (write_segment(root, opened.directory, digests, rows),))
+        self.root, self.hashes = root, hashes
+        self.bank = self.bank_of(spec, depths)
         self.dataset = Dataset(
             None,
             tuple(f"class {k}" for k in range(max(labels) + 1)),
@@ -71,6 +71,17 @@ class Drawn:
             ),
             (),
         )
+
+    def bank_of(self, spec, depths) -> FeatureBank:
+        """Return a bank of the same pictures that holds these features."""
+        digests = np.frombuffer(b"".join(map(bytes.fromhex, self.hashes)), np.uint8).reshape(-1, 32)
+        rows = np.hstack(depths).astype(np.float32)[:, None]
+        directory = open_bank(self.root, spec).directory
+        return FeatureBank(spec, directory, (write_segment(self.root, directory, digests, rows),))
+
+    def view(self, name, depths) -> FeatureBank:
+        """Return the bank of another view of the same pictures."""
+        return self.bank_of(replace(self.bank.spec, views=(name,)), depths)
 
     def labelled(self, labels) -> Dataset:
         """Return the same pictures under other labels."""
@@ -446,3 +457,178 @@ def test_progress_is_told_of_every_feature_set(one_good_depth):
     one_good_depth.compare(split=make_split(one_good_depth.dataset, num_folds=2, num_repeats=1), progress=Heard())
     total = len(candidate_features(one_good_depth.bank.spec))
     assert told == [("compare", total, 1)] * total
+
+
+# Answers from elsewhere
+
+CURVE = Curve((1.0,), (1.0,), (0.5,), (0.5,), (0.1,))
+
+
+def tuned(frozen, right, *, folds, cost=1.0):
+    """Return the answers of a network tuned on these folds of the first repeat, right where `right` says."""
+    rows = frozen.rows
+    labels = rows.scored_labels
+    run = np.isin(rows.scored, np.concatenate([rows.held_out[fold] for fold in folds]))
+    said = np.where(run, np.where(right, labels, (labels + 1) % 3), -1)
+    predicted = np.stack([said, np.full_like(said, -1)])
+    logits = np.where(run[:, None], np.eye(3, dtype=np.float32)[said], np.nan)
+    strategy = Strategy("drawn", (1,), ("mean",), "linear", "drawn · all · tuned", cost, kind="full", tune="all")
+    return answers_from(strategy, predicted, logits, rows, seconds=100.0, curve=CURVE)
+
+
+@pytest.fixture(scope="module")
+def poor(tmp_path_factory):
+    """Pictures that no frozen depth tells apart well."""
+    drawn = Drawn(tmp_path_factory.mktemp("cache"), [noise(40, 150), blobs(41, LABELS, 3.0)], LABELS)
+    return drawn, answer_frozen(drawn.bank, drawn.backbone, drawn.dataset, make_split(drawn.dataset), PLAIN)
+
+
+def test_comparing_is_answering_and_ranking(one_good_depth, good_board):
+    drawn = one_good_depth
+    frozen = answer_frozen(drawn.bank, drawn.backbone, drawn.dataset, make_split(drawn.dataset), PLAIN)
+    again = leaderboard_of(frozen, full_pass_ms=10.0, seed=PLAIN.seed)
+    assert numbers(again.leaderboard) == numbers(good_board.leaderboard)
+    assert np.array_equal(again.held_out_logits, good_board.held_out_logits)
+
+
+def test_a_network_tuned_on_one_fold_wins_with_the_rows_that_it_answered(poor):
+    drawn, frozen = poor
+    split = make_split(drawn.dataset)
+    found = leaderboard_of(frozen, [tuned(frozen, np.ones(len(split.pool), bool), folds=[0])], full_pass_ms=10.0)
+    board = found.leaderboard
+    winner = board.trials[board.winner]
+    assert winner.name == "drawn · all · tuned"
+    assert np.array_equal(found.rows, split.folds[0][1])
+    assert found.held_out_logits.argmax(axis=1).tolist() == LABELS[found.rows].tolist()
+    assert (winner.num_pictures, board.num_pictures) == (len(split.folds[0][1]), len(split.pool))
+    assert (board.chosen_mean, board.chosen_low, board.chosen_high) == (winner.mean, winner.low, winner.high)
+    assert board.num_fits == frozen.num_fits + 1
+    assert board.seconds > frozen.seconds + 100
+
+
+def test_a_network_tuned_on_every_fold_is_chosen_as_the_others_are(poor):
+    drawn, frozen = poor
+    right = np.arange(len(frozen.rows.scored)) % 10 > 0
+    found = leaderboard_of(frozen, [tuned(frozen, right, folds=range(5))])
+    board = found.leaderboard
+    assert board.trials[board.winner].strategy.kind == "full"
+    assert np.array_equal(found.rows, make_split(drawn.dataset).pool)
+    assert board.chosen_mean == pytest.approx(right.mean())
+    assert board.num_fits == frozen.num_fits + 5
+
+
+def test_who_may_win_can_be_limited(poor):
+    _, frozen = poor
+    bad = tuned(frozen, np.zeros(len(frozen.rows.scored), bool), folds=[0])
+    eligible = [False] * len(frozen.answers) + [True]
+    board = leaderboard_of(frozen, [bad], eligible=eligible).leaderboard
+    assert board.trials[board.winner].strategy.kind == "full"
+    assert board.winner == len(board.trials) - 1
+    assert board.chosen_mean == 0
+
+
+def test_curves_that_are_there_stay(poor):
+    drawn, frozen = poor
+    board = leaderboard_of(frozen, [tuned(frozen, np.ones(len(frozen.rows.scored), bool), folds=[0])]).leaderboard
+    curved = with_curves(board, drawn.bank, drawn.dataset, make_split(drawn.dataset))
+    by_kind = {kind: [t for t in curved.trials if t.strategy.kind == kind and t.curve] for kind in ("frozen", "full")}
+    assert [trial.curve for trial in by_kind["full"]] == [CURVE]
+    assert {trial.strategy.depths for trial in by_kind["frozen"]} == {(0,), (1,)}
+    assert [trial.strategy for trial in curved.trials] == [trial.strategy for trial in board.trials]
+
+
+# Views
+
+
+def test_another_view_of_a_held_out_picture_gives_nothing_away(tmp_path):
+    """Labels say nothing of the features, and a view is the picture itself: a head that saw it would know its label."""
+    labels = np.random.default_rng(50).permutation(LABELS)
+    depths = [noise(51, 150, d=300), noise(52, 150, d=300)]
+    drawn = Drawn(tmp_path, depths, labels)
+    found = drawn.compare(view_banks=[drawn.view("flip.1", depths)], view_policy="flip")
+    viewed = [trial for trial in found.leaderboard.trials if trial.strategy.augment == "flip"]
+    assert len(viewed) == 3
+    assert all(trial.mean < 0.5 for trial in viewed)
+
+
+@pytest.mark.parametrize("parted", [False, True])
+def test_held_out_rows_weigh_nothing_in_any_view(tmp_path, monkeypatch, parted):
+    parts = ["validation" if row % 4 == 0 else "train" for row in range(80)] if parted else None
+    labels = np.arange(80) // 2 % 2
+    depths = [blobs(53, labels, 1.0, d=4)]
+    drawn = Drawn(tmp_path, depths, labels, parts=parts)
+    views = [drawn.view(f"crop.{view}", [depths[0] + view]) for view in (1, 2)]
+    seen, fit = [], module.fit_folds
+
+    def watched(rotated, labels, row_weights, strengths, **options):
+        seen.append((labels, row_weights))
+        return fit(rotated, labels, row_weights, strengths, **options)
+
+    monkeypatch.setattr(module, "fit_folds", watched)
+    split = make_split(drawn.dataset)
+    drawn.compare(split=split, view_banks=views, view_policy="crop")
+    (_, plain), (stacked_labels, stacked) = seen
+    n = len(split.pool)
+    assert stacked.shape == (3 * n, len(split.folds))
+    assert np.array_equal(stacked_labels, np.tile(labels[split.pool], 3))
+    for fold, (train, held) in enumerate(split.folds):
+        by_view = stacked[:, fold].reshape(3, n)
+        assert not by_view[:, np.searchsorted(split.pool, held)].any()
+        np.testing.assert_allclose(by_view[:, np.searchsorted(split.pool, train)], 1 / 3)
+    np.testing.assert_allclose(stacked.reshape(3, n, -1).sum(axis=0), plain)
+
+
+def test_the_best_three_linear_heads_learn_from_views_and_say_so(one_good_depth, good_board):
+    drawn = one_good_depth
+    depths = [drawn.bank.read(drawn.hashes, [block]) for block in ((0, "mean"), (1, "mean"), (2, "mean"), (3, "mean"))]
+    flipped = [depth + noise(60 + cut, 150) * 0.1 for cut, depth in enumerate(depths)]
+    found = drawn.compare(full_pass_ms=10.0, view_banks=[drawn.view("flip.1", flipped)], view_policy="flip")
+    board, plain = found.leaderboard, good_board.leaderboard
+    best = [trial for trial in plain.trials if trial.strategy.head == "linear"][:3]
+    viewed = {trial.strategy.depths: trial for trial in board.trials if trial.strategy.augment != "none"}
+    assert set(viewed) == {trial.strategy.depths for trial in best}
+    for trial in best:
+        other = viewed[trial.strategy.depths]
+        assert other.name == f"{trial.name} · flip ×2"
+        assert other.strategy == replace(trial.strategy, augment="flip", name=other.name)
+        assert other.num_pictures == trial.num_pictures == plain.num_pictures
+        assert other.predict_ms == trial.predict_ms
+        assert other.mean == pytest.approx(trial.mean, abs=0.1)
+    assert board.num_fits == plain.num_fits + 3 * 10 * len(L2_STRENGTHS)
+    assert len(board.trials) == len(plain.trials) + 3
+    curved = with_curves(board, drawn.bank, drawn.dataset, make_split(drawn.dataset))
+    assert not any(trial.curve for trial in curved.trials if trial.strategy.augment != "none")
+
+
+def test_views_that_show_what_was_missing_help(tmp_path):
+    """Few pictures in many noisy columns: five more readings of each, with other noise, show what their class is."""
+    labels = np.arange(60) % 3
+    centre = noise(70, 3, d=40)[labels]
+    depths = [centre + noise(71, 60, d=40) * 2.5]
+    drawn = Drawn(tmp_path, depths, labels)
+    views = [drawn.view(f"crop.{view}", [centre + noise(72 + view, 60, d=40) * 2.5]) for view in range(1, 6)]
+    board = drawn.compare(view_banks=views, view_policy="crop").leaderboard
+    by_name = {trial.strategy.augment: trial.mean for trial in board.trials if trial.strategy.head == "linear"}
+    assert by_name["crop"] > by_name["none"] + 0.05
+
+
+def test_views_are_stacked_bank_by_bank(one_good_depth):
+    drawn = one_good_depth
+    plain = drawn.bank.read(drawn.hashes, [(0, "mean"), (2, "mean")])
+    other = drawn.view("crop.1", [noise(80 + cut, 150) for cut in range(4)])
+    stacked = stacked_views([drawn.bank, other], drawn.hashes[:7], [(0, "mean"), (2, "mean")])
+    assert np.array_equal(stacked[:7], plain[:7])
+    assert np.array_equal(stacked[7:], other.read(drawn.hashes[:7], [(0, "mean"), (2, "mean")]))
+    assert np.array_equal(stacked_views([drawn.bank], drawn.hashes[:7], [(0, "mean")]), plain[:7, :8])
+
+
+def test_views_of_another_network_or_of_no_policy_are_refused(one_good_depth):
+    drawn = one_good_depth
+    depths = [noise(90, 150)] * 4
+    other = drawn.bank_of(replace(drawn.bank.spec, views=("flip.1",), weights_sha256="1" * 64), depths)
+    for view in (other, drawn.bank):
+        with pytest.raises(ValueError, match=r"compare: the bank of view .* another view is required\. Extract"):
+            drawn.compare(view_banks=[view], view_policy="flip")
+    for banks, policy in (([drawn.view("flip.1", depths)], "none"), ([], "flip")):
+        with pytest.raises(ValueError, match=r"compare: \d banks of views under the policy '\w+'; .* Pass both"):
+            drawn.compare(view_banks=banks, view_policy=policy)

@@ -10,7 +10,7 @@ from thawline.features.backbones import Backbone, load_backbone
 from thawline.features.bank import BankSpec
 from thawline.features.cuts import CutPoint
 from thawline.features.extract import bank_spec
-from thawline.search.strategy import HEADS, Features, candidate_features, default_pooling, strategies_for
+from thawline.search.strategy import HEADS, Features, candidate_features, default_pooling, strategies_for, with_views
 
 INPUT = InputSpec(32, (0.5,) * 3, (0.5,) * 3)
 
@@ -125,6 +125,15 @@ def test_fields_of_a_strategy():
     assert (linear.kind, linear.augment) == ("frozen", "none")
     assert linear.cost == mean.cost == pytest.approx(0.75 + 16 * 10 / 1e6)
     assert neighbours.cost == pytest.approx(0.75 + 16 * 500 / 1e6)
+
+
+def test_views_are_part_of_the_name_and_cost_nothing_later():
+    linear = strategies_for(
+        Features((3,), ("mean",), 8), backbone_of(4), num_classes=2, num_rows=9, plain_pooling="mean"
+    )[0]
+    viewed = with_views(linear, "flip", 2)
+    assert (viewed.name, viewed.augment) == ("drawn · whole · linear · flip ×2", "flip")
+    assert (viewed.cost, viewed.blocks, viewed.kind) == (linear.cost, linear.blocks, "frozen")
 
 
 def test_a_pooling_out_of_the_ordinary_is_part_of_the_name():

@@ -16,9 +16,10 @@ from PIL import Image
 from thawline.core.errors import StoreError
 from thawline.search.leaderboard import Curve, Leaderboard, Trial
 from thawline.search.strategy import Strategy
+from thawline.use.curves import curve_svg
 from thawline.use.evaluation import ClassScore, Evaluation, Score
-from thawline.use.figures import curve_svg, thaw_line_svg
-from thawline.use.report import Cut, Mistake, Picture, ReportData, leaderboard_csv, render_report
+from thawline.use.report import Cut, Mistake, Picture, ReportData, history_csv, leaderboard_csv, render_report
+from thawline.use.thaw_line import thaw_line_svg
 
 LABELS = ("3.0", "4.0", "4.1", "5.0", "head")
 CUTS = tuple(Cut(i, label, 16 * (i + 1), 4 - i, (i + 1) / 5) for i, label in enumerate(LABELS))
@@ -40,7 +41,7 @@ def make_trial(depths: tuple[int, ...], mean: float, *, lead: float = 0.9, curve
     return Trial(
         strategy, (mean, mean), mean, mean - 0.031, mean + 0.027, mean, mean - 0.004, gap, *ends,
         p_value=1.0 if gap == 0 else 0.2, tied=ends[1] >= 0, l2=1e-3, neighbours=None, fit_s=0.25, predict_ms=3.21,
-        num_pictures=200, curve=curve,
+        num_pictures=368, curve=curve,
     )  # fmt: skip
 
 
@@ -49,6 +50,32 @@ def make_board() -> Leaderboard:
     trials = [make_trial((1, 2, 3, 4), 0.9), make_trial((1, 2, 3), 0.893), make_trial((3,), 0.84, curve=curve)]
     trials += [make_trial((4,), 0.81), make_trial((2,), 0.77), make_trial((1,), 0.7), make_trial((0,), 0.6)]
     return Leaderboard("accuracy", "5 folds × 2", tuple(trials), 1, 0.8871, 0.8522, 0.9166, 368, 1234, 3.2)
+
+
+def make_mixed_board(*, winner: int = 0) -> Leaderboard:
+    """A board with trials of every kind, some of which answered only part of the pictures."""
+    board = make_board()
+    curve = Curve((1.2, 0.3), (1.1, 0.5), (0.5, 0.9), (0.5, 0.8), (1e-3, 1e-5))
+    trained = [
+        ("partial", "net · last 20 %", "net", "head, then last 7 blocks", 0.93, 368, 190.0),
+        ("full", "net · all", "net", "", 0.92, 74, 640.0),
+        ("scratch", "cnn · from nothing", "cnn", "", 0.45, 74, 80.0),
+    ]
+    trials = list(board.trials)
+    for kind, name, backbone, tune, mean, num_pictures, fit_s in trained:
+        plain = make_trial((4,), mean, lead=0.93, curve=curve)
+        strategy = replace(plain.strategy, name=name, backbone=backbone, kind=kind, tune=tune)
+        trials.append(replace(plain, strategy=strategy, num_pictures=num_pictures, fit_s=fit_s))
+    trials.sort(key=lambda trial: -trial.mean)
+    return replace(board, trials=tuple(trials), winner=winner)
+
+
+def make_forecast() -> tuple[dict[str, object], ...]:
+    memory = {"memory_bytes": 3 * 2**29, "disk_bytes": 440 * 2**20}
+    return (
+        {"strategy": "net · last 20 %", "seconds": 100.0, **memory, "outcome": "ran 5 of 5 folds", "took_s": 200.0},
+        {"strategy": "net · all", "seconds": 4000.0, **memory, "outcome": "left out: too long", "took_s": None},
+    )
 
 
 def make_evaluation(names: tuple[str, ...], *, wrong: int = 1, leaked: int = 1) -> Evaluation:
@@ -140,6 +167,111 @@ def test_numbers_appear_as_given(sentence: str) -> None:
 )
 def test_the_moment_of_the_run_is_readable(created: str, shown: str) -> None:
     assert f"created {shown} " in words(render_report(replace(make_data(), created=created)))
+
+
+def test_kinds_side_by_side_have_their_story_and_their_tags() -> None:
+    html = render_report(replace(make_data(), leaderboard=make_mixed_board()))
+    text = words(html)
+    assert "From nothing to fully thawed" in text
+    assert "93.0 % partly thawed after 3 min 10 s" in text
+    assert "90.0 % frozen , best of 7 after 0.25 s" in text
+    assert "45.0 % from nothing after 1 min 20 s" in text
+    assert "1 last 20 % partly thawed winner leader 93.0 %" in text
+    assert "2 all fully thawed tied on 74 of 368 92.0 %" in text
+    assert "fused (1, 2, 3) frozen tied 89.3 %" in text
+    assert "strategy, on net where none is named" in text
+    assert "A hollow mark answered only part of the pictures." in text
+    assert "1,234 trainings in 3.2 s" in text
+    assert html.count('id="story920-') > 0
+    assert html.count('id="story360-') > 0
+    assert len(re.findall(r'\bid="([^"]+)"', html)) == len(set(re.findall(r'\bid="([^"]+)"', html)))
+
+
+def test_frozen_trials_alone_have_no_story_and_no_tags() -> None:
+    html = render_report(make_data())
+    assert "From nothing to fully thawed" not in words(html)
+    assert 'id="story' not in html
+    assert 'class="tag frozen"' not in html
+
+
+@pytest.mark.parametrize(
+    ("winner", "sentence"),
+    [
+        (0, "trained head, then last 7 blocks"),
+        (1, "trained everything predicts"),
+        (2, "reads mean + std at 4 depths; linear head predicts"),
+        (9, "trained everything, from random weights; pictures varied by trivial"),
+    ],
+)
+def test_the_winners_facts_say_what_was_trained(winner: int, sentence: str) -> None:
+    board = make_mixed_board(winner=winner)
+    last = board.trials[9]
+    varied = replace(last, strategy=replace(last.strategy, augment="trivial"))
+    board = replace(board, trials=(*board.trials[:9], varied))
+    assert sentence in words(render_report(replace(make_data(), leaderboard=board)))
+
+
+def test_the_last_cut_alone_is_a_frozen_one() -> None:
+    text = words(render_report(replace(make_data(), leaderboard=make_mixed_board())))
+    assert "The leader, partly thawed, scores 93.0 %, the last cut alone, which is the usual choice, 81.0 %" in text
+
+
+def test_curves_of_trained_networks_come_first_and_are_folded_after_twelve() -> None:
+    html = render_report(replace(make_data(), leaderboard=make_mixed_board()))
+    names = re.findall(r"<figcaption><bdi>([^<]*)</bdi>", html)[:4]
+    assert names == ["last 20 %", "all", "cnn · from nothing", "cut (3,)"]
+    assert html.count(">step size<") == 3
+    assert "on a logarithmic scale" in words(html)
+    board = make_board()
+    many = tuple(replace(board.trials[2], p_value=n / 100) for n in range(14))
+    html = render_report(replace(make_data(), leaderboard=replace(board, trials=many, winner=0)))
+    assert "The other 2 curves" in words(html)
+    assert "on a logarithmic scale" not in words(html)
+
+
+def test_the_budget_shows_forecast_against_what_it_took() -> None:
+    data = replace(make_data(), leaderboard=make_mixed_board(), forecast=make_forecast(), budget_s=400.0)
+    html = render_report(data)
+    text = words(html)
+    assert (
+        "The budget was 6 min 40 s of training. 1 of 2 strategies ran: 3 min 20 s, against a forecast of 1 min" in text
+    )
+    assert "ran 5 of 5 folds ; 1.5 GiB of memory , 440 MiB of disk" in text
+    assert "left out: too long" in text
+    bars = re.findall(r'<i class="(forecast|took)( past)?" style="width:([\d.]+)%"', html)
+    assert bars == [("forecast", "", "25.00"), ("took", "", "50.00"), ("forecast", " past", "100.00")]
+    unlimited = words(render_report(replace(data, forecast=make_forecast()[1:], budget_s=None)))
+    assert "None of the 1 strategies ran." in unlimited
+    assert "The budget was" not in unlimited
+    assert "The budget" not in words(render_report(make_data()))
+
+
+def test_the_finder_stands_beside_the_curves() -> None:
+    sweep = tuple((10.0**-e, 2.0 - e / 10) for e in range(6, 1, -1))
+    data = replace(make_data(), finder=sweep, finder_rate=1e-3)
+    assert "Learning-rate finder" in words(render_report(data))
+    assert "chosen: 0.001" in words(render_report(data))
+    assert "Learning-rate finder" not in words(render_report(make_data()))
+    bare = replace(data, leaderboard=replace(data.leaderboard, trials=data.leaderboard.trials[:2]))
+    assert 'id="curves"' in render_report(bare)
+
+
+def test_all_of_fine_tuning_survives_the_json() -> None:
+    data = replace(
+        make_data(), leaderboard=make_mixed_board(), forecast=make_forecast(), budget_s=400.0,
+        finder=((1e-4, 2.0), (1e-3, 1.0)), finder_rate=5e-4,
+    )  # fmt: skip
+    again = ReportData.from_json(data.to_json())
+    assert again.leaderboard == data.leaderboard
+    assert (again.forecast, again.budget_s) == (data.forecast, 400.0)
+    assert (again.finder, again.finder_rate) == (data.finder, 5e-4)
+    assert render_report(again) == render_report(data)
+
+
+def test_an_earlier_format_is_refused_with_a_way_out() -> None:
+    earlier = json.dumps(json.loads(make_data().to_json()) | {"format": 1})
+    with pytest.raises(StoreError, match=r"format 1, this version reads 2.*Run `thawline fit` again"):
+        ReportData.from_json(earlier)
 
 
 def test_same_data_same_page() -> None:
@@ -363,7 +495,28 @@ def test_csv_has_a_row_a_trial() -> None:
     assert rows[0]["strategy"] == "net · fused (1, 2, 3, 4)"
 
 
+def test_history_has_a_row_an_epoch() -> None:
+    rows = list(csv.DictReader(io.StringIO(history_csv(make_mixed_board()))))
+    assert [(row["strategy"], row["kind"], row["epoch"]) for row in rows] == [
+        ("net · last 20 %", "partial", "1"),
+        ("net · last 20 %", "partial", "2"),
+        ("net · all", "full", "1"),
+        ("net · all", "full", "2"),
+        *[("net · cut (3,)", "frozen", str(epoch)) for epoch in (1, 2, 3)],
+        ("cnn · from nothing", "scratch", "1"),
+        ("cnn · from nothing", "scratch", "2"),
+    ]
+    numbers = ("train_loss", "validation_loss", "train_accuracy", "validation_accuracy", "learning_rate")
+    assert [rows[1][name] for name in numbers] == ["0.3", "0.5", "0.9", "0.8", "1e-05"]
+    assert rows[4]["learning_rate"] == ""
+
+
+def test_history_without_curves_is_its_heading() -> None:
+    board = make_board()
+    assert history_csv(replace(board, trials=board.trials[:2])).count("\n") == 1
+
+
 def test_json_is_plain_json() -> None:
     raw = json.loads(make_data().to_json())
-    assert raw["format"] == 1
+    assert raw["format"] == 2
     assert raw["leaderboard"]["trials"][1]["strategy"]["name"] == "net · fused (1, 2, 3)"

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,34 @@ def test_report_in_browser(browser: Any, report: Path, width_px: int, scheme: st
     assert [url for url in requests if not url.startswith("data:")] == [report.as_uri()]
     assert complaints == []
     context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width_px", [360, 1280])
+def test_fine_tuning_in_browser(browser: Any, tmp_path: Path, width_px: int, scheme: str) -> None:
+    board = cases.make_mixed_board()
+    hostile = replace(board.trials[0].strategy, name=f"net · {cases.HOSTILE} " + "unbroken" * 20)
+    board = replace(board, trials=(replace(board.trials[0], strategy=hostile), *board.trials[1:]))
+    row = cases.make_forecast()[0] | {"strategy": hostile.name, "outcome": cases.HOSTILE}
+    data = replace(
+        cases.make_data(), leaderboard=board, forecast=(row, *cases.make_forecast()), budget_s=400.0,
+        finder=((1e-5, 2.0), (1e-3, 1.0), (1e-1, 3.0)), finder_rate=1e-3,
+    )  # fmt: skip
+    path = tmp_path / "report.html"
+    path.write_text(render_report(data), encoding="utf-8")
+    page = browser.new_page(viewport={"width": width_px, "height": 800}, color_scheme=scheme)
+    page.goto(path.as_uri(), wait_until="load")
+    for section in (*SECTIONS, "story", "budget"):
+        assert page.locator(f"#{section}").bounding_box()["height"] > 60, section
+    assert page.evaluate("document.documentElement.scrollWidth") <= width_px
+    assert page.evaluate("typeof window.pwned") == "undefined"
+    assert page.locator("svg:visible").count() == 7  # story, thaw line, four curves, finder
+    outside = """() => [...document.querySelectorAll('#story svg text, #curves svg text')].filter(text => {
+        const box = text.getBoundingClientRect(), sheet = text.ownerSVGElement.getBoundingClientRect();
+        return box.width && (box.left < sheet.left - 2 || box.right > sheet.right + 2);
+    }).map(text => text.textContent)"""
+    assert page.evaluate(outside) == []
+    page.close()
 
 
 def test_page_has_no_scripts_even_if_one_gets_in(browser: Any, report: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from thawline.use.summary import (
     check_text,
     evaluation_json,
     evaluation_text,
+    forecast_text,
     leaderboard_text,
     prediction_lines,
     thaw_line_text,
@@ -33,7 +35,7 @@ def make_trial(depths, mean, *, head="linear", name=None, tied=False, lead=0.9):
     gap = mean - lead
     return Trial(
         strategy, (mean,), mean, mean - 0.04, mean + 0.03, mean, mean, gap, gap - 0.02, gap + 0.01, p_value=0.5,
-        tied=tied, l2=None, neighbours=None, fit_s=0.1, predict_ms=3.14, num_pictures=100,
+        tied=tied, l2=None, neighbours=None, fit_s=0.1, predict_ms=3.14, num_pictures=1097,
     )  # fmt: skip
 
 
@@ -81,6 +83,51 @@ def test_a_long_leaderboard_is_cut_but_never_its_winner():
     assert lines[5].split()[1] == "*="
     assert lines[6] == "    … and 16 more in leaderboard.json"
     assert "more in" not in leaderboard_text(board, most=20)
+
+
+def of_kind(kind, trial, **changes):
+    return replace(trial, strategy=replace(trial.strategy, kind=kind), **changes)
+
+
+def test_a_score_over_part_of_the_pictures_says_so():
+    whole, part = make_trial((1,), 0.9), of_kind("full", make_trial((2,), 0.8), num_pictures=219)
+    header, first, second = leaderboard_text(make_board([whole, part])).splitlines()[1:4]
+    assert header.split()[-2:] == ["ms", "pictures"]
+    assert first.split()[-2:] == ["3.1", "1,097"]
+    assert second.split()[-2:] == ["3.1", "219"]
+    assert len(header) == len(first) == len(second)
+    assert "pictures" not in leaderboard_text(make_board([whole])).splitlines()[1]
+
+
+def test_the_best_of_each_kind_is_shown_however_far_down():
+    trials = [make_trial((i,), 0.9 - i / 100) for i in range(8)]
+    trials += [of_kind("scratch", make_trial((), 0.5, name="a")), of_kind("scratch", make_trial((), 0.4, name="b"))]
+    lines = leaderboard_text(make_board(trials), most=3).splitlines()
+    assert [line.split()[0] for line in lines[2:6]] == ["1", "2", "3", "9"]
+    assert lines[6] == "    … and 6 more in leaderboard.json"
+
+
+def test_a_forecast_is_aligned_and_adds_up():
+    rows = [
+        {"strategy": "net · last 20 %", "seconds": 200.0, "memory_bytes": 3 * 2**29, "disk_bytes": 440 * 2**20},
+        {"strategy": "cnn", "seconds": 40.0, "memory_bytes": 600 * 2**20, "disk_bytes": 0, "outcome": "left out"},
+    ]
+    assert forecast_text(rows, 900.0).splitlines() == [
+        "  strategy               time   memory     disk",
+        "  net · last 20 %  3 min 20 s  1.5 GiB  440 MiB",
+        "  cnn                    40 s  600 MiB    0 MiB  left out",
+        "  together              4 min  1.5 GiB  440 MiB  of the 15 min allowed",
+    ]
+    assert forecast_text(rows, None).splitlines()[-1].endswith("440 MiB")
+    assert "nothing is trained" in forecast_text((), 900.0)
+
+
+def test_the_thaw_line_leaves_out_what_trains_the_network():
+    trials = [of_kind("partial", make_trial((1,), 0.95)), make_trial((1,), 0.9)]
+    trials += [of_kind("scratch", make_trial((), 0.4, name="cnn"))]
+    _, line = thaw_line_text(make_board(trials), ("3.0", "4.0")).splitlines()
+    assert line.split()[0] == "4.0"
+    assert "0.900" in line
 
 
 def test_the_metric_is_named_in_words():

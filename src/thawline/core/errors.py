@@ -14,6 +14,7 @@ __all__ = [
     "DataError",
     "StoreError",
     "ThawlineError",
+    "TrainingError",
     "UsageError",
     "first_few",
 ]
@@ -41,6 +42,10 @@ class BackboneError(ThawlineError):
 
 class StoreError(ThawlineError):
     """The cache or an output directory: no space, no permission, or damaged beyond repair."""
+
+
+class TrainingError(ThawlineError):
+    """A training that cannot go on, or a checkpoint that belongs to another one."""
 
 
 class BundleError(ThawlineError):

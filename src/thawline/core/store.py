@@ -23,6 +23,7 @@ from thawline.core.errors import StoreError
 
 __all__ = [
     "Entry",
+    "NoRoomError",
     "cache_root",
     "commit_directory",
     "content_key",
@@ -38,6 +39,10 @@ __all__ = [
 ]
 
 STALE_STAGING_S = 24 * 3600.0
+
+
+class NoRoomError(StoreError):
+    """What is to be stored is larger than the disk, or than it may be; nothing of it has been begun."""
 
 
 @dataclass(frozen=True)
@@ -110,11 +115,11 @@ def require_space(doing: str, path: Path, needed_bytes: int) -> None:
     """Refuse work whose result would not fit, before it starts.
 
     Raises:
-        StoreError: Fewer than `needed_bytes` are free where `path` lies.
+        NoRoomError: Fewer than `needed_bytes` are free where `path` lies.
     """
     free = shutil.disk_usage(path).free
     if needed_bytes > free:
-        raise StoreError(
+        raise NoRoomError(
             f"{doing}: {path} has {free / 2**20:,.0f} MiB free, {needed_bytes / 2**20:,.0f} MiB are needed. "
             "Free some space (`thawline cache prune`) or pass --cache-dir on a larger disk."
         )

@@ -32,7 +32,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class Backbone:
-    """A pretrained network as a description, without its weights.
+    """A network as a description, without its weights.
 
     Attributes:
         name: As it was asked for.
@@ -83,7 +83,7 @@ class Network:
 
     Attributes:
         backbone: Its description.
-        model: timm's model. Replacing its modules (not their weights) calls for a new `Network`.
+        model: timm's model, or a scratch network. Replacing its modules (not their weights) calls for a new `Network`.
     """
 
     def __init__(self, backbone: Backbone, model: nn.Module) -> None:
@@ -173,20 +173,24 @@ def load_backbone(
     fit: Fit = "crop",
     size_px: int | None = None,
     pretrained: bool = True,
+    seed: int = 0,
 ) -> Network:
     """Return the network called `name`, frozen, in float32 on the CPU.
 
-    `efficientnet_lite0` comes with the installation and needs no network. Anything else is fetched once into the
-    cache of the Hugging Face hub, or read from `weights`.
+    `efficientnet_lite0` comes with the installation and needs no network. The scratch networks start from random
+    weights, or those that `weights` brings. Anything else is fetched once into the cache of the Hugging Face hub, or
+    read from `weights`.
 
     Args:
-        name: `efficientnet_lite0`, one of timm's names (`resnet34`, `resnet34.a1_in1k`), `hf-hub:owner/name`, or
-            `local-dir:folder` with timm's `config.json` and `model.safetensors`.
+        name: `efficientnet_lite0`, a scratch network (`tutorial_cnn`, `simple_cnn`, `deep_cnn`), one of timm's names
+            (`resnet34`, `resnet34.a1_in1k`), `hf-hub:owner/name`, or `local-dir:folder` with timm's `config.json` and
+            `model.safetensors`.
         weights: A safetensors file or plain state dict to take the weights from; every tensor must fit.
         fit: How a picture that is not square meets the square.
         size_px: Side of the input in pixels; None takes what the network was trained with. A ViT's position
             embedding is resampled to it, which makes it another network with another digest.
-        pretrained: False gives random weights from seed 0.
+        pretrained: False gives random weights.
+        seed: Of random weights.
 
     Raises:
         BackboneError: Unknown name, no weights, weights that do not fit, or a size the architecture cannot take.
@@ -195,7 +199,7 @@ def load_backbone(
     >>> len(network.backbone.cuts), network.backbone.cuts[-1].label, network.backbone.cuts[-1].channels
     (17, 'head', 1280)
     """
-    loaded = load_model(name, weights=weights, size_px=size_px, pretrained=pretrained)
+    loaded = load_model(name, weights=weights, size_px=size_px, pretrained=pretrained, seed=seed)
     model, source = loaded.model, loaded.source
     spec = _input_spec(source.name, source.config, fit, size_px)
     trunk = trunk_of(model)

@@ -1,4 +1,4 @@
-"""Picture hashes in, pooled features out: the content-addressed bank of one backbone and one way of reading it.
+"""Picture hashes in, features out: the content-addressed bank of one backbone and one way of reading it.
 
 A bank is a folder named by the hash of everything that determines its numbers (weights, input preparation, views,
 formats, cuts, poolings) and by nothing else. It holds immutable segments, each committed by a rename; a row is
@@ -13,8 +13,8 @@ import errno
 import io
 import os
 import zlib
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,7 @@ import numpy.typing as npt
 from thawline.core.errors import StoreError, first_few
 from thawline.core.store import commit_directory, content_key, disk_errors, staging_directory, write_json
 from thawline.core.types import Floats, InputSpec, Ints
+from thawline.features.mapped import MappedRows, map_rows
 
 __all__ = ["BankSpec", "Block", "FeatureBank", "Segment", "open_bank", "write_segment"]
 
@@ -165,13 +166,7 @@ class FeatureBank:
         if unknown:
             have = first_few(sorted({pooling for _, pooling in self.spec.columns}))
             raise StoreError(f"read features: this bank has no {first_few(unknown)}; it has {have} at its cuts.")
-        places = [self._places.get(bytes.fromhex(sha256)) for sha256 in sha256s]
-        absent = sum(place is None for place in places)
-        if absent:
-            raise StoreError(
-                f"read features: {absent} of {len(places)} pictures are not in the bank. Extract them first."
-            )
-        where = np.array(places, dtype=np.int64).reshape(-1, 2)
+        where = self._located(sha256s)
         slices = [self.spec.columns[block] for block in blocks]
         out = np.empty((len(where), sum(part.stop - part.start for part in slices)), dtype=np.float32)
         for number in np.unique(where[:, 0]).tolist():
@@ -179,9 +174,40 @@ class FeatureBank:
             self._gather(self._stored(number), where[rows, 1], slices, view, out, rows)
         return out
 
+    def mapped(self, sha256s: Sequence[str]) -> MappedRows:
+        """Return the whole rows of N pictures, at least one, mapped into memory and not yet read.
+
+        Raises:
+            StoreError: A picture is not in the bank, or the bank was removed since it was opened.
+        """
+        where = self._located(sha256s)
+        used, where[:, 0] = np.unique(where[:, 0], return_inverse=True)
+        return MappedRows(tuple(self._mapped(number) for number in used.tolist()), where)
+
+    def _located(self, sha256s: Sequence[str]) -> Ints:
+        """Return (N, 2) segment and row of each picture."""
+        places = [self._places.get(bytes.fromhex(sha256)) for sha256 in sha256s]
+        absent = sum(place is None for place in places)
+        if absent:
+            raise StoreError(
+                f"read features: {absent} of {len(places)} pictures are not in the bank. Extract them first."
+            )
+        return np.array(places, dtype=np.int64).reshape(-1, 2)
+
     def _stored(self, number: int) -> Any:
-        try:
+        with self._reading():
             return np.load(self.segments[number].directory / "rows.npy", mmap_mode="r", allow_pickle=False)
+
+    def _mapped(self, number: int) -> Floats:
+        segment = self.segments[number]
+        with self._reading():
+            shape = (len(segment.digests), self.num_views, self.spec.width)
+            return map_rows(segment.directory / "rows.npy", shape, self.spec.storage)
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
         except FileNotFoundError:
             raise StoreError(
                 f"read features: {self.directory} was removed or mended by another run since it was opened. Run again."

@@ -1,44 +1,54 @@
-"""Dataset + Network in, a filled FeatureBank out: one resumable pass that reads every cut at once.
+"""Dataset + Network in, filled FeatureBanks out: one resumable pass a view, which reads every cut at once.
 
-The pass runs one single-threaded stream per processor. Each stream decodes, runs and pools batches of its own, so
+A view of a picture (plain, mirrored, augmented) has a bank of its own, so one more view is one more pass and no more. A
+pass runs one single-threaded stream per processor. Each stream decodes, runs and pools batches of its own, so
 decoding overlaps computing with nothing to wait for. Every batch has the same shape, the last one filled up, because
 kernels are chosen by shape and round differently: so a picture's numbers cannot depend on what it was extracted with.
-On an accelerator the streams take turns at it and decode meanwhile. Rows are committed in segments of fixed size in the
-order of the data set; a run that was cut off goes on at the segment it lost.
+On an accelerator the streams take turns at it and decode meanwhile. Rows are committed in segments of fixed size in
+the order of the data set; a run that was cut off goes on at the segment it lost.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from threading import Lock
-from typing import Literal, NoReturn, TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
 
-from thawline.core.errors import BackboneError, StoreError
 from thawline.core.progress import Progress, SilentProgress
 from thawline.core.runtime import Runtime, num_workers
-from thawline.core.store import require_space, sweep_staging
-from thawline.core.types import Floats, InputSpec, Pixels
+from thawline.core.store import NoRoomError, require_space, sweep_staging
+from thawline.core.types import Floats
+from thawline.data.augment import PLAIN, checked_view, seen_as
 from thawline.data.dataset import Dataset
 from thawline.data.load import load_pixels, map_ordered
-from thawline.features.backbones import Backbone, Network, frozen_for_inference
-from thawline.features.bank import BankSpec, Block, FeatureBank, Segment, open_bank, write_segment
-from thawline.features.pooling import pooled, pooling_columns
+from thawline.features.backbones import Backbone, Network
+from thawline.features.bank import BankSpec, FeatureBank, Segment, open_bank, write_segment
+from thawline.features.pooling import pooling_columns
+from thawline.features.reader import FeatureReader, StorageRangeError, measure_pass_ms, to_input
 
-__all__ = ["Extraction", "FeatureReader", "bank_spec", "extract", "in_streams", "measure_pass_ms", "to_input"]
+__all__ = [
+    "Extraction",
+    "FeatureReader",
+    "StorageRangeError",
+    "bank_spec",
+    "extract",
+    "extract_views",
+    "in_streams",
+    "measure_pass_ms",
+    "to_input",
+]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 SEGMENT_ROWS = 256
-PLAIN_VIEW = ("plain",)
+SEGMENT_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -49,7 +59,7 @@ class Extraction:
         bank: Holds every picture of the data set.
         num_extracted: Pictures that ran through the backbone in this call.
         num_damaged: Rows whose checksum failed and that were made again.
-        seconds: Wall time, opening and verifying included.
+        seconds: Wall time, opening and verifying included; of several views the first bears the opening of all.
     """
 
     bank: FeatureBank
@@ -63,99 +73,41 @@ def bank_spec(
     runtime: Runtime,
     *,
     poolings: Sequence[str] = ("mean", "std"),
+    blocks: Sequence[tuple[int, str, int]] | None = None,
+    view: str = PLAIN,
     storage: Literal["float16", "float32"] = "float16",
 ) -> BankSpec:
-    """Return the identity of the bank that holds `poolings` at every cut of `backbone`.
+    """Return the identity of the bank that holds one view of every picture.
 
-    A class token, where the network has one, is kept beside the poolings asked for.
+    Args:
+        backbone: What reads the pictures.
+        runtime: Its number format counts.
+        poolings: Kept at every cut. A class token, where the network has one, is kept beside them.
+        blocks: Exactly what to keep instead: (cut index, pooling, columns).
+        view: `plain`, or an augmented view: see `data.augment.view_names`.
+        storage: Number format on disk.
+
+    Raises:
+        UsageError: There is no such view or pooling.
     """
-    kept = (*poolings, "token") if backbone.has_class_token and "token" not in poolings else tuple(poolings)
-    blocks = [(cut.index, pooling, pooling_columns(pooling, cut.channels)) for cut in backbone.cuts for pooling in kept]
+    if blocks is None:
+        token = ("token",) if backbone.has_class_token and "token" not in poolings else ()
+        blocks = [
+            (cut.index, pooling, pooling_columns(pooling, cut.channels))
+            for cut in backbone.cuts
+            for pooling in (*poolings, *token)
+        ]
     return BankSpec(
         backbone_name=backbone.name,
         weights_sha256=backbone.weights_sha256,
         input=backbone.input,
-        views=PLAIN_VIEW,
+        views=(checked_view(view),),
         compute=runtime.dtype,
         storage=storage,
         cuts=tuple((cut.module, cut.channels) for cut in backbone.cuts),
-        poolings=kept,
+        poolings=tuple(dict.fromkeys(pooling for _, pooling, _ in blocks)),
         blocks=tuple(blocks),
     )
-
-
-def to_input(pixels: Pixels, spec: InputSpec, runtime: Runtime) -> torch.Tensor:
-    """Return the network's input: (B, 3, H, W) in the runtime's format and device, channels last in memory.
-
-    Args:
-        pixels: (B, H, W, 3) uint8 RGB.
-        spec: Its `mean` and `std` are applied after scaling to [0, 1].
-        runtime: Where the network runs.
-    """
-    writable = pixels if pixels.flags.writeable else pixels.copy()  # torch shares memory and has no read-only tensors
-    x = torch.from_numpy(writable).to(runtime.device).permute(0, 3, 1, 2).float()
-    mean = torch.tensor(spec.mean, device=x.device).mul_(255).view(1, 3, 1, 1)
-    scale = torch.tensor(spec.std, device=x.device).mul_(255).reciprocal_().view(1, 3, 1, 1)
-    return x.sub_(mean).mul_(scale).to(runtime.torch_dtype)
-
-
-class FeatureReader:
-    """Prepared pixels in, pooled features out, exactly as a bank stores them.
-
-    The same reader fills banks and serves predictions, so a model sees in use what it saw in training.
-
-    Attributes:
-        network: Folded, cast and placed for inference.
-        runtime: Where it runs.
-        blocks: (cut, pooling) pairs in the order of the columns.
-    """
-
-    def __init__(
-        self, network: Network, runtime: Runtime, blocks: Sequence[Block], storage: Literal["float16", "float32"]
-    ) -> None:
-        self.network = frozen_for_inference(network, runtime)
-        self.runtime = runtime
-        self.blocks = tuple(blocks)
-        self.storage = np.dtype(storage)
-        self._turn = nullcontext() if runtime.device == "cpu" else Lock()
-        self._poolings: dict[int, list[str]] = {}
-        for cut, pooling in self.blocks:
-            self._poolings.setdefault(cut, []).append(pooling)
-
-    def read(self, pixels: Pixels) -> Floats:
-        """Return (B, D) features of (B, H, W, 3) uint8 pixels in the storage format.
-
-        One forward pass serves all cuts and stops after the deepest.
-
-        Raises:
-            BackboneError: A feature is infinite or no number.
-            StoreError: A feature exceeds the range of the storage format.
-        """
-        spec = self.network.backbone.input
-        found: dict[Block, torch.Tensor] = {}
-        with self._turn, torch.inference_mode():
-            x = to_input(pixels, spec, self.runtime)
-            for cut, activation in self.network.features(x, sorted(self._poolings)):
-                columns = pooled(activation, self._poolings[cut], self.network.num_prefix_tokens)
-                found.update({(cut, pooling): values for pooling, values in columns.items()})
-            features = torch.cat([found[block] for block in self.blocks], dim=1).cpu().numpy()
-        with np.errstate(over="ignore"):
-            rows: Floats = features.astype(self.storage)
-        if not np.isfinite(rows).all():
-            self._refuse(features)
-        return rows
-
-    def _refuse(self, features: Floats) -> NoReturn:
-        name = self.network.backbone.name
-        if not np.isfinite(features).all():
-            raise BackboneError(
-                f"extract: features of {name} are not finite in {self.runtime.dtype}. Pass --dtype float32, or choose "
-                f"another backbone."
-            )
-        raise StoreError(
-            f"extract: features of {name} exceed what {self.storage} can hold (65,504 for float16). "
-            f"Pass --storage float32."
-        )
 
 
 def extract(
@@ -165,79 +117,171 @@ def extract(
     *,
     cache: Path,
     poolings: Sequence[str] = ("mean", "std"),
+    view: str = PLAIN,
     storage: Literal["float16", "float32"] = "float16",
     progress: Progress | None = None,
 ) -> Extraction:
-    """Return a bank that holds every picture of `dataset`, after running those that it lacks through the backbone.
+    """Return the bank that holds one view of every picture of `dataset`: see `extract_views`."""
+    (done,) = extract_views(
+        dataset,
+        network,
+        runtime,
+        views=(view,),
+        cache=cache,
+        poolings=poolings,
+        storage=storage,
+        progress=progress,
+    )
+    return done
 
-    Exact copies run once. The bytes needed are forecast and compared with the disk before the pass. Memory does not
-    grow with the number of pictures: one segment and a few batches are held.
+
+def extract_views(
+    dataset: Dataset,
+    network: Network,
+    runtime: Runtime,
+    *,
+    views: Sequence[str],
+    cache: Path,
+    poolings: Sequence[str] = ("mean", "std"),
+    blocks: Sequence[tuple[int, str, int]] | None = None,
+    storage: Literal["float16", "float32"] = "float16",
+    budget_bytes: int | None = None,
+    progress: Progress | None = None,
+) -> tuple[Extraction, ...]:
+    """Return a bank for each view that holds every picture of `dataset`, after running what it lacks.
+
+    Exact copies run once. The bytes of all views are forecast and compared with the disk and the budget before the
+    first pass. Memory does not grow with the number of pictures: one segment and a few batches are held.
 
     Args:
         dataset: Checked pictures.
         network: As loaded; a copy is prepared for inference.
         runtime: Device, number format, batch size.
+        views: From `data.augment.view_names`, each one pass.
         cache: From `core.store.cache_root`.
         poolings: What to keep at every cut: `mean`, `std`, `max`, `grid`.
+        blocks: Exactly what to keep instead, as in `bank_spec`.
         storage: Number format on disk.
+        budget_bytes: What the banks may take for these pictures, those already stored included; None for no limit.
         progress: Where to report to.
 
     Raises:
-        StoreError: The disk is too small or cannot be written; committed segments are kept.
+        NoRoomError: The disk or the budget is too small for all views; no picture has been read.
+        StoreError: The disk cannot be written, or a feature exceeds the storage format; committed segments are kept.
         DataError: A picture vanished or changed since it was checked.
     """
     start = time.perf_counter()
     progress = progress or SilentProgress()
     sweep_staging(cache)
-    spec = bank_spec(network.backbone, runtime, poolings=poolings, storage=storage)
-    bank = open_bank(cache, spec)
+    specs = [
+        bank_spec(network.backbone, runtime, poolings=poolings, blocks=blocks, view=view, storage=storage)
+        for view in views
+    ]
+    banks = [open_bank(cache, spec) for spec in specs]
     sha256s = [sample.sha256 for sample in dataset.samples]
-    missing = bank.missing(sha256s)
-    segments: list[Segment] = []
-    if missing:
-        require_space("extract", cache, len(missing) * spec.row_bytes)
-        size = len(missing) * spec.row_bytes / 2**20
-        progress.note(
-            f"extract: {len(missing):,} pictures × {spec.width:,} columns at {len(spec.cuts)} cuts, {size:,.1f} MiB"
+    missing = [bank.missing(sha256s) for bank in banks]
+    _require_room(cache, banks, missing, len(set(sha256s)), budget_bytes)
+    reader: FeatureReader | None = None
+    done = []
+    for bank, lacking in zip(banks, missing, strict=True):
+        filled = bank
+        if lacking:
+            reader = reader or FeatureReader(network, runtime, list(bank.spec.columns), storage)
+            filled = _filled(bank, reader, dataset, lacking, cache, progress)
+        now = time.perf_counter()
+        done.append(Extraction(filled, len(lacking), bank.num_damaged, now - start))
+        start = now
+    return tuple(done)
+
+
+def _require_room(
+    cache: Path,
+    banks: Sequence[FeatureBank],
+    missing: Sequence[Sequence[int]],
+    num_pictures: int,
+    budget_bytes: int | None,
+) -> None:
+    """Refuse passes whose rows would fit neither the disk nor the budget, unless every row is there already."""
+    if not any(missing):
+        return
+    whole = num_pictures * sum(bank.spec.row_bytes for bank in banks)
+    if budget_bytes is not None and whole > budget_bytes:
+        views = f"{len(banks)} views" if len(banks) > 1 else "1 view"
+        raise NoRoomError(
+            f"extract: {views} of {num_pictures:,} pictures would take {whole / 2**20:,.1f} MiB, the budget is "
+            f"{budget_bytes / 2**20:,.1f} MiB. Ask for fewer --views, or allow more."
         )
-        reader = FeatureReader(network, runtime, list(spec.columns), storage)
-        with progress.stage("extract", len(missing)) as advance:
-            for positions, rows in _segments(reader, dataset, missing, advance):
-                digests = np.frombuffer(b"".join(bytes.fromhex(sha256s[p]) for p in positions), dtype=np.uint8)
-                segments.append(write_segment(cache, bank.directory, digests.reshape(-1, 32), rows[:, None, :]))
-    filled = FeatureBank(spec, bank.directory, (*bank.segments, *segments), bank.num_damaged)
-    return Extraction(filled, len(missing), bank.num_damaged, time.perf_counter() - start)
+    rows = zip(banks, missing, strict=True)
+    require_space("extract", cache, sum(len(lacking) * bank.spec.row_bytes for bank, lacking in rows))
+
+
+def _filled(
+    bank: FeatureBank,
+    reader: FeatureReader,
+    dataset: Dataset,
+    positions: Sequence[int],
+    cache: Path,
+    progress: Progress,
+) -> FeatureBank:
+    """Return the bank with the pictures at `positions` in it, after one pass over them."""
+    spec = bank.spec
+    (view,) = spec.views
+    name = "extract" if view == PLAIN else f"extract {view}"
+    num_cuts, size = len({cut for cut, _, _ in spec.blocks}), len(positions) * spec.row_bytes / 2**20
+    depths = f"{num_cuts} cuts" if num_cuts > 1 else "1 cut"
+    progress.note(f"{name}: {len(positions):,} pictures × {spec.width:,} columns at {depths}, {size:,.1f} MiB")
+    segments: list[Segment] = []
+    with progress.stage(name, len(positions)) as advance:
+        for segment, rows in _segments(reader, dataset, positions, spec, advance):
+            digests = b"".join(bytes.fromhex(dataset.samples[position].sha256) for position in segment)
+            array = np.frombuffer(digests, dtype=np.uint8).reshape(-1, 32)
+            segments.append(write_segment(cache, bank.directory, array, rows[:, None, :]))
+    return FeatureBank(spec, bank.directory, (*bank.segments, *segments), bank.num_damaged)
+
+
+def _segment_rows(row_bytes: int) -> int:
+    """Return how many rows a segment holds: 256, or a smaller power of two that keeps it within 64 MiB."""
+    fitting = max(1, SEGMENT_BYTES // row_bytes)
+    return min(SEGMENT_ROWS, 1 << (fitting.bit_length() - 1))
 
 
 def _segments(
-    reader: FeatureReader, dataset: Dataset, positions: Sequence[int], advance: Callable[[int], None]
-) -> Iterator[tuple[list[int], Floats]]:
+    reader: FeatureReader,
+    dataset: Dataset,
+    positions: Sequence[int],
+    spec: BankSpec,
+    advance: Callable[[int], None],
+) -> Iterator[tuple[Sequence[int], Floats]]:
     """Yield (positions, rows) of whole segments in the order of `positions`; the last may be shorter."""
+    size = _segment_rows(spec.row_bytes)
     held: list[Floats] = []
     done = 0
-    for rows in _batches(reader, dataset, positions):
+    for rows in _batches(reader, dataset, positions, spec.views[0], size):
         held.append(rows)
         advance(len(rows))
         count = sum(map(len, held))
-        if count >= SEGMENT_ROWS or done + count == len(positions):
-            yield list(positions[done : done + count]), np.concatenate(held)
+        if count >= size or done + count == len(positions):
+            whole, held = np.concatenate(held), []
+            yield positions[done : done + count], whole
             done += count
-            held = []
 
 
-def _batches(reader: FeatureReader, dataset: Dataset, positions: Sequence[int]) -> Iterator[Floats]:
+def _batches(
+    reader: FeatureReader, dataset: Dataset, positions: Sequence[int], view: str, segment_rows: int
+) -> Iterator[Floats]:
     """Yield the rows of consecutive batches; a batch never reaches over the end of a segment."""
     spec = reader.network.backbone.input
-    size = min(reader.runtime.batch_size, SEGMENT_ROWS)
+    size = min(reader.runtime.batch_size, segment_rows)
 
     def rows(batch: Sequence[int]) -> Floats:
-        pixels = np.stack([load_pixels(dataset.samples[position], spec) for position in batch])
+        samples = [dataset.samples[position] for position in batch]
+        pixels = np.stack([seen_as(load_pixels(sample, spec), view, sample.sha256) for sample in samples])
         return reader.read(np.resize(pixels, (reader.runtime.batch_size, *pixels.shape[1:])))[: len(batch)]
 
     batches = [
-        positions[start : min(start + size, segment + SEGMENT_ROWS)]
-        for segment in range(0, len(positions), SEGMENT_ROWS)
-        for start in range(segment, min(segment + SEGMENT_ROWS, len(positions)), size)
+        positions[start : min(start + size, segment + segment_rows)]
+        for segment in range(0, len(positions), segment_rows)
+        for start in range(segment, min(segment + segment_rows, len(positions)), size)
     ]
     yield from in_streams(rows, batches)
 
@@ -252,18 +296,3 @@ def in_streams(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterato
         )
     finally:
         torch.set_num_threads(threads)
-
-
-def measure_pass_ms(network: Network, runtime: Runtime) -> float:
-    """Return the milliseconds that a picture takes through the whole network here: one stream, median of five."""
-    frozen = frozen_for_inference(network, runtime)
-    spec = network.backbone.input
-    pixels = np.zeros((1, spec.size_px, spec.size_px, 3), dtype=np.uint8)
-    last = network.backbone.cuts[-1].index
-    seconds = []
-    with torch.inference_mode():
-        for _ in range(6):
-            start = time.perf_counter()
-            frozen.prefix(to_input(pixels, spec, runtime), last).sum().item()
-            seconds.append(time.perf_counter() - start)
-    return 1000 * float(np.median(seconds[1:]))

@@ -8,6 +8,7 @@ very tensor that the convolution put out.
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from thawline.features.cuts import shadow_of
 from thawline.features.trunk import stage_maps, trunk_of
 
-__all__ = ["fold_batch_norms"]
+__all__ = ["fold_batch_norms", "unfold_batch_norms"]
 
 PLAIN_CONVOLUTIONS = (nn.Conv2d, Conv2dSame)
 
@@ -46,6 +47,41 @@ def fold_batch_norms(model: nn.Module, size_px: int) -> nn.Module:
     if pairs and trunk_of(model) is None and not _agree(model, folded, size_px):
         folded = copy.deepcopy(model)
     return folded.requires_grad_(False)
+
+
+def unfold_batch_norms(model: nn.Module, trained: Mapping[str, Tensor], size_px: int) -> nn.Module:
+    """Return a copy of `model` that computes what its folded copy does after training; what was not trained stays.
+
+    A trained convolution keeps its folded weights. The norm behind it has nothing left to do but add the bias: mean 0,
+    scale 1, and the variance at which its epsilon makes the divisor 1.
+
+    Args:
+        model: As it was folded.
+        trained: Tensors of the folded copy's trained parameters, by name.
+        size_px: As it was folded for.
+
+    Raises:
+        ValueError: A name that the folded copy does not have.
+    """
+    unfolded = copy.deepcopy(model)
+    norm_of = dict(_pairs(model, size_px))
+    if trained.keys() - dict(fold_batch_norms(model, size_px).named_parameters()).keys():
+        raise ValueError("unfold: a trained tensor is none of the folded network's.")
+    state = unfolded.state_dict()
+    with torch.no_grad():
+        for name, tensor in trained.items():
+            owner, _, kind = name.rpartition(".")
+            if owner not in norm_of or kind != "bias":
+                state[name].copy_(tensor)
+                continue
+            norm: Any = unfolded.get_submodule(norm_of[owner])
+            norm.weight.fill_(1.0)
+            norm.bias.copy_(tensor)
+            norm.running_mean.zero_()
+            norm.running_var.fill_(1.0 - norm.eps)
+            if f"{owner}.bias" in state:
+                state[f"{owner}.bias"].zero_()
+    return unfolded.requires_grad_(False)
 
 
 def _agree(model: nn.Module, folded: nn.Module, size_px: int) -> bool:

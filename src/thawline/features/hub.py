@@ -1,8 +1,8 @@
 """A backbone's name becomes its source: timm's architecture, its published settings, and the file with its weights.
 
-A name is ours (`efficientnet_lite0`), timm's (`resnet34`, `resnet34.a1_in1k`), a repository (`hf-hub:owner/name`) or a
-folder (`local-dir:path`). Of a repository or folder only `config.json` is read here, never code. The hub's cache is
-asked first and the network last, once, and briefly.
+A name is ours (`efficientnet_lite0`, `simple_cnn`), timm's (`resnet34`, `resnet34.a1_in1k`), a repository
+(`hf-hub:owner/name`) or a folder (`local-dir:path`). Of a repository or folder only `config.json` is read here, never
+code. The hub's cache is asked first and the network last, once, and briefly.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import timm
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
 from thawline.core.errors import BackboneError
+from thawline.features.scratch import SCRATCH
 
 __all__ = ["BUNDLED", "Source", "hub_file", "resolve"]
 
@@ -39,7 +40,8 @@ class Source:
 
     Attributes:
         name: As it was given, without a tag of ours.
-        architecture: timm's name of the architecture; with a weights file it makes the same model without the hub.
+        architecture: Name of the architecture, timm's or a scratch network's; with a weights file it makes the same
+            model without the hub.
         timm_name: What timm's `create_model` is called with.
         config: timm's settings: `input_size`, `mean`, `std`, `interpolation`, `fixed_input_size`, `classifier`
             and `license`.
@@ -59,9 +61,16 @@ class Source:
         """Whether the name means the backbone that comes with the installation."""
         return self.name == BUNDLED
 
+    @property
+    def is_scratch(self) -> bool:
+        """Whether the name means a network that starts from nothing: its weights are random, or a file's."""
+        return self.architecture in SCRATCH
+
 
 def resolve(name: str, *, needs_weights: bool) -> Source:
     """Return the source that `name` stands for.
+
+    Without `needs_weights` no network is asked for, unless by a repository whose `config.json` is not in the cache.
 
     Args:
         name: Ours, timm's, `hf-hub:owner/name[@revision]` or `local-dir:path`.
@@ -73,6 +82,8 @@ def resolve(name: str, *, needs_weights: bool) -> Source:
     if name in {BUNDLED, BUNDLED_ARCHITECTURE}:
         config = _settings(BUNDLED_ARCHITECTURE) | BUNDLED_INPUT
         return Source(BUNDLED, BUNDLED_ARCHITECTURE, BUNDLED_ARCHITECTURE, config, "wheel")
+    if name in SCRATCH:
+        return Source(name, name, name, SCRATCH[name].config, "random")
     prefix, colon, rest = name.partition(":")
     if colon and prefix in {"hf-hub", "hf_hub"}:
         return _from_repository(name, rest, needs_weights=needs_weights)
@@ -111,8 +122,9 @@ def _from_timm(name: str, *, needs_weights: bool) -> Source:
     known = timm.list_models()
     if architecture not in known:
         _refuse_old_name(name)
-        near = difflib.get_close_matches(name, [BUNDLED, *known], n=5, cutoff=0.5)
-        near = near or difflib.get_close_matches(architecture, [BUNDLED, *known], n=5, cutoff=0.3)
+        names = [BUNDLED, *SCRATCH, *known]
+        near = difflib.get_close_matches(name, names, n=5, cutoff=0.5)
+        near = near or difflib.get_close_matches(architecture, names, n=5, cutoff=0.3)
         raise BackboneError(f"backbone {name!r} is not known. Did you mean {', '.join(near) or BUNDLED}?")
     tags = timm.list_pretrained(f"{architecture}.*")
     if tag and name not in tags:

@@ -1,7 +1,8 @@
-"""An activation becomes pooled columns: what a cut point is reduced to before it is stored.
+"""An activation becomes columns: what a cut point is reduced to before it is stored.
 
 Statistics are taken in float32 whatever the network computes in. Mean and deviation come from one two-pass sum over
-positions: exact, and on a processor faster than torch's own variance or sums of squares in bfloat16.
+positions: exact, and on a processor faster than torch's own variance or sums of squares in bfloat16. `whole` reduces
+nothing: it is how fine-tuning keeps the activations that a frozen prefix ends in, and no reading to choose for a head.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from thawline.core.errors import UsageError, first_few
 
-__all__ = ["POOLINGS", "pooled", "pooling_columns"]
+__all__ = ["POOLINGS", "WHOLE", "pooled", "pooling_columns"]
 
 POOLINGS = ("mean", "std", "max", "grid", "token")
+WHOLE = "whole"
 GRID_SIDE = 2
 
 
@@ -30,7 +32,7 @@ def pooling_columns(pooling: str, channels: int) -> int:
     >>> pooling_columns("mean", 320), pooling_columns("grid", 320)
     (320, 1280)
     """
-    _require_known([pooling])
+    _require_known([pooling], POOLINGS)
     return channels * GRID_SIDE**2 if pooling == "grid" else channels
 
 
@@ -38,18 +40,19 @@ def pooled(h: Tensor, poolings: Sequence[str], num_prefix_tokens: int) -> dict[s
     """Return each pooling of one activation: (B, columns) float32 on the activation's device, any memory order.
 
     `mean`, `std` (population standard deviation) and `max` run over all positions and have C columns; `grid` is the
-    means of a 2×2 grid, 4·C columns, channel by channel, its cells in reading order; `token` is the class token. Each
-    picture is pooled alone.
+    means of a 2×2 grid, 4·C columns, channel by channel, its cells in reading order; `token` is the class token.
+    `whole` is the activation itself, position by position: H·W·C columns of a map, channels last, tokens·C of tokens,
+    the prefix tokens included. Each picture is pooled alone.
 
     Args:
         h: A (B, C, H, W) map, or (B, tokens, C) with the prefix tokens first and the patches in reading order.
-        poolings: Some of `mean`, `std`, `max`, `grid`, `token`.
-        num_prefix_tokens: Class and register tokens before the patches; they take no part except in `token`.
+        poolings: Some of `mean`, `std`, `max`, `grid`, `token`, `whole`.
+        num_prefix_tokens: Class and register tokens before the patches; they take part only in `token` and `whole`.
 
     Raises:
         UsageError: An unknown pooling, a class token where there is none, or a grid of tokens that form no square.
     """
-    _require_known(poolings)
+    _require_known(poolings, (*POOLINGS, WHOLE))
     if h.ndim == 4:
         num_prefix_tokens, flat = 0, h.permute(0, 2, 3, 1).flatten(1, 2)
     else:
@@ -69,6 +72,9 @@ def pooled(h: Tensor, poolings: Sequence[str], num_prefix_tokens: int) -> dict[s
         if num_prefix_tokens == 0:
             raise UsageError("pooling: this network has no class token to read. Use mean, std, max or grid.")
         found["token"] = h[:, 0].float()
+    if WHOLE in poolings:
+        positions_first = h.permute(0, 2, 3, 1) if h.ndim == 4 else h
+        found[WHOLE] = positions_first.to(torch.float32, copy=True).flatten(1)
     return {name: found[name] for name in poolings}
 
 
@@ -82,8 +88,8 @@ def _as_map(h: Tensor, flat: Tensor) -> Tensor:
     return flat.transpose(1, 2).reshape(len(flat), -1, side, side)
 
 
-def _require_known(poolings: Sequence[str]) -> None:
+def _require_known(poolings: Sequence[str], known: Sequence[str]) -> None:
     """Refuse names that are no pooling."""
-    unknown = [pooling for pooling in poolings if pooling not in POOLINGS]
+    unknown = [pooling for pooling in poolings if pooling not in known]
     if unknown:
         raise UsageError(f"pooling: {first_few(unknown)} is not known. Choose from {', '.join(POOLINGS)}.")

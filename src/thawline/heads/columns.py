@@ -42,16 +42,21 @@ class Columns:
         return x
 
 
-def fit_columns(features: Floats) -> Columns:
-    """Return the preparation that suits (N, D) raw features of the rows of choosing or of training."""
-    rooted = features.min(axis=0) >= 0
-    x = _rooted(features, rooted)
+def fit_columns(features: Floats, *, rooted: bool = True) -> Columns:
+    """Return the preparation that suits (N, D) raw features of the rows of choosing or of training.
+
+    Args:
+        features: (N, D) raw features.
+        rooted: Take the square root of columns that are never negative; without it the preparation is affine.
+    """
+    roots = features.min(axis=0) >= 0 if rooted else np.zeros(features.shape[1], dtype=np.bool_)
+    x = _rooted(features, roots)
     mean = x.mean(axis=0, dtype=np.float64).astype(np.float32)  # in float32 a constant column of 50,000 rows varies
     x -= mean
     deviation = np.sqrt(np.einsum("nd,nd->d", x, x) / len(x))
     floor = 1e-6 * (np.abs(mean) + 1e-6)
     scale = np.where(deviation > floor, 1 / np.maximum(deviation, floor), 0).astype(np.float32)
-    return Columns(rooted, mean, scale)
+    return Columns(roots, mean, scale)
 
 
 def _rooted(features: Floats, rooted: npt.NDArray[np.bool_]) -> Floats:

@@ -54,6 +54,24 @@ class LinearHead:
         """Return (N, K) float32 logits of (N, D) raw features."""
         return self.columns.apply(features) @ self.weight + self.bias
 
+    def folded(self) -> tuple[Floats, Floats]:
+        """Return the (D, K) weight and (K,) bias, float32, that give the same logits from raw features directly.
+
+        Fine-tuning starts from them: a dense layer on the network's own activations.
+
+        Raises:
+            ValueError: A column is rooted: its preparation is not affine, no weight could take it in.
+        """
+        num_rooted = int(self.columns.rooted.sum())
+        if num_rooted:
+            raise ValueError(
+                f"fold a head: {num_rooted:,} of its {len(self.weight):,} columns are rooted, none may be. "
+                "Fit it with rooted=False."
+            )
+        weight = self.columns.scale[:, None].astype(np.float64) * self.weight
+        bias = self.bias - self.columns.mean @ weight  # float64: means may be large where deviations are small
+        return weight.astype(np.float32), bias.astype(np.float32)
+
 
 @dataclass(frozen=True)
 class Rotated:
@@ -72,14 +90,18 @@ class Rotated:
     num_columns: int
 
 
-def rotate(features: Floats) -> Rotated:
+def rotate(features: Floats, *, rooted: bool = True) -> Rotated:
     """Return the prepared features rotated into their row space: exact for any L2-penalised linear head.
 
     The preparation uses no labels and is taken over all rows given: the rows of choosing, never the test rows. Costs
     one eigendecomposition of the smaller of the N×N Gram and the D×D scatter matrix; directions below 1e-6 of the
     largest eigenvalue, which float32 cannot resolve, are dropped.
+
+    Args:
+        features: (N, D) raw features.
+        rooted: As in `fit_columns`.
     """
-    columns = fit_columns(features)
+    columns = fit_columns(features, rooted=rooted)
     data = torch.from_numpy(columns.apply(features))
     wide = data.shape[1] > data.shape[0]
     values, vectors = torch.linalg.eigh(data @ data.T if wide else data.T @ data)
@@ -177,10 +199,11 @@ def fit_folds(
     strengths: Sequence[float],
     *,
     num_classes: int,
+    num_answers: int | None = None,
     tolerance: float = 1e-2,
     max_steps: int = 200,
 ) -> tuple[Floats, Floats]:
-    """Return the logits of every row under every fit, and the fits' weights in the rotated basis.
+    """Return the logits of rows under every fit, and the fits' weights in the rotated basis.
 
     Solves min mean_i weight_i · CE(softmax(x_i W + b), label_i) + l2/2 ‖W‖² for F folds × S strengths at once. The
     logits of a fold's held-out rows (weight 0) are its predictions, at no further cost.
@@ -191,11 +214,12 @@ def fit_folds(
         row_weights: (N, F); 0 leaves a row out; each column is scaled to sum to 1.
         strengths: S penalties per column; the penalty of a fit is strength × D.
         num_classes: K.
+        num_answers: M, the first rows, whose logits are kept; all N where it is None.
         tolerance: How far the preconditioned gradient must fall from what it is at zero weights.
         max_steps: Bound on the steps of a fit.
 
     Returns:
-        Logits (F, S, N, K) and weights (F, S, r+1, K), float32; the bias is the last row. The strengths are solved
+        Logits (F, S, M, K) and weights (F, S, r+1, K), float32; the bias is the last row. The strengths are solved
         from the strongest to the weakest, each from where the one before ended; memory is bounded by groups of folds.
     """
     n, r = rotated.z.shape
@@ -203,7 +227,8 @@ def fit_folds(
     x = torch.cat([rotated.z, torch.ones(n, 1)], dim=1)
     targets = torch.nn.functional.one_hot(torch.from_numpy(labels), num_classes).float()
     shares = torch.from_numpy(row_weights / row_weights.sum(0)).float()
-    logits = np.empty((num_folds, len(strengths), n, num_classes), np.float32)
+    kept = n if num_answers is None else num_answers
+    logits = np.empty((num_folds, len(strengths), kept, num_classes), np.float32)
     weights = np.empty((num_folds, len(strengths), r + 1, num_classes), np.float32)
     group = max(1, MAX_HELD_FLOATS // (n * num_classes))
     for start in range(0, num_folds, group):
@@ -213,7 +238,7 @@ def fit_folds(
         for place in np.argsort(strengths)[::-1].tolist():
             state = _start(rotated, x, targets, shares[:, part], strengths[place], w, out, tolerance)
             w, out = _solve(x, targets, state, max_steps)
-            logits[part, place], weights[part, place] = out.permute(2, 0, 1).numpy(), w.permute(2, 0, 1).numpy()
+            logits[part, place], weights[part, place] = out[:kept].permute(2, 0, 1).numpy(), w.permute(2, 0, 1).numpy()
     return logits, weights
 
 
@@ -258,7 +283,13 @@ def _start(
 
 
 def fit_linear(
-    features: Floats, labels: Ints, *, l2: float, num_classes: int, row_weights: Floats | None = None
+    features: Floats,
+    labels: Ints,
+    *,
+    l2: float,
+    num_classes: int,
+    row_weights: Floats | None = None,
+    rooted: bool = True,
 ) -> LinearHead:
     """Return the head trained on all rows with one L2 strength, solved to a tight tolerance.
 
@@ -268,8 +299,9 @@ def fit_linear(
         l2: Strength, as in `L2_STRENGTHS`.
         num_classes: K.
         row_weights: (N,) weights of the rows, or None for equal ones.
+        rooted: As in `fit_columns`; a head without roots can be `folded` into a dense layer.
     """
-    rotated = rotate(features)
+    rotated = rotate(features, rooted=rooted)
     weights = np.ones(len(labels), dtype=np.float32) if row_weights is None else row_weights
     _, fits = fit_folds(
         rotated, labels, weights[:, None], [l2], num_classes=num_classes, tolerance=1e-4, max_steps=1000

@@ -2,135 +2,93 @@
 
 One idea: a choice is scored as a strategy is. `rank` says who wins on all rows; `score_choosing` lets the rows outside
 each fold choose and scores that choice on the fold, which removes most of the optimism of having been picked.
+
+A strategy that takes minutes to train may have answered some folds only. Three rules keep an easy fold from winning:
+
+1. The leader is the best of the complete strategies. A partial one takes its place only where a paired test, on the
+   rows that both answered, says that it is better; of several such ones, that which is furthest ahead.
+2. Every difference from the leader, its interval, its p-value and the tie are taken on the rows that both answered.
+3. The cheapest tied strategy wins. A partial one wins only as the leader, or where none but partial ones may win.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from thawline.core.metrics import accuracy_interval, confusion_matrix, group_bootstrap, macro_f1, paired_sign_flip
 from thawline.core.types import Floats, Ints
 from thawline.heads.linear import L2_STRENGTHS
 from thawline.heads.nearest import NEIGHBOURS
+from thawline.search.answers import Answers, Bools, Rows, right_shares
 from thawline.search.leaderboard import Trial
-from thawline.search.strategy import Strategy
 
-__all__ = ["MARGIN", "Answers", "Rows", "rank", "score_choosing"]
+__all__ = ["MARGIN", "rank", "score_choosing"]
 
 SIGNIFICANCE = 0.05
 MARGIN = 0.05
 
 
-@dataclass(frozen=True)
-class Rows:
-    """The rows of choosing, as positions 0…N-1.
-
-    Attributes:
-        samples: (N,) indices of samples.
-        labels: (N,) classes.
-        groups: (N,) groups of copies.
-        train: (N, F) float32; weight of a row in the training of a fold, 0 where it is held out.
-        held_out: For each fold, the positions that it scores.
-        repeat: For each fold, its repeat.
-        scored: Positions that some fold scores, sorted.
-        weight: (N,) what a right answer counts: 1 for accuracy, N / (K · class size) for balanced accuracy.
-    """
-
-    samples: Ints
-    labels: Ints
-    groups: Ints
-    train: Floats
-    held_out: tuple[Ints, ...]
-    repeat: Ints
-    scored: Ints
-    weight: Floats
-
-
-@dataclass(frozen=True)
-class Answers:
-    """One strategy's held-out answers.
-
-    Attributes:
-        strategy: Which.
-        scores: (n,) weighted share of the repeats in which each scored row was right.
-        predicted: (R, n) predicted classes.
-        logits: (n, K) of the first repeat.
-        fold_scores: One a fold.
-        choice: Index of the strength or k for the final fit.
-        seconds: Its share of the time.
-    """
-
-    strategy: Strategy
-    scores: Floats
-    predicted: Ints
-    logits: Floats
-    fold_scores: tuple[float, ...]
-    choice: int
-    seconds: float
-
-
 def rank(
-    scored: Sequence[Answers], rows: Rows, full_pass_ms: float, seed: int
+    scored: Sequence[Answers],
+    rows: Rows,
+    full_pass_ms: float,
+    seed: int,
+    *,
+    eligible: Sequence[bool] | None = None,
 ) -> tuple[tuple[Trial, ...], int, list[int]]:
     """Return the trials, best first, the index of the winner among them, and their places in `scored`.
 
+    The leader comes first, then the others by how they compare with it on the rows that both answered. A trial's own
+    scores are over the rows that it answered.
+
     Args:
-        scored: One entry a strategy.
+        scored: One entry a strategy; one is complete at least, and some row was answered by all.
         rows: What they answered.
         full_pass_ms: Milliseconds that a picture takes through the whole backbone here, for `Trial.predict_ms`.
         seed: Of resampling.
+        eligible: Which of `scored` may win; None: all. Where none of them is tied with the leader, the one that
+            compares best with it wins.
+
+    Raises:
+        ValueError: No strategy is complete, no row was answered by all, or none may win.
     """
+    allowed = _allowed(scored, eligible)
     scores = np.stack([entry.scores for entry in scored], axis=1)
-    groups, labels = rows.groups[rows.scored], rows.labels[rows.scored]
     costs = np.array([entry.strategy.cost for entry in scored])
-    verdict = _judge(scores, groups, costs, seed, 2000)
-    low, high = group_bootstrap(scores, groups, seed=seed)
-    plain = bool((rows.weight == 1).all())
-    trials = []
-    for index, entry in enumerate(scored):
-        mean = float(scores[:, index].mean())
-        right = (entry.predicted == labels).mean(axis=0)
-        interval = accuracy_interval(right, groups) if plain else (float(low[index]), float(high[index]))
-        confusion = sum(confusion_matrix(labels, p, int(rows.labels.max()) + 1) for p in entry.predicted)
-        head = entry.strategy.head
-        trials.append(
-            Trial(
-                strategy=entry.strategy,
-                fold_scores=entry.fold_scores,
-                mean=mean,
-                low=min(mean, interval[0]),
-                high=min(1.0, max(mean, interval[1])),
-                accuracy=float(right.mean()),
-                macro_f1=macro_f1(np.asarray(confusion)),
-                difference=mean - float(scores[:, verdict.leader].mean()),
-                difference_low=float(verdict.gap_low[index]),
-                difference_high=float(verdict.gap_high[index]),
-                p_value=float(verdict.p_values[index]),
-                tied=bool(verdict.tied[index]),
-                l2=L2_STRENGTHS[entry.choice] if head == "linear" else None,
-                neighbours=NEIGHBOURS[entry.choice] if head == "k-NN" else None,
-                fit_s=entry.seconds,
-                predict_ms=entry.strategy.cost * full_pass_ms,
-                num_pictures=len(entry.scores),
-            )
-        )
-    order = sorted(range(len(trials)), key=lambda index: (-trials[index].mean, costs[index]))
+    verdict = _judge(scores, rows.scored_groups, rows.scored_weight, costs, allowed, seed, 2000)
+    own = _own_intervals(scores, rows, seed)
+    trials = [_trial(entry, rows, own[i], verdict, i, full_pass_ms) for i, entry in enumerate(scored)]
+    order = sorted(range(len(scored)), key=lambda i: (i != verdict.leader, -verdict.duel.standing[i], costs[i]))
     return tuple(trials[index] for index in order), order.index(verdict.winner), order
 
 
-def score_choosing(scored: Sequence[Answers], rows: Rows, seed: int) -> tuple[float, float, float]:
+def score_choosing(
+    scored: Sequence[Answers], rows: Rows, winner: Trial, seed: int, *, eligible: Sequence[bool] | None = None
+) -> tuple[float, float, float]:
     """Return mean and 95 % interval of the whole procedure: each fold scored by what the rows outside it would choose.
 
     Most of the optimism of having been picked is removed, not all: the answers for the rows outside a fold come from
     heads that were trained on that fold. What is left is measured in `docs/decisions/0005-what-a-tie-is.md`. Where one
-    fold holds all scored rows (the validation folder) no row is outside it, and nothing is removed.
+    fold holds all scored rows (the validation folder) no row is outside it, and nothing is removed; nor is anything
+    where the winner is partial: then its own mean and interval are returned, over the rows that it answered.
+
+    Args:
+        scored: As in `rank`; only the complete strategies take part.
+        rows: What they answered.
+        winner: The winner's trial.
+        seed: Of resampling.
+        eligible: As in `rank`.
     """
+    if winner.num_pictures < len(rows.scored):
+        return winner.mean, winner.low, winner.high
+    complete = np.array([entry.is_complete for entry in scored])
+    allowed = _allowed(scored, eligible)[complete]
+    scored = [entry for entry in scored if entry.is_complete]
     scores = np.stack([entry.scores for entry in scored], axis=1)
-    groups = rows.groups[rows.scored]
+    groups, weight = rows.scored_groups, rows.scored_weight
     costs = np.array([entry.strategy.cost for entry in scored])
     right = np.zeros((int(rows.repeat.max()) + 1, len(rows.scored)))
     for fold, held in enumerate(rows.held_out):
@@ -138,9 +96,10 @@ def score_choosing(scored: Sequence[Answers], rows: Rows, seed: int) -> tuple[fl
         outside = np.setdiff1d(np.arange(len(rows.scored)), places)
         if not len(outside):
             outside = places
-        winner = _judge(scores[outside], groups[outside], costs, seed, 500).winner
-        answers = scored[winner].predicted[rows.repeat[fold], places]
-        right[rows.repeat[fold], places] = (answers == rows.labels[held]) * rows.weight[held]
+        chosen = scored[_judge(scores[outside], groups[outside], weight[outside], costs, allowed, seed, 500).winner]
+        said = chosen.predicted[rows.repeat[fold], places]
+        hits = (said == rows.labels[held]) * rows.weight[held]
+        right[rows.repeat[fold], places] = np.where(said >= 0, hits, chosen.scores[places])  # else its other repeats'
     by_row = right.mean(axis=0)
     if (rows.weight == 1).all():
         return float(by_row.mean()), *accuracy_interval(by_row, groups)
@@ -149,30 +108,180 @@ def score_choosing(scored: Sequence[Answers], rows: Rows, seed: int) -> tuple[fl
 
 
 @dataclass(frozen=True)
+class _Duel:
+    """Every strategy against the leader, on the rows that both answered; arrays are (S,).
+
+    Attributes:
+        difference: Mean less the leader's.
+        standing: The leader's mean over all its rows, plus the difference.
+        low: Lower end of the paired interval of the difference.
+        high: Upper end of it.
+        p_values: Of the paired test.
+    """
+
+    difference: Floats
+    standing: Floats
+    low: Floats
+    high: Floats
+    p_values: Floats
+
+    @property
+    def tied(self) -> Bools:
+        """Whether the test does not tell the two apart and the interval rules out a loss of more than `MARGIN`.
+
+        With few pictures a test alone would call almost anything a tie.
+        """
+        return (self.p_values > SIGNIFICANCE) & (self.low >= -MARGIN)
+
+
+@dataclass(frozen=True)
 class _Verdict:
-    """Who leads, who ties, who wins; arrays are (S,)."""
+    """Who leads, who wins, and how each strategy compares with the leader."""
 
     leader: int
     winner: int
-    tied: npt.NDArray[np.bool_]
-    p_values: Floats
-    gap_low: Floats
-    gap_high: Floats
+    duel: _Duel
 
 
-def _judge(scores: Floats, groups: Ints, costs: Floats, seed: int, num_resamples: int) -> _Verdict:
-    """Return the verdict on (n, S) scores: the cheapest strategy tied with the leader wins.
+def _judge(
+    scores: Floats, groups: Ints, weight: Floats, costs: Floats, allowed: Bools, seed: int, num_resamples: int
+) -> _Verdict:
+    """Return the verdict on (n, S) scores, NaN where a row was not answered, by the three rules of this module.
 
-    A tie needs two things: the paired test does not tell the two apart, and the paired interval rules out a loss of
-    more than `MARGIN`. With few pictures a test alone would call almost anything a tie. Costs are compared in
-    hundredths of the backbone, finer than any clock could tell; among equally cheap ones the better wins.
+    Args:
+        scores: (n, S).
+        groups: (n,) groups of copies.
+        weight: (n,) what a right answer counts.
+        costs: (S,).
+        allowed: (S,) who may win.
+        seed: Of resampling.
+        num_resamples: Of tests and intervals.
     """
-    means = scores.mean(axis=0)
-    leader = int(np.lexsort((costs, -means))[0])
-    gaps = scores - scores[:, [leader]]
-    p_values = paired_sign_flip(gaps, groups, num_resamples=num_resamples, seed=seed)
-    gap_low, gap_high = group_bootstrap(gaps, groups, num_resamples=num_resamples, seed=seed)
-    tied = (p_values > SIGNIFICANCE) & (gap_low >= -MARGIN)
-    places = np.flatnonzero(tied)
-    order = np.lexsort((costs[places], -means[places], np.round(costs[places], 2)))
-    return _Verdict(leader, int(places[order[0]]), tied, p_values, gap_low, gap_high)
+    complete = ~np.isnan(scores).any(axis=0)
+    places = np.flatnonzero(complete)
+    leader = int(places[np.lexsort((costs[places], -_means(scores[:, places], 1.0)))[0]])
+    duel = _duel(scores, leader, groups, weight, seed, num_resamples)
+    better = ~complete & (duel.difference > 0) & (duel.p_values <= SIGNIFICANCE)
+    if better.any():
+        leader = int(np.argmax(np.where(better, duel.difference, -np.inf)))
+        duel = _duel(scores, leader, groups, weight, seed, num_resamples)
+    first = complete | (np.arange(len(costs)) == leader)
+    may_win = allowed & first if (allowed & complete).any() else allowed
+    return _Verdict(leader, _winner(duel, costs, may_win), duel)
+
+
+def _winner(duel: _Duel, costs: Floats, may_win: Bools) -> int:
+    """Return the cheapest tied strategy of those that may win; where none is tied, the one that compares best.
+
+    Costs are compared in hundredths of the backbone, finer than any clock could tell; among equally cheap ones the
+    better wins.
+    """
+    tied = np.flatnonzero(may_win & duel.tied)
+    if len(tied):
+        order = np.lexsort((costs[tied], -duel.standing[tied], np.round(costs[tied], 2)))
+        return int(tied[order[0]])
+    places = np.flatnonzero(may_win)
+    return int(places[np.lexsort((costs[places], -duel.standing[places]))[0]])
+
+
+def _duel(scores: Floats, leader: int, groups: Ints, weight: Floats, seed: int, num_resamples: int) -> _Duel:
+    """Return how every strategy compares with the leader; those that share the same rows with it are one matrix."""
+    answered = ~np.isnan(scores)
+    lead = scores[answered[:, leader], leader].mean() / _scale(weight, answered[:, leader])
+    found = _Duel(*np.zeros((5, scores.shape[1])))
+    for rows, columns in _alike(answered & answered[:, [leader]]):
+        scale = _scale(weight, rows)
+        shared, rival = scores[np.ix_(rows, columns)], scores[rows, leader]
+        gaps = (shared - rival[:, None]) / scale
+        means, rival_mean = _means(shared, scale), rival.mean() / scale
+        found.difference[columns] = means - rival_mean
+        found.standing[columns] = means + (lead - rival_mean)
+        found.p_values[columns] = paired_sign_flip(gaps, groups[rows], num_resamples=num_resamples, seed=seed)
+        found.low[columns], found.high[columns] = group_bootstrap(
+            gaps, groups[rows], num_resamples=num_resamples, seed=seed
+        )
+    return found
+
+
+def _own_intervals(scores: Floats, rows: Rows, seed: int) -> Floats:
+    """Return (S, 3): mean, low and high of every strategy over the rows that it answered."""
+    groups, weight = rows.scored_groups, rows.scored_weight
+    found = np.zeros((scores.shape[1], 3))
+    for answered, columns in _alike(~np.isnan(scores)):
+        scale = _scale(weight, answered)
+        own = scores[np.ix_(answered, columns)] / scale
+        found[columns, 0] = _means(own, 1.0)
+        if (rows.weight == 1).all():
+            found[columns, 1:] = [accuracy_interval(column, groups[answered]) for column in own.T]
+        else:
+            found[columns, 1:] = np.transpose(group_bootstrap(own, groups[answered], seed=seed))
+    return found
+
+
+def _trial(entry: Answers, rows: Rows, own: Floats, verdict: _Verdict, index: int, full_pass_ms: float) -> Trial:
+    """Return the trial of entry `index`, whose own mean and interval are `own`."""
+    mean, low, high = own.tolist()
+    known = entry.predicted >= 0
+    truth = np.broadcast_to(rows.scored_labels, known.shape)
+    confusion = confusion_matrix(truth[known], entry.predicted[known], int(rows.labels.max()) + 1)
+    head, choice, duel = entry.strategy.head, entry.choice, verdict.duel
+    return Trial(
+        strategy=entry.strategy,
+        fold_scores=entry.fold_scores,
+        mean=mean,
+        low=min(mean, low),
+        high=min(1.0, max(mean, high)),
+        accuracy=float(right_shares(entry.predicted, rows.scored_labels)[entry.answered].mean()),
+        macro_f1=macro_f1(confusion),
+        difference=float(duel.difference[index]),
+        difference_low=float(duel.low[index]),
+        difference_high=float(duel.high[index]),
+        p_value=float(duel.p_values[index]),
+        tied=bool(duel.tied[index]),
+        l2=L2_STRENGTHS[choice] if head == "linear" and choice is not None else None,
+        neighbours=NEIGHBOURS[choice] if head == "k-NN" and choice is not None else None,
+        fit_s=entry.seconds,
+        predict_ms=entry.strategy.cost * full_pass_ms,
+        num_pictures=int(entry.answered.sum()),
+        curve=entry.curve,
+    )
+
+
+def _allowed(scored: Sequence[Answers], eligible: Sequence[bool] | None) -> Bools:
+    """Return (S,) who may win; refuse what cannot be judged."""
+    answered = np.stack([entry.answered for entry in scored])
+    if not answered.all(axis=1).any():
+        raise ValueError(
+            f"rank: none of {len(scored)} strategies answered all {answered.shape[1]:,} rows, one at least must. "
+            "Rank them together with frozen ones."
+        )
+    if not answered.all(axis=0).any():
+        raise ValueError(
+            f"rank: no row was answered by all {len(scored)} strategies, one at least must be. "
+            "Let those that run on some folds begin with the same."
+        )
+    allowed = np.ones(len(scored), dtype=np.bool_) if eligible is None else np.array(eligible, dtype=np.bool_)
+    if len(allowed) != len(scored) or not allowed.any():
+        raise ValueError(
+            f"rank: {int(allowed.sum())} of {len(allowed)} entries may win, of {len(scored)} one at least must. "
+            "Pass one entry a strategy in `eligible`."
+        )
+    return allowed
+
+
+def _alike(answered: Bools) -> Iterator[tuple[Bools, Ints]]:
+    """Yield, for (n, S) answered, each set of rows (n,) and the strategies that answered just those."""
+    masks, place = np.unique(answered, axis=1, return_inverse=True)
+    for index, rows in enumerate(masks.T):
+        yield rows, np.flatnonzero(place.ravel() == index)
+
+
+def _scale(weight: Floats, rows: Bools) -> float:
+    """Return what a right answer counts on average, by which a mean over some of the rows is divided."""
+    return 1.0 if rows.all() else float(weight[rows].mean())
+
+
+def _means(scores: Floats, scale: float) -> Floats:
+    """Return (S,) means of (n, S) scores, each column summed as if it stood alone, so that equal ones stay equal."""
+    means: Floats = np.ascontiguousarray(scores.T).mean(axis=1) / scale
+    return means

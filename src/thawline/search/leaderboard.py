@@ -19,13 +19,13 @@ class Trial:
 
     Attributes:
         strategy: The strategy.
-        fold_scores: Score of every fold, in the order of `Split.folds`; in [0, 1].
-        mean: Score over all held-out pictures (repeats averaged), in [0, 1].
+        fold_scores: Score of every fold that it ran, in the order of `Split.folds`; in [0, 1].
+        mean: Score over all held-out pictures that it answered (repeats averaged), in [0, 1].
         low: Lower end of the 95 % interval of `mean`.
         high: Upper end of the 95 % interval of `mean`.
         accuracy: Top-1 accuracy over the held-out pictures, whatever the metric.
         macro_f1: Macro-averaged F1 over the held-out pictures.
-        difference: `mean` less the leader's; 0 for the leader, else mostly negative.
+        difference: Mean less the leader's over the pictures that both answered; 0 for the leader, else mostly negative.
         difference_low: Lower end of the paired 95 % interval of `difference`.
         difference_high: Upper end of it.
         p_value: Of the paired test against the leader; 1 for the leader.
@@ -36,7 +36,7 @@ class Trial:
         fit_s: Seconds that its share of the comparison took.
         predict_ms: Estimated milliseconds a picture on this machine, from the measured pass and `Strategy.cost`.
         num_pictures: Held-out pictures that it answered; fewer than the leaderboard's where it ran on some folds only.
-        curve: Epoch-wise training, where it was drawn.
+        curve: Epoch-wise training, where it was trained so or one was drawn.
     """
 
     strategy: Strategy
@@ -71,11 +71,12 @@ class Leaderboard:
     Attributes:
         metric: What `Trial.mean` is.
         rule: How the choice was made, in words: `5 folds × 2`, `the validation folder`.
-        trials: Best mean first.
-        winner: Index into `trials` of the cheapest strategy tied with the leader `trials[0]`.
+        trials: The leader first, then by the difference from it, best first: by the mean, where all answered all.
+        winner: Index into `trials` of the cheapest strategy tied with the leader `trials[0]`, of those that might win.
         chosen_mean: Score of the whole procedure of choosing, each fold scored by what the other folds chose: the
-            leader's own mean with most of the optimism of having been picked removed (none of it where
-            the validation folder is the one fold).
+            leader's own mean with most of the optimism of having been picked removed. None of it is removed where
+            the validation folder is the one fold, or where the winner answered some folds only: then it is the
+            winner's own mean over these.
         chosen_low: Lower end of its 95 % interval.
         chosen_high: Upper end of it.
         num_pictures: Pictures that the scores are taken over.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from thawline.features.bank import BankSpec
@@ -20,6 +20,7 @@ __all__ = [
     "candidate_features",
     "default_pooling",
     "strategies_for",
+    "with_views",
 ]
 
 Kind = Literal["scratch", "frozen", "partial", "full"]
@@ -41,7 +42,7 @@ class Strategy:
         cost: Cost of a prediction relative to the whole backbone at one reading, about 0 to 1.2; decides among ties.
         kind: How much of the backbone is trained: nothing (`frozen`), its last layers (`partial`), all of it (`full`),
             or all of it from random weights (`scratch`).
-        augment: Name of the augmentation policy; `none` reads each picture once.
+        augment: Name of the augmentation policy that it learns from; `none` reads each picture once.
         blocks_removed: Blocks above the deepest depth read; 0 means the whole backbone runs.
         tune: The thaw plan by which the backbone is trained, e.g. `head, then last 7 blocks`; empty where it is frozen.
     """
@@ -61,6 +62,11 @@ class Strategy:
     def blocks(self) -> tuple[tuple[int, str], ...]:
         """(cut, pooling) pairs that the head reads, as a bank names them."""
         return tuple((depth, pooling) for depth in self.depths for pooling in self.pooling)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether a solved head reads the frozen backbone's plain view: what the thaw line is drawn of."""
+        return self.kind == "frozen" and self.augment == "none" and not self.tune
 
     @property
     def is_fused(self) -> bool:
@@ -150,3 +156,14 @@ def strategies_for(
         )
         for head in HEADS
     )
+
+
+def with_views(strategy: Strategy, policy: str, num_views: int) -> Strategy:
+    """Return the strategy that learns from several views of every training picture: named so, at the same cost.
+
+    Args:
+        strategy: One that reads each picture once.
+        policy: Name of the augmentation policy, e.g. `flip`.
+        num_views: V, the plain view included.
+    """
+    return replace(strategy, augment=policy, name=f"{strategy.name} · {policy} ×{num_views}")

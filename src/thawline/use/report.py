@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import base64
 import csv
-import datetime as dt
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import zip_longest
 from typing import Any
 
 import jinja2
@@ -20,14 +20,29 @@ import numpy as np
 from markupsafe import Markup
 
 from thawline.search.leaderboard import Leaderboard, Trial
+from thawline.use.curves import curve_svg, finder_svg
 from thawline.use.evaluation import Evaluation
-from thawline.use.figures import curve_svg, percent, thaw_line_svg
 from thawline.use.report_data import Cut, Mistake, Picture, ReportData
+from thawline.use.story import shared_backbone, short_name, story_svg
 from thawline.use.svg import PALETTE_CSS
+from thawline.use.thaw_line import thaw_line_svg
+from thawline.use.words import (
+    GAP,
+    KIND_WORDS,
+    duration_text,
+    fact,
+    moment,
+    odds,
+    percent,
+    points,
+    size_text,
+    span,
+    training,
+    unit,
+)
 
-__all__ = ["Cut", "Mistake", "Picture", "ReportData", "leaderboard_csv", "render_report"]
+__all__ = ["Cut", "Mistake", "Picture", "ReportData", "history_csv", "leaderboard_csv", "render_report"]
 
-_GAP = "\N{NO-BREAK SPACE}"
 _METRIC_WORDS = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy"}
 
 
@@ -47,6 +62,25 @@ def leaderboard_csv(leaderboard: Leaderboard) -> str:
     return out.getvalue()
 
 
+def history_csv(leaderboard: Leaderboard) -> str:
+    """Return the epochs of every trial that has a curve as CSV with a heading row, in the leaderboard's order.
+
+    Epochs count from 1; losses are in nats, accuracies in [0, 1]; a step size that was not recorded is left empty.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    columns = ("train_loss", "validation_loss", "train_accuracy", "validation_accuracy", "learning_rate")
+    writer.writerow(["strategy", "kind", "epoch", *columns])
+    for trial in leaderboard.trials:
+        if trial.curve is None:
+            continue
+        lines = [getattr(trial.curve, name) for name in columns]
+        for epoch, values in enumerate(zip_longest(*lines), 1):
+            numbers = ["" if value is None else f"{value:.6g}" for value in values]
+            writer.writerow([trial.name, trial.strategy.kind, epoch, *numbers])
+    return out.getvalue()
+
+
 def render_report(data: ReportData) -> str:
     """Return the report as one HTML document that needs no other file, no network and no script.
 
@@ -59,17 +93,18 @@ def render_report(data: ReportData) -> str:
         "winner": board.trials[board.winner],
         "metric": _METRIC_WORDS[board.metric],
         "palette": Markup(PALETTE_CSS),  # noqa: S704  (a constant of ours)
-        "thaw_wide": _figure(thaw_line_svg(board, data.cuts)) if data.cuts else None,
-        "thaw_narrow": _figure(thaw_line_svg(board, data.cuts, width_px=360)) if data.cuts else None,
+        "thaw_line": _both_widths(thaw_line_svg, board, data.cuts) if data.cuts else None,
+        "finder": _both_widths(finder_svg, data.finder, data.finder_rate) if data.finder else None,
         "curves": _curves(board),
         "last_cut": _last_cut(board, data.cuts),
         "findings": _findings(data.check),
         "check_notes": _check_notes(data.check),
-        "shared": board.trials[0].strategy.backbone if len({t.strategy.backbone for t in board.trials}) == 1 else "",
-        "provenance": {"command": data.command, "created": _moment(data.created)} | dict(data.provenance),
+        "shared": shared_backbone(board),
+        "provenance": {"command": data.command, "created": moment(data.created)} | dict(data.provenance),
     }
+    facts |= _kind_facts(board) | _budget_facts(data) | _test_facts(data.evaluation) | _picture_facts(data)
     template = _environment().get_template("report.html.j2")
-    html = template.render(facts | _test_facts(data.evaluation) | _picture_facts(data))
+    html = template.render(facts)
     return html.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -142,17 +177,54 @@ def _figure(svg: str) -> Markup:
     return Markup(svg)  # noqa: S704
 
 
-def _curves(board: Leaderboard, limit: int = 6) -> list[tuple[Trial, Markup]]:
-    """Return the best trials that have curves, each with its figure."""
-    drawn = [trial for trial in board.trials if trial.curve is not None][:limit]
-    return [(t, _figure(curve_svg(t.curve, prefix=f"curve{n}"))) for n, t in enumerate(drawn) if t.curve is not None]
+def _both_widths(draw: Callable[..., str], *what: object) -> tuple[Markup, Markup]:
+    """Return a figure laid out for a page and for a phone."""
+    return _figure(draw(*what)), _figure(draw(*what, width_px=360))
+
+
+def _curves(board: Leaderboard) -> list[tuple[Trial, Markup]]:
+    """Return the trials that have curves, each with its figure: those that train a network first, best first."""
+    drawn = [(trial, trial.curve) for trial in board.trials if trial.curve is not None]
+    drawn.sort(key=lambda pair: pair[0].strategy.kind == "frozen")
+    return [(trial, _figure(curve_svg(curve, prefix=f"curve{n}"))) for n, (trial, curve) in enumerate(drawn)]
+
+
+def _kind_facts(board: Leaderboard) -> dict[str, Any]:
+    """Return the story of the kinds where there is more than one: its figure, and the best trial of each kind."""
+    of_kind = {kind: [trial for trial in board.trials if trial.strategy.kind == kind] for kind in KIND_WORDS}
+    of_kind = {kind: trials for kind, trials in of_kind.items() if trials}
+    mixed = len(of_kind) > 1
+    return {
+        "kinds": of_kind,
+        "mixed": mixed,
+        "story": _both_widths(story_svg, board) if mixed else None,
+        "partial": any(trial.num_pictures < board.num_pictures for trial in board.trials),
+        "stepped": any(trial.curve.learning_rate for trial in board.trials if trial.curve),
+    }
+
+
+def _budget_facts(data: ReportData) -> dict[str, Any]:
+    """Return the totals of the budget, and the seconds at which its bars end.
+
+    The bars end where what ran, and the budget itself, are just held: the forecast of what was left out for its
+    length may be far longer.
+    """
+    ran = [row for row in data.forecast if row["took_s"] is not None]
+    end = max([*(row["took_s"] for row in ran), *(row["seconds"] for row in ran), data.budget_s or 0.0], default=0.0)
+    return {
+        "ran": ran,
+        "ran_forecast_s": sum(row["seconds"] for row in ran),
+        "ran_took_s": sum(row["took_s"] for row in ran),
+        "bars_end_s": end or max((row["seconds"] for row in data.forecast), default=1.0) or 1.0,
+    }
 
 
 def _last_cut(board: Leaderboard, cuts: Sequence[Cut]) -> Trial | None:
-    """Return the best trial with a linear head on the deepest cut alone: what most people would have built."""
+    """Return the best linear head on the deepest cut of the frozen network alone: what most would have built."""
     deepest = max((cut.index for cut in cuts), default=-1)
     for trial in board.trials:
-        if trial.strategy.depths == (deepest,) and trial.strategy.head == "linear":
+        strategy = trial.strategy
+        if strategy.kind == "frozen" and strategy.depths == (deepest,) and strategy.head == "linear":
             return trial
     return None
 
@@ -169,94 +241,29 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters |= {
         "percent": percent,
-        "span": _span,
-        "points": _points,
+        "span": span,
+        "points": points,
         "jpeg": _jpeg_url,
-        "moment": _moment,
-        "fact": _fact,
-        "unit": _unit,
-        "odds": _odds,
+        "moment": moment,
+        "fact": fact,
+        "unit": unit,
+        "odds": odds,
         "duration": _duration,
+        "size": size_text,
+        "training": training,
+        "short": short_name,
     }
-    environment.globals |= {"scale": _scale, "confusions": _confusions}
+    environment.globals |= {"scale": _scale, "confusions": _confusions, "kind_words": KIND_WORDS}
     return environment
-
-
-def _span(low: float, high: float) -> str:
-    """Return an interval of shares: `96.8–99.6 %`."""
-    return f"{100 * low:.1f}–{100 * high:.1f}{_GAP}%"
-
-
-def _points(difference: float) -> str:
-    """Return a difference of shares in percentage points, with a true minus sign."""
-    text = f"{100 * difference:+.1f}"
-    return "0.0" if text in {"+0.0", "-0.0"} else text.replace("-", "−")
 
 
 def _jpeg_url(jpeg: bytes) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
 
 
-def _fact(value: object) -> str:
-    """Return a fact of provenance as text: numbers with at most four significant digits after the point."""
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-    if isinstance(value, int):
-        return f"{value:,}" if abs(value) >= 10_000 else str(value)
-    if isinstance(value, (list, tuple)):
-        return ", ".join(_fact(item) for item in value)
-    return str(value)
-
-
-def _unit(key: str) -> str:
-    """Return a key of provenance as words, its unit in brackets: `extract_s` becomes `extract (s)`."""
-    words, _, unit = key.rpartition("_")
-    return f"{words.replace('_', ' ')} ({unit})" if words and unit in {"s", "ms", "px"} else key.replace("_", " ")
-
-
-def _moment(iso: str) -> str:
-    """Return an ISO 8601 date or moment to the minute, in UTC where its zone is known; other text as it is.
-
-    >>> _moment("2026-11-22T06:04:23+01:00")
-    '2026-11-22 05:04 UTC'
-    >>> _moment("2026-11-22T05:04:23"), _moment("2026-11-22"), _moment("last week")
-    ('2026-11-22 05:04', '2026-11-22', 'last week')
-    """
-    try:
-        return dt.date.fromisoformat(iso).isoformat()
-    except ValueError:
-        pass
-    try:
-        moment = dt.datetime.fromisoformat(iso)
-        if moment.tzinfo is None:
-            return f"{moment:%Y-%m-%d %H:%M}"
-        return f"{moment.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
-    except (ValueError, OverflowError):  # no date, or one that another zone puts before year 1 or after 9999
-        return iso
-
-
-def _odds(error: float) -> str:
-    """Return how often something goes wrong in words: `about 1 in 90`, `about 3 in 10`.
-
-    >>> _odds(0.011)
-    'about 1 in 90'
-    """
-    if error <= 0:
-        return "none"
-    if error > 0.27:
-        return f"about {round(10 * error)} in 10"
-    count = 1 / error
-    step = 1 if count < 20 else 10 if count < 200 else 100
-    return f"about 1 in {round(count / step) * step:,}"
-
-
-def _duration(milliseconds: float) -> str:
-    """Return milliseconds with two significant digits."""
-    return f"{milliseconds:.1f}{_GAP}ms" if milliseconds < 10 else f"{milliseconds:,.0f}{_GAP}ms"
+def _duration(seconds: float) -> str:
+    """Return a duration with spaces that do not break."""
+    return duration_text(seconds).replace(" ", GAP)
 
 
 @dataclass(frozen=True)

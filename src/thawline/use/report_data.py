@@ -22,7 +22,7 @@ from thawline.use.evaluation import ClassScore, Evaluation, Score
 
 __all__ = ["Cut", "Mistake", "Picture", "ReportData"]
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,12 @@ class ReportData:
         check: `CheckReport.to_json()`.
         provenance: Versions, seeds, weights, input preparation, timings: text, numbers, lists and mappings of them.
         notes: Sentences on what was decided for the person, e.g. which folder became the test.
+        forecast: What each tuned or scratch strategy was expected to need, in the order of the forecast; rows of
+            `strategy` (its name), `seconds`, `memory_bytes`, `disk_bytes`, `outcome` (in words, e.g.
+            `ran 5 of 5 folds`) and `took_s` (None where it did not run).
+        budget_s: Seconds of training that the person allowed, or None without a limit.
+        finder: The learning-rate finder's sweep, (step size, smoothed loss) in its order; empty where none was made.
+        finder_rate: The step size that the sweep led to, or None.
     """
 
     title: str
@@ -113,6 +119,10 @@ class ReportData:
     check: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    forecast: tuple[Mapping[str, Any], ...] = ()
+    budget_s: float | None = None
+    finder: tuple[tuple[float, float], ...] = ()
+    finder_rate: float | None = None
 
     def to_json(self) -> str:
         """Return the data as JSON text: pictures in base64, arrays compressed; the same text for the same data."""
@@ -135,7 +145,8 @@ class ReportData:
             raw["pictures"] = tuple(Picture(**_with_jpeg(picture)) for picture in raw["pictures"])
             raw["mistakes"] = tuple(Mistake(**_with_jpeg(mistake)) for mistake in raw["mistakes"])
             raw["counts"] = {role: tuple(counts) for role, counts in raw["counts"].items()}
-            return cls(**raw | {name: tuple(raw[name]) for name in ("class_names", "notes")})
+            raw["finder"] = tuple((rate, loss) for rate, loss in raw["finder"])
+            return cls(**raw | {name: tuple(raw[name]) for name in ("class_names", "notes", "forecast")})
         except (ValueError, TypeError, KeyError, AttributeError, zlib.error) as error:
             raise StoreError(
                 f"report: the stored data of the report cannot be read ({type(error).__name__}: {error}). "

@@ -25,6 +25,7 @@ from thawline.data.images import decode, encode_jpeg
 from thawline.data.load import read_checked
 from thawline.data.split import Split
 from thawline.features.backbones import Network
+from thawline.features.bank import FeatureBank
 from thawline.features.extract import Extraction
 from thawline.search.compare import Comparison
 from thawline.search.leaderboard import Leaderboard
@@ -47,6 +48,7 @@ class CompareResult:
         extraction: The bank and what filling it took.
         comparison: The leaderboard and the winner's held-out logits.
         cut_labels: Short names of the backbone's cuts, shallow to deep.
+        view_banks: Banks of augmented views that heads learnt from too, one a view.
     """
 
     dataset: Dataset
@@ -55,6 +57,7 @@ class CompareResult:
     extraction: Extraction
     comparison: Comparison
     cut_labels: tuple[str, ...]
+    view_banks: tuple[FeatureBank, ...] = ()
 
     @property
     def leaderboard(self) -> Leaderboard:

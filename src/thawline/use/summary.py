@@ -9,8 +9,18 @@ from typing import Any
 from thawline.core.types import Prediction
 from thawline.search.leaderboard import Leaderboard, Trial
 from thawline.use.evaluation import Evaluation
+from thawline.use.words import duration_text, size_text
 
-__all__ = ["check_text", "evaluation_json", "evaluation_text", "leaderboard_text", "prediction_lines", "thaw_line_text"]
+__all__ = [
+    "check_text",
+    "duration_text",
+    "evaluation_json",
+    "evaluation_text",
+    "forecast_text",
+    "leaderboard_text",
+    "prediction_lines",
+    "thaw_line_text",
+]
 
 BAR_WIDTH = 40
 
@@ -18,17 +28,22 @@ BAR_WIDTH = 40
 def leaderboard_text(board: Leaderboard, *, most: int = 12) -> str:
     """Return the leaderboard as aligned columns: rank, marks, strategy, score, interval, gap to the leader.
 
-    `*` marks the winner, `=` those that a paired test cannot tell from the leader.
+    `*` marks the winner, `=` those that a paired test cannot tell from the leader. Where some trial answered a part of
+    the pictures only, a last column says of how many each score is taken.
+
+    Args:
+        board: A leaderboard.
+        most: Rows from the top; below them still come the winner and the best of each kind of training.
     """
-    shown = list(range(min(most, len(board.trials))))
-    if board.winner not in shown:
-        shown.append(board.winner)
+    shown = _rows_shown(board, most)
     width = max(len(board.trials[index].name) for index in shown)
     metric = board.metric.replace("_", " ")
-    effort = f"{board.num_fits:,} fits in {board.seconds:.1f} s"
+    effort = f"{board.num_fits:,} fits in {duration_text(board.seconds)}"
+    partly = any(trial.num_pictures < board.num_pictures for trial in board.trials)
     lines = [
         f"Leaderboard: {metric} over {board.num_pictures:,} pictures, {board.rule}, {effort}",
-        f"       {'strategy':<{width}}  score  95 % interval   {'against the leader':<24} {'ms':>5}",
+        f"       {'strategy':<{width}}  score  95 % interval   {'against the leader':<24} {'ms':>5}"
+        + f"  {'pictures':>8}" * partly,
     ]
     for index in shown:
         trial = board.trials[index]
@@ -40,7 +55,7 @@ def leaderboard_text(board: Leaderboard, *, most: int = 12) -> str:
         )
         lines.append(
             f"{index + 1:3} {mark} {trial.name:<{width}}  {trial.mean:.3f}  [{trial.low:.3f}, {trial.high:.3f}]"
-            f"  {gap:<24} {trial.predict_ms:5.1f}"
+            f"  {gap:<24} {trial.predict_ms:5.1f}" + f"  {trial.num_pictures:8,}" * partly
         )
     rest = len(board.trials) - len(shown)
     if rest > 0:
@@ -52,8 +67,41 @@ def leaderboard_text(board: Leaderboard, *, most: int = 12) -> str:
     return "\n".join(lines)
 
 
+def _rows_shown(board: Leaderboard, most: int) -> list[int]:
+    """Return the indices of the first `most` trials, of the winner, and of the best trial of each kind."""
+    best = {trial.strategy.kind: index for index, trial in reversed(list(enumerate(board.trials)))}
+    return sorted({*range(min(most, len(board.trials))), board.winner, *best.values()})
+
+
+def forecast_text(rows: Sequence[Mapping[str, Any]], budget_s: float | None) -> str:
+    """Return a forecast as aligned columns: strategy, time, memory, disk, and the outcome where there is one.
+
+    The last line adds up: times and disk are summed, the memory is the largest, since strategies train one after
+    another.
+
+    Args:
+        rows: `strategy`, `seconds`, `memory_bytes`, `disk_bytes`, and perhaps `outcome`; in the order of training.
+        budget_s: Seconds of training allowed, or None without a limit.
+    """
+    if not rows:
+        return "Forecast: nothing is trained beyond heads on frozen features."
+    cells = [("strategy", "time", "memory", "disk", "")]
+    for row in rows:
+        sizes = (size_text(row["memory_bytes"]), size_text(row["disk_bytes"]))
+        cells.append((row["strategy"], duration_text(row["seconds"]), *sizes, row.get("outcome") or ""))
+    total_s = sum(row["seconds"] for row in rows)
+    sizes = (size_text(max(row["memory_bytes"] for row in rows)), size_text(sum(row["disk_bytes"] for row in rows)))
+    within = "" if budget_s is None else f"of the {duration_text(budget_s)} allowed"
+    cells.append(("together", duration_text(total_s), *sizes, within))
+    name, time, memory, disk = (max(len(line[column]) for line in cells) for column in range(4))
+    return "\n".join(
+        f"  {line[0]:<{name}}  {line[1]:>{time}}  {line[2]:>{memory}}  {line[3]:>{disk}}  {line[4]}".rstrip()
+        for line in cells
+    )
+
+
 def thaw_line_text(board: Leaderboard, labels: Sequence[str]) -> str:
-    """Return the thaw line as bars: the score of a linear head on each cut alone, shallow to deep.
+    """Return the thaw line as bars: the score of a linear head on each frozen cut alone, shallow to deep.
 
     Args:
         board: A leaderboard.
@@ -61,8 +109,9 @@ def thaw_line_text(board: Leaderboard, labels: Sequence[str]) -> str:
     """
     single: dict[int, Trial] = {}
     for trial in reversed(board.trials):  # the best of each cut is written last
-        if not trial.strategy.is_fused and trial.strategy.head == "linear":
-            single[trial.strategy.depths[0]] = trial
+        strategy = trial.strategy
+        if strategy.is_plain and not strategy.is_fused and strategy.head == "linear":
+            single[strategy.depths[0]] = trial
     if not single:
         return ""
     best = max(single.values(), key=lambda trial: trial.mean)

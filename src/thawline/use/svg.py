@@ -28,6 +28,8 @@ LIGHT = {
     "rule": "#dfe6ec",
     "ice": "#14789f",
     "frost": "#cfe7f2",
+    "slush": "#7450b8",
+    "melt": "#b0307a",
     "warm": "#c8500f",
     "glow": "#fdebdf",
 }
@@ -39,6 +41,8 @@ _DARK = {
     "rule": "#26333f",
     "ice": "#67c3e8",
     "frost": "#1b3d50",
+    "slush": "#b79df2",
+    "melt": "#f38cc2",
     "warm": "#ff9c5b",
     "glow": "#33231a",
 }

@@ -13,7 +13,7 @@ from thawline.heads.calibrate import fit_temperature, probabilities
 from thawline.heads.head import Head
 from thawline.heads.linear import fit_linear
 from thawline.heads.nearest import fit_class_mean, fit_neighbours
-from thawline.search.compare import class_row_weights
+from thawline.search.frozen import class_row_weights, stacked_views
 from thawline.use.bundle import Classifier, Training
 from thawline.use.evaluate import evaluate
 from thawline.use.evaluation import Evaluation
@@ -25,14 +25,18 @@ GOLDEN_PICTURES, GOLDEN_PX = 4, 320
 
 
 def train_winner(compared: CompareResult, network: Network, runtime: Runtime, options: Options) -> Classifier:
-    """Return the winner trained on every row of choosing, its temperature taken from held-out logits."""
+    """Return the winner trained on every row of choosing, its temperature taken from held-out logits.
+
+    A winner that learnt from augmented views is trained on every view of these rows.
+    """
     board, dataset = compared.leaderboard, compared.dataset
     trial = board.trials[board.winner]
     strategy = trial.strategy
     rows = compared.split.pool
-    labels, num_classes = dataset.labels[rows], len(dataset.class_names)
-    blocks = strategy.blocks
-    features = compared.extraction.bank.read([dataset.samples[row].sha256 for row in rows], blocks)
+    blocks, num_classes = strategy.blocks, len(dataset.class_names)
+    banks = (compared.extraction.bank, *(compared.view_banks if strategy.augment != "none" else ()))
+    features = stacked_views(banks, [dataset.samples[row].sha256 for row in rows], blocks)
+    labels = np.tile(dataset.labels[rows], len(banks))
     if strategy.head == "linear":
         weights = class_row_weights(labels) if compared.comparison.balanced else None
         head: Head = fit_linear(features, labels, l2=trial.l2 or 0.0, num_classes=num_classes, row_weights=weights)

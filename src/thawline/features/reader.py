@@ -1,0 +1,117 @@
+"""Prepared pixels + Network -> features in the storage format, in one forward pass that stops after the deepest cut.
+
+The same reader fills banks and serves predictions, so a model sees in use what it saw in training.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from threading import Lock
+from typing import Literal, NoReturn
+
+import numpy as np
+import torch
+
+from thawline.core.errors import BackboneError, StoreError
+from thawline.core.runtime import Runtime
+from thawline.core.types import Floats, InputSpec, Pixels
+from thawline.features.backbones import Network, frozen_for_inference
+from thawline.features.bank import Block
+from thawline.features.pooling import pooled
+
+__all__ = ["FeatureReader", "StorageRangeError", "measure_pass_ms", "to_input"]
+
+
+class StorageRangeError(StoreError):
+    """A feature exceeds what the storage format can hold; a wider one would do."""
+
+
+def to_input(pixels: Pixels, spec: InputSpec, runtime: Runtime) -> torch.Tensor:
+    """Return the network's input: (B, 3, H, W) in the runtime's format and device, channels last in memory.
+
+    Args:
+        pixels: (B, H, W, 3) uint8 RGB.
+        spec: Its `mean` and `std` are applied after scaling to [0, 1].
+        runtime: Where the network runs.
+    """
+    writable = pixels if pixels.flags.writeable else pixels.copy()  # torch shares memory and has no read-only tensors
+    x = torch.from_numpy(writable).to(runtime.device).permute(0, 3, 1, 2).float()
+    mean = torch.tensor(spec.mean, device=x.device).mul_(255).view(1, 3, 1, 1)
+    scale = torch.tensor(spec.std, device=x.device).mul_(255).reciprocal_().view(1, 3, 1, 1)
+    return x.sub_(mean).mul_(scale).to(runtime.torch_dtype)
+
+
+class FeatureReader:
+    """Prepared pixels in, features out, exactly as a bank stores them.
+
+    The same reader fills banks and serves predictions, so a model sees in use what it saw in training.
+
+    Attributes:
+        network: Folded, cast and placed for inference.
+        runtime: Where it runs.
+        blocks: (cut, pooling) pairs in the order of the columns.
+    """
+
+    def __init__(
+        self, network: Network, runtime: Runtime, blocks: Sequence[Block], storage: Literal["float16", "float32"]
+    ) -> None:
+        self.network = frozen_for_inference(network, runtime)
+        self.runtime = runtime
+        self.blocks = tuple(blocks)
+        self.storage = np.dtype(storage)
+        self._turn = nullcontext() if runtime.device == "cpu" else Lock()
+        self._poolings: dict[int, list[str]] = {}
+        for cut, pooling in self.blocks:
+            self._poolings.setdefault(cut, []).append(pooling)
+
+    def read(self, pixels: Pixels) -> Floats:
+        """Return (B, D) features of (B, H, W, 3) uint8 pixels in the storage format.
+
+        One forward pass serves all cuts and stops after the deepest.
+
+        Raises:
+            BackboneError: A feature is infinite or no number.
+            StorageRangeError: A feature exceeds the range of the storage format.
+        """
+        spec = self.network.backbone.input
+        found: dict[Block, torch.Tensor] = {}
+        with self._turn, torch.inference_mode():
+            x = to_input(pixels, spec, self.runtime)
+            for cut, activation in self.network.features(x, sorted(self._poolings)):
+                columns = pooled(activation, self._poolings[cut], self.network.num_prefix_tokens)
+                found.update({(cut, pooling): values for pooling, values in columns.items()})
+            features = torch.cat([found[block] for block in self.blocks], dim=1).cpu().numpy()
+        with np.errstate(over="ignore"):
+            rows: Floats = features.astype(self.storage)
+        if not np.isfinite(rows).all():
+            self._refuse(features)
+        return rows
+
+    def _refuse(self, features: Floats) -> NoReturn:
+        name = self.network.backbone.name
+        if not np.isfinite(features).all():
+            raise BackboneError(
+                f"extract: features of {name} are not finite in {self.runtime.dtype}. Pass --dtype float32, or choose "
+                f"another backbone."
+            )
+        raise StorageRangeError(
+            f"extract: features of {name} exceed what {self.storage} can hold (65,504 for float16). "
+            f"Pass --storage float32."
+        )
+
+
+def measure_pass_ms(network: Network, runtime: Runtime) -> float:
+    """Return the milliseconds that a picture takes through the whole network here: one stream, median of five."""
+    frozen = frozen_for_inference(network, runtime)
+    spec = network.backbone.input
+    pixels = np.zeros((1, spec.size_px, spec.size_px, 3), dtype=np.uint8)
+    last = network.backbone.cuts[-1].index
+    seconds = []
+    with torch.inference_mode():
+        for _ in range(6):
+            start = time.perf_counter()
+            frozen.prefix(to_input(pixels, spec, runtime), last).sum().item()
+            seconds.append(time.perf_counter() - start)
+    return 1000 * float(np.median(seconds[1:]))

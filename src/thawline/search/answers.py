@@ -1,0 +1,140 @@
+"""Predictions of held-out rows in -> `Answers` with their scores out: what a strategy brings to the comparison.
+
+One idea: frozen and trained strategies are judged alike, by the same record. A frozen strategy answers every row in
+every repeat; a trained one costs minutes, so it may answer one repeat only, or some of its folds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from thawline.core.types import Curve, Floats, Ints
+from thawline.search.strategy import Strategy
+
+__all__ = ["Answers", "Bools", "Rows", "answers_from", "right_shares"]
+
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of choosing, as positions 0…N-1.
+
+    Attributes:
+        samples: (N,) indices of samples.
+        labels: (N,) classes.
+        groups: (N,) groups of copies.
+        train: (N, F) float32; weight of a row in the training of a fold, 0 where it is held out.
+        held_out: For each fold, the positions that it scores.
+        repeat: For each fold, its repeat.
+        scored: (n,) positions that some fold scores, sorted.
+        weight: (N,) what a right answer counts: 1 for accuracy, N / (K · class size) for balanced accuracy.
+    """
+
+    samples: Ints
+    labels: Ints
+    groups: Ints
+    train: Floats
+    held_out: tuple[Ints, ...]
+    repeat: Ints
+    scored: Ints
+    weight: Floats
+
+    @property
+    def scored_labels(self) -> Ints:
+        """(n,) classes of the scored rows."""
+        return self.labels[self.scored]
+
+    @property
+    def scored_groups(self) -> Ints:
+        """(n,) groups of copies of the scored rows."""
+        return self.groups[self.scored]
+
+    @property
+    def scored_weight(self) -> Floats:
+        """(n,) what a right answer to each scored row counts; 1 on average."""
+        return self.weight[self.scored]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """One strategy's held-out answers to the n scored rows, or to those of some folds.
+
+    Attributes:
+        strategy: Which.
+        scores: (n,) weighted share of the repeats in which each scored row was right, of those that answered it; NaN
+            where none did.
+        predicted: (R, n) int64 predicted classes; -1 where a repeat has no answer.
+        logits: (n, K) of the first repeat; NaN where it has no answer.
+        fold_scores: One a fold that was run, in the order of `Split.folds`.
+        choice: Index of the strength or k for the final fit, or None where there is none to choose.
+        seconds: Its share of the time.
+        curve: Its training, epoch by epoch, where it was trained so.
+    """
+
+    strategy: Strategy
+    scores: Floats
+    predicted: Ints
+    logits: Floats
+    fold_scores: tuple[float, ...]
+    choice: int | None
+    seconds: float
+    curve: Curve | None = None
+
+    @property
+    def answered(self) -> Bools:
+        """(n,) whether some repeat answered the row."""
+        return ~np.isnan(self.scores)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every scored row was answered, in one repeat at least."""
+        return bool(self.answered.all())
+
+
+def answers_from(
+    strategy: Strategy,
+    predicted: Ints,
+    logits: Floats,
+    rows: Rows,
+    *,
+    seconds: float,
+    choice: int | None = None,
+    curve: Curve | None = None,
+) -> Answers:
+    """Return a strategy's answers with the scores of every row and of every fold that was run.
+
+    Args:
+        strategy: Which.
+        predicted: (R, n) int64 predicted classes of `rows.scored`; -1 where a repeat has no answer. A fold was run
+            where all its rows have one.
+        logits: (n, K) of the first repeat; NaN where it has no answer.
+        rows: What was answered.
+        seconds: What it took.
+        choice: As in `Answers`.
+        curve: As in `Answers`.
+    """
+    right = predicted == rows.scored_labels
+    fold_scores = []
+    for held, repeat in zip(rows.held_out, rows.repeat, strict=True):
+        places = np.searchsorted(rows.scored, held)
+        if (predicted[repeat, places] >= 0).all():
+            fold_scores.append(float(np.average(right[repeat, places], weights=rows.weight[held])))
+    scores = right_shares(predicted, rows.scored_labels) * rows.scored_weight
+    return Answers(strategy, scores, predicted, logits, tuple(fold_scores), choice, seconds, curve)
+
+
+def right_shares(predicted: Ints, labels: Ints) -> Floats:
+    """Return (n,) the share of the repeats that answered each row in which it was right; NaN where none answered.
+
+    Args:
+        predicted: (R, n) predicted classes; -1 where a repeat has no answer.
+        labels: (n,) true classes.
+    """
+    counts = (predicted >= 0).sum(axis=0)
+    right = (predicted == labels).sum(axis=0)
+    shares: Floats = np.divide(right, counts, out=np.full(len(labels), np.nan), where=counts > 0)
+    return shares

@@ -1,0 +1,282 @@
+"""Cached features, labels and a Split in, held-out answers out: every frozen strategy, cross-validated in seconds.
+
+One idea: each picture is answered only by heads that never saw it, nor another view of it. Whatever is picked inside a
+strategy (the L2 strength, k) is picked for a fold by the pictures outside that fold. Test rows never enter.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from thawline.core.progress import Progress, SilentProgress
+from thawline.core.types import Floats, Ints
+from thawline.data.dataset import Dataset
+from thawline.data.split import Split
+from thawline.features.backbones import Backbone
+from thawline.features.bank import Block, FeatureBank
+from thawline.features.extract import in_streams
+from thawline.heads.linear import L2_STRENGTHS, Rotated, fit_folds, rotate
+from thawline.heads.nearest import NEIGHBOURS, class_mean_folds, neighbour_folds
+from thawline.search.answers import Answers, Rows, answers_from
+from thawline.search.leaderboard import MetricName
+from thawline.search.strategy import (
+    HEADS,
+    Features,
+    Strategy,
+    candidate_features,
+    default_pooling,
+    strategies_for,
+    with_views,
+)
+
+__all__ = ["CompareOptions", "FrozenAnswers", "answer_frozen", "class_row_weights", "imbalance", "stacked_views"]
+
+IMBALANCED = 3.0
+VIEWED = 3
+"""Feature sets whose linear head is trained on augmented views too."""
+
+
+@dataclass(frozen=True)
+class CompareOptions:
+    """How strategies are compared.
+
+    Attributes:
+        metric: `accuracy`, `balanced_accuracy` (mean recall of the classes), or `auto`: balanced where the largest
+            class has at least three times the pictures of the smallest.
+        class_weights: `balanced` gives every class the same weight in training, `none` every picture; `auto` follows
+            the metric.
+        seed: Of resampling.
+    """
+
+    metric: MetricName | Literal["auto"] = "auto"
+    class_weights: Literal["auto", "balanced", "none"] = "auto"
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class FrozenAnswers:
+    """The frozen strategies' held-out answers, before anything is ranked.
+
+    Attributes:
+        rows: What was answered.
+        rule: `Split.rule`.
+        metric: What answers are scored by.
+        balanced: Whether classes are weighted equally in training.
+        answers: One entry a strategy.
+        num_fits: Heads trained.
+        seconds: Wall time.
+    """
+
+    rows: Rows
+    rule: str
+    metric: MetricName
+    balanced: bool
+    answers: tuple[Answers, ...]
+    num_fits: int
+    seconds: float
+
+
+def imbalance(labels: Ints) -> float:
+    """Return the size of the largest class over that of the smallest."""
+    counts = np.bincount(labels)
+    return float(counts.max() / max(1, counts[counts > 0].min()))
+
+
+def class_row_weights(labels: Ints) -> Floats:
+    """Return (N,) float32 weights with mean 1 that give every class the same total."""
+    counts = np.bincount(labels)
+    present = np.count_nonzero(counts)
+    weights: Floats = (len(labels) / (present * counts[labels])).astype(np.float32)
+    return weights
+
+
+def answer_frozen(
+    bank: FeatureBank,
+    backbone: Backbone,
+    dataset: Dataset,
+    split: Split,
+    options: CompareOptions | None = None,
+    *,
+    view_banks: Sequence[FeatureBank] = (),
+    view_policy: str = "none",
+    progress: Progress | None = None,
+) -> FrozenAnswers:
+    """Return the held-out answers of every candidate feature set under every head.
+
+    With views, the linear heads of the best three feature sets are trained once more, on all views of the training
+    rows of a fold; held-out rows are answered as they are. These are fitted one after the other, since V views take V
+    times the memory.
+
+    Args:
+        bank: Holds all pictures of the split, as they are.
+        backbone: Its cut points and costs.
+        dataset: Labels and groups; labels of test rows are not read.
+        split: Folds of the rows of choosing.
+        options: Metric and weights.
+        view_banks: Banks of the same specification but for the view, one an augmented view, with the same pictures.
+        view_policy: Name of the augmentation policy that the views come from.
+        progress: Where to report to.
+
+    Raises:
+        ValueError: A bank of a view differs from `bank` in more than the view, or the policy of the views is not named.
+    """
+    start = time.perf_counter()
+    rows, metric, balanced = _rows(dataset, split, options or CompareOptions())
+    _require_views(bank, view_banks, view_policy)
+    hashes = [dataset.samples[sample].sha256 for sample in rows.samples]
+    candidates = candidate_features(bank.spec)
+    num_viewed = min(VIEWED, len(candidates)) if view_banks else 0
+    answers: list[Answers] = []
+    with (progress or SilentProgress()).stage("compare", len(candidates) + num_viewed, "feature sets") as advance:
+        for entries in in_streams(lambda f: _score_features(f, hashes, rows, backbone, bank), candidates):
+            answers.extend(entries)
+            advance(1)
+        linear = [entry for entry in answers if entry.strategy.head == "linear"]
+        for best in sorted(linear, key=lambda entry: -float(entry.scores.mean()))[:num_viewed]:
+            viewed = with_views(best.strategy, view_policy, 1 + len(view_banks))
+            answers.append(_score_views(viewed, hashes, rows, (bank, *view_banks)))
+            advance(1)
+    fits_a_fold = len(candidates) * (len(L2_STRENGTHS) + len(NEIGHBOURS) + 1) + num_viewed * len(L2_STRENGTHS)
+    return FrozenAnswers(
+        rows=rows,
+        rule=split.rule,
+        metric=metric,
+        balanced=balanced,
+        answers=tuple(answers),
+        num_fits=len(rows.held_out) * fits_a_fold,
+        seconds=time.perf_counter() - start,
+    )
+
+
+def stacked_views(banks: Sequence[FeatureBank], hashes: Sequence[str], blocks: Sequence[Block]) -> Floats:
+    """Return (V·N, D) float32 features: those of all N pictures in the first of V banks, then in the next, and so on.
+
+    Args:
+        banks: One a view.
+        hashes: N picture hashes.
+        blocks: (cut, pooling) pairs, as in `FeatureBank.read`.
+    """
+    first = banks[0].read(hashes, blocks)
+    if len(banks) == 1:
+        return first
+    stacked = np.empty((len(banks), *first.shape), dtype=np.float32)
+    stacked[0] = first
+    for view, bank in enumerate(banks[1:], start=1):
+        stacked[view] = bank.read(hashes, blocks)
+    return stacked.reshape(-1, first.shape[1])
+
+
+def _require_views(bank: FeatureBank, view_banks: Sequence[FeatureBank], policy: str) -> None:
+    """Refuse views that are not of the same network and reading, or that come from nowhere."""
+    for other in view_banks:
+        if replace(other.spec, views=bank.spec.views) != bank.spec or other.spec.views == bank.spec.views:
+            raise ValueError(
+                f"compare: the bank of view {', '.join(other.spec.views)} was read by {other.spec.backbone_name}; the "
+                f"specification of {bank.spec.backbone_name}'s bank with another view is required. Extract the views "
+                "with the options of the plain one."
+            )
+    if bool(view_banks) != (policy != "none"):
+        raise ValueError(
+            f"compare: {len(view_banks)} banks of views under the policy {policy!r}; views need a policy and a policy "
+            "needs views. Pass both or neither."
+        )
+
+
+def _rows(dataset: Dataset, split: Split, options: CompareOptions) -> tuple[Rows, MetricName, bool]:
+    """Return the rows of choosing, the metric, and whether classes are weighted equally in training."""
+    samples = split.pool
+    labels, groups = dataset.labels[samples], dataset.groups[samples]
+    metric: MetricName = options.metric if options.metric != "auto" else "accuracy"
+    if options.metric == "auto" and imbalance(labels) >= IMBALANCED:
+        metric = "balanced_accuracy"
+    balanced = options.class_weights == "balanced" or (
+        options.class_weights == "auto" and metric == "balanced_accuracy"
+    )
+    train = np.zeros((len(samples), len(split.folds)), dtype=np.float32)
+    held_out = []
+    for fold, (training, validation) in enumerate(split.folds):
+        inside = np.searchsorted(samples, training)
+        train[inside, fold] = class_row_weights(labels[inside]) if balanced else 1.0
+        held_out.append(np.searchsorted(samples, validation))
+    scored = np.unique(np.concatenate(held_out))
+    weight = np.ones(len(samples))
+    if metric == "balanced_accuracy":
+        weight[scored] = class_row_weights(labels[scored])
+    repeat = np.arange(len(split.folds)) // split.num_folds
+    return Rows(samples, labels, groups, train, tuple(held_out), repeat, scored, weight), metric, balanced
+
+
+def _score_features(
+    features: Features, hashes: Sequence[str], rows: Rows, backbone: Backbone, bank: FeatureBank
+) -> list[Answers]:
+    """Return the held-out answers of every head on one set of features."""
+    num_classes = int(rows.labels.max()) + 1
+    start = time.perf_counter()
+    rotated = rotate(bank.read(hashes, features.blocks))
+    shared_s = (time.perf_counter() - start) / len(HEADS)
+    scored = []
+    for strategy in strategies_for(
+        features, backbone, num_classes=num_classes, num_rows=len(hashes), plain_pooling=default_pooling(bank.spec)
+    ):
+        start = time.perf_counter()
+        logits = _held_out_logits(strategy, rotated, rows, num_classes)
+        scored.append(_choose_within(strategy, logits, rows, shared_s + time.perf_counter() - start))
+    return scored
+
+
+def _held_out_logits(strategy: Strategy, rotated: Rotated, rows: Rows, num_classes: int) -> Floats:
+    """Return (F, S, N, K) logits of a head under S settings; only the held-out rows of a fold matter."""
+    if strategy.head == "linear":
+        return fit_folds(rotated, rows.labels, rows.train, L2_STRENGTHS, num_classes=num_classes)[0]
+    if strategy.head == "class mean":
+        return class_mean_folds(rotated, rows.labels, rows.train, num_classes=num_classes)[:, None]
+    return neighbour_folds(rotated, rows.labels, rows.train, num_classes=num_classes)
+
+
+def _score_views(viewed: Strategy, hashes: Sequence[str], rows: Rows, banks: Sequence[FeatureBank]) -> Answers:
+    """Return the held-out answers of a linear head that learns from every view, the plain one first.
+
+    A held-out row has weight 0 in all its views: another view of it would give its label away.
+    """
+    start = time.perf_counter()
+    logits, _ = fit_folds(
+        rotate(stacked_views(banks, hashes, viewed.blocks)),
+        np.tile(rows.labels, len(banks)),
+        np.tile(rows.train / np.float32(len(banks)), (len(banks), 1)),
+        L2_STRENGTHS,
+        num_classes=int(rows.labels.max()) + 1,
+        num_answers=len(hashes),
+    )
+    return _choose_within(viewed, logits, rows, time.perf_counter() - start)
+
+
+def _choose_within(strategy: Strategy, logits: Floats, rows: Rows, seconds: float) -> Answers:
+    """Return the strategy's answers, its setting chosen for each fold by the rows outside that fold."""
+    num_repeats, n = int(rows.repeat.max()) + 1, len(rows.labels)
+    right = np.full((num_repeats, logits.shape[1], n), np.nan)
+    for fold, held in enumerate(rows.held_out):
+        answers = logits[fold][:, held].argmax(axis=2)
+        right[rows.repeat[fold]][:, held] = (answers == rows.labels[held]) * rows.weight[held]
+    by_row = right.mean(axis=0)[:, rows.scored]  # (S, n)
+    totals = by_row.sum(axis=1)
+    predicted = np.zeros((num_repeats, n), dtype=np.int64)
+    kept = np.zeros((n, logits.shape[3]), dtype=np.float32)
+    for fold, held in enumerate(rows.held_out):
+        outside = totals - by_row[:, np.searchsorted(rows.scored, held)].sum(axis=1)
+        setting = _largest(outside if len(held) < len(rows.scored) else totals)
+        out = logits[fold, setting, held]
+        predicted[rows.repeat[fold], held] = out.argmax(axis=1)
+        if rows.repeat[fold] == 0:
+            kept[held] = out
+    said = predicted[:, rows.scored]
+    return answers_from(strategy, said, kept[rows.scored], rows, seconds=seconds, choice=_largest(totals))
+
+
+def _largest(totals: Floats) -> int:
+    """Return the last setting whose total is largest: the strongest penalty, the most neighbours."""
+    return int(len(totals) - 1 - np.argmax(totals[::-1] >= totals.max() - 1e-9))

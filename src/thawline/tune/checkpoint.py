@@ -1,0 +1,135 @@
+"""The state of a training <-> a folder on disk: atomic, two generations, tensors and JSON, never pickle.
+
+A checkpoint belongs to one training: its identity (data, backbone, plan, options, version) lies beside the state, and
+one of another training is refused with what differs. The newest that is whole is taken; a damaged one is passed over.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from thawline.core.errors import TrainingError, first_few
+from thawline.core.store import commit_directory, disk_errors, staging_directory
+
+__all__ = ["Checkpoints", "State"]
+
+GENERATIONS = 2
+FINISHED = 999_999_999
+TENSORS, FACTS = "state.safetensors", "state.json"
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything that a training needs to go on as if it had never stopped.
+
+    Attributes:
+        tensors: Weights, optimiser moments, running means, by name.
+        facts: Position, schedule and curve so far: JSON.
+    """
+
+    tensors: Mapping[str, Tensor]
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """The checkpoints of one training.
+
+    Attributes:
+        directory: Holds a folder for each of the last two.
+        identity: What the training is of, as flat JSON; compared on reading.
+    """
+
+    directory: Path
+    identity: Mapping[str, Any]
+
+    def save(self, step: int, state: State) -> Path:
+        """Write a checkpoint, whole or not at all, and remove all but the two newest; returns its folder.
+
+        Raises:
+            StoreError: The disk is full or cannot be written; older checkpoints are intact.
+        """
+        final = self.directory / _folder(step)
+        with disk_errors("write a checkpoint", final), staging_directory(self.directory) as staged:
+            data = save_tensors({name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors.items()})
+            (staged / TENSORS).write_bytes(data)
+            facts = {
+                "identity": dict(self.identity),
+                "sha256": hashlib.sha256(data).hexdigest(),
+                "state": dict(state.facts),
+            }
+            (staged / FACTS).write_text(json.dumps(facts), encoding="utf-8")
+            if not commit_directory(staged, final):  # a damaged one of this very step, made again
+                shutil.rmtree(final)
+                commit_directory(staged, final)
+        for old in self._found()[GENERATIONS:]:
+            shutil.rmtree(old, ignore_errors=True)
+        return final
+
+    def latest(self) -> State | None:
+        """Return the newest state that is whole, or None where there is none.
+
+        Raises:
+            TrainingError: It is of another training; says what differs.
+        """
+        for folder in self._found():
+            with suppress(
+                OSError, ValueError, KeyError, TypeError, SafetensorError
+            ):  # damaged: the one before it serves
+                facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+                data = (folder / TENSORS).read_bytes()
+                if hashlib.sha256(data).hexdigest() != facts["sha256"]:
+                    continue
+                self._refuse_other(folder, facts["identity"])
+                return State(load_tensors(data), facts["state"])
+        return None
+
+    def newest_path(self) -> Path | None:
+        """Return the folder of the newest checkpoint, for messages."""
+        return next(iter(self._found()), None)
+
+    def finish(self, state: State) -> None:
+        """Keep the result of the finished training as one last checkpoint, which `result` gives back."""
+        self.save(FINISHED, state)
+        for old in self._found()[1:]:
+            shutil.rmtree(old, ignore_errors=True)
+
+    def result(self) -> State | None:
+        """Return the result of the training where it is finished, else None.
+
+        Raises:
+            TrainingError: It is of another training; says what differs.
+        """
+        newest = self.newest_path()
+        return self.latest() if newest is not None and newest.name == _folder(FINISHED) else None
+
+    def _found(self) -> list[Path]:
+        return sorted(self.directory.glob("step-*"), reverse=True)
+
+    def _refuse_other(self, folder: Path, found: Mapping[str, Any]) -> None:
+        differing = [
+            f"{name} was {found.get(name)!r} and is {self.identity.get(name)!r}"
+            for name in sorted({*found, *self.identity})
+            if found.get(name) != self.identity.get(name)
+        ]
+        if differing:
+            raise TrainingError(
+                f"resume: the checkpoint {folder} is of another training: {first_few(differing)}. Resume with what "
+                "it was started with, or start anew in another folder (-o)."
+            )
+
+
+def _folder(step: int) -> str:
+    return f"step-{step:09}"

@@ -1,0 +1,316 @@
+"""A thawed network and a batch -> summed gradients, by the way that is fastest on this machine.
+
+On a CPU a network with folded norms is trained by one single-threaded stream a core, as extraction runs: each holds a
+replica of the weights in the fast number format, takes small parts of the batch, reads their pictures and adds their
+gradients up in float32. Parts are dealt out by number and summed in order, so threads change no bit. Everything else
+(an accelerator, norms that learn) takes the batch whole under autocast. Either way a part that does not fit into memory
+is halved, and the sum stays what it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from thawline.core.runtime import Runtime, num_workers
+from thawline.core.types import Floats, Ints
+from thawline.tune.batches import Batch, Rows
+from thawline.tune.depthwise import FastDepthwise
+from thawline.tune.thawed import Thawed
+
+__all__ = ["Engine", "Objective", "StepSums", "is_out_of_memory", "open_engine"]
+
+STREAM_ROWS = 8
+EVALUATE_ROWS = 256
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a step minimises: the mean weighted cross-entropy of its pictures.
+
+    Attributes:
+        labels: (number of samples,) classes.
+        class_weights: (K,) float32 weights with mean 1 over the training rows.
+        label_smoothing: Share of a label spread over all classes.
+        dropout: Share of the features dropped before the head.
+        seed: Of dropout.
+    """
+
+    labels: Ints
+    class_weights: Floats
+    label_smoothing: float = 0.0
+    dropout: float = 0.0
+    seed: int = 0
+
+    def loss(self, logits: Tensor, batch: Batch, share: float) -> Tensor:
+        """Return the summed loss of a batch's (B, K) logits; a blended picture has two labels."""
+        total = self._sum(logits, batch.samples)
+        return total if share == 1 else share * total + (1 - share) * self._sum(logits, batch.partners)
+
+    def _sum(self, logits: Tensor, samples: Ints) -> Tensor:
+        labels = torch.from_numpy(self.labels[samples]).to(logits.device)
+        weights = torch.from_numpy(self.class_weights[self.labels[samples]]).to(logits.device)
+        losses = F.cross_entropy(logits, labels, reduction="none", label_smoothing=self.label_smoothing)
+        return (losses * weights).sum()
+
+    def keep(self, count: int, features: int, place: tuple[int, ...], device: torch.device) -> Tensor | None:
+        """Return (B, C) dropout factors drawn from the seed and the place of a part in the training, or None."""
+        if not self.dropout:
+            return None
+        seed = int(np.random.SeedSequence((self.seed, *place)).generate_state(1)[0])
+        drawn = torch.rand(count, features, generator=torch.Generator().manual_seed(seed))
+        return ((drawn >= self.dropout).float() / (1 - self.dropout)).to(device)
+
+
+@dataclass(frozen=True)
+class StepSums:
+    """What a step adds to the record: summed loss and right answers on its pictures, and how many they were."""
+
+    loss: float
+    right: float
+    count: int
+
+
+class Engine(Protocol):
+    """Adds up gradients of batches and answers rows; the weights are those of its `thawed` network."""
+
+    thawed: Thawed
+
+    def gradients(self, batch: Batch, rows: Rows, place: tuple[int, int], scale: float) -> StepSums:
+        """Add `scale` times the batch's gradient to the weights' own and return its sums.
+
+        Args:
+            batch: This process's share of a step.
+            rows: Where the inputs come from.
+            place: Epoch and step, for the seeds.
+            scale: One over the pictures of the whole step.
+        """
+
+    def logits(self, samples: Ints, rows: Rows) -> Floats:
+        """Return (N, K) float32 logits of unaltered samples, in evaluation mode."""
+
+    def refresh(self) -> None:
+        """Take over weights that a step has changed."""
+
+
+@contextmanager
+def open_engine(
+    thawed: Thawed,
+    objective: Objective,
+    runtime: Runtime,
+    *,
+    keeps_norms: bool,
+    accumulate: int = 1,
+    note: Callable[[str], None] = lambda text: None,
+) -> Iterator[Engine]:
+    """Return the engine for this machine and network; its threads end with the context.
+
+    Args:
+        thawed: Placed on the runtime's device.
+        objective: What to minimise.
+        runtime: Device and number format.
+        keeps_norms: Whether batch norms learn, which needs whole batches.
+        accumulate: Parts to work a step off in, at least.
+        note: Is told when a part had to be halved.
+    """
+    if keeps_norms or runtime.device != "cpu":
+        yield _WholeEngine(thawed, objective, runtime, accumulate, note)
+        return
+    threads = torch.get_num_threads()
+    pool = ThreadPoolExecutor(num_workers(), "streams", partial(torch.set_num_threads, 1))
+    try:
+        yield _StreamEngine(thawed, objective, runtime, accumulate, note, pool)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+        torch.set_num_threads(threads)
+
+
+def _parts(batch: Batch, size: int) -> list[Batch]:
+    return [batch.part(np.arange(start, min(start + size, len(batch)))) for start in range(0, len(batch), size)]
+
+
+def _right(logits: Tensor, labels: Ints) -> int:
+    return int((logits.detach().argmax(1).cpu().numpy() == labels).sum())
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a device or the machine had no memory left."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    )
+
+
+class _StreamEngine:
+    """One replica and one thread a core."""
+
+    def __init__(
+        self,
+        thawed: Thawed,
+        objective: Objective,
+        runtime: Runtime,
+        accumulate: int,
+        note: Callable[[str], None],
+        pool: ThreadPoolExecutor,
+    ) -> None:
+        self.thawed, self.objective, self.runtime, self.note, self.pool = thawed, objective, runtime, note, pool
+        self.size = STREAM_ROWS
+        self.accumulate = accumulate
+        self.replicas = [thawed.replica(runtime.torch_dtype).eval() for _ in range(num_workers())]
+        self._weights = list(thawed.trained().values())
+        self._copies = [list(replica.trained().values()) for replica in self.replicas]
+        self._sums = [[torch.zeros_like(weight) for weight in self._weights] for _ in self.replicas]
+
+    def gradients(self, batch: Batch, rows: Rows, place: tuple[int, int], scale: float) -> StepSums:
+        """Add the batch's gradient up, part by part, every stream its own parts."""
+        while True:
+            size = max(1, min(self.size, -(-len(batch) // self.accumulate)))
+            parts = list(enumerate(_parts(batch, size)))
+            count = len(self.replicas)
+            work = partial(self._stream, parts=parts, rows=rows, place=place, scale=scale)
+            try:
+                found = list(self.pool.map(work, range(min(count, len(parts)))))
+                break
+            except Exception as error:
+                self._drop_sums()
+                if not is_out_of_memory(error) or size == 1:
+                    raise
+                self.size = size // 2
+                self.note(
+                    f"tune: memory ran out; pictures now go through in parts of {self.size}, with the same result"
+                )
+        with torch.no_grad():
+            for index, weight in enumerate(self._weights):
+                total = self._sums[0][index].clone()
+                for sums in self._sums[1:]:
+                    total += sums[index]
+                weight.grad = total if weight.grad is None else weight.grad + total
+        self._drop_sums()
+        return StepSums(sum(one[0] for one in found), sum(one[1] for one in found), len(batch))
+
+    def _stream(
+        self, stream: int, *, parts: Sequence[tuple[int, Batch]], rows: Rows, place: tuple[int, int], scale: float
+    ) -> tuple[float, int]:
+        """Run every `count`-th part and add its gradients to the stream's own sums."""
+        replica, loss_sum, right = self.replicas[stream], 0.0, 0
+        for number, part in parts[stream :: len(self.replicas)]:
+            x, share = part.inputs(rows, place[0])
+            keep = self.objective.keep(len(part), replica.head.in_features, (*place, number), x.device)
+            with _depthwise(self.runtime):
+                logits = replica(x, keep)
+                loss = self.objective.loss(logits, part, share)
+                torch.autograd.backward(loss * scale)
+            with torch.no_grad():
+                for total, copy in zip(self._sums[stream], self._copies[stream], strict=True):
+                    if copy.grad is not None:
+                        total.add_(copy.grad)
+                        copy.grad = None
+            loss_sum += float(loss.detach())
+            right += _right(logits, self.objective.labels[part.samples])
+        return loss_sum, right
+
+    def _drop_sums(self) -> None:
+        for sums in self._sums:
+            torch._foreach_zero_(sums)
+        for copies in self._copies:
+            for copy in copies:
+                copy.grad = None
+
+    def logits(self, samples: Ints, rows: Rows) -> Floats:
+        """Return the answers of the replicas, every stream its own parts."""
+        parts = [samples[start : start + STREAM_ROWS] for start in range(0, len(samples), STREAM_ROWS)]
+
+        def answer(stream: int) -> list[Floats]:
+            with torch.inference_mode():
+                mine = parts[stream :: len(self.replicas)]
+                return [self.replicas[stream](rows.read(part, None)).numpy() for part in mine]
+
+        found = list(self.pool.map(answer, range(len(self.replicas))))
+        return np.concatenate([found[number % len(found)][number // len(found)] for number in range(len(parts))])
+
+    def refresh(self) -> None:
+        """Copy the weights into every replica."""
+        with torch.no_grad():
+            for copies in self._copies:
+                for copy, weight in zip(copies, self._weights, strict=True):
+                    copy.copy_(weight)
+
+
+class _WholeEngine:
+    """The network itself, the whole batch at once, under autocast."""
+
+    def __init__(
+        self, thawed: Thawed, objective: Objective, runtime: Runtime, accumulate: int, note: Callable[[str], None]
+    ) -> None:
+        self.thawed, self.objective, self.runtime, self.note = thawed, objective, runtime, note
+        self.num_parts = accumulate
+        self._norms = [
+            module for module in thawed.model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)
+        ]
+
+    def gradients(self, batch: Batch, rows: Rows, place: tuple[int, int], scale: float) -> StepSums:
+        """Add the batch's gradient up in as few parts as the memory allows."""
+        before = {id(p): p.grad for p in self.thawed.trained().values()}
+        while True:
+            size = -(-len(batch) // self.num_parts)
+            try:
+                return self._run(batch, rows, place, scale, size)
+            except Exception as error:
+                if not is_out_of_memory(error) or size == 1:
+                    raise
+                for parameter in self.thawed.trained().values():
+                    parameter.grad = before[id(parameter)]
+                if self.runtime.device != "cpu":
+                    torch.cuda.empty_cache()
+                self.num_parts *= 2
+                self.note(f"tune: memory ran out; a step is now worked off in {self.num_parts} parts")
+
+    def _run(self, batch: Batch, rows: Rows, place: tuple[int, int], scale: float, size: int) -> StepSums:
+        """Run forward and backward; norms learn from whole parts."""
+        self._set_mode(training=True)
+        loss_sum, right = 0.0, 0
+        for number, part in enumerate(_parts(batch, size)):
+            x, share = part.inputs(rows, place[0])
+            keep = self.objective.keep(len(part), self.thawed.head.in_features, (*place, number), x.device)
+            with self._autocast():
+                logits = self.thawed(x, keep).float()
+                loss = self.objective.loss(logits, part, share)
+            torch.autograd.backward(loss * scale)
+            loss_sum += float(loss.detach())
+            right += _right(logits, self.objective.labels[part.samples])
+        return StepSums(loss_sum, right, len(batch))
+
+    def logits(self, samples: Ints, rows: Rows) -> Floats:
+        """Return the answers of the network in evaluation mode."""
+        self._set_mode(training=False)
+        found = []
+        with torch.inference_mode(), self._autocast():
+            for start in range(0, len(samples), EVALUATE_ROWS):
+                found.append(self.thawed(rows.read(samples[start : start + EVALUATE_ROWS], None)).float().cpu().numpy())
+        return np.concatenate(found)
+
+    def refresh(self) -> None:
+        """Do nothing: the weights are the network's own."""
+
+    def _set_mode(self, *, training: bool) -> None:
+        """Let norms learn in training; everything else is always in evaluation mode, and has no other."""
+        for norm in self._norms:
+            norm.train(training)
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        kind = torch.device(self.runtime.device).type
+        if self.runtime.dtype == "float32":
+            return nullcontext()
+        return torch.autocast(kind, dtype=self.runtime.torch_dtype)
+
+
+def _depthwise(runtime: Runtime) -> AbstractContextManager[object]:
+    return FastDepthwise() if runtime.dtype == "bfloat16" else nullcontext()

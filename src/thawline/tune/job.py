@@ -1,0 +1,127 @@
+"""What a training is of, and what it makes: the two ends of `train`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from thawline import __version__
+from thawline.core.runtime import Runtime
+from thawline.core.store import content_key
+from thawline.core.types import Curve, Floats, Ints
+from thawline.data.dataset import Dataset
+from thawline.features.backbones import Network
+from thawline.tune.options import TuneOptions
+from thawline.tune.plan import Plan, default_epochs, default_learning_rate
+from thawline.tune.thawed import HEAD_BIAS, HEAD_WEIGHT
+
+__all__ = ["Job", "Trained", "set_aside"]
+
+WATCHED_SHARE = 10
+NOT_IDENTITY = ("checkpoint_every", "disk_budget", "score_folds")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training.
+
+    Attributes:
+        dataset: Checked pictures.
+        network: As loaded; it is left as it is.
+        runtime: Device and number format of the steps.
+        plan: What thaws.
+        options: How it is trained.
+        seed: Of order, augmentation, blending and dropout.
+        train: Rows to learn from, as indices of samples.
+        held_out: Rows to watch without learning from them; may be empty. Nothing is decided by them.
+        class_weights: (K,) float32, mean 1 over the training rows.
+        start: Solved head to start from, (C, K) and (K,), or None for a head of zeros.
+        cache: Where activations of a frozen prefix are kept.
+    """
+
+    dataset: Dataset
+    network: Network
+    runtime: Runtime
+    plan: Plan
+    options: TuneOptions
+    seed: int
+    train: Ints
+    held_out: Ints
+    class_weights: Floats
+    start: tuple[Floats, Floats] | None
+    cache: Path
+
+    @property
+    def name(self) -> str:
+        """The strategy's name on the leaderboard."""
+        return self.plan.strategy_name(self.network.backbone.name)
+
+    @property
+    def num_epochs(self) -> int:
+        """Epochs asked for, or what suits the plan and the number of pictures."""
+        return self.options.epochs or default_epochs(self.plan, len(self.train))
+
+    @property
+    def learning_rate(self) -> float:
+        """Largest step size asked for, or what suits the plan."""
+        return self.options.learning_rate or default_learning_rate(self.plan, self.options.optimizer)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what tells this training from any other, as flat JSON: a checkpoint of another one is refused."""
+        samples = self.dataset.samples
+        learnt = [(samples[row].sha256, samples[row].label) for row in self.train.tolist()]
+        options = {name: value for name, value in asdict(self.options).items() if name not in NOT_IDENTITY}
+        return {
+            "thawline": __version__,
+            "plan": self.plan.name,
+            "backbone": self.network.backbone.name,
+            "backbone weights": self.network.backbone.weights_sha256[:16],
+            "input": content_key(asdict(self.network.backbone.input)),
+            "training pictures and labels": content_key(learnt),
+            "classes": content_key(list(self.dataset.class_names)),
+            "class weights": content_key(self.class_weights.astype(float).round(6).tolist()),
+            "number format": self.runtime.dtype,
+            "seed": self.seed,
+            **{f"--{name.replace('_', '-')}": value for name, value in options.items()},
+        }
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training made.
+
+    Attributes:
+        tensors: Trained weights of the working copy, its norms' buffers where they learn, and the head's, by name.
+        curve: A value an epoch.
+        seconds: Wall time, what earlier runs of a resumed training took included.
+        learning_rate: Largest step size used.
+        finder: (step size, smoothed loss) of the range test, where it was asked for.
+    """
+
+    tensors: Mapping[str, Tensor]
+    curve: Curve
+    seconds: float
+    learning_rate: float
+    finder: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def head(self) -> tuple[Floats, Floats]:
+        """The head's (C, K) weight and (K,) bias, float32."""
+        return self.tensors[HEAD_WEIGHT].T.contiguous().numpy(), self.tensors[HEAD_BIAS].numpy()
+
+
+def set_aside(dataset: Dataset, rows: Ints, seed: int) -> tuple[Ints, Ints]:
+    """Return (training rows, a tenth to watch): whole groups of copies, stratified, at least one of a class of five."""
+    rng = np.random.default_rng((seed, WATCHED_SHARE))
+    groups, labels = dataset.groups[rows], dataset.labels[rows]
+    watched: list[int] = []
+    for label in np.unique(labels):
+        own = rng.permutation(np.unique(groups[labels == label]))
+        watched += own[: round(len(own) / WATCHED_SHARE) or int(len(own) >= 5)].tolist()
+    away = np.isin(groups, watched)
+    return rows[~away], rows[away]
