@@ -7,44 +7,30 @@ imported where it is used, so that checking pictures or reading a report stays l
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from thawline.core.errors import DataError, StoreError, first_few
+from thawline.core.errors import DataError, StoreError, UsageError, first_few
 from thawline.core.options import Options
 from thawline.core.progress import Progress, SilentProgress
-from thawline.core.store import (
-    Entry,
-    cache_root,
-    disk_errors,
-    list_entries,
-    remove_entry,
-    staging_directory,
-    write_bytes,
-    write_json,
-)
-from thawline.core.types import Floats, Ints, Prediction, Predictions
-from thawline.data.check import CheckOptions, CheckReport, ledger_csv
+from thawline.core.store import Entry, cache_root, list_entries, remove_entry, write_bytes
+from thawline.core.types import Prediction, Predictions
+from thawline.data.check import CheckOptions, CheckReport
 from thawline.data.check import check as check_pictures
 from thawline.data.dataset import Dataset
-from thawline.data.load import load_pixels
-from thawline.data.split import make_split
 
 if TYPE_CHECKING:
-    from thawline.core.runtime import Runtime
-    from thawline.features.backbones import Network
     from thawline.features.extract import Extraction
-    from thawline.search.leaderboard import Leaderboard
+    from thawline.tune.options import TuneOptions
     from thawline.use.bundle import Bundle
     from thawline.use.evaluation import Evaluation
-    from thawline.use.run import Clock, CompareResult
+    from thawline.use.run import CompareResult
+    from thawline.use.session import FitResult
 
 __all__ = [
-    "FitResult",
     "cache_entries",
     "check",
     "compare",
@@ -52,42 +38,15 @@ __all__ = [
     "evaluate",
     "extract",
     "fit",
+    "forecast",
     "iterate_predictions",
     "load",
     "predict",
     "prune_cache",
     "render",
+    "resume",
+    "tune",
 ]
-
-FOLDS_OF_LARGE_SETS = 3
-LARGE_SET = 20_000
-
-
-@dataclass(frozen=True)
-class FitResult:
-    """What `fit` made.
-
-    Attributes:
-        out: The run's folder.
-        compared: Data, split, extraction and leaderboard.
-        evaluation: The single reading of the test rows.
-        run: What `run.json` holds.
-    """
-
-    out: Path
-    compared: CompareResult
-    evaluation: Evaluation
-    run: dict[str, Any]
-
-    @property
-    def leaderboard(self) -> Leaderboard:
-        """All trials, best first."""
-        return self.compared.leaderboard
-
-    @property
-    def winner(self) -> str:
-        """Name of the winning strategy."""
-        return self.leaderboard.trials[self.leaderboard.winner].name
 
 
 def check(
@@ -108,73 +67,174 @@ def check(
 
 def extract(photos: Path | str, options: Options | None = None, *, progress: Progress | None = None) -> Extraction:
     """Return the bank of pooled features at every depth, filled with all pictures of a folder."""
+    from thawline.core.runtime import choose_runtime
+    from thawline.features.extract import extract as fill
+    from thawline.use.session import load_network
+
     options = options or Options()
     dataset, _ = check(photos, options, progress=progress)
-    network, runtime = _network(options)
-    return _extract(dataset, network, runtime, options, progress)
+    return fill(
+        dataset,
+        load_network(options),
+        choose_runtime(options.device, options.dtype),
+        cache=cache_root(options.cache_dir),
+        poolings=options.pooling,
+        storage=options.storage,
+        progress=progress,
+    )
 
 
 def compare(
-    photos: Path | str, options: Options | None = None, *, progress: Progress | None = None, hold_out: bool = False
+    photos: Path | str,
+    options: Options | None = None,
+    *,
+    augment: str = "none",
+    views: int | None = None,
+    progress: Progress | None = None,
 ) -> CompareResult:
-    """Return the leaderboard of every frozen strategy on a folder of pictures.
+    """Return the leaderboard of every frozen strategy on a folder of pictures; all of them serve the choosing.
 
     Args:
         photos: As in `check`.
         options: All matter.
+        augment: Policy of altered views that the best heads learn from too; `none` for none.
+        views: Views of a picture, the plain one included; None takes what suits the policy.
         progress: Where to report to.
-        hold_out: Hold a fifth out where the folder has no test of its own; `fit` does, since it evaluates.
     """
+    from thawline.tune.options import TuneOptions
     from thawline.use.run import Clock
+    from thawline.use.session import compare_frozen, open_session
 
-    return _compare(photos, options or Options(), progress or SilentProgress(), Clock(), hold_out=hold_out)[0]
+    training = TuneOptions(augment=augment, views=views)
+    session = open_session(photos, options or Options(), training, progress or SilentProgress(), Clock())
+    return compare_frozen(session, hold_out=False)
 
 
 def fit(
-    photos: Path | str, out: Path | str, options: Options | None = None, *, progress: Progress | None = None
+    photos: Path | str,
+    out: Path | str,
+    options: Options | None = None,
+    *,
+    training: TuneOptions | None = None,
+    budget_s: float | None = None,
+    plans: Sequence[str] = (),
+    tensorboard: Path | None = None,
+    progress: Progress | None = None,
 ) -> FitResult:
     """Do the main job: check, split, extract, compare, train the winner, evaluate it once, report, write the model.
 
-    Writes `ledger.csv`, `leaderboard.json`, `leaderboard.csv`, `run.json`, `report.html`, `report.json` and `model/` to
+    With a budget the most promising networks are trained too, as long as it lasts. Writes `ledger.csv`,
+    `leaderboard.json`, `leaderboard.csv`, `history.csv`, `run.json`, `report.html`, `report.json` and `model/` to
     `out`, each whole or not at all.
 
     Args:
         photos: As in `check`.
         out: Folder of the run; made if need be, its older results are replaced.
         options: All matter.
+        training: How networks are trained; its `augment`, where given, also makes views that frozen heads learn from.
+        budget_s: Seconds for the whole run, to be spent on training networks; None trains heads only.
+        plans: Candidates for the budget; by default those worth trying on the backbone.
+        tensorboard: Folder for TensorBoard's log of the trainings.
         progress: Where to report to.
 
     Raises:
         ThawlineError: Anything that the person can mend; what was extracted is kept.
     """
-    from thawline.search.compare import with_curves
-    from thawline.use.bundle import save_bundle
-    from thawline.use.run import Clock, leaderboard_json, run_json, write_report
-    from thawline.use.winner import describe_training, evaluate_winner, train_winner
+    from thawline.tune.options import TuneOptions
+    from thawline.use.session import Order, work
 
-    options, progress, clock, out = options or Options(), progress or SilentProgress(), Clock(), Path(out)
-    _require_place(out, Path(photos))
-    compared, network, runtime = _compare(photos, options, progress, clock, hold_out=True)
-    classifier = train_winner(compared, network, runtime, options)
-    clock.lap("train")
-    evaluation = evaluate_winner(compared, classifier)
-    clock.lap("evaluate")
-    with progress.stage("model"):
-        save_bundle(out / "model", classifier, describe_training(compared, options))
-    clock.lap("model")
-    board = with_curves(
-        compared.leaderboard, compared.extraction.bank, compared.dataset, compared.split, seed=options.seed
+    if budget_s is None and plans:
+        raise UsageError("fit: plans without a budget. Give one (--budget 15min), or name them to `thawline tune`.")
+    order = Order(Path(photos), Path(out), options or Options(), training or TuneOptions(), tuple(plans), budget_s)
+    return work(order, progress or SilentProgress(), tensorboard, is_named=False, is_new=True)
+
+
+def tune(
+    photos: Path | str,
+    out: Path | str,
+    plans: Sequence[str],
+    options: Options | None = None,
+    *,
+    training: TuneOptions | None = None,
+    tensorboard: Path | None = None,
+    progress: Progress | None = None,
+) -> FitResult:
+    """Train the networks that `plans` name, compare them with every frozen strategy, and deliver the best of them.
+
+    Writes what `fit` writes. A run that was cut off goes on with `resume`.
+
+    Args:
+        photos: As in `check`.
+        out: Folder of the run.
+        plans: What to train, in words: `last 20 %`, `head, then all`, `simple_cnn from nothing`.
+        options: As in `fit`.
+        training: How networks are trained.
+        tensorboard: As in `fit`.
+        progress: Where to report to.
+
+    Raises:
+        ThawlineError: Anything that the person can mend; the last good checkpoint is kept.
+    """
+    from thawline.tune.options import TuneOptions
+    from thawline.use.session import Order, work
+
+    order = Order(Path(photos), Path(out), options or Options(), training or TuneOptions(), tuple(plans), None)
+    return work(order, progress or SilentProgress(), tensorboard, is_named=True, is_new=True)
+
+
+def resume(run: Path | str, *, tensorboard: Path | None = None, progress: Progress | None = None) -> FitResult:
+    """Go on with a `tune` that was cut off, with the options that it was started with; ends as if it never had been.
+
+    Raises:
+        StoreError: There is no such run.
+        TrainingError: Its pictures, backbone or version are no longer what they were; says what differs.
+    """
+    from thawline.use.session import Order, work
+    from thawline.use.tuning import read_request
+
+    found = read_request(Path(run))
+    order = Order(found.photos, Path(run), found.options, found.training, found.plans, None)
+    return work(order, progress or SilentProgress(), tensorboard, is_named=True, is_new=False)
+
+
+def forecast(
+    photos: Path | str,
+    options: Options | None = None,
+    *,
+    training: TuneOptions | None = None,
+    plans: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> tuple[Mapping[str, Any], ...]:
+    """Return what every strategy will take on this machine: rows of `strategy, seconds, memory_bytes, disk_bytes`.
+
+    A few batches are measured; nothing is trained and nothing is written.
+
+    Args:
+        photos: As in `check`.
+        options: As in `fit`.
+        training: As in `fit`.
+        plans: As in `fit`.
+        progress: Where to report to.
+    """
+    from thawline.tune.options import TuneOptions
+    from thawline.use.run import Clock
+    from thawline.use.session import open_session, split_of
+    from thawline.use.tuning import forecast_all
+
+    session = open_session(
+        photos, options or Options(), training or TuneOptions(), progress or SilentProgress(), Clock()
     )
-    compared = replace(compared, comparison=replace(compared.comparison, leaderboard=board))
-    clock.lap("curves")
-    write_bytes(out / "ledger.csv", ledger_csv(compared.dataset.ledger).encode("utf-8", "surrogateescape"))
-    write_json(out / "leaderboard.json", leaderboard_json(board))
-    with progress.stage("report"):
-        write_report(out, compared, evaluation, network, options, clock)
-    clock.lap("report")
-    run = run_json(compared, evaluation, network, runtime, options, clock)
-    write_json(out / "run.json", run)
-    return FitResult(out, compared, evaluation, run)
+    split = split_of(session, hold_out=True)
+    return forecast_all(
+        session.dataset,
+        split,
+        session.network,
+        session.runtime,
+        session.options,
+        session.training,
+        plans,
+        session.progress,
+    )
 
 
 def load(model: Path | str, *, device: str = "auto") -> Bundle:
@@ -220,9 +280,9 @@ def evaluate(
     Raises:
         DataError: A class that the model does not know.
     """
-    from thawline.features.extract import in_streams
     from thawline.use.bundle import Bundle
     from thawline.use.evaluate import evaluate as score
+    from thawline.use.predict import classify_samples
 
     bundle = model if isinstance(model, Bundle) else load(model)
     dataset, _ = check(photos, options, progress=progress)
@@ -235,22 +295,11 @@ def evaluate(
     parts = np.array([sample.split or "" for sample in dataset.samples])
     rows = np.flatnonzero(parts == "test") if (parts == "test").any() else np.arange(len(dataset))
     seen = np.array([sample.sha256 in bundle.training_digests for sample in dataset.samples])
-    classifier = bundle.classifier
-    size = classifier.reader.runtime.batch_size
-
-    def answer(batch: Ints) -> Floats:
-        data = [load_pixels(dataset.samples[row], classifier.input) for row in batch]
-        return classifier.probabilities(np.stack(data))
-
-    found = []
-    with (progress or SilentProgress()).stage("evaluate", len(rows)) as advance:
-        for probabilities in in_streams(answer, [rows[start : start + size] for start in range(0, len(rows), size)]):
-            found.append(probabilities)
-            advance(len(probabilities))
+    found = classify_samples(bundle.classifier, [dataset.samples[row] for row in rows], progress=progress)
     index = np.array([bundle.class_names.index(name) for name in dataset.class_names])
     return score(
         index[dataset.labels[rows]],
-        np.concatenate(found),
+        found,
         strategy=bundle.manifest.strategy,
         class_names=bundle.class_names,
         paths=[dataset.samples[row].path for row in rows],
@@ -312,79 +361,3 @@ def prune_cache(
             remove_entry(entry, root)
             removed.append(entry)
     return tuple(removed)
-
-
-def _require_place(out: Path, photos: Path) -> None:
-    """Refuse a folder of results that cannot be written, or that would become a picture folder of the next run."""
-    if photos.is_dir() and out.resolve().is_relative_to(photos.resolve()):
-        raise DataError(
-            f"fit: the run's folder {out} lies inside the pictures {photos}, where the next run would take it for one "
-            "of their folders. Choose another place with -o."
-        )
-    try:
-        with disk_errors("write results", out), staging_directory(out):
-            pass
-    except FileNotFoundError:  # a place such as /proc, in which nothing can be made
-        raise StoreError(f"write results: {out} cannot be made. Choose another place with -o.") from None
-
-
-def _network(options: Options) -> tuple[Network, Runtime]:
-    from thawline.core.runtime import choose_runtime
-    from thawline.features.backbones import load_backbone
-
-    runtime = choose_runtime(options.device, options.dtype)
-    network = load_backbone(options.backbone, weights=options.weights, fit=options.fit, size_px=options.size)
-    return network, runtime
-
-
-def _extract(
-    dataset: Dataset, network: Network, runtime: Runtime, options: Options, progress: Progress | None
-) -> Extraction:
-    from thawline.features.extract import extract
-
-    return extract(
-        dataset,
-        network,
-        runtime,
-        cache=cache_root(options.cache_dir),
-        poolings=options.pooling,
-        storage=options.storage,
-        progress=progress,
-    )
-
-
-def _compare(
-    photos: Path | str, options: Options, progress: Progress, clock: Clock, *, hold_out: bool
-) -> tuple[CompareResult, Network, Runtime]:
-    """Return the comparison, and the network and runtime that the features came from."""
-    dataset, report = check(photos, options, progress=progress)
-    large = len(dataset) > LARGE_SET
-    split = make_split(
-        dataset,
-        num_folds=min(options.folds, FOLDS_OF_LARGE_SETS) if large else options.folds,
-        num_repeats=1 if large else options.repeats,
-        seed=options.seed,
-        hold_out=hold_out,
-    )
-    clock.lap("check")
-    network, runtime = _network(options)
-    clock.lap("load")
-    extraction = _extract(dataset, network, runtime, options, progress)
-    clock.lap("extract")
-    from thawline.features.extract import measure_pass_ms
-    from thawline.search.compare import CompareOptions
-    from thawline.search.compare import compare as compare_strategies
-    from thawline.use.run import CompareResult
-
-    comparison = compare_strategies(
-        extraction.bank,
-        network.backbone,
-        dataset,
-        split,
-        CompareOptions(options.metric, options.class_weights, seed=options.seed),
-        full_pass_ms=measure_pass_ms(network, runtime),
-        progress=progress,
-    )
-    clock.lap("compare")
-    labels = tuple(cut.label for cut in network.backbone.cuts)
-    return CompareResult(dataset, report, split, extraction, comparison, labels), network, runtime

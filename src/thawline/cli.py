@@ -20,12 +20,14 @@ from thawline import __version__
 from thawline.core.errors import StoreError, ThawlineError, UsageError
 from thawline.core.options import Options, refusal
 from thawline.core.progress import progress_for_stderr
+from thawline.tune.config import read_config
+from thawline.tune.options import TuneOptions, parse_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from thawline.api import FitResult
     from thawline.use.run import CompareResult
+    from thawline.use.session import FitResult
 
 __all__ = ["app", "main"]
 
@@ -41,11 +43,14 @@ cache = App(name="cache", help="Look at, or empty, the store of extracted featur
 app.command(cache)
 
 Photos = Annotated[Path, Parameter(help="Class folders, a manifest (CSV or Parquet), or Parquet that holds pictures.")]
+AnyPhotos = Annotated[Path | None, Parameter(help="As for `fit`; not needed with --resume, or a --config that has it.")]
 CacheDir = Annotated[Path | None, Parameter(help="The cache to look at. Default: THAWLINE_CACHE, else the user's.")]
 Json = Annotated[bool, Parameter(help="Print the result as JSON.")]
 Out = Annotated[Path, Parameter(name=["--out", "-o"], help="Folder of the run; older results in it are replaced.")]
 Flat = Annotated[Options, Parameter(name="*")]
-DEFAULTS = Options()
+FlatTraining = Annotated[TuneOptions, Parameter(name="*", group="Training")]
+TensorBoard = Annotated[Path | None, Parameter(help="Folder for a TensorBoard log of the trainings.")]
+DEFAULTS, TRAINING_DEFAULTS = Options(), TuneOptions()
 
 
 class _ReaderGoneError(Exception):
@@ -76,20 +81,103 @@ def say_json(value: Any) -> None:
 
 
 @app.command
-def fit(photos: Photos, *, out: Out = Path("runs/fit"), options: Flat = DEFAULTS, json: Json = False) -> None:
+def fit(
+    photos: Photos,
+    *,
+    out: Out = Path("runs/fit"),
+    budget: Annotated[
+        str | None,
+        Parameter(help="Train networks too, the most promising ones, for so long: `15min`, `2h`. Default: heads only."),
+    ] = None,
+    candidates: Annotated[
+        list[str] | None,
+        Parameter(name="--candidate", help="What the budget may be spent on; as `--plan` of `tune`. May be repeated."),
+    ] = None,
+    plan: Annotated[bool, Parameter(help="Print what every strategy would take on this machine, and stop.")] = False,
+    options: Flat = DEFAULTS,
+    training: FlatTraining = TRAINING_DEFAULTS,
+    tensorboard: TensorBoard = None,
+    json: Json = False,
+) -> None:
     """Do the main job: check, split, extract, compare, train the winner, test it once, report, write the model."""
     from thawline import api
 
-    _say_fit(api.fit(photos, out, options, progress=progress_for_stderr()), as_json=json)
+    budget_s = None if budget is None else parse_duration(budget)
+    named = tuple(candidates or ())
+    if plan:
+        rows = api.forecast(photos, options, training=training, plans=named, progress=progress_for_stderr())
+        _say_forecast(rows, budget_s, as_json=json)
+        return
+    result = api.fit(
+        photos,
+        out,
+        options,
+        training=training,
+        budget_s=budget_s,
+        plans=named,
+        tensorboard=tensorboard,
+        progress=progress_for_stderr(),
+    )
+    _say_fit(result, as_json=json)
 
 
 @app.command
-def compare(photos: Photos, *, options: Flat = DEFAULTS, json: Json = False) -> None:
+def tune(
+    photos: AnyPhotos = None,
+    *,
+    plans: Annotated[
+        list[str] | None,
+        Parameter(
+            name="--plan",
+            help="What to train: `all`, `last 20 %`, `last 7 blocks`, `head`, `head, then all`, `gradual last 7 "
+            "blocks`, `simple_cnn from nothing`. May be repeated.",
+        ),
+    ] = None,
+    resume: Annotated[Path | None, Parameter(help="Go on with the run in this folder, which was cut off.")] = None,
+    out: Out = Path("runs/tune"),
+    options: Flat = DEFAULTS,
+    training: FlatTraining = TRAINING_DEFAULTS,
+    config: Annotated[
+        Path | None, Parameter(help="TOML file with `plans` and any of these options, by their names.")
+    ] = None,
+    tensorboard: TensorBoard = None,
+    json: Json = False,
+) -> None:
+    """Train networks by named plans, compare them with every frozen strategy, and deliver the best of them."""
+    from thawline import api
+
+    progress = progress_for_stderr()
+    if resume is not None:
+        if photos is not None or plans or config is not None:
+            raise UsageError("tune: --resume goes on with what the run was started with. Give nothing else with it.")
+        _say_fit(api.resume(resume, tensorboard=tensorboard, progress=progress), as_json=json)
+        return
+    if config is not None:
+        asked = read_config(config, options, training)
+        photos, plans = photos or asked.photos, plans or list(asked.plans)
+        options, training = asked.options, asked.training
+    if photos is None:
+        raise UsageError("tune: no pictures are named. Name their folder: thawline tune PHOTOS --plan all.")
+    result = api.tune(photos, out, plans or [], options, training=training, tensorboard=tensorboard, progress=progress)
+    _say_fit(result, as_json=json)
+
+
+@app.command
+def compare(
+    photos: Photos,
+    *,
+    augment: Annotated[
+        str, Parameter(help="Let the best heads learn from altered views too: flip, crop, trivial, rand, augmix.")
+    ] = "none",
+    views: Annotated[int | None, Parameter(help="Views of a picture, the plain one included.")] = None,
+    options: Flat = DEFAULTS,
+    json: Json = False,
+) -> None:
     """Show the leaderboard of every frozen strategy; test pictures, where there are any, stay unread."""
     from thawline import api
     from thawline.use.run import leaderboard_json
 
-    result = api.compare(photos, options, progress=progress_for_stderr())
+    result = api.compare(photos, options, augment=augment, views=views, progress=progress_for_stderr())
     if json:
         say_json(leaderboard_json(result.leaderboard))
     else:
@@ -258,7 +346,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         sys.stderr.write(
-            "\nthawline: interrupted. Features extracted so far are kept; the same command goes on from there.\n"
+            "\nthawline: interrupted. Features extracted so far are kept, and the same command goes on from there; "
+            "trainings go on with `thawline tune --resume RUN`.\n"
         )
         return 130
     except _ReaderGoneError:
@@ -303,17 +392,30 @@ def _stream(lines: Iterable[str]) -> None:
 
 
 def _say_fit(result: FitResult, *, as_json: bool) -> None:
-    from thawline.use.summary import evaluation_text, leaderboard_text
+    from thawline.use.summary import evaluation_text, forecast_text, leaderboard_text
 
+    if not result.run:  # one of several processes that train together: the first one speaks
+        return
     if as_json:
         say_json(result.run)
         return
     say(leaderboard_text(result.leaderboard))
+    if result.run["forecast"]:
+        say("\n" + forecast_text(result.run["forecast"], result.run["budget_s"]))
     say(f"\nWinner: {result.winner}")
     say(evaluation_text(result.evaluation))
     say("")
-    for name in ("report.html", "model", "leaderboard.json", "ledger.csv", "run.json"):
+    for name in ("report.html", "model", "leaderboard.json", "history.csv", "ledger.csv", "run.json"):
         say(f"  {result.out / name}")
+
+
+def _say_forecast(rows: Sequence[Mapping[str, Any]], budget_s: float | None, *, as_json: bool) -> None:
+    from thawline.use.summary import forecast_text
+
+    if as_json:
+        say_json(list(rows))
+    else:
+        say(forecast_text(rows, budget_s))
 
 
 def _say_comparison(result: CompareResult) -> None:

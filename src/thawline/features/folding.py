@@ -17,6 +17,7 @@ from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from thawline.core.errors import first_few
 from thawline.features.cuts import shadow_of
 from thawline.features.trunk import stage_maps, trunk_of
 
@@ -64,9 +65,11 @@ def unfold_batch_norms(model: nn.Module, trained: Mapping[str, Tensor], size_px:
         ValueError: A name that the folded copy does not have.
     """
     unfolded = copy.deepcopy(model)
-    norm_of = dict(_pairs(model, size_px))
-    if trained.keys() - dict(fold_batch_norms(model, size_px).named_parameters()).keys():
-        raise ValueError("unfold: a trained tensor is none of the folded network's.")
+    folded = fold_batch_norms(model, size_px)
+    if strangers := sorted(trained.keys() - dict(folded.named_parameters()).keys()):
+        raise ValueError(f"unfold: {first_few(strangers, 3)} are none of the folded network's parameters.")
+    pairs = _pairs(model, size_px)
+    norm_of = {name: norm for name, norm in pairs if not isinstance(folded.get_submodule(norm), nn.BatchNorm2d)}
     state = unfolded.state_dict()
     with torch.no_grad():
         for name, tensor in trained.items():

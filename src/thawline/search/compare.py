@@ -120,6 +120,7 @@ def leaderboard_of(
         num_pictures=len(frozen.rows.scored),
         num_fits=frozen.num_fits + sum(len(entry.fold_scores) for entry in extra),
         seconds=frozen.seconds + sum(entry.seconds for entry in extra) + time.perf_counter() - start,
+        is_named=eligible is not None and not all(eligible),
     )
     logits = scored[order[place]].logits
     known = ~np.isnan(logits).any(axis=1)

@@ -82,6 +82,7 @@ class Leaderboard:
         num_pictures: Pictures that the scores are taken over.
         num_fits: Heads trained.
         seconds: Wall time of the comparison.
+        is_named: Whether the winner was to be one of the plans that the person named, whatever is tied with the leader.
     """
 
     metric: MetricName
@@ -94,6 +95,7 @@ class Leaderboard:
     num_pictures: int
     num_fits: int
     seconds: float
+    is_named: bool = False
 
     @property
     def ties(self) -> tuple[int, ...]:

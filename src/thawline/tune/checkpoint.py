@@ -21,7 +21,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from thawline.core.errors import TrainingError, first_few
-from thawline.core.store import commit_directory, disk_errors, staging_directory
+from thawline.core.store import commit_directory, disk_errors, staging_directory, sweep_staging
 
 __all__ = ["Checkpoints", "State"]
 
@@ -65,12 +65,8 @@ class Checkpoints:
         with disk_errors("write a checkpoint", final), staging_directory(self.directory) as staged:
             data = save_tensors({name: tensor.detach().cpu().contiguous() for name, tensor in state.tensors.items()})
             (staged / TENSORS).write_bytes(data)
-            facts = {
-                "identity": dict(self.identity),
-                "sha256": hashlib.sha256(data).hexdigest(),
-                "state": dict(state.facts),
-            }
-            (staged / FACTS).write_text(json.dumps(facts), encoding="utf-8")
+            facts = {"identity": dict(self.identity), "state": dict(state.facts)}
+            (staged / FACTS).write_text(json.dumps({**facts, "sha256": _digest(data, facts)}), encoding="utf-8")
             if not commit_directory(staged, final):  # a damaged one of this very step, made again
                 shutil.rmtree(final)
                 commit_directory(staged, final)
@@ -79,19 +75,21 @@ class Checkpoints:
         return final
 
     def latest(self) -> State | None:
-        """Return the newest state that is whole, or None where there is none.
+        """Return the newest state that is whole, or None where there is none; sweeps up what a kill left half-written.
 
         Raises:
             TrainingError: It is of another training; says what differs.
         """
-        for folder in self._found():
-            with suppress(
-                OSError, ValueError, KeyError, TypeError, SafetensorError
-            ):  # damaged: the one before it serves
-                facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
-                data = (folder / TENSORS).read_bytes()
-                if hashlib.sha256(data).hexdigest() != facts["sha256"]:
-                    continue
+        sweep_staging(self.directory)
+        whole = (state for folder in self._found() if (state := self._read(folder)) is not None)
+        return next(whole, None)
+
+    def _read(self, folder: Path) -> State | None:
+        """Return the state in a folder, or None where it is damaged."""
+        with suppress(OSError, ValueError, KeyError, TypeError, SafetensorError):
+            facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+            data = (folder / TENSORS).read_bytes()
+            if facts.pop("sha256") == _digest(data, facts):
                 self._refuse_other(folder, facts["identity"])
                 return State(load_tensors(data), facts["state"])
         return None
@@ -107,13 +105,12 @@ class Checkpoints:
             shutil.rmtree(old, ignore_errors=True)
 
     def result(self) -> State | None:
-        """Return the result of the training where it is finished, else None.
+        """Return the result of the training where it is finished and whole, else None.
 
         Raises:
             TrainingError: It is of another training; says what differs.
         """
-        newest = self.newest_path()
-        return self.latest() if newest is not None and newest.name == _folder(FINISHED) else None
+        return self._read(self.directory / _folder(FINISHED))
 
     def _found(self) -> list[Path]:
         return sorted(self.directory.glob("step-*"), reverse=True)
@@ -129,6 +126,13 @@ class Checkpoints:
                 f"resume: the checkpoint {folder} is of another training: {first_few(differing)}. Resume with what "
                 "it was started with, or start anew in another folder (-o)."
             )
+
+
+def _digest(tensors: bytes, facts: Mapping[str, Any]) -> str:
+    """Return the hex digest of everything that a checkpoint holds."""
+    digest = hashlib.sha256(tensors)
+    digest.update(json.dumps(facts, sort_keys=True).encode())
+    return digest.hexdigest()
 
 
 def _folder(step: int) -> str:

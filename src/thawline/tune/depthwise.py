@@ -110,9 +110,12 @@ def _input_gradient(x: Tensor, weight: Tensor, g: Tensor, stride: Pair, padding:
 
 
 def _weight_gradient(x: Tensor, weight: Tensor, g: Tensor, stride: Pair, padding: Pair) -> Tensor:
-    """Return the gradient of `weight`, place by place of the kernel."""
+    """Return the gradient of `weight`, place by place of the kernel.
+
+    On small maps a place may see nothing but padding; oneDNN's kernel leaves its gradient unset there, not zero.
+    """
     channels, k, step = weight.shape[0], weight.shape[-1], stride[0]
-    if k <= 3:
+    if k <= 3 and min(x.shape[2:]) >= k + step:
         masks = [False, True, False]
         native: Tensor = torch.ops.aten.convolution_backward(
             g, x, weight, None, list(stride), list(padding), [1, 1], False, [0, 0], channels, masks

@@ -10,7 +10,7 @@ is halved, and the sum stays what it was.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -62,13 +62,15 @@ class Objective:
         losses = F.cross_entropy(logits, labels, reduction="none", label_smoothing=self.label_smoothing)
         return (losses * weights).sum()
 
-    def keep(self, count: int, features: int, place: tuple[int, ...], device: torch.device) -> Tensor | None:
-        """Return (B, C) dropout factors drawn from the seed and the place of a part in the training, or None."""
+    def keep(self, samples: Ints, features: int, place: tuple[int, int], device: torch.device) -> Tensor | None:
+        """Return (B, C) dropout factors drawn from the seed, the epoch and step, and the picture; None without dropout.
+
+        So they do not depend on the parts, or the processes, that a step is worked off in.
+        """
         if not self.dropout:
             return None
-        seed = int(np.random.SeedSequence((self.seed, *place)).generate_state(1)[0])
-        drawn = torch.rand(count, features, generator=torch.Generator().manual_seed(seed))
-        return ((drawn >= self.dropout).float() / (1 - self.dropout)).to(device)
+        drawn = [np.random.default_rng((self.seed, *place, sample)).random(features) for sample in samples.tolist()]
+        return ((torch.from_numpy(np.stack(drawn)) >= self.dropout).float() / (1 - self.dropout)).to(device)
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class Engine(Protocol):
         """
 
     def logits(self, samples: Ints, rows: Rows) -> Floats:
-        """Return (N, K) float32 logits of unaltered samples, in evaluation mode."""
+        """Return (N, K) float32 logits of unaltered samples, in evaluation mode; N may be 0."""
 
     def refresh(self) -> None:
         """Take over weights that a step has changed."""
@@ -142,6 +144,11 @@ def _right(logits: Tensor, labels: Ints) -> int:
     return int((logits.detach().argmax(1).cpu().numpy() == labels).sum())
 
 
+def _no_answers(thawed: Thawed) -> Floats:
+    """Return the logits of no picture: the share of a process where there are more of them than pictures."""
+    return np.empty((0, thawed.head.out_features), dtype=np.float32)
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether a device or the machine had no memory left."""
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
@@ -173,11 +180,12 @@ class _StreamEngine:
         """Add the batch's gradient up, part by part, every stream its own parts."""
         while True:
             size = max(1, min(self.size, -(-len(batch) // self.accumulate)))
-            parts = list(enumerate(_parts(batch, size)))
-            count = len(self.replicas)
+            parts = _parts(batch, size)
             work = partial(self._stream, parts=parts, rows=rows, place=place, scale=scale)
+            streams = [self.pool.submit(work, stream) for stream in range(min(len(self.replicas), len(parts)))]
+            wait(streams)  # all of them: one that is still at work would add to the sums of the next attempt
             try:
-                found = list(self.pool.map(work, range(min(count, len(parts)))))
+                found = [stream.result() for stream in streams]
                 break
             except Exception as error:
                 self._drop_sums()
@@ -197,13 +205,13 @@ class _StreamEngine:
         return StepSums(sum(one[0] for one in found), sum(one[1] for one in found), len(batch))
 
     def _stream(
-        self, stream: int, *, parts: Sequence[tuple[int, Batch]], rows: Rows, place: tuple[int, int], scale: float
+        self, stream: int, *, parts: Sequence[Batch], rows: Rows, place: tuple[int, int], scale: float
     ) -> tuple[float, int]:
-        """Run every `count`-th part and add its gradients to the stream's own sums."""
+        """Run every so many-th part, as many as there are streams, and add its gradients to the stream's own sums."""
         replica, loss_sum, right = self.replicas[stream], 0.0, 0
-        for number, part in parts[stream :: len(self.replicas)]:
+        for part in parts[stream :: len(self.replicas)]:
             x, share = part.inputs(rows, place[0])
-            keep = self.objective.keep(len(part), replica.head.in_features, (*place, number), x.device)
+            keep = self.objective.keep(part.samples, replica.head.in_features, place, x.device)
             with _depthwise(self.runtime):
                 logits = replica(x, keep)
                 loss = self.objective.loss(logits, part, share)
@@ -234,7 +242,8 @@ class _StreamEngine:
                 return [self.replicas[stream](rows.read(part, None)).numpy() for part in mine]
 
         found = list(self.pool.map(answer, range(len(self.replicas))))
-        return np.concatenate([found[number % len(found)][number // len(found)] for number in range(len(parts))])
+        answers = [found[number % len(found)][number // len(found)] for number in range(len(parts))]
+        return np.concatenate(answers) if answers else _no_answers(self.thawed)
 
     def refresh(self) -> None:
         """Copy the weights into every replica."""
@@ -260,7 +269,7 @@ class _WholeEngine:
         """Add the batch's gradient up in as few parts as the memory allows."""
         before = {id(p): p.grad for p in self.thawed.trained().values()}
         while True:
-            size = -(-len(batch) // self.num_parts)
+            size = max(1, -(-len(batch) // self.num_parts))
             try:
                 return self._run(batch, rows, place, scale, size)
             except Exception as error:
@@ -277,9 +286,12 @@ class _WholeEngine:
         """Run forward and backward; norms learn from whole parts."""
         self._set_mode(training=True)
         loss_sum, right = 0.0, 0
-        for number, part in enumerate(_parts(batch, size)):
+        if not len(batch):  # of several processes, this one has no picture of the step, and adds zeros to its sum
+            for parameter in self.thawed.trained().values():
+                parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+        for part in _parts(batch, size):
             x, share = part.inputs(rows, place[0])
-            keep = self.objective.keep(len(part), self.thawed.head.in_features, (*place, number), x.device)
+            keep = self.objective.keep(part.samples, self.thawed.head.in_features, place, x.device)
             with self._autocast():
                 logits = self.thawed(x, keep).float()
                 loss = self.objective.loss(logits, part, share)
@@ -295,7 +307,7 @@ class _WholeEngine:
         with torch.inference_mode(), self._autocast():
             for start in range(0, len(samples), EVALUATE_ROWS):
                 found.append(self.thawed(rows.read(samples[start : start + EVALUATE_ROWS], None)).float().cpu().numpy())
-        return np.concatenate(found)
+        return np.concatenate(found) if found else _no_answers(self.thawed)
 
     def refresh(self) -> None:
         """Do nothing: the weights are the network's own."""

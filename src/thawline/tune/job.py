@@ -15,12 +15,12 @@ from thawline.core.runtime import Runtime
 from thawline.core.store import content_key
 from thawline.core.types import Curve, Floats, Ints
 from thawline.data.dataset import Dataset
-from thawline.features.backbones import Network
+from thawline.features.backbones import Network, load_backbone
 from thawline.tune.options import TuneOptions
-from thawline.tune.plan import Plan, default_epochs, default_learning_rate
+from thawline.tune.plan import Plan, default_epochs, default_learning_rate, scratch_size_px
 from thawline.tune.thawed import HEAD_BIAS, HEAD_WEIGHT
 
-__all__ = ["Job", "Trained", "set_aside"]
+__all__ = ["Job", "Trained", "plan_network", "set_aside"]
 
 WATCHED_SHARE = 10
 NOT_IDENTITY = ("checkpoint_every", "disk_budget", "score_folds")
@@ -113,6 +113,19 @@ class Trained:
     def head(self) -> tuple[Floats, Floats]:
         """The head's (C, K) weight and (K,) bias, float32."""
         return self.tensors[HEAD_WEIGHT].T.contiguous().numpy(), self.tensors[HEAD_BIAS].numpy()
+
+
+def plan_network(plan: Plan, backbone: Network, dataset: Dataset, options: TuneOptions, seed: int) -> Network:
+    """Return the network that a plan trains: the backbone, or another one with random weights from the seed.
+
+    Raises:
+        BackboneError: There is no such network, or not at that size.
+    """
+    if not plan.from_nothing:
+        return backbone
+    name = plan.network or backbone.backbone.name
+    size_px = options.scratch_size or scratch_size_px(name, dataset)
+    return load_backbone(name, pretrained=False, seed=seed, size_px=size_px, fit=backbone.backbone.input.fit)
 
 
 def set_aside(dataset: Dataset, rows: Ints, seed: int) -> tuple[Ints, Ints]:

@@ -9,7 +9,7 @@ from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
 from thawline.core.errors import UsageError
-from thawline.data.augment import checked_policy, view_names
+from thawline.data.augment import view_names
 
 __all__ = ["TuneOptions", "parse_bytes", "parse_duration"]
 
@@ -81,8 +81,9 @@ class TuneOptions:
     keep: Literal["last", "best"] = "last"
     """Which epoch's weights to keep; `best` also needs the tenth that is set aside to watch."""
 
-    augment: str = "flip"
-    """What is done to training pictures: none, flip, crop, trivial, rand, augmix, each with +erase if you like."""
+    augment: str | None = None
+    """Alter training pictures: none, flip, crop, trivial, rand, augmix, or with +erase. Default: flip where a network
+    is trained; frozen heads learn from altered views only where this is given."""
 
     views: int | None = None
     """Versions of a picture that are cached, the plain one included. Default: 1, 2 or 4, by the augmentation."""
@@ -109,9 +110,9 @@ class TuneOptions:
     def _problems(self) -> list[str]:
         """Return every contradiction, each with its way out."""
         found = [
-            f"--{name.replace('_', '-')} {value:g}: {low:g} or more{f', below {high:g}' if high else ''} is required."
+            f"--{name.replace('_', '-')} {value:g}: {low:g}{f' to {high:g}' if high else ' or more'} is required."
             for name, low, high in RANGES
-            if (value := getattr(self, name)) is not None and not (low <= value and (high is None or value < high))
+            if (value := getattr(self, name)) is not None and not (low <= value and (high is None or value <= high))
         ]
         if self.schedule == "one-cycle" and self.patience is not None:
             found.append(
@@ -132,8 +133,7 @@ class TuneOptions:
                 f"--accumulate {self.accumulate}: a step of --batch-size {self.batch_size} cannot be worked off in "
                 "more parts than it has pictures. Lower it."
             )
-        checked_policy(self.augment)
-        view_names(self.augment, self.num_views)
+        view_names(self.policy, self.num_views)
         parse_bytes(self.disk_budget)
         parse_duration(self.checkpoint_every)
         return found
@@ -144,14 +144,19 @@ class TuneOptions:
         return self.patience is not None or self.keep == "best" or self.schedule == "plateau"
 
     @property
+    def policy(self) -> str:
+        """The augmentation policy of trained networks: as asked for, else flips."""
+        return self.augment or "flip"
+
+    @property
     def num_views(self) -> int:
         """V, the cached versions of a picture: as asked for, else 1 without augmentation, 2 for flips, 4 otherwise."""
-        return self.views or {"none": 1, "flip": 2}.get(self.augment, 4)
+        return self.views or {"none": 1, "flip": 2}.get(self.policy, 4)
 
     @property
     def view_names(self) -> tuple[str, ...]:
         """Names of the V cached versions, `plain` first."""
-        return view_names(self.augment, self.num_views)
+        return view_names(self.policy, self.num_views)
 
     @property
     def checkpoint_every_s(self) -> float:
@@ -168,20 +173,20 @@ RANGES: tuple[tuple[str, float, float | None], ...] = (
     ("epochs", 1, None),
     ("batch_size", 1, None),
     ("accumulate", 1, None),
-    ("momentum", 0, 1),
+    ("momentum", 0, 0.999),
     ("warmup", 0, None),
-    ("layer_decay", 1e-3, 1.000001),
+    ("layer_decay", 1e-3, 1),
     ("weight_decay", 0, None),
     ("l2_sp", 0, None),
-    ("label_smoothing", 0, 1),
+    ("label_smoothing", 0, 0.99),
     ("mixup", 0, None),
     ("cutmix", 0, None),
-    ("dropout", 0, 1),
-    ("ema", 0, 1),
+    ("dropout", 0, 0.99),
+    ("ema", 0, 0.99999),
     ("clip_norm", 1e-9, None),
     ("patience", 1, None),
     ("views", 1, None),
-    ("scratch_size", 32, 2049),
+    ("scratch_size", 32, 2048),
     ("score_folds", 1, None),
 )
 
@@ -195,7 +200,7 @@ def parse_duration(text: str) -> float:
     >>> parse_duration("15min"), parse_duration("1.5 h")
     (900.0, 5400.0)
     """
-    return _quantity(text, UNITS_S, "a budget", "90s, 15min, 1.5h")
+    return _quantity(text, UNITS_S, "a duration", "90s, 15min, 1.5h")
 
 
 def parse_bytes(text: str) -> int:

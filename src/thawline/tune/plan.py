@@ -29,7 +29,16 @@ from thawline.features.backbones import Network
 from thawline.features.layers import weight_layers
 from thawline.features.scratch import SCRATCH
 
-__all__ = ["Phase", "Plan", "default_epochs", "default_learning_rate", "parse_plan", "phases", "scratch_size_px"]
+__all__ = [
+    "Phase",
+    "Plan",
+    "candidate_plans",
+    "default_epochs",
+    "default_learning_rate",
+    "parse_plan",
+    "phases",
+    "scratch_size_px",
+]
 
 HEAD_FIRST = "head, then "
 GRADUAL = "gradual "
@@ -100,7 +109,7 @@ def parse_plan(text: str) -> Plan:
     >>> parse_plan("simple cnn").network
     'simple_cnn'
     """
-    words = " ".join(text.replace("·", " ").lower().split())
+    words = " ".join(re.sub(r"\s*,", ", ", text.replace("·", " ")).lower().split())
     network = words.removesuffix(FROM_NOTHING).strip().replace(" ", "_")
     if words.endswith(FROM_NOTHING) or network in SCRATCH:
         if not network:
@@ -133,7 +142,7 @@ def _amount(text: str, amount: str) -> tuple[float | None, int | None, str]:
             f"plan {text!r} is not known. {f'Did you mean {near[0]!r}? ' if near else ''}A plan is one of "
             f"{'; '.join(EXAMPLES)}; or a network {FROM_NOTHING}: {', '.join(SCRATCH)}."
         )
-    number, unit = float(found[1]), found[2]
+    number, unit = float(f"{float(found[1]):g}"), found[2]  # as its name will say it
     if unit == "%":
         if not 0 < number <= 100:
             raise UsageError(
@@ -155,7 +164,7 @@ def phases(plan: Plan, network: Network, epochs: int) -> tuple[Phase, ...]:
     """
     layers = weight_layers(network)
     if plan.share is not None:
-        first = len(layers) - math.ceil(plan.share * len(layers))
+        first = len(layers) - math.ceil(round(plan.share * len(layers), 6))  # 55 % of 20 are 11, in floats a bit more
         return (Phase(layers[first:], _cut_below(network, layers, first), epochs),)
     blocks = plan.blocks or 0
     if not network.backbone.has_suffix:
@@ -213,3 +222,15 @@ def scratch_size_px(name: str, dataset: Dataset) -> int | None:
         return None
     short = sorted(min(row.width_px, row.height_px) for row in dataset.ledger if row.status != "skipped")
     return 32 if short and short[len(short) // 2] < SMALL_PICTURE_PX else 96
+
+
+def candidate_plans(network: Network) -> tuple[Plan, ...]:
+    """Return the plans worth trying on a pretrained network, from cheap to dear, with one network from nothing.
+
+    Partly thawed are the last fifth of the layers and, where blocks can be counted, the upper two fifths of the cuts.
+    """
+    texts = [f"simple_cnn {FROM_NOTHING}", "last 20 %"]
+    if network.backbone.has_suffix:
+        cuts = network.backbone.cuts
+        texts.append(f"head, then last {cuts[-1 - max(1, 2 * len(cuts) // 5)].blocks_removed} blocks")
+    return tuple(parse_plan(text) for text in (*texts, "head, then all"))

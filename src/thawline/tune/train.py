@@ -172,9 +172,7 @@ class _Training:
                 return Activations(cache, job.runtime.device), phase.cut
         if self.pictures is None:
             spec = job.network.backbone.input
-            self.pictures = Pictures(
-                job.dataset, needed, spec, job.runtime, augment=self.options.augment, seed=job.seed
-            )
+            self.pictures = Pictures(job.dataset, needed, spec, job.runtime, augment=self.options.policy, seed=job.seed)
         return self.pictures, None
 
     def _run_phase(self, phase: Phase, rows: Rows, cut: int | None, state: State | None, advance: Advance) -> None:
@@ -219,12 +217,8 @@ class _Training:
         """Take the steps of an epoch that are still to take, then look at the rows to watch."""
         labels = self.job.dataset.labels[self.rows]
         batches = list(epoch_batches(self.rows, labels, self.at.epochs, self.options, self.job.seed))
-        factor = 1.0
         for step in range(self.at.step, len(batches)):
-            factor = self.at.plateau.factor * schedule_factor(
-                self.options.schedule, self.at.epoch + step / len(batches), phase.epochs, self.options.warmup
-            )
-            set_rate(optimizer, self.rate * factor)
+            set_rate(optimizer, self._rate_at(phase, step, len(batches)))
             sums = self._gradients(engine, rows, batches[step], step, scaler.get_scale())
             self._take_step(engine, optimizer, scaler)
             self.at.step, self.at.steps = step + 1, self.at.steps + 1
@@ -233,7 +227,13 @@ class _Training:
             advance(sums.count)
             if time.monotonic() - self.saved_at >= self.options.checkpoint_every_s:
                 self._save(engine, optimizer)
-        self._end_epoch(engine, rows, self.rate * factor)
+        self._end_epoch(engine, rows, self._rate_at(phase, len(batches) - 1, len(batches)))
+
+    def _rate_at(self, phase: Phase, step: int, num_steps: int) -> float:
+        """Return the step size at a step of the present epoch."""
+        done = self.at.epoch + step / num_steps
+        factor = schedule_factor(self.options.schedule, done, phase.epochs, self.options.warmup)
+        return self.rate * self.at.plateau.factor * factor
 
     def _gradients(self, engine: Engine, rows: Rows, batch: Batch, step: int, scale: float = 1.0) -> StepSums:
         """Add up the gradients of a batch over all processes, and return the sums over all of them."""
@@ -294,12 +294,11 @@ class _Training:
             self.news(at.epochs, dict(zip(CURVES, values, strict=True)))
         if time.monotonic() - self.noted_at >= NOTE_EVERY_S:
             self.noted_at = time.monotonic()
-            best = (
-                min(value for value in history["validation_loss"]) if len(self.watched) else min(history["train_loss"])
-            )
+            best = min(history["validation_loss" if len(self.watched) else "train_loss"])
+            watched = f"; watched {loss:.3f}, {accuracy:.3f}" if len(self.watched) else ""
             self.progress.note(
                 f"tune: {self.job.name}: epoch {at.epochs} of {sum(phase.epochs for phase in self.phases)}: "
-                f"loss {values[0]:.3f}, top-1 {values[2]:.3f}; watched {loss:.3f}, {accuracy:.3f}; best {best:.3f}"
+                f"loss {values[0]:.3f}, top-1 {values[2]:.3f}{watched}; best {best:.3f}"
             )
 
     def _watched_scores(self, logits: Floats) -> tuple[float, float]:
@@ -386,7 +385,7 @@ class _Training:
     def _result(self) -> Trained:
         """Return the weights to keep: the best ones where they were kept, else the running mean, else the last."""
         thawed = Thawed(self.network, None, self.phases[min(self.at.phase, len(self.phases)) - 1].layers, self.head)
-        tensors = {**self._tensors(thawed), **self.mean, **self.best}
+        tensors = self.best or {**self._tensors(thawed), **self.mean}  # what thawed after the best epoch is left out
         history = {name: tuple(values) for name, values in self.at.history.items()}
         return Trained(
             {name: tensor.detach().cpu() for name, tensor in tensors.items()},

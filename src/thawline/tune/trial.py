@@ -24,7 +24,7 @@ from thawline.core.types import Curve, Floats, Ints
 from thawline.data.dataset import Dataset
 from thawline.data.load import load_pixels
 from thawline.data.split import Split
-from thawline.features.backbones import Network, load_backbone
+from thawline.features.backbones import Network
 from thawline.features.bank import FeatureBank
 from thawline.features.extract import in_streams
 from thawline.features.reader import FeatureReader
@@ -34,9 +34,9 @@ from thawline.search.answers import Answers, answers_from
 from thawline.search.frozen import FrozenAnswers, class_row_weights
 from thawline.search.strategy import Strategy
 from thawline.tune.checkpoint import Checkpoints, State
-from thawline.tune.job import Job, Trained
+from thawline.tune.job import Job, Trained, plan_network
 from thawline.tune.options import TuneOptions
-from thawline.tune.plan import Plan, scratch_size_px
+from thawline.tune.plan import Plan
 from thawline.tune.processes import Processes
 from thawline.tune.thawed import head_pooling, write_back
 from thawline.tune.train import train
@@ -113,13 +113,7 @@ class FoldAnswers:
 
 def network_of(plan: Plan, ground: Ground) -> Network:
     """Return the network that a plan trains: the backbone, or one with random weights."""
-    if not plan.from_nothing:
-        return ground.network
-    name = plan.network or ground.network.backbone.name
-    size_px = ground.options.scratch_size or scratch_size_px(name, ground.dataset)
-    return load_backbone(
-        name, pretrained=False, seed=ground.seed, size_px=size_px, fit=ground.network.backbone.input.fit
-    )
+    return plan_network(plan, ground.network, ground.dataset, ground.options, ground.seed)
 
 
 def strategy_of(plan: Plan, network: Network, ground: Ground) -> Strategy:
@@ -134,7 +128,7 @@ def strategy_of(plan: Plan, network: Network, ground: Ground) -> Strategy:
         name=plan.strategy_name(ground.network.backbone.name),
         cost=(backbone.num_macs + last.channels * len(ground.dataset.class_names)) / whole,
         kind=plan.kind,
-        augment=ground.options.augment,
+        augment=ground.options.policy,
         tune=plan.name,
     )
 

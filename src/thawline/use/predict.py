@@ -17,13 +17,15 @@ import numpy as np
 
 from thawline.core.errors import DataError
 from thawline.core.progress import Progress, SilentProgress
-from thawline.core.types import Pixels, Prediction
+from thawline.core.types import Floats, Pixels, Prediction
+from thawline.data.dataset import Sample
 from thawline.data.images import prepare
 from thawline.data.listing import MAX_FILE_BYTES, display_path
+from thawline.data.load import load_pixels
 from thawline.features.extract import in_streams
 from thawline.use.bundle import Bundle, Classifier
 
-__all__ = ["find_pictures", "predict_pictures", "predictions_csv", "predictions_jsonl"]
+__all__ = ["classify_samples", "find_pictures", "predict_pictures", "predictions_csv", "predictions_jsonl"]
 
 
 def find_pictures(paths: Sequence[Path | str]) -> tuple[Path, ...]:
@@ -59,6 +61,25 @@ def predict_pictures(
         for rows in in_streams(lambda batch: _predict_batch(classifier, batch), batches):
             yield from rows
             advance(len(rows))
+
+
+def classify_samples(classifier: Classifier, samples: Sequence[Sample], *, progress: Progress | None = None) -> Floats:
+    """Return (N, K) float32 probabilities of the pictures of a data set, in order.
+
+    Raises:
+        DataError: A picture vanished or changed since it was checked.
+    """
+    size = classifier.reader.runtime.batch_size
+
+    def answer(batch: Sequence[Sample]) -> Floats:
+        return classifier.probabilities(np.stack([load_pixels(sample, classifier.input) for sample in batch]))
+
+    found = []
+    with (progress or SilentProgress()).stage("evaluate", len(samples)) as advance:
+        for shares in in_streams(answer, [samples[start : start + size] for start in range(0, len(samples), size)]):
+            found.append(shares)
+            advance(len(shares))
+    return np.concatenate(found)
 
 
 def _predict_batch(classifier: Classifier, paths: Sequence[Path]) -> list[Prediction]:

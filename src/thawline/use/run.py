@@ -28,7 +28,9 @@ from thawline.features.backbones import Network
 from thawline.features.bank import FeatureBank
 from thawline.features.extract import Extraction
 from thawline.search.compare import Comparison
+from thawline.search.frozen import FrozenAnswers
 from thawline.search.leaderboard import Leaderboard
+from thawline.tune.budget import Tried, forecast_rows
 from thawline.use.evaluation import Evaluation
 
 __all__ = ["Clock", "CompareResult", "leaderboard_json", "options_json", "run_json", "thumbnail", "write_report"]
@@ -48,7 +50,11 @@ class CompareResult:
         extraction: The bank and what filling it took.
         comparison: The leaderboard and the winner's held-out logits.
         cut_labels: Short names of the backbone's cuts, shallow to deep.
+        frozen: What the frozen strategies answered, which trained networks are compared with.
+        full_pass_ms: Milliseconds that a picture takes through the whole backbone here.
         view_banks: Banks of augmented views that heads learnt from too, one a view.
+        tried: Plans that were trained, or left out, with what was expected of them.
+        budget_s: Seconds that the run was given, or None.
     """
 
     dataset: Dataset
@@ -57,7 +63,11 @@ class CompareResult:
     extraction: Extraction
     comparison: Comparison
     cut_labels: tuple[str, ...]
+    frozen: FrozenAnswers
+    full_pass_ms: float
     view_banks: tuple[FeatureBank, ...] = ()
+    tried: tuple[Tried, ...] = ()
+    budget_s: float | None = None
 
     @property
     def leaderboard(self) -> Leaderboard:
@@ -90,11 +100,30 @@ def write_report(
     compared: CompareResult,
     evaluation: Evaluation,
     network: Network,
+    model: Network,
     options: Options,
     clock: Clock,
 ) -> None:
-    """Write the report, the data it was made of, and the leaderboard as a table."""
-    from thawline.use.report import Cut, Mistake, Picture, ReportData, leaderboard_csv, render_report  # matplotlib
+    """Write the report, the data it was made of, the leaderboard as a table and the trainings epoch by epoch.
+
+    Args:
+        out: Folder of the run.
+        compared: The comparison.
+        evaluation: The single reading of the test rows.
+        network: The backbone that was compared at its cuts.
+        model: The network of the winner: the same, or a trained one.
+        options: Of the run.
+        clock: Of the run.
+    """
+    from thawline.use.report import (  # matplotlib
+        Cut,
+        Mistake,
+        Picture,
+        ReportData,
+        history_csv,
+        leaderboard_csv,
+        render_report,
+    )
 
     dataset, split, board = compared.dataset, compared.split, compared.leaderboard
     roles = {"train": split.folds[0][0] if split.num_folds == 1 else split.pool, "test": split.test}
@@ -137,12 +166,22 @@ def write_report(
         pictures=tuple(pictures),
         mistakes=tuple(mistakes),
         check=compared.report.to_json(),
-        provenance=_provenance(compared, network, options, clock),
+        provenance=_provenance(compared, model, options, clock),
         notes=_notes(compared, options),
+        forecast=forecast_rows(compared.tried, compared.split.num_folds),
+        budget_s=compared.budget_s,
+        **_finder(compared),
     )
     write_bytes(out / "report.json", data.to_json().encode())
     write_bytes(out / "report.html", render_report(data).encode())
     write_bytes(out / "leaderboard.csv", leaderboard_csv(board).encode())
+    write_bytes(out / "history.csv", history_csv(board).encode())
+
+
+def _finder(compared: CompareResult) -> dict[str, Any]:
+    """Return the first range test that a training ran, as the report takes it."""
+    trained = [one.folds[0].trained for one in compared.tried if one.folds and one.folds[0].trained.finder]
+    return {"finder": trained[0].finder, "finder_rate": trained[0].learning_rate} if trained else {}
 
 
 def _notes(compared: CompareResult, options: Options) -> tuple[str, ...]:
@@ -230,6 +269,8 @@ def run_json(
             "damaged_rows": compared.extraction.num_damaged,
         },
         "runtime": asdict(runtime),
+        "budget_s": compared.budget_s,
+        "forecast": list(forecast_rows(compared.tried, compared.split.num_folds)),
         **_provenance(compared, network, options, clock),
     }
 

@@ -60,8 +60,13 @@ def leaderboard_text(board: Leaderboard, *, most: int = 12) -> str:
     rest = len(board.trials) - len(shown)
     if rest > 0:
         lines.append(f"    … and {rest} more in leaderboard.json")
+    chosen = (
+        "the best of the plans that were named; = are tied with the leader"
+        if board.is_named
+        else f"the cheapest of {len(board.ties)} tied (=)"
+    )
     lines.append(
-        f"* winner: the cheapest of {len(board.ties)} tied (=): not told apart by a paired test, within 5 points. "
+        f"* winner: {chosen}: not told apart by a paired test, within 5 points. "
         f"The whole choice, cross-validated: {board.chosen_mean:.3f} [{board.chosen_low:.3f}, {board.chosen_high:.3f}]"
     )
     return "\n".join(lines)

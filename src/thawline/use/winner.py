@@ -6,6 +6,7 @@ import numpy as np
 
 from thawline import __version__
 from thawline.core.options import Options
+from thawline.core.progress import Progress
 from thawline.core.runtime import Runtime, package_versions
 from thawline.data.split import leaked
 from thawline.features.backbones import Network
@@ -14,9 +15,11 @@ from thawline.heads.head import Head
 from thawline.heads.linear import fit_linear
 from thawline.heads.nearest import fit_class_mean, fit_neighbours
 from thawline.search.frozen import class_row_weights, stacked_views
+from thawline.tune.trial import Ground, final_model
 from thawline.use.bundle import Classifier, Training
 from thawline.use.evaluate import evaluate
 from thawline.use.evaluation import Evaluation
+from thawline.use.predict import classify_samples
 from thawline.use.run import CompareResult, options_json, thumbnail
 
 __all__ = ["describe_training", "evaluate_winner", "train_winner"]
@@ -24,30 +27,31 @@ __all__ = ["describe_training", "evaluate_winner", "train_winner"]
 GOLDEN_PICTURES, GOLDEN_PX = 4, 320
 
 
-def train_winner(compared: CompareResult, network: Network, runtime: Runtime, options: Options) -> Classifier:
+def train_winner(
+    compared: CompareResult, network: Network, runtime: Runtime, options: Options, ground: Ground | None = None
+) -> Classifier:
     """Return the winner trained on every row of choosing, its temperature taken from held-out logits.
 
-    A winner that learnt from augmented views is trained on every view of these rows.
+    A winner that learnt from augmented views is trained on every view of these rows; a thaw plan trains its network
+    once more, on all of them.
+
+    Args:
+        compared: The comparison.
+        network: The pretrained backbone.
+        runtime: Device and number format.
+        options: `storage` matters.
+        ground: What trainings share; needed where the winner is a thaw plan.
     """
     board, dataset = compared.leaderboard, compared.dataset
-    trial = board.trials[board.winner]
-    strategy = trial.strategy
-    rows = compared.split.pool
-    blocks, num_classes = strategy.blocks, len(dataset.class_names)
-    banks = (compared.extraction.bank, *(compared.view_banks if strategy.augment != "none" else ()))
-    features = stacked_views(banks, [dataset.samples[row].sha256 for row in rows], blocks)
-    labels = np.tile(dataset.labels[rows], len(banks))
-    if strategy.head == "linear":
-        weights = class_row_weights(labels) if compared.comparison.balanced else None
-        head: Head = fit_linear(features, labels, l2=trial.l2 or 0.0, num_classes=num_classes, row_weights=weights)
-    elif strategy.head == "class mean":
-        head = fit_class_mean(features, labels, num_classes=num_classes)
+    strategy = board.trials[board.winner].strategy
+    if strategy.tune:
+        network, head = _train_plan(compared, ground)
     else:
-        head = fit_neighbours(features, labels, k=trial.neighbours or 1, num_classes=num_classes)
+        head = _fit_head(compared)
     return Classifier(
         network,
         runtime,
-        blocks=blocks,
+        blocks=strategy.blocks,
         storage=options.storage,
         head=head,
         temperature=fit_temperature(compared.comparison.held_out_logits, dataset.labels[compared.comparison.rows]),
@@ -55,16 +59,48 @@ def train_winner(compared: CompareResult, network: Network, runtime: Runtime, op
     )
 
 
-def evaluate_winner(compared: CompareResult, classifier: Classifier) -> Evaluation:
-    """Return the scores on the test rows: the only reading of their labels."""
+def _train_plan(compared: CompareResult, ground: Ground | None) -> tuple[Network, Head]:
+    """Return the network and head of the winning plan, trained on every row of choosing."""
+    board = compared.leaderboard
+    plans = {one.forecast.name: one.plan for one in compared.tried}
+    if ground is None:
+        raise ValueError("train the winner: it is a thaw plan, and the ground of its training is needed.")
+    network, head, _ = final_model(plans[board.trials[board.winner].name], ground)
+    return network, head
+
+
+def _fit_head(compared: CompareResult) -> Head:
+    """Return the winning head fitted on every row of choosing."""
+    board, dataset = compared.leaderboard, compared.dataset
+    trial = board.trials[board.winner]
+    rows, num_classes = compared.split.pool, len(dataset.class_names)
+    banks = (compared.extraction.bank, *(compared.view_banks if trial.strategy.augment != "none" else ()))
+    features = stacked_views(banks, [dataset.samples[row].sha256 for row in rows], trial.strategy.blocks)
+    labels = np.tile(dataset.labels[rows], len(banks))
+    if trial.strategy.head == "linear":
+        weights = class_row_weights(labels) if compared.comparison.balanced else None
+        return fit_linear(features, labels, l2=trial.l2 or 0.0, num_classes=num_classes, row_weights=weights)
+    if trial.strategy.head == "class mean":
+        return fit_class_mean(features, labels, num_classes=num_classes)
+    return fit_neighbours(features, labels, k=trial.neighbours or 1, num_classes=num_classes)
+
+
+def evaluate_winner(compared: CompareResult, classifier: Classifier, progress: Progress | None = None) -> Evaluation:
+    """Return the scores on the test rows: the only reading of their labels.
+
+    A frozen winner finds their features in the bank; a trained network reads the pictures.
+    """
     dataset, rows, board = compared.dataset, compared.split.test, compared.leaderboard
-    features = compared.extraction.bank.read(
-        [dataset.samples[row].sha256 for row in rows], list(classifier.reader.blocks)
-    )
+    winner = board.trials[board.winner]
+    if winner.strategy.tune:
+        answers = classify_samples(classifier, [dataset.samples[row] for row in rows], progress=progress)
+    else:
+        features = compared.extraction.bank.read([dataset.samples[row].sha256 for row in rows], winner.strategy.blocks)
+        answers = probabilities(classifier.head.logits(features), classifier.temperature)
     return evaluate(
         dataset.labels[rows],
-        probabilities(classifier.head.logits(features), classifier.temperature),
-        strategy=board.trials[board.winner].name,
+        answers,
+        strategy=winner.name,
         class_names=dataset.class_names,
         paths=[dataset.samples[row].path for row in rows],
         groups=dataset.groups[rows],

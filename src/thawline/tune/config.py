@@ -1,0 +1,83 @@
+"""A TOML file -> what a tuning is asked for: pictures, plans and options, every key checked by the options' own types.
+
+photos = "monkeys"
+plans = ["simple_cnn from nothing", "last 20 %", "head, then all"]
+size = 224
+epochs = 12
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from thawline.core.errors import UsageError, first_few
+from thawline.core.options import Options
+from thawline.tune.options import TuneOptions
+
+__all__ = ["Config", "read_config"]
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a file asks for.
+
+    Attributes:
+        photos: Where the pictures lie, relative to the file; or None.
+        plans: In words.
+        options: Of the run.
+        training: Of the trainings.
+    """
+
+    photos: Path | None
+    plans: tuple[str, ...]
+    options: Options
+    training: TuneOptions
+
+
+def read_config(path: Path, options: Options | None = None, training: TuneOptions | None = None) -> Config:
+    """Return what a TOML file asks for; what it does not name is taken from `options` and `training`.
+
+    Raises:
+        UsageError: The file cannot be read, or a key or value is not one of an option's; the nearest key is named.
+    """
+    options, training = options or Options(), training or TuneOptions()
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise UsageError(f"config {path}: {reason}. A TOML file is needed, with plans = [...] and options.") from None
+    photos, plans = found.pop("photos", None), found.pop("plans", [])
+    if not (photos is None or isinstance(photos, str)) or not _are_texts(plans):
+        raise UsageError(f'config {path}: photos must be a text and plans a list of texts, e.g. plans = ["last 20 %"].')
+    names = {field.name for field in fields(Options)}, {field.name for field in fields(TuneOptions)}
+    _refuse_unknown(path, found, names[0] | names[1])
+    try:
+        return Config(
+            photos=path.parent / photos if photos else None,
+            plans=tuple(plans),
+            options=Options(**asdict(options) | {name: value for name, value in found.items() if name in names[0]}),
+            training=TuneOptions(**asdict(training) | {name: v for name, v in found.items() if name in names[1]}),
+        )
+    except ValidationError as error:
+        wrong = [f"{item['loc'][0]} = {item['input']!r}: {item['msg']}" for item in error.errors()]
+        raise UsageError(f"config {path}: {first_few(wrong)}. `thawline tune --help` says what can be given.") from None
+
+
+def _are_texts(plans: object) -> bool:
+    return isinstance(plans, list) and all(isinstance(plan, str) for plan in plans)
+
+
+def _refuse_unknown(path: Path, found: Mapping[str, Any], known: set[str]) -> None:
+    """Refuse keys that are no option, with the nearest that is."""
+    unknown = sorted(set(found) - known)
+    if unknown:
+        near = [difflib.get_close_matches(key, [*known, "photos", "plans"], n=1) for key in unknown]
+        said = [f"{key} (did you mean {hint[0]}?)" if hint else key for key, hint in zip(unknown, near, strict=True)]
+        raise UsageError(f"config {path}: no such option: {first_few(said)}. `thawline tune --help` lists them.")
