@@ -34,6 +34,7 @@ format: $(STAMP)  ## put the code into its one format
 
 bench: $(STAMP)  ## the numbers of benchmarks/RESULTS.md, measured here
 	@$(BIN)/python benchmarks/main_job.py
+	@$(BIN)/python benchmarks/thaw.py
 
 clean:  ## remove what tools leave behind; the virtual environment stays
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -10,38 +10,47 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from thawline.api import check, compare, evaluate, extract, fit, load, predict, render
+    from thawline.api import check, compare, evaluate, extract, fit, forecast, load, predict, render, resume, tune
     from thawline.core.errors import ThawlineError
     from thawline.core.options import Options, make_options
+    from thawline.tune.options import TuneOptions
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Options": "core.options",
     "ThawlineError": "core.errors",
+    "TuneOptions": "tune.options",
     "check": "api",
     "compare": "api",
     "evaluate": "api",
     "extract": "api",
     "fit": "api",
+    "forecast": "api",
     "load": "api",
     "make_options": "core.options",
     "predict": "api",
     "render": "api",
+    "resume": "api",
+    "tune": "api",
 }
 
 __all__ = [
     "Options",
     "ThawlineError",
+    "TuneOptions",
     "check",
     "compare",
     "evaluate",
     "extract",
     "fit",
+    "forecast",
     "load",
     "make_options",
     "predict",
     "render",
+    "resume",
+    "tune",
 ]
 
 

@@ -1,4 +1,4 @@
-"""One run of the main job, made as a person makes it, that all journeys look at and start from."""
+"""A run of `fit` and one of `tune`, made as a person makes them, that all journeys look at and start from."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ from thawline.data.digits import write_digits
 
 DIGITS = ("3", "8", "9")  # the ones that are hard to tell apart
 NUM_TRAIN, NUM_TEST = 12, 6
+TUNING = (
+    *("--plan", "tutorial cnn", "--plan", "head, then last 2 blocks"),
+    *("--size", "64", "--epochs", "6", "--learning-rate", "1e-4"),  # too small a step to learn from nothing
+)
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does; torch may be loaded before a test calls it
 
@@ -41,7 +45,7 @@ class Said:
 
 @dataclass(frozen=True)
 class Run:
-    """A finished `thawline fit`: its pictures, its folder, the cache it filled, and what it said."""
+    """A finished `thawline fit` or `tune`: its pictures, its folder, the cache it filled, and what it said."""
 
     photos: Path
     out: Path
@@ -88,6 +92,22 @@ def run(scans, tmp_path_factory):
     said = in_process_of_its_own("fit", photos, "-o", place / "out", cache=cache)
     assert said.code == 0, said.err
     return Run(photos, place / "out", cache, said)
+
+
+@pytest.fixture(scope="session")
+def tuning():
+    """Return the words of a short `thawline tune` after the pictures: two plans, small pictures, few epochs."""
+    return TUNING
+
+
+@pytest.fixture(scope="session")
+def tuned(run, tuning, tmp_path_factory):
+    """Return a run of `thawline tune` over the same scans, with a log for TensorBoard beside it."""
+    place = tmp_path_factory.mktemp("tuned")
+    words = ("tune", run.photos, *tuning, "-o", place / "out", "--tensorboard", place / "log")
+    said = in_process_of_its_own(*words, cache=run.cache)
+    assert said.code == 0, said.err
+    return Run(run.photos, place / "out", run.cache, said)
 
 
 @pytest.fixture

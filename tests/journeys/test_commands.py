@@ -20,9 +20,9 @@ from PIL import Image
 from thawline import __version__
 from thawline.cli import app
 
-OUTPUTS = ("run.json", "ledger.csv", "leaderboard.json", "report.html", "model")
+OUTPUTS = ("run.json", "ledger.csv", "leaderboard.json", "history.csv", "report.html", "model")
 COMMANDS = (
-    "fit", "predict", "check", "compare", "extract", "evaluate", "report", "demo", "cache list", "cache prune",
+    "fit", "tune", "predict", "check", "compare", "extract", "evaluate", "report", "demo", "cache list", "cache prune",
 )  # fmt: skip
 TIMINGS = {"seconds", "fit_s", "predict_ms"}
 PROGRESS = re.compile(r"^(check|extract|compare|evaluate|predict|model|report): .*\d", re.MULTILINE)
@@ -32,6 +32,14 @@ def without_timings(board):
     """Return a leaderboard without what a clock decided."""
     trials = [{name: value for name, value in trial.items() if name not in TIMINGS} for trial in board["trials"]]
     return {**{name: value for name, value in board.items() if name not in TIMINGS}, "trials": trials}
+
+
+def scramble(folder):
+    """Move all pictures of every class into the folder of the next one."""
+    files = {name: sorted((folder / name).iterdir()) for name in "389"}
+    for name, other in zip("389", "893", strict=True):
+        for path in files[name]:
+            path.rename(folder / other / path.name)
 
 
 def picture_bytes(seed):
@@ -45,7 +53,7 @@ def picture_bytes(seed):
 # fit
 
 
-def test_fit_writes_all_five_outputs_and_leaves_nothing_else_behind(run):
+def test_fit_writes_all_six_outputs_and_leaves_nothing_else_behind(run):
     assert all((run.out / name).stat().st_size > 0 for name in OUTPUTS)
     assert (run.out / "model/manifest.json").is_file()
     assert {path.name for path in run.out.iterdir()} == {*OUTPUTS, "leaderboard.csv", "report.json"}
@@ -172,14 +180,23 @@ def test_renaming_a_class_and_moving_the_folder_extract_nothing(thawline, photos
 
 
 def test_scrambled_test_labels_leave_the_leaderboard_identical(run, thawline, photos, shared_cache, tmp_path):
-    files = {name: sorted((photos / "test" / name).iterdir()) for name in "389"}
-    for name, other in zip("389", "893", strict=True):
-        for path in files[name]:
-            path.rename(photos / "test" / other / path.name)
+    scramble(photos / "test")
     said = thawline("fit", photos, "-o", tmp_path / "out", "--json")
     assert said.json["test"]["accuracy"] < 0.4
     board = json.loads((tmp_path / "out/leaderboard.json").read_text())
     assert without_timings(board) == without_timings(run.read("leaderboard.json"))
+
+
+def test_scrambled_test_labels_leave_the_leaderboard_of_a_tuning_identical(
+    tuned, thawline, photos, shared_cache, tuning, tmp_path
+):
+    scramble(photos / "test")
+    said = thawline("tune", photos, *tuning, "-o", tmp_path / "out", "--json")
+    assert said.json["winner"] == tuned.read("run.json")["winner"]
+    assert said.json["test"]["accuracy"] < 0.4
+    board = json.loads((tmp_path / "out/leaderboard.json").read_text())
+    assert without_timings(board) == without_timings(tuned.read("leaderboard.json"))
+    assert (tmp_path / "out/history.csv").read_bytes() == (tuned.out / "history.csv").read_bytes()
 
 
 def test_without_a_test_folder_a_fifth_is_held_out(run, thawline, shared_cache, tmp_path):

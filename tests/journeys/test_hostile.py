@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import os
 import pickle
@@ -86,12 +87,68 @@ def refused(said, code, *pieces):
         ("check photos --on-bad ignore", ['"ignore"', "--on-bad", '"skip"']),
         ("predict model photos --json --csv", ["--json and --csv contradict", "Choose one"]),
         ("cache prune --keep-mib much", ["--keep-mib", '"much"']),
+        ("tune", ["no pictures are named", "thawline tune PHOTOS --plan all"]),
+        ("tune photos", ["no plan is named", '--plan "last 20 %"']),
+        ("tune photos --plan 'lats 20 %'", ["plan 'lats 20 %' is not known", "Did you mean 'last 20 %'?"]),
+        ("tune photos --plan 'last 0 %'", ["'last 0 %'", "a share above 0", "write: head"]),
+        ("tune photos --plan all --epochs 3 --warmup 3", ["--warmup 3", "--epochs 3", "Shorten it"]),
+        ("tune photos --plan all --augment augmix --views 1", ["augmix", "views"]),
+        ("tune photos --plan all --augment sepia", ["sepia", "augmix"]),
+        ("tune photos --plan all --schedule one-cycle --patience 2", ["one-cycle and --patience", "Drop --patience"]),
+        ("tune photos --plan all --find-rate --learning-rate 0.1", ["--learning-rate 0.1", "--find-rate", "one of"]),
+        ("tune photos --plan all --disk-budget lots", ["'lots' is not a size", "500MB"]),
+        ("tune photos --plan all --optimizer lion", ["--optimizer 'lion'", "'adamw', 'adam' or 'sgd'"]),
+        ("fit photos --budget soon", ["'soon' is not a duration", "15min"]),
+        ("fit photos --budget -5s", ["budget"]),
+        ("fit photos --candidate all", ["plans without a budget", "--budget 15min"]),
+        ("fit photos --budget 5min --candidate 'last 0 %'", ["'last 0 %'", "a share above 0"]),
+        ("compare photos --augment augmix --views 1", ["augmix", "views"]),
     ],
 )
 def test_usage_is_refused_with_2(line, pieces, thawline):
-    said = thawline(*line.split())
+    said = thawline(*shlex.split(line))
     refused(said, 2, *pieces)
     assert "pydantic" not in said.err
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["all\x1b[31m\x07", "all\nthawline: done", "last 20 \u202e%", "a" * 5000, "b" * 5000 + " from nothing", "/../x"],
+)
+def test_a_plan_with_a_hostile_name_is_refused_in_a_line_that_is_no_trap(name, run, thawline, shared_cache, tmp_path):
+    said = thawline("tune", run.photos, "--plan", name, "-o", tmp_path / "out", "--size", "64")
+    refused(said, 2, "plan", "all; last 20 %; last 7 blocks")
+    assert said.err.splitlines()[-1].isprintable()
+    assert len(said.err.splitlines()[-1]) < 1000
+
+
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("epoch = 3", ["no such option: 'epoch' (did you mean epochs?)", "`thawline tune --help`"]),
+        ("epochs = 'many'", ["epochs = 'many'", "integer"]),
+        ("epochs = ", ["A TOML file is needed"]),
+        ("plans = 'all'", ["plans a list of texts"]),
+        ("plans = ['lats 20 %']\nphotos = 'photos'", ["Did you mean 'last 20 %'?"]),
+        ("epochs = 3\nwarmup = 3", ["--warmup 3", "Shorten it"]),
+        ("plans = ['all']\nphotos = 'nowhere'", ["nowhere does not exist"]),
+    ],
+)
+def test_a_config_that_cannot_be_is_refused(text, pieces, thawline, tmp_path):
+    (tmp_path / "run.toml").write_text(text)
+    said = thawline("tune", "--config", tmp_path / "run.toml", "-o", tmp_path / "out")
+    refused(said, 1 if "nowhere" in text else 2, *pieces)
+
+
+def test_a_network_from_nothing_that_does_not_exist(run, thawline, shared_cache, tmp_path):
+    said = thawline("tune", run.photos, "--plan", "resnet35 from nothing", "-o", tmp_path / "out", "--size", "64")
+    refused(said, 1, "resnet35", "Did you mean", "resnet34")
+    said = thawline("tune", run.photos, "--plan", "last 70 blocks", "-o", tmp_path / "out", "--size", "64")
+    refused(said, 1, "efficientnet_lite0", "70")
+
+
+def test_a_config_that_is_not_there(thawline, tmp_path):
+    refused(thawline("tune", "--config", tmp_path / "run.toml"), 2, "run.toml", "No such file", "A TOML file is needed")
 
 
 def test_a_device_that_is_not_here_is_usage(run, thawline, shared_cache):
@@ -317,6 +374,41 @@ def test_a_run_that_fails_leaves_the_last_good_one_whole(run, thawline, shared_c
     before = snapshot(out)
     assert thawline("fit", tmp_path / "nowhere", "-o", out).code == 1
     assert thawline("fit", run.photos, "-o", out, "--backbone", "resnet35").code == 1
+    assert snapshot(out) == before
+
+
+def test_a_tuning_that_meets_a_full_disk_leaves_the_last_good_run_whole(
+    tuned, thawline, shared_cache, tuning, tmp_path, monkeypatch
+):
+    out = shutil.copytree(tuned.out, tmp_path / "out")
+    before, write_bytes = snapshot(out), Path.write_bytes
+
+    def full(path, data):
+        if path.name == "state.safetensors":
+            write_bytes(path, data[: len(data) // 2])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        return write_bytes(path, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        said = thawline("tune", tuned.photos, *tuning, "-o", out)
+    refused(said, 1, "write a checkpoint", str(out / "tune"), "the disk is full", "-o for results")
+    after = snapshot(out)
+    assert {name: after[name] for name in before} == before
+    assert set(after) - set(before) == {"tune/request.json"}  # nothing half-written is left
+    said = thawline("tune", "--resume", out, "--json")
+    assert said.code == 0
+    assert said.json["test"] == tuned.read("run.json")["test"]
+
+
+@linux
+def test_a_tuning_into_a_folder_that_may_not_be_written_trains_nothing(tuned, thawline, shared_cache, tuning, tmp_path):
+    out = shutil.copytree(tuned.out, tmp_path / "out")
+    before = snapshot(out)
+    with locked(out, 0o555):
+        said = thawline("tune", tuned.photos, *tuning, "-o", out)
+    refused(said, 1, str(out), "permission denied", "-o for results")
+    assert "tune" not in said.err.replace(str(out), "")
     assert snapshot(out) == before
 
 

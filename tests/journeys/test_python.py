@@ -24,9 +24,12 @@ from thawline.use.evaluation import Evaluation
         "import thawline",
         "import thawline; thawline.make_options(folds=3); thawline.ThawlineError",
         "from thawline.cli import main; main(['--help'])",
+        "import thawline; thawline.TuneOptions(epochs=3)",
         "from thawline.cli import main; main(['fit', '--help'])",
+        "from thawline.cli import main; main(['tune', '--help'])",
         "from thawline.cli import main; main(['cache', 'list'])",
         "from thawline.cli import main; main(['fit', 'photos', '--folds', '1'])",
+        "from thawline.cli import main; main(['tune', 'photos', '--plan', 'all', '--epochs', '0'])",
     ],
 )
 def test_what_is_light_loads_no_torch(statement):
@@ -55,6 +58,30 @@ def test_fit_returns_what_it_writes(run, shared_cache, tmp_path, capfd):
     assert result.evaluation.accuracy.value == result.run["test"]["accuracy"]
     board = json.loads((tmp_path / "out/leaderboard.json").read_text())
     assert [trial.name for trial in result.leaderboard.trials] == [trial["strategy"] for trial in board["trials"]]
+
+
+def test_tune_returns_a_network_that_has_thawed(run, shared_cache, tmp_path, capfd):
+    training = thawline.TuneOptions(epochs=1, augment="none")
+    options = thawline.make_options(size=64)
+    result = thawline.tune(run.photos, tmp_path / "out", ["Head, then last 1 block"], options, training=training)
+    assert capfd.readouterr() == ("", "")
+    assert result.winner == "efficientnet_lite0 · head, then last 1 block"
+    (trial,) = [trial for trial in result.leaderboard.trials if trial.strategy.kind == "partial"]
+    assert len(trial.curve.train_loss) == 1
+    (tried,) = result.compared.tried
+    assert tried.outcome == "ran 1 of 5 folds"
+    bundle = thawline.load(tmp_path / "out/model")
+    assert thawline.evaluate(bundle, run.photos).accuracy == result.evaluation.accuracy
+
+
+def test_forecast_returns_a_row_a_strategy_and_writes_nothing(run, own_cache):
+    rows = thawline.forecast(run.photos, thawline.make_options(size=64), plans=["tutorial cnn"])
+    assert [row["strategy"] for row in rows] == [
+        "efficientnet_lite0 · every depth, frozen",
+        "tutorial_cnn · from nothing",
+    ]
+    assert all(row["seconds"] > 0 and row["memory_bytes"] > 0 for row in rows)
+    assert not own_cache.exists()
 
 
 def test_options_change_what_is_done(run, shared_cache):
@@ -122,6 +149,9 @@ def test_errors_are_of_one_family(tmp_path):
         lambda: thawline.check(tmp_path / "nowhere"),
         lambda: thawline.load(tmp_path / "nowhere"),
         lambda: thawline.render(tmp_path / "nowhere"),
+        lambda: thawline.tune(tmp_path / "nowhere", tmp_path / "out", ["all"]),
+        lambda: thawline.resume(tmp_path / "nowhere"),
+        lambda: thawline.forecast(tmp_path / "nowhere"),
         lambda: thawline.make_options(folds="many"),
     ):
         with pytest.raises(thawline.ThawlineError, match=r"nowhere|many") as caught:

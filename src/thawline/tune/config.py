@@ -42,7 +42,9 @@ class Config:
 
 
 def read_config(path: Path, options: Options | None = None, training: TuneOptions | None = None) -> Config:
-    """Return what a TOML file asks for; what it does not name is taken from `options` and `training`.
+    """Return what a TOML file asks for, below what `options` and `training` say that is not their default.
+
+    So a person may try a file's run with one option changed on the command line.
 
     Raises:
         UsageError: The file cannot be read, or a key or value is not one of an option's; the nearest key is named.
@@ -58,16 +60,23 @@ def read_config(path: Path, options: Options | None = None, training: TuneOption
         raise UsageError(f'config {path}: photos must be a text and plans a list of texts, e.g. plans = ["last 20 %"].')
     names = {field.name for field in fields(Options)}, {field.name for field in fields(TuneOptions)}
     _refuse_unknown(path, found, names[0] | names[1])
+    said = [{name: value for name, value in found.items() if name in own} for own in names]
     try:
         return Config(
             photos=path.parent / photos if photos else None,
             plans=tuple(plans),
-            options=Options(**asdict(options) | {name: value for name, value in found.items() if name in names[0]}),
-            training=TuneOptions(**asdict(training) | {name: v for name, v in found.items() if name in names[1]}),
+            options=Options(**said[0] | _changed(options, Options())),
+            training=TuneOptions(**said[1] | _changed(training, TuneOptions())),
         )
     except ValidationError as error:
         wrong = [f"{item['loc'][0]} = {item['input']!r}: {item['msg']}" for item in error.errors()]
         raise UsageError(f"config {path}: {first_few(wrong)}. `thawline tune --help` says what can be given.") from None
+
+
+def _changed(given: Options | TuneOptions, default: Options | TuneOptions) -> dict[str, Any]:
+    """Return what was given and is not the default."""
+    usual = asdict(default)
+    return {name: value for name, value in asdict(given).items() if value != usual[name]}
 
 
 def _are_texts(plans: object) -> bool:
@@ -79,5 +88,6 @@ def _refuse_unknown(path: Path, found: Mapping[str, Any], known: set[str]) -> No
     unknown = sorted(set(found) - known)
     if unknown:
         near = [difflib.get_close_matches(key, [*known, "photos", "plans"], n=1) for key in unknown]
-        said = [f"{key} (did you mean {hint[0]}?)" if hint else key for key, hint in zip(unknown, near, strict=True)]
+        hints = [f" (did you mean {names[0]}?)" if names else "" for names in near]
+        said = [f"{key!r}{hint}" for key, hint in zip(unknown, hints, strict=True)]
         raise UsageError(f"config {path}: no such option: {first_few(said)}. `thawline tune --help` lists them.")

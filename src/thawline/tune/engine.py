@@ -284,12 +284,12 @@ class _WholeEngine:
 
     def _run(self, batch: Batch, rows: Rows, place: tuple[int, int], scale: float, size: int) -> StepSums:
         """Run forward and backward; norms learn from whole parts."""
-        self._set_mode(training=True)
         loss_sum, right = 0.0, 0
         if not len(batch):  # of several processes, this one has no picture of the step, and adds zeros to its sum
             for parameter in self.thawed.trained().values():
                 parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
         for part in _parts(batch, size):
+            self._set_mode(training=len(part) > 1)  # one picture alone has no spread to learn from
             x, share = part.inputs(rows, place[0])
             keep = self.objective.keep(part.samples, self.thawed.head.in_features, place, x.device)
             with self._autocast():

@@ -16,11 +16,16 @@ from thawline.tune.options import TuneOptions
 
 __all__ = ["load_moments", "make_optimizer", "moments", "set_rate"]
 
+LAYER_NDIMS = (2, 4)
+"""Dimensions of the weights of linear layers and convolutions; tokens and position embeddings have three."""
+
 
 def make_optimizer(
     parameters: Mapping[str, nn.Parameter], scales: Mapping[str, float], options: TuneOptions
 ) -> torch.optim.Optimizer:
-    """Return the optimiser asked for, its groups by layer scale; biases and norms have no weight decay.
+    """Return the optimiser asked for, its groups by layer scale.
+
+    Only weights of layers decay; biases, norms, tokens and position embeddings do not.
 
     Args:
         parameters: Name → parameter, in a fixed order.
@@ -29,7 +34,7 @@ def make_optimizer(
     """
     groups: dict[tuple[float, float], dict[str, Any]] = {}
     for name, parameter in parameters.items():
-        decay = options.weight_decay if parameter.ndim > 1 else 0.0
+        decay = options.weight_decay if parameter.ndim in LAYER_NDIMS else 0.0
         key = (scales[name], decay)
         group = groups.setdefault(key, {"params": [], "scale": key[0], "weight_decay": decay})
         group["params"].append(parameter)

@@ -34,7 +34,7 @@ class TuneOptions:
     """What makes steps of gradients; `sgd` has momentum."""
 
     momentum: float = 0.9
-    """Of `sgd`."""
+    """Share of the last step that is carried over into the next (`sgd`)."""
 
     learning_rate: float | None = None
     """Largest step size. Default: by the plan."""

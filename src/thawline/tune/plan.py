@@ -44,6 +44,7 @@ HEAD_FIRST = "head, then "
 GRADUAL = "gradual "
 FROM_NOTHING = "from nothing"
 SMALL_PICTURE_PX = 48
+MOST_CHARS = 200
 EXAMPLES = ("all", "last 20 %", "last 7 blocks", "head", "head, then all", "gradual last 7 blocks")
 
 
@@ -109,15 +110,17 @@ def parse_plan(text: str) -> Plan:
     >>> parse_plan("simple cnn").network
     'simple_cnn'
     """
-    words = " ".join(re.sub(r"\s*,", ", ", text.replace("·", " ")).lower().split())
-    network = words.removesuffix(FROM_NOTHING).strip().replace(" ", "_")
+    said = " ".join(re.sub(r"\s*,", ", ", text.replace("·", " ")).split())
+    words = said.lower()
+    named = said[: -len(FROM_NOTHING)].strip() if words.endswith(FROM_NOTHING) else said
+    network = named.lower().replace(" ", "_")
     if words.endswith(FROM_NOTHING) or network in SCRATCH:
         if not network:
             raise UsageError(
                 f"plan {text!r}: which network is to start from nothing? Name one of {', '.join(SCRATCH)}, or a timm "
                 f"architecture: resnet18 {FROM_NOTHING}."
             )
-        return Plan(FROM_NOTHING, network=network, from_nothing=True, share=1.0)
+        return Plan(FROM_NOTHING, network=network if network in SCRATCH else named, from_nothing=True, share=1.0)
     head_first, gradual = words.startswith(HEAD_FIRST.strip()), words.startswith(GRADUAL)
     amount = words.removeprefix(HEAD_FIRST.strip() if head_first else GRADUAL if gradual else "").strip()
     share, blocks, name = _amount(text, amount)

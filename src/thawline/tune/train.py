@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from thawline.core.errors import TrainingError, first_few
 from thawline.core.progress import Advance, Progress, SilentProgress
+from thawline.core.runtime import Runtime
 from thawline.core.types import Curve, Floats
 from thawline.features.layers import layer_scales
 from thawline.tune.batches import Activations, Batch, Pictures, Rows, epoch_batches
@@ -199,9 +200,7 @@ class _Training:
                 )
             for name, weight in weights.items() if self.options.ema else ():
                 self.mean.setdefault(name, weight.detach().clone())
-            scaler = torch.amp.GradScaler(
-                torch.device(self.job.runtime.device).type, enabled=self.job.runtime.dtype == "float16"
-            )
+            scaler = _loss_scaler(self.job.runtime, state)
             while self.at.epoch < phase.epochs and not self.at.is_over:
                 self._run_epoch(phase, engine, optimizer, scaler, rows, advance)
 
@@ -226,7 +225,7 @@ class _Training:
             self.at.count += sums.count
             advance(sums.count)
             if time.monotonic() - self.saved_at >= self.options.checkpoint_every_s:
-                self._save(engine, optimizer)
+                self._save(engine, optimizer, scaler)
         self._end_epoch(engine, rows, self._rate_at(phase, len(batches) - 1, len(batches)))
 
     def _rate_at(self, phase: Phase, step: int, num_steps: int) -> float:
@@ -349,7 +348,7 @@ class _Training:
             found.update(thawed.model.named_buffers())
         return {name: tensor.detach().clone() for name, tensor in found.items()}
 
-    def _save(self, engine: Engine, optimizer: torch.optim.Optimizer) -> None:
+    def _save(self, engine: Engine, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler) -> None:
         """Write a checkpoint; the first process does, the others go on."""
         self.saved_at = time.monotonic()
         if self.checkpoints is None or not self.processes.is_first:
@@ -362,7 +361,12 @@ class _Training:
             "best": self.best,
         }
         tensors = {f"{part}/{name}": tensor for part, held in parts.items() for name, tensor in held.items()}
-        facts = {"position": asdict(self.at), "learning_rate": self.rate, "finder": self.finder}
+        facts = {
+            "position": asdict(self.at),
+            "learning_rate": self.rate,
+            "finder": self.finder,
+            "scaler": scaler.state_dict(),
+        }
         self.checkpoints.save(self.at.steps, State(tensors, facts))
 
     def _restore(self, state: State, weights: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> None:
@@ -394,3 +398,15 @@ class _Training:
             self.rate,
             self.finder,
         )
+
+
+def _loss_scaler(runtime: Runtime, state: State | None) -> torch.amp.GradScaler:
+    """Return what keeps float16's gradients from vanishing, as a checkpoint left it; for other formats it does nothing.
+
+    Source: Micikevicius et al., "Mixed precision training", ICLR 2018.
+    """
+    scaler = torch.amp.GradScaler(torch.device(runtime.device).type, enabled=runtime.dtype == "float16")
+    scaler.scale(torch.zeros((), device=runtime.device))  # it is set up with the first loss; ours are scaled elsewhere
+    if state is not None:
+        scaler.load_state_dict(state.facts["scaler"])
+    return scaler

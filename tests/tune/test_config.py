@@ -1,0 +1,96 @@
+"""A TOML file says what a tuning is asked for; what cannot be is refused by its key, with the nearest one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from thawline.core.errors import UsageError
+from thawline.core.options import Options
+from thawline.tune.config import read_config
+from thawline.tune.options import TuneOptions
+
+
+@pytest.fixture
+def config(tmp_path):
+    """Return a function from a text to the file that holds it."""
+
+    def write(text):
+        path = tmp_path / "run.toml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+def test_every_key_reaches_its_option(config):
+    path = config(
+        'photos = "monkeys"\n'
+        'plans = ["simple_cnn from nothing", "last 20 %"]\n'
+        'size = 224\npooling = ["mean", "max"]\nweights = "net.safetensors"\n'
+        'epochs = 12\nschedule = "one-cycle"\nlearning_rate = 1e-3\nclip_norm = 2\n'
+    )
+    asked = read_config(path)
+    assert asked.photos == path.parent / "monkeys"
+    assert asked.plans == ("simple_cnn from nothing", "last 20 %")
+    assert asked.options == Options(size=224, pooling=("mean", "max"), weights=Path("net.safetensors"))
+    assert asked.training == TuneOptions(epochs=12, schedule="one-cycle", learning_rate=1e-3, clip_norm=2.0)
+
+
+def test_an_empty_file_asks_for_nothing(config):
+    asked = read_config(config(""))
+    assert (asked.photos, asked.plans, asked.options, asked.training) == (None, (), Options(), TuneOptions())
+
+
+def test_an_absolute_folder_of_pictures_stays_what_it_is(config, tmp_path):
+    assert read_config(config(f'photos = "{tmp_path}/elsewhere"')).photos == tmp_path / "elsewhere"
+
+
+def test_what_is_given_beside_the_file_goes_before_it(config):
+    path = config("size = 224\nfolds = 3\nepochs = 12\nbatch_size = 8")
+    asked = read_config(path, Options(size=96), TuneOptions(epochs=2))
+    assert asked.options == Options(size=96, folds=3)
+    assert asked.training == TuneOptions(epochs=2, batch_size=8)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("epoch = 3", r"no such option: 'epoch' \(did you mean epochs\?\)\. `thawline tune --help` lists them"),
+        ("plan = ['all']", r"'plan' \(did you mean plans\?\)"),
+        ("zzz = 1\nepoch = 3", r"'epoch' \(did you mean epochs\?\), 'zzz'\."),
+        ('"\\u001b[31m" = 1', r"'\\x1b\[31m'"),
+        ("[training]\nepochs = 3", r"no such option: 'training'"),
+        ("epochs = 'many'", r"epochs = 'many': Input should be a valid integer"),
+        ("epochs = [3]\nfolds = 2", r"epochs = \[3\]: Input should be a valid integer"),
+        ("fit = 'zoom'", r"fit = 'zoom': Input should be 'crop', 'letterbox' or 'stretch'"),
+        ("pooling = ['mode']", r"pooling = 'mode'"),
+        ("plans = 'all'", r'plans a list of texts, e\.g\. plans = \["last 20 %"\]'),
+        ("plans = [1]", r"plans a list of texts"),
+        ("photos = 3", r"photos must be a text"),
+        ("epochs = ", r"Invalid value .*A TOML file is needed, with plans = \[\.\.\.\] and options"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_its_key(text, said, config):
+    path = config(text)
+    with pytest.raises(UsageError, match=said) as caught:
+        read_config(path)
+    assert str(caught.value).startswith(f"config {path}: ")
+
+
+def test_contradictions_are_refused_as_on_the_command_line(config):
+    with pytest.raises(UsageError, match="--warmup 4 is as long as the training, --epochs 4"):
+        read_config(config("epochs = 4\nwarmup = 4"))
+    with pytest.raises(UsageError, match="--folds 1"):
+        read_config(config("folds = 1"))
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    with pytest.raises(UsageError, match=r"run\.toml: No such file or directory\. A TOML file is needed"):
+        read_config(tmp_path / "run.toml")
+    with pytest.raises(UsageError, match="Is a directory"):
+        read_config(tmp_path)
+    (tmp_path / "run.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UsageError, match=r"run\.toml: .*decode"):
+        read_config(tmp_path / "run.toml")

@@ -1,0 +1,213 @@
+"""A plan answers the rows that frozen strategies answered, as the model in use would; nothing is trained twice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from thawline.core.errors import TrainingError, UsageError
+from thawline.core.runtime import Runtime
+from thawline.data.load import load_pixels
+from thawline.data.split import make_split
+from thawline.features.extract import extract
+from thawline.features.reader import FeatureReader
+from thawline.search.compare import leaderboard_of
+from thawline.search.frozen import answer_frozen
+from thawline.tune import trial
+from thawline.tune.options import TuneOptions
+from thawline.tune.plan import parse_plan
+from thawline.tune.thawed import write_back
+from thawline.tune.trial import Ground, answer_fold, answers_of, final_model, held_out_logits, job_of, network_of
+
+RUNTIME = Runtime("cpu", "float32", 8)
+OPTIONS = TuneOptions(epochs=3, batch_size=8, augment="none", learning_rate=5e-3, checkpoint_every="1h")
+PARTIAL = parse_plan("last 2 blocks")
+SCRATCH = parse_plan("simple_cnn from nothing")
+
+
+@pytest.fixture(scope="module")
+def compared(learnable, network, tmp_path_factory):
+    """Return split, bank and the frozen strategies' answers, made once."""
+    split = make_split(learnable, num_folds=3, num_repeats=2)
+    backbone = network("test_resnet")
+    bank = extract(learnable, backbone, RUNTIME, cache=tmp_path_factory.mktemp("bank"), poolings=("mean",)).bank
+    return split, bank, answer_frozen(bank, backbone.backbone, learnable, split)
+
+
+@pytest.fixture
+def ground(learnable, network, compared, tmp_path):
+    split, bank, frozen = compared
+    return Ground(
+        dataset=learnable,
+        split=split,
+        network=network("test_resnet"),
+        runtime=RUNTIME,
+        bank=bank,
+        frozen=frozen,
+        options=OPTIONS,
+        seed=0,
+        storage="float16",
+        cache=tmp_path / "activations",
+        folder=tmp_path / "training",
+    )
+
+
+@pytest.fixture
+def no_training(monkeypatch):
+    """Return a function after whose call nothing can be trained any more."""
+
+    def forbid():
+        def fail(*arguments, **options):
+            raise AssertionError("it was trained again")
+
+        monkeypatch.setattr(trial, "train", fail)
+
+    return forbid
+
+
+def reader_logits(network, head, ground, rows):
+    """Return what the model in use says, one picture after the other."""
+    block = (network.backbone.cuts[-1].index, "mean")
+    reader = FeatureReader(network, ground.runtime, [block], ground.storage)
+    samples, spec = ground.dataset.samples, network.backbone.input
+    return np.concatenate([head.logits(reader.read(load_pixels(samples[row], spec)[None])) for row in rows])
+
+
+@pytest.mark.parametrize("plan", [PARTIAL, SCRATCH], ids=str)
+def test_held_out_answers_are_those_of_the_model_in_use(ground, plan):
+    _, held_out = ground.split.folds[1]
+    heard = []
+    ground = replace(ground, log=lambda name, epoch, values: heard.append((name, epoch)))
+    found = answer_fold(plan, ground, 1)
+    assert found.fold == 1
+    assert found.logits.shape == (len(held_out), 3)
+    assert found.logits.dtype == np.float32
+    name = plan.strategy_name("test_resnet")
+    assert heard == [(f"{name}, fold 2", epoch) for epoch in (1, 2, 3)]
+
+    job = job_of(plan, network_of(plan, ground), ground, *ground.split.folds[1])
+    trained = trial.train(job)
+    assert found.trained.curve == trained.curve
+    network, head = trial._model(job, trained)
+    np.testing.assert_allclose(found.logits, reader_logits(network, head, ground, held_out), rtol=1e-3, atol=1e-3)
+    again = write_back(job.network, trained.tensors, plan.name, keeps_norms=plan.from_nothing)
+    assert network.backbone == again.backbone
+    losses = (
+        np.logaddexp.reduce(found.logits, axis=1) - found.logits[np.arange(len(held_out)), job.dataset.labels[held_out]]
+    )
+    assert losses.mean() == pytest.approx(found.trained.curve.validation_loss[-1], rel=0.02)
+
+
+def test_a_fold_that_is_done_is_not_trained_again(ground, no_training):
+    first = answer_fold(PARTIAL, ground, 0)
+    no_training()
+    second = answer_fold(PARTIAL, ground, 0)
+    np.testing.assert_array_equal(second.logits, first.logits)
+    assert second.trained.curve == first.trained.curve
+    assert second.seconds == first.seconds
+    assert (second.trained.learning_rate, second.trained.finder) == (5e-3, ())
+    with pytest.raises(AssertionError, match="it was trained again"):
+        answer_fold(PARTIAL, ground, 1)
+    other = replace(ground, options=replace(OPTIONS, dropout=0.5))
+    with pytest.raises(TrainingError, match=r"is of another training: --dropout was 0\.0 and is 0\.5"):
+        answer_fold(PARTIAL, other, 0)
+    assert [path.name for path in ground.folder.iterdir()] == ["test-resnet-last-2-blocks"]
+
+
+def test_a_final_model_is_trained_on_every_row_and_only_once(ground, no_training):
+    network, head, trained = final_model(PARTIAL, ground)
+    assert np.isnan(trained.curve.validation_loss).all()
+    assert network.backbone.weights_sha256 != ground.network.backbone.weights_sha256
+    assert network.backbone.weights_origin.endswith(", then trained: last 2 blocks")
+    pool = ground.split.pool
+    logits = held_out_logits(network, head, ground, pool)
+    np.testing.assert_allclose(logits, reader_logits(network, head, ground, pool), rtol=1e-3, atol=1e-3)
+    accuracy = (logits.argmax(axis=1) == ground.dataset.labels[pool]).mean()
+    assert accuracy >= trained.curve.train_accuracy[-1] - 0.1
+    no_training()
+    again = final_model(PARTIAL, ground)
+    assert again[0].backbone == network.backbone
+    np.testing.assert_array_equal(again[1].weight, head.weight)
+    assert again[2].curve.train_loss == trained.curve.train_loss
+    assert again[2].tensors.keys() == trained.tensors.keys()
+
+
+def test_a_head_that_comes_first_is_the_solved_one(ground):
+    plan = parse_plan("head, then last 2 blocks")
+    train_rows, held_out = ground.split.folds[0]
+    job = job_of(plan, ground.network, ground, train_rows, held_out)
+    weight, bias = job.start
+    block = (ground.network.backbone.cuts[-1].index, "mean")
+    features = ground.bank.read([ground.dataset.samples[row].sha256 for row in held_out], [block])
+    accuracy = ((features @ weight + bias).argmax(axis=1) == ground.dataset.labels[held_out]).mean()
+    assert accuracy > 0.7
+    assert job_of(PARTIAL, ground.network, ground, train_rows, held_out).start is None
+    slow = replace(ground, options=replace(OPTIONS, learning_rate=1e-7, epochs=1))
+    first = answer_fold(plan, slow, 0)
+    np.testing.assert_allclose(first.logits, features @ weight + bias, rtol=0.05, atol=0.05)
+
+
+def test_a_head_that_comes_first_needs_its_pooling(ground, learnable, tmp_path):
+    bank = extract(learnable, ground.network, RUNTIME, cache=tmp_path / "other", poolings=("std",)).bank
+    with pytest.raises(UsageError) as caught:
+        job_of(parse_plan("head, then all"), ground.network, replace(ground, bank=bank), *ground.split.folds[0])
+    assert str(caught.value) == ("tune: a head that comes first reads --pooling mean, which was not extracted. Add it.")
+
+
+def test_classes_weigh_equally_where_the_comparison_says_so(ground):
+    rows = ground.split.pool
+    labels = ground.dataset.labels[rows]
+    train_rows = np.concatenate([rows[labels == 0][:2], rows[labels == 1][:4], rows[labels == 2][:6]])
+    plain = job_of(PARTIAL, ground.network, ground, train_rows, train_rows[:0])
+    assert plain.class_weights.tolist() == [1, 1, 1]
+    balanced = replace(ground, frozen=replace(ground.frozen, balanced=True))
+    weights = job_of(PARTIAL, ground.network, balanced, train_rows, train_rows[:0]).class_weights
+    np.testing.assert_allclose(weights, [2, 1, 2 / 3], rtol=1e-6)
+    assert weights[ground.dataset.labels[train_rows]].mean() == pytest.approx(1)
+    sampled = replace(balanced, options=replace(OPTIONS, sampling="balanced"))
+    assert job_of(PARTIAL, ground.network, sampled, train_rows, train_rows[:0]).class_weights.tolist() == [1, 1, 1]
+
+
+def test_answers_stand_on_the_leaderboard(ground):
+    folds = [answer_fold(PARTIAL, ground, fold) for fold in range(3)]
+    complete, partial = (
+        answers_of(PARTIAL, ground, folds),
+        answers_of(SCRATCH, ground, [answer_fold(SCRATCH, ground, 0)]),
+    )
+    rows, labels = ground.frozen.rows, ground.dataset.labels
+    assert complete.is_complete
+    assert not partial.is_complete
+    assert (len(complete.fold_scores), len(partial.fold_scores)) == (3, 1)
+    for done, score in zip(folds, complete.fold_scores, strict=True):
+        held_out = ground.split.folds[done.fold][1]
+        assert score == pytest.approx((done.logits.argmax(axis=1) == labels[held_out]).mean())
+        places = [rows.samples[rows.scored].tolist().index(row) for row in held_out]
+        np.testing.assert_array_equal(complete.logits[places], done.logits)
+    assert complete.seconds == pytest.approx(sum(done.seconds for done in folds))
+    assert complete.curve == folds[0].trained.curve
+    assert partial.answered.sum() == len(rows.held_out[0])
+
+    comparison = leaderboard_of(ground.frozen, (complete, partial))
+    trials = {entry.strategy.name: entry for entry in comparison.leaderboard.trials}
+    assert len(trials) == len(ground.frozen.answers) + 2
+    tuned, scratch = trials["test_resnet · last 2 blocks"], trials["simple_cnn · from nothing"]
+    assert (tuned.strategy.kind, scratch.strategy.kind) == ("partial", "scratch")
+    assert tuned.mean == pytest.approx(np.mean(complete.scores))
+    assert tuned.low <= tuned.mean <= tuned.high
+    assert tuned.strategy.cost == pytest.approx(1, rel=0.01)
+    assert (tuned.strategy.tune, tuned.strategy.augment) == ("last 2 blocks", "none")
+    assert scratch.strategy.backbone == "simple_cnn"
+    frozen_board = leaderboard_of(ground.frozen).leaderboard
+    assert comparison.leaderboard.num_fits == frozen_board.num_fits + 4
+
+
+def test_test_labels_play_no_part(ground):
+    samples = list(ground.dataset.samples)
+    for row in ground.split.test:
+        samples[row] = replace(samples[row], label=(samples[row].label + 1) % 3)
+    assert len(ground.split.test)
+    scrambled = replace(ground, dataset=replace(ground.dataset, samples=tuple(samples)), folder=ground.folder / "other")
+    expected, found = answer_fold(PARTIAL, ground, 0), answer_fold(PARTIAL, scrambled, 0)
+    np.testing.assert_array_equal(found.logits, expected.logits)
