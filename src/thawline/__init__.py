@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from thawline.api import check, compare, evaluate, extract, fit, forecast, load, predict, render, resume, tune
+    from thawline.api import check, compare, evaluate, extract, fit, forecast, load, predict, render, resume
     from thawline.core.errors import ThawlineError
     from thawline.core.options import Options, make_options
     from thawline.tune.options import TuneOptions
@@ -32,7 +32,6 @@ _HOMES = {
     "predict": "api",
     "render": "api",
     "resume": "api",
-    "tune": "api",
 }
 
 __all__ = [
@@ -50,7 +49,6 @@ __all__ = [
     "predict",
     "render",
     "resume",
-    "tune",
 ]
 
 

@@ -50,7 +50,7 @@ Out = Annotated[Path, Parameter(name=["--out", "-o"], help="Folder of the run; o
 Flat = Annotated[Options, Parameter(name="*")]
 FlatTraining = Annotated[TuneOptions, Parameter(name="*", group="Training")]
 TensorBoard = Annotated[Path | None, Parameter(help="Folder for a TensorBoard log of the trainings.")]
-DEFAULTS, TRAINING_DEFAULTS = Options(), TuneOptions()
+DEFAULTS, TRAINING_DEFAULTS, TUNED = Options(), TuneOptions(), Path("runs/tune")
 
 
 class _ReaderGoneError(Exception):
@@ -134,7 +134,7 @@ def tune(
         ),
     ] = None,
     resume: Annotated[Path | None, Parameter(help="Go on with the run in this folder, which was cut off.")] = None,
-    out: Out = Path("runs/tune"),
+    out: Out = TUNED,
     options: Flat = DEFAULTS,
     training: FlatTraining = TRAINING_DEFAULTS,
     config: Annotated[
@@ -148,7 +148,8 @@ def tune(
 
     progress = progress_for_stderr()
     if resume is not None:
-        if photos is not None or plans or config is not None:
+        beside = photos is not None or plans or config is not None or out != TUNED
+        if beside or (options, training) != (DEFAULTS, TRAINING_DEFAULTS):
             raise UsageError("tune: --resume goes on with what the run was started with. Give nothing else with it.")
         _say_fit(api.resume(resume, tensorboard=tensorboard, progress=progress), as_json=json)
         return
@@ -347,7 +348,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write(
             "\nthawline: interrupted. Features extracted so far are kept, and the same command goes on from there; "
-            "trainings go on with `thawline tune --resume RUN`.\n"
+            "what `thawline tune` was training goes on with --resume RUN.\n"
         )
         return 130
     except _ReaderGoneError:

@@ -61,3 +61,12 @@ def test_a_class_that_no_picture_was_trained_for_does_not_spoil_the_temperature(
     logits, labels = calibrated(np.random.default_rng(2), 2000, 3)
     never = np.full((2000, 1), -1e30)
     assert fit_temperature(np.hstack([logits, never]), labels) == pytest.approx(1, rel=0.1)
+
+
+@pytest.mark.parametrize("n", [7, 200])
+def test_a_few_right_answers_in_a_row_do_not_make_a_model_certain(n):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, n)
+    logits = 4.0 * np.eye(3)[labels] + rng.normal(0, 0.3, (n, 3))
+    shares = probabilities(logits, fit_temperature(logits, labels))
+    assert shares.max(axis=1).mean() == pytest.approx((n + 1) / (n + 2), abs=1e-4)

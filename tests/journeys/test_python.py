@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import thawline
+from thawline import api
 from thawline.core.types import Predictions
 from thawline.data.check import CheckReport
 from thawline.data.dataset import Dataset
@@ -61,13 +62,13 @@ def test_fit_returns_what_it_writes(run, shared_cache, tmp_path, capfd):
 
 
 def test_tune_returns_a_network_that_has_thawed(run, shared_cache, tmp_path, capfd):
-    training = thawline.TuneOptions(epochs=1, augment="none")
+    training = thawline.TuneOptions(epochs=2, augment="none")
     options = thawline.make_options(size=64)
-    result = thawline.tune(run.photos, tmp_path / "out", ["Head, then last 1 block"], options, training=training)
+    result = api.tune(run.photos, tmp_path / "out", ["Head, then last 1 block"], options, training=training)
     assert capfd.readouterr() == ("", "")
     assert result.winner == "efficientnet_lite0 · head, then last 1 block"
     (trial,) = [trial for trial in result.leaderboard.trials if trial.strategy.kind == "partial"]
-    assert len(trial.curve.train_loss) == 1
+    assert len(trial.curve.train_loss) == 2
     (tried,) = result.compared.tried
     assert tried.outcome == "ran 1 of 5 folds"
     bundle = thawline.load(tmp_path / "out/model")
@@ -149,7 +150,7 @@ def test_errors_are_of_one_family(tmp_path):
         lambda: thawline.check(tmp_path / "nowhere"),
         lambda: thawline.load(tmp_path / "nowhere"),
         lambda: thawline.render(tmp_path / "nowhere"),
-        lambda: thawline.tune(tmp_path / "nowhere", tmp_path / "out", ["all"]),
+        lambda: api.tune(tmp_path / "nowhere", tmp_path / "out", ["all"]),
         lambda: thawline.resume(tmp_path / "nowhere"),
         lambda: thawline.forecast(tmp_path / "nowhere"),
         lambda: thawline.make_options(folds="many"),

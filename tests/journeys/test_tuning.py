@@ -300,7 +300,7 @@ def test_a_budget_too_small_for_any_training_leaves_all_out_and_says_so(run, tha
     words = ("--size", "64", "--budget", "5s", "--candidate", "tutorial cnn", "--candidate", "head, then all")
     said = thawline("fit", run.photos, "-o", tmp_path / "out", *words)
     assert said.code == 0
-    assert said.out.count("left out: the budget was spent") == 2
+    assert said.out.count("left out: not enough of the budget was left") == 2
     assert "of the 5.0 s allowed" in said.out
     facts = json.loads((tmp_path / "out/run.json").read_text())
     assert facts["budget_s"] == 5

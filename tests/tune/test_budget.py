@@ -125,7 +125,7 @@ def test_what_the_budget_does_not_reach_is_left_out(budget_s, reached, monkeypat
     tried = world.spend(budget_s)
     assert sorted({name for name, _ in world.ran}) == sorted(reached)
     for name, one in tried.items():
-        assert (one.outcome == "left out: the budget was spent") is (name not in reached)
+        assert (one.outcome == "left out: not enough of the budget was left") is (name not in reached)
         assert bool(one.folds) is (name in reached)
 
 
@@ -141,13 +141,13 @@ def test_time_for_the_final_training_and_the_cache_is_kept_back(monkeypatch):
     assert world.spend(18.9)["all"].folds == []  # 3 + 1 + 10, and 5 for what comes afterwards
     world = World(monkeypatch, {"all": 1.0}, prefix_s=3.0, final_s=10.0)
     tried = world.spend(19.1)
-    assert tried["all"].outcome == "ran 1 of 4 folds; then the budget was spent"
+    assert tried["all"].outcome == "ran 1 of 4 folds; then not enough of the budget was left"
 
 
 def test_a_plan_that_takes_longer_than_was_expected_is_not_trusted_again(monkeypatch):
     world = World(monkeypatch, {"all": 12.0}, forecasts_s={"all": 4.0})
     tried = world.spend(28.0)  # a second fold by the forecast: 12 + 4 + 5; by what was seen: 12 + 12 + 5
-    assert tried["all"].outcome == "ran 1 of 4 folds; then the budget was spent"
+    assert tried["all"].outcome == "ran 1 of 4 folds; then not enough of the budget was left"
     assert world.now_s == 12
 
 

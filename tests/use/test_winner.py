@@ -16,8 +16,8 @@ from thawline.features.backbones import load_backbone
 from thawline.features.bank import BankSpec, FeatureBank, open_bank, write_segment
 from thawline.features.extract import Extraction
 from thawline.heads.linear import fit_linear
-from thawline.search.compare import compare
-from thawline.search.frozen import stacked_views
+from thawline.search.compare import leaderboard_of
+from thawline.search.frozen import answer_frozen, stacked_views
 from thawline.use.run import CompareResult
 from thawline.use.winner import train_winner
 
@@ -59,8 +59,18 @@ def compared(network, tmp_path_factory):
     samples = [Sample(str(row), int(LABELS[row]), HASHES[row], None, row, None) for row in range(60)]
     dataset = Dataset(None, ("a", "b", "c"), tuple(samples), ())
     split = make_split(dataset)
-    comparison = compare(plain, network.backbone, dataset, split, view_banks=[flipped], view_policy="flip")
-    return CompareResult(dataset, None, split, Extraction(plain, 60, 0, 0.0), comparison, ("0",), (flipped,))
+    frozen = answer_frozen(plain, network.backbone, dataset, split, view_banks=[flipped], view_policy="flip")
+    return CompareResult(
+        dataset=dataset,
+        report=None,
+        split=split,
+        extraction=Extraction(plain, 60, 0, 0.0),
+        comparison=leaderboard_of(frozen, full_pass_ms=1.0),
+        cut_labels=("0",),
+        frozen=frozen,
+        full_pass_ms=1.0,
+        view_banks=(flipped,),
+    )
 
 
 @pytest.mark.parametrize("augment", ["none", "flip"])
@@ -83,3 +93,11 @@ def test_a_linear_winner_is_trained_on_all_that_it_learnt_from(compared, network
     expected = fit_linear(features, labels, l2=board.trials[place].l2, num_classes=3)
     np.testing.assert_allclose(classifier.head.logits(features), expected.logits(features), atol=1e-5)
     assert classifier.temperature > 0
+
+
+def test_a_thaw_plan_cannot_win_without_the_ground_of_its_training(compared, network):
+    board = compared.leaderboard
+    first = replace(board.trials[0], strategy=replace(board.trials[0].strategy, tune="all"))
+    comparison = replace(compared.comparison, leaderboard=replace(board, trials=(first, *board.trials[1:]), winner=0))
+    with pytest.raises(ValueError, match="the ground of its training is needed"):
+        train_winner(replace(compared, comparison=comparison), network, Runtime("cpu", "float32", 8), Options())

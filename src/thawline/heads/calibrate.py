@@ -7,7 +7,7 @@ accuracy of a model stays what it was.
 from __future__ import annotations
 
 import numpy as np
-from scipy.optimize import minimize_scalar
+from scipy.optimize import brentq, minimize_scalar
 from scipy.special import logsumexp, softmax
 
 from thawline.core.types import Floats, Ints
@@ -16,7 +16,11 @@ __all__ = ["fit_temperature", "probabilities"]
 
 
 def fit_temperature(logits: Floats, labels: Ints) -> float:
-    """Return the temperature T > 0 that minimises the cross-entropy of softmax(logits / T).
+    """Return the temperature T > 0 that minimises the cross-entropy of softmax(logits / T), within reason.
+
+    Where all pictures are right the minimum lies at 0, and the model would be certain of everything. N right answers in
+    a row warrant no more than (N + 1) / (N + 2) (Laplace's rule of succession): T is raised until the mean confidence
+    is down to that.
 
     Args:
         logits: (N, K) of pictures that the head was not trained on.
@@ -31,7 +35,14 @@ def fit_temperature(logits: Floats, labels: Ints) -> float:
         return float(np.mean(logsumexp(logits * inverse, axis=1) - right * inverse))
 
     centre = np.log(spread)
-    return float(np.exp(minimize_scalar(loss, bounds=(centre - 6, centre + 6), method="bounded").x))
+    best = float(minimize_scalar(loss, bounds=(centre - 6, centre + 6), method="bounded").x)
+    warranted = (len(labels) + 1) / (len(labels) + 2)
+
+    def excess(log_temperature: float) -> float:
+        return float(softmax(logits * np.exp(-log_temperature), axis=1).max(axis=1).mean()) - warranted
+
+    highest = centre + 6
+    return float(np.exp(brentq(excess, best, highest) if excess(best) > 0 > excess(highest) else best))
 
 
 def probabilities(logits: Floats, temperature: float) -> Floats:

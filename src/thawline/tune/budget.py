@@ -84,12 +84,12 @@ def spend(plans: Sequence[Plan], ground: Ground, budget_s: float, started_at: fl
     """
     tried = [Tried(forecast) for forecast in _forecasts(plans, ground)]
     alive = sorted(tried, key=lambda one: ground.processes.agree(one.forecast.folds_s(1)))
-    spent = "the budget was spent"
+    spent = "not enough of the budget was left"
     for fold in range(ground.split.num_folds):
         ran = []
         for one in alive:
             left_s = ground.processes.agree(budget_s - (time.perf_counter() - started_at) - AFTERWARDS_S)
-            if _needed_s(one) > left_s:
+            if _needed_s(one, tried) > left_s:
                 one.outcome = f"{_ran(one, ground)}; then {spent}" if one.folds else f"left out: {spent}"
                 continue
             _run(one, ground, fold)
@@ -105,12 +105,17 @@ def spend(plans: Sequence[Plan], ground: Ground, budget_s: float, started_at: fl
     return tuple(tried)
 
 
-def _needed_s(one: Tried) -> float:
-    """Return the seconds that one more fold and the final training are expected to take, corrected by what was seen."""
+def _needed_s(one: Tried, tried: Sequence[Tried]) -> float:
+    """Return the seconds that one more fold and the final training are expected to take, at the pace seen so far.
+
+    The machine may have been busier while forecasts were measured than it is now, or the other way round.
+    """
     forecast = one.forecast
-    seen = one.took_s / forecast.folds_s(len(one.folds)) if one.folds else 1.0
+    ran = [other for other in ([one] if one.folds else tried) if other.folds]
+    expected_s = sum(other.forecast.folds_s(len(other.folds)) for other in ran)
+    pace = sum(other.took_s for other in ran) / expected_s if expected_s else 1.0
     cache_s = 0.0 if one.folds else forecast.prefix_s
-    return max(0.8, seen) * (cache_s + forecast.fold_s + forecast.final_s)
+    return min(3.0, max(0.5, pace)) * (cache_s + forecast.fold_s + forecast.final_s)
 
 
 def _run(one: Tried, ground: Ground, fold: int) -> None:

@@ -110,6 +110,11 @@ def parse_plan(text: str) -> Plan:
     >>> parse_plan("simple cnn").network
     'simple_cnn'
     """
+    if len(text) > MOST_CHARS:
+        raise UsageError(
+            f"plan {text[:40]!r} and so on: {len(text):,} characters where up to {MOST_CHARS} are possible. Write one "
+            f"of {'; '.join(EXAMPLES)}."
+        )
     said = " ".join(re.sub(r"\s*,", ", ", text.replace("·", " ")).split())
     words = said.lower()
     named = said[: -len(FROM_NOTHING)].strip() if words.endswith(FROM_NOTHING) else said

@@ -90,12 +90,12 @@ def _draw_rates(axes: Any, rates: Sequence[float]) -> None:
 
 def _rule_powers(axes: Any, values: Sequence[float], *, most: int) -> None:
     """Make the vertical axis logarithmic, from the power of ten below all values to the one above, `most` labelled."""
-    axes.set_yscale("log")
     low, high = math.floor(math.log10(min(values)) + 1e-9), math.ceil(math.log10(max(values)) - 1e-9)
     high = max(high, low + 1)
     step = max(1, math.ceil((high - low) / (most - 1)))
+    axes.set_ylim(10.0**low, 10.0**high)  # before the scale, which cannot fit itself to a single value
+    axes.set_yscale("log")
     _label_powers(axes.yaxis, range(high, low - 1, -step))
-    axes.set_ylim(10.0**low, 10.0**high)
 
 
 def _label_powers(axis: Any, exponents: Sequence[int]) -> None:

@@ -25,8 +25,9 @@ from thawline.features.extract import extract_views
 from thawline.features.reader import measure_pass_ms
 from thawline.search.compare import CompareOptions, answer_frozen, leaderboard_of, with_curves
 from thawline.search.leaderboard import Leaderboard
+from thawline.tune.job import plan_network
 from thawline.tune.options import TuneOptions
-from thawline.tune.plan import candidate_plans
+from thawline.tune.plan import candidate_plans, phases
 from thawline.tune.processes import Processes, join_processes
 from thawline.use.bundle import Classifier, save_bundle
 from thawline.use.evaluation import Evaluation
@@ -123,8 +124,12 @@ def work(order: Order, progress: Progress, tensorboard: Path | None, *, is_named
     plans = distinct_plans(order.plans) if is_named or order.plans else ()
     session = open_session(order.photos, options, order.training, progress, clock)
     first = session.processes.is_first
-    if is_named and is_new and first:
-        write_request(out, order.photos, options, order.training, plans)
+    for plan in plans:  # what the network cannot do is refused before the work, not after
+        phases(plan, plan_network(plan, session.network, session.dataset, order.training, options.seed), 1)
+    if is_new and first:
+        shutil.rmtree(work_folder(out), ignore_errors=True)
+        if is_named:
+            write_request(out, order.photos, options, order.training, plans)
     compared = compare_frozen(session, hold_out=True)
     log = _open_log(tensorboard) if first else None
     ground = ground_of(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -79,19 +78,27 @@ def work_folder(out: Path) -> Path:
 
 
 def write_request(out: Path, photos: Path, options: Options, training: TuneOptions, plans: Sequence[Plan]) -> None:
-    """Write down what the run was asked for, so that it can be resumed; trainings of an older run there are removed.
+    """Write down what the run was asked for, so that it can be resumed.
 
     Raises:
         StoreError: The folder cannot be written.
     """
-    shutil.rmtree(work_folder(out), ignore_errors=True)
     request = {
         "photos": str(photos.resolve()),
-        "options": options_json(options),
+        "options": options_json(_with_absolute_paths(options)),
         "training": asdict(training),
         "plans": [f"{plan.network} {plan.name}" if plan.network else plan.name for plan in plans],
     }
     write_json(work_folder(out) / REQUEST, request)
+
+
+def _with_absolute_paths(options: Options) -> Options:
+    """Return options that mean the same from any folder."""
+    return replace(
+        options,
+        weights=options.weights and options.weights.resolve(),
+        cache_dir=options.cache_dir and options.cache_dir.resolve(),
+    )
 
 
 def read_request(out: Path) -> Resumed:
