@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -370,8 +371,16 @@ def test_check_can_stop_at_bad_files(run, thawline):
 # cache
 
 
-def test_cache_is_listed_and_pruned(run, thawline, tmp_path):
-    cache = shutil.copytree(run.cache, tmp_path / "copy")
+@pytest.fixture
+def one_bank(run, tmp_path):
+    """Return a cache that holds the run's bank and nothing of the journeys that shared its cache."""
+    place = Path("banks") / run.read("run.json")["bank"]
+    shutil.copytree(run.cache / place, tmp_path / "copy" / place)
+    return tmp_path / "copy"
+
+
+def test_cache_is_listed_and_pruned(run, thawline, one_bank):
+    cache = one_bank
     (entry,) = thawline("cache", "list", "--cache-dir", cache, "--json").json
     assert {"key", "backbone", "size_bytes", "last_used", "directory"} <= set(entry)
     assert entry["key"] == run.read("run.json")["bank"]
@@ -389,15 +398,15 @@ def test_cache_is_listed_and_pruned(run, thawline, tmp_path):
     assert list(cache.rglob("*.*")) == []
 
 
-def test_prune_without_a_limit_empties_the_cache(run, thawline, tmp_path):
-    cache = shutil.copytree(run.cache, tmp_path / "copy")
+def test_prune_without_a_limit_empties_the_cache(thawline, one_bank):
+    cache = one_bank
     assert re.fullmatch(r"removed 1 banks, \d\.\d MiB\n", thawline("cache", "prune", "--cache-dir", cache).out)
     assert thawline("cache", "list", "--cache-dir", cache).out == "0 banks, 0.0 MiB\n"
 
 
 @pytest.mark.parametrize("words", [("--keep-mib", "-1"), ("--keep-mib", "nan"), ("--older-than-days", "-0.5")])
-def test_prune_refuses_a_limit_that_is_none(words, run, thawline, tmp_path):
-    cache = shutil.copytree(run.cache, tmp_path / "copy")
+def test_prune_refuses_a_limit_that_is_none(words, thawline, one_bank):
+    cache = one_bank
     said = thawline("cache", "prune", *words, "--cache-dir", cache)
     assert (said.code, said.out) == (2, "")
     assert f"{words[0]} {words[1]}: it must be a number of at least 0" in said.err

@@ -23,7 +23,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from thawline.features import backbones
+from thawline.use import session
 
 NEW_NETWORKS = {"HF_ENDPOINT": "http://127.0.0.1:9", "http_proxy": None, "https_proxy": None, "HTTP_PROXY": None}
 NEW_NETWORKS |= {"HTTPS_PROXY": None, "HF_HUB_OFFLINE": None}
@@ -251,13 +251,13 @@ def test_names_that_are_no_text_at_all(run, thawline, shared_cache, tmp_path):
 
 def test_a_picture_that_vanishes_between_check_and_extraction(thawline, tmp_path, own_cache, monkeypatch):
     photos = draw_classes(tmp_path / "photos", cat=6, dog=6)
-    load = backbones.load_backbone
+    load = session.load_backbone
 
     def load_late(*arguments, **options):
         (photos / "dog/3.png").unlink(missing_ok=True)
         return load(*arguments, **options)
 
-    monkeypatch.setattr(backbones, "load_backbone", load_late)
+    monkeypatch.setattr(session, "load_backbone", load_late)
     said = thawline("fit", photos, "-o", tmp_path / "out", "--size", "32")
     refused(said, 1, "dog/3.png")
     assert re.search(r"gone|missing|vanished|changed|no longer", said.err)
@@ -267,13 +267,13 @@ def test_a_picture_that_vanishes_between_check_and_extraction(thawline, tmp_path
 
 def test_a_picture_that_changes_between_check_and_extraction(thawline, tmp_path, monkeypatch):
     photos = draw_classes(tmp_path / "photos", cat=6, dog=6)
-    load = backbones.load_backbone
+    load = session.load_backbone
 
     def load_late(*arguments, **options):
         draw(photos / "dog/3.png", 999)
         return load(*arguments, **options)
 
-    monkeypatch.setattr(backbones, "load_backbone", load_late)
+    monkeypatch.setattr(session, "load_backbone", load_late)
     refused(thawline("extract", photos, "--size", "32"), 1, "dog/3.png", "changed")
 
 

@@ -61,7 +61,8 @@ def test_what_was_asked_for_comes_back(tmp_path, monkeypatch):
     write_request(tmp_path / "run", Path("photos"), options, training, plans)
     found = read_request(tmp_path / "run")
     assert found.photos == tmp_path / "photos"  # wherever it is resumed from
-    assert (found.options, found.training) == (options, training)
+    assert found.options == replace(options, weights=tmp_path / "net.safetensors")
+    assert found.training == training
     assert distinct_plans(found.plans) == plans
 
 
@@ -163,7 +164,7 @@ def test_a_budget_that_reaches_nothing_changes_no_ranking(compared, ground):
     found = with_trained(compared, distinct_plans(["head"]), ground, budget_s=5.0, started_at=time.perf_counter())
     assert found.leaderboard.trials == compared.leaderboard.trials
     assert found.leaderboard.winner == compared.leaderboard.winner
-    assert [one.outcome for one in found.tried] == ["left out: the budget was spent"]
+    assert [one.outcome for one in found.tried] == ["left out: not enough of the budget was left"]
     assert found.budget_s == 5
 
 

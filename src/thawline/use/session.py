@@ -126,10 +126,10 @@ def work(order: Order, progress: Progress, tensorboard: Path | None, *, is_named
     first = session.processes.is_first
     for plan in plans:  # what the network cannot do is refused before the work, not after
         phases(plan, plan_network(plan, session.network, session.dataset, order.training, options.seed), 1)
-    if is_new and first:
+    if is_named and is_new and first:
+        write_request(out, order.photos, options, order.training, plans)
+    elif is_new and first:  # what a budget run left behind when it was cut off belongs to no run any more
         shutil.rmtree(work_folder(out), ignore_errors=True)
-        if is_named:
-            write_request(out, order.photos, options, order.training, plans)
     compared = compare_frozen(session, hold_out=True)
     log = _open_log(tensorboard) if first else None
     ground = ground_of(

@@ -65,9 +65,11 @@ def leaderboard_text(board: Leaderboard, *, most: int = 12) -> str:
         if board.is_named
         else f"the cheapest of {len(board.ties)} tied (=)"
     )
+    is_partial = board.trials[board.winner].num_pictures < board.num_pictures
+    scored = "Its score on the folds that it ran" if is_partial else "The whole choice, cross-validated"
     lines.append(
         f"* winner: {chosen}: not told apart by a paired test, within 5 points. "
-        f"The whole choice, cross-validated: {board.chosen_mean:.3f} [{board.chosen_low:.3f}, {board.chosen_high:.3f}]"
+        f"{scored}: {board.chosen_mean:.3f} [{board.chosen_low:.3f}, {board.chosen_high:.3f}]"
     )
     return "\n".join(lines)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -78,11 +79,12 @@ def work_folder(out: Path) -> Path:
 
 
 def write_request(out: Path, photos: Path, options: Options, training: TuneOptions, plans: Sequence[Plan]) -> None:
-    """Write down what the run was asked for, so that it can be resumed.
+    """Write down what the run was asked for, so that it can be resumed; trainings of an older run there are removed.
 
     Raises:
         StoreError: The folder cannot be written.
     """
+    shutil.rmtree(work_folder(out), ignore_errors=True)
     request = {
         "photos": str(photos.resolve()),
         "options": options_json(_with_absolute_paths(options)),
