@@ -29,7 +29,8 @@ from thawline.data.images import prepare
 from thawline.data.load import map_ordered, read_checked
 from thawline.data.split import make_split
 from thawline.features.backbones import frozen_for_inference, load_backbone
-from thawline.features.extract import extract, in_streams, to_input
+from thawline.features.extract import extract, in_streams
+from thawline.features.reader import to_input
 from thawline.search.compare import compare
 
 DATA = Path(os.environ.get("THAWLINE_DATA") or Path(__file__).parents[1] / "../shared/data").resolve()

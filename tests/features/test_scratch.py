@@ -11,7 +11,7 @@ from thawline.core.errors import BackboneError
 from thawline.core.runtime import Runtime
 from thawline.features import hub
 from thawline.features.backbones import load_backbone
-from thawline.features.extract import FeatureReader
+from thawline.features.reader import FeatureReader
 from thawline.features.scratch import SCRATCH, create_scratch
 
 NAMES = tuple(SCRATCH)

@@ -15,7 +15,7 @@ from thawline.features.layers import trained_parameters, weight_layers
 from thawline.tune.batches import Activations, Pictures
 from thawline.tune.plan import parse_plan, phases
 from thawline.tune.prefix import open_prefix
-from thawline.tune.thawed import HEAD_BIAS, HEAD_WEIGHT, Thawed, head_pooling, new_head, working_copy, write_back
+from thawline.tune.thawed import HEAD_BIAS, HEAD_WEIGHT, Thawed, head_block, new_head, working_copy, write_back
 
 NETWORKS = ("efficientnet_lite0", "resnet18", "mobilenetv3_small_050", "test_convnext", "test_vit")
 CASES = (
@@ -189,8 +189,8 @@ def test_from_a_cut_it_is_the_same_function_to_rounding(name, network):
 
 
 def test_a_vit_is_read_at_its_class_token_and_all_others_at_the_mean(network):
-    assert head_pooling(network("test_vit")) == "token"
-    assert {head_pooling(network(name)) for name in ("resnet18", "test_convnext", "regnetx_002")} == {"mean"}
+    assert head_block(network("test_vit"))[1] == "token"
+    assert {head_block(network(name))[1] for name in ("resnet18", "test_convnext", "regnetx_002")} == {"mean"}
     thawed, _ = thawed_by(network("test_vit"), "head")
     nn.init.normal_(thawed.head.weight)
     x = pictures_for(network("test_vit"))

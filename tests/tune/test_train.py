@@ -30,7 +30,7 @@ from thawline.features.reader import to_input
 from thawline.tune.checkpoint import Checkpoints
 from thawline.tune.engine import Objective
 from thawline.tune.job import set_aside
-from thawline.tune.thawed import HEAD_BIAS, HEAD_WEIGHT, Thawed, head_pooling, working_copy, write_back
+from thawline.tune.thawed import HEAD_BIAS, HEAD_WEIGHT, Thawed, head_block, working_copy, write_back
 from thawline.tune.train import train
 
 FULL = "DefaultCPUAllocator: can't allocate memory: you tried to allocate"
@@ -111,9 +111,9 @@ def loss_of(job, trained, rows):
     network = write_back(job.network, trained.tensors, "", keeps_norms=job.plan.from_nothing)
     spec, samples = network.backbone.input, [job.dataset.samples[row] for row in rows]
     x = to_input(np.stack([prepare(sample.source.read(), spec) for sample in samples]), spec, job.runtime)
-    pooling, (weight, bias) = head_pooling(network), trained.head
+    (cut, pooling), (weight, bias) = head_block(network), trained.head
     with torch.no_grad():
-        h = network.prefix(x, network.backbone.cuts[-1].index)
+        h = network.prefix(x, cut)
         features = pooled(h, [pooling], network.num_prefix_tokens)[pooling]
         logits = features @ torch.from_numpy(weight) + torch.from_numpy(bias)
     return float(F.cross_entropy(logits, torch.from_numpy(job.dataset.labels[rows])))

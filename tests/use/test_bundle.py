@@ -24,7 +24,7 @@ from thawline.core.errors import BundleError, StoreError
 from thawline.core.runtime import choose_runtime
 from thawline.data.images import prepare
 from thawline.features.backbones import load_backbone
-from thawline.features.extract import FeatureReader
+from thawline.features.reader import FeatureReader
 from thawline.heads.linear import fit_linear
 from thawline.heads.nearest import fit_neighbours
 from thawline.use.bundle import Classifier, Training, load_bundle, save_bundle

@@ -125,7 +125,7 @@ def compared(network, tmp_path_factory):
     frozen = answer_frozen(done.bank, network.backbone, dataset, split)
     comparison = leaderboard_of(frozen, full_pass_ms=1.0)
     labels = tuple(cut.label for cut in network.backbone.cuts)
-    return CompareResult(dataset, report, split, done, comparison, labels, frozen, 1.0)
+    return CompareResult(dataset, report, split, done, comparison, labels, 1.0)
 
 
 @pytest.fixture

@@ -67,7 +67,6 @@ def compared(network, tmp_path_factory):
         extraction=Extraction(plain, 60, 0, 0.0),
         comparison=leaderboard_of(frozen, full_pass_ms=1.0),
         cut_labels=("0",),
-        frozen=frozen,
         full_pass_ms=1.0,
         view_banks=(flipped,),
     )

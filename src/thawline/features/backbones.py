@@ -24,7 +24,7 @@ from thawline.features.hub import BUNDLED
 from thawline.features.trunk import Trunk, stage_maps, trunk_of
 from thawline.features.weights import digest, load_model
 
-__all__ = ["Backbone", "CutPoint", "Network", "frozen_for_inference", "load_backbone"]
+__all__ = ["Backbone", "CutPoint", "Network", "frozen_for_inference", "lay_out_channels_last", "load_backbone"]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -235,11 +235,11 @@ def frozen_for_inference(network: Network, runtime: Runtime) -> Network:
     """
     model = fold_batch_norms(network.model, network.backbone.input.size_px)
     model = model.to(device=runtime.device, dtype=runtime.torch_dtype)
-    _lay_out_channels_last(model)
+    lay_out_channels_last(model)
     return Network(network.backbone, model)
 
 
-def _lay_out_channels_last(model: nn.Module) -> None:
+def lay_out_channels_last(model: nn.Module) -> None:
     """Reorder the weights of convolutions in memory."""
     for module in model.modules():
         if isinstance(module, nn.Conv2d):

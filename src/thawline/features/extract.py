@@ -23,25 +23,22 @@ import torch
 from thawline.core.progress import Progress, SilentProgress
 from thawline.core.runtime import Runtime, num_workers
 from thawline.core.store import NoRoomError, require_space, sweep_staging
-from thawline.core.types import Floats
+from thawline.core.types import Floats, InputSpec, Pixels
 from thawline.data.augment import PLAIN, checked_view, seen_as
-from thawline.data.dataset import Dataset
+from thawline.data.dataset import Dataset, Sample
 from thawline.data.load import load_pixels, map_ordered
 from thawline.features.backbones import Backbone, Network
 from thawline.features.bank import BankSpec, FeatureBank, Segment, open_bank, write_segment
 from thawline.features.pooling import pooling_columns
-from thawline.features.reader import FeatureReader, StorageRangeError, measure_pass_ms, to_input
+from thawline.features.reader import FeatureReader
 
 __all__ = [
     "Extraction",
-    "FeatureReader",
-    "StorageRangeError",
     "bank_spec",
     "extract",
     "extract_views",
     "in_streams",
-    "measure_pass_ms",
-    "to_input",
+    "map_pictures",
 ]
 
 Item = TypeVar("Item")
@@ -284,6 +281,21 @@ def _batches(
         for start in range(segment, min(segment + segment_rows, len(positions)), size)
     ]
     yield from in_streams(rows, batches)
+
+
+def map_pictures(
+    work: Callable[[Pixels], Result], samples: Sequence[Sample], spec: InputSpec, batch_size: int
+) -> Iterator[Result]:
+    """Yield work((B, H, W, 3) uint8 pixels) for consecutive batches of pictures, decoded and worked off in streams.
+
+    Raises:
+        DataError: A picture vanished or changed since it was checked.
+    """
+
+    def on_batch(batch: Sequence[Sample]) -> Result:
+        return work(np.stack([load_pixels(sample, spec) for sample in batch]))
+
+    yield from in_streams(on_batch, [samples[at : at + batch_size] for at in range(0, len(samples), batch_size)])
 
 
 def in_streams(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:

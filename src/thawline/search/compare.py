@@ -40,13 +40,18 @@ class Comparison:
         leaderboard: All trials.
         held_out_logits: (N, K) logits of the winner for the rows of `rows`, each by a head that never saw the row.
         rows: (N,) indices of the samples that the winner answered in the first repeat, sorted.
-        balanced: Whether classes are weighted equally in training.
+        frozen: What the frozen strategies answered, to be compared with others.
     """
 
     leaderboard: Leaderboard
     held_out_logits: Floats
     rows: Ints
-    balanced: bool
+    frozen: FrozenAnswers
+
+    @property
+    def balanced(self) -> bool:
+        """Whether classes are weighted equally in training."""
+        return self.frozen.balanced
 
 
 def compare(
@@ -124,7 +129,7 @@ def leaderboard_of(
     )
     logits = scored[order[place]].logits
     known = ~np.isnan(logits).any(axis=1)
-    return Comparison(board, logits[known], frozen.rows.samples[frozen.rows.scored[known]], frozen.balanced)
+    return Comparison(board, logits[known], frozen.rows.samples[frozen.rows.scored[known]], frozen)
 
 
 def with_curves(board: Leaderboard, bank: FeatureBank, dataset: Dataset, split: Split, *, seed: int = 0) -> Leaderboard:

@@ -19,10 +19,9 @@ from thawline.core.progress import Progress, SilentProgress
 from thawline.core.runtime import Runtime, num_workers
 from thawline.core.types import Ints
 from thawline.data.dataset import Dataset
-from thawline.data.load import load_pixels
 from thawline.data.split import Split
 from thawline.features.backbones import Network
-from thawline.features.extract import in_streams
+from thawline.features.extract import map_pictures
 from thawline.features.reader import FeatureReader
 from thawline.tune.batches import Pictures, Rows, epoch_batches
 from thawline.tune.engine import STREAM_ROWS, Engine, Objective, open_engine
@@ -31,7 +30,7 @@ from thawline.tune.optimizer import make_optimizer, set_rate
 from thawline.tune.options import TuneOptions
 from thawline.tune.plan import Phase, Plan, phases
 from thawline.tune.prefix import activation_shape, prefix_bytes
-from thawline.tune.thawed import Thawed, head_pooling, new_head, working_copy
+from thawline.tune.thawed import Thawed, head_block, new_head, working_copy
 
 __all__ = ["Forecast", "forecast_plan", "forecast_plans", "measure_picture_s"]
 
@@ -75,6 +74,7 @@ def forecast_plans(
     options: TuneOptions,
     *,
     seed: int = 0,
+    picture_s: float | None = None,
     progress: Progress | None = None,
 ) -> tuple[Forecast, ...]:
     """Return what every plan will take on the first fold's rows, in the order given; a few steps of each are run.
@@ -87,10 +87,12 @@ def forecast_plans(
         runtime: Device and number format.
         options: Of the trainings.
         seed: Of the trainings.
+        picture_s: From `measure_picture_s`; measured here where it is None.
         progress: Where to report to.
     """
     train_rows, held_out = split.folds[0]
-    picture_s = measure_picture_s(dataset, network, runtime, split.pool.tolist())
+    if picture_s is None:
+        picture_s = measure_picture_s(dataset, network, runtime, split.pool.tolist())
     found = []
     with (progress or SilentProgress()).stage("forecast", len(plans), "strategies") as advance:
         for plan in plans:
@@ -217,14 +219,9 @@ def _held_bytes(engine: Engine, rows: Rows, samples: Ints, batch_size: int, *, s
 
 def measure_picture_s(dataset: Dataset, network: Network, runtime: Runtime, rows: Sequence[int]) -> float:
     """Return the seconds that a picture takes from its file through the backbone here, in streams, on average."""
-    reader = FeatureReader(network, runtime, [(network.backbone.cuts[-1].index, head_pooling(network))], "float16")
-    chosen, size = list(rows[:TIMED_PICTURES]), runtime.batch_size
-
-    def read(batch: Sequence[int]) -> None:
-        reader.read(np.stack([load_pixels(dataset.samples[row], network.backbone.input) for row in batch]))
-
-    batches = [chosen[at : at + size] for at in range(0, len(chosen), size)]
-    list(in_streams(read, batches[:2]))
+    reader = FeatureReader(network, runtime, [head_block(network)], "float16")
+    samples, size = [dataset.samples[row] for row in rows[:TIMED_PICTURES]], runtime.batch_size
+    list(map_pictures(reader.read, samples[: 2 * size], network.backbone.input, size))
     start = time.perf_counter()
-    list(in_streams(read, batches))
-    return (time.perf_counter() - start) / len(chosen)
+    list(map_pictures(reader.read, samples, network.backbone.input, size))
+    return (time.perf_counter() - start) / len(samples)

@@ -25,9 +25,10 @@ from thawline.data.augment import PLAIN
 from thawline.data.dataset import Dataset
 from thawline.features.backbones import Network
 from thawline.features.cuts import shadow_of
-from thawline.features.extract import StorageRangeError, bank_spec, extract_views
+from thawline.features.extract import bank_spec, extract_views
 from thawline.features.mapped import MappedRows
 from thawline.features.pooling import WHOLE
+from thawline.features.reader import StorageRangeError
 
 __all__ = ["PrefixCache", "activation_shape", "open_prefix", "prefix_bytes"]
 

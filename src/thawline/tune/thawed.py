@@ -11,27 +11,27 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from thawline.core.types import Floats
-from thawline.features.backbones import Network
+from thawline.features.backbones import Network, lay_out_channels_last
+from thawline.features.bank import Block
 from thawline.features.folding import fold_batch_norms, unfold_batch_norms
 from thawline.features.layers import trained_parameters
 from thawline.features.pooling import pooled
 from thawline.features.weights import digest
 
-__all__ = ["HEAD_BIAS", "HEAD_WEIGHT", "Thawed", "head_pooling", "new_head", "working_copy", "write_back"]
+__all__ = ["HEAD_BIAS", "HEAD_WEIGHT", "Thawed", "head_block", "new_head", "working_copy", "write_back"]
 
 HEAD_WEIGHT, HEAD_BIAS = "head.weight", "head.bias"
 
 
-def head_pooling(network: Network) -> Literal["mean", "token"]:
-    """Return what the head of a tuned network reads at the last cut: the class token where there is one."""
-    return "token" if network.backbone.has_class_token else "mean"
+def head_block(network: Network) -> Block:
+    """Return what the head of a tuned network reads: the last cut, by its class token where there is one."""
+    return network.backbone.cuts[-1].index, "token" if network.backbone.has_class_token else "mean"
 
 
 def working_copy(network: Network, *, keeps_norms: bool) -> Network:
@@ -39,9 +39,7 @@ def working_copy(network: Network, *, keeps_norms: bool) -> Network:
     model = (
         copy.deepcopy(network.model) if keeps_norms else fold_batch_norms(network.model, network.backbone.input.size_px)
     )
-    for module in model.modules():
-        if isinstance(module, nn.Conv2d):
-            module.to(memory_format=torch.channels_last)
+    lay_out_channels_last(model)
     return Network(network.backbone, model.requires_grad_(False))
 
 
@@ -54,19 +52,29 @@ class Thawed(nn.Module):
         cut: Where the input comes from; None: pictures.
     """
 
-    def __init__(self, network: Network, cut: int | None, layers: Sequence[str], head: nn.Linear) -> None:
+    def __init__(self, network: Network, cut: int | None, layers: Sequence[str] | None, head: nn.Linear) -> None:
+        """Thaw a network.
+
+        Args:
+            network: Its modules are taken, not copied.
+            cut: As above.
+            layers: Weight-bearing layers that train; None: those whose weights require gradients already.
+            head: Taken, not copied.
+        """
         super().__init__()
-        self.network, self.cut, self.layers = network, cut, tuple(layers)
+        self.network, self.cut = network, cut
         self.model, self.head = network.model, head
-        self._pooling = head_pooling(network)
-        self._last = network.backbone.cuts[-1].index
+        self._last, self._pooling = head_block(network)
         self._steps: tuple[nn.Module, ...] = ()
         if cut is not None:
             below = len(network.prefix_modules(cut))
             self._steps = tuple(module for _, module in network.prefix_modules(self._last)[below:])
-        wanted = set(trained_parameters(network, layers))
-        for name, parameter in self.model.named_parameters():
-            parameter.requires_grad_(name in wanted)
+        if layers is not None:
+            wanted = set(trained_parameters(network, layers))
+            for name, parameter in self.model.named_parameters():
+                parameter.requires_grad_(name in wanted)
+        self._trained = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+        self._trained |= {f"head.{name}": parameter for name, parameter in self.head.named_parameters()}
 
     def forward(self, h: Tensor, keep: Tensor | None = None) -> Tensor:
         """Return (B, K) float32 logits of (B, …) activations at the cut, or normalised pictures.
@@ -84,14 +92,12 @@ class Thawed(nn.Module):
 
     def trained(self) -> dict[str, nn.Parameter]:
         """Return the parameters that train, by name: the network's, then `head.weight` and `head.bias`."""
-        found = {name: p for name, p in self.model.named_parameters() if p.requires_grad}
-        found |= {f"head.{name}": parameter for name, parameter in self.head.named_parameters()}
-        return found
+        return self._trained
 
     def replica(self, dtype: torch.dtype) -> Thawed:
         """Return a copy with a network of another number format and a head that stays in float32."""
         network = Network(self.network.backbone, copy.deepcopy(self.model).to(dtype))
-        return Thawed(network, self.cut, self.layers, copy.deepcopy(self.head))
+        return Thawed(network, self.cut, None, copy.deepcopy(self.head))
 
 
 def new_head(network: Network, num_classes: int, start: tuple[Floats, Floats] | None = None) -> nn.Linear:

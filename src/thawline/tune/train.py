@@ -126,6 +126,7 @@ class _Training:
         self.objective = Objective(
             job.dataset.labels, job.class_weights, job.options.label_smoothing, job.options.dropout, job.seed
         )
+        self.thawed: Thawed  # of the present phase, then of the last
         self.pictures: Pictures | None = None
         self.rate = job.learning_rate
         self.finder: tuple[tuple[float, float], ...] = ()
@@ -178,7 +179,7 @@ class _Training:
 
     def _run_phase(self, phase: Phase, rows: Rows, cut: int | None, state: State | None, advance: Advance) -> None:
         """Train one phase, from `state` where the training was cut off within it."""
-        thawed = Thawed(self.network, cut, phase.layers, self.head)
+        thawed = self.thawed = Thawed(self.network, cut, phase.layers, self.head)
         weights = thawed.trained()
         own = [name for name in weights if name not in (HEAD_WEIGHT, HEAD_BIAS)]
         scales = layer_scales(self.network.model, own, self.options.layer_decay)
@@ -196,7 +197,7 @@ class _Training:
         ) as engine:
             if self.options.find_rate and not self.finder:
                 self.rate, self.finder = find_rate(
-                    engine, optimizer, lambda at: self._gradients(engine, rows, *at), self._first_batches()
+                    engine, optimizer, lambda at: self._gradients(engine, rows, *at), self._batches()
                 )
             for name, weight in weights.items() if self.options.ema else ():
                 self.mean.setdefault(name, weight.detach().clone())
@@ -214,8 +215,7 @@ class _Training:
         advance: Advance,
     ) -> None:
         """Take the steps of an epoch that are still to take, then look at the rows to watch."""
-        labels = self.job.dataset.labels[self.rows]
-        batches = list(epoch_batches(self.rows, labels, self.at.epochs, self.options, self.job.seed))
+        batches = self._batches()
         for step in range(self.at.step, len(batches)):
             set_rate(optimizer, self._rate_at(phase, step, len(batches)))
             sums = self._gradients(engine, rows, batches[step], step, scaler.get_scale())
@@ -261,7 +261,7 @@ class _Training:
         weights = engine.thawed.trained()
         scaler.unscale_(optimizer)
         with torch.no_grad():
-            for name, start in self.pretrained.items() if self.pretrained else ():
+            for name, start in self.pretrained.items():
                 if name in weights and weights[name].grad is not None:
                     weights[name].grad.add_(weights[name] - start, alpha=self.options.l2_sp)  # type: ignore[union-attr]
         if self.options.clip_norm is not None:
@@ -382,14 +382,17 @@ class _Training:
         load_moments(optimizer, parts["moments"])
         self.mean, self.best = parts["mean"], parts["best"]
 
-    def _first_batches(self) -> list[Batch]:
-        """Return the batches of the first epoch, for the range test."""
-        return list(epoch_batches(self.rows, self.job.dataset.labels[self.rows], 0, self.options, self.job.seed))
+    def _batches(self) -> list[Batch]:
+        """Return the batches of the present epoch."""
+        labels = self.job.dataset.labels[self.rows]
+        return list(epoch_batches(self.rows, labels, self.at.epochs, self.options, self.job.seed))
 
     def _result(self) -> Trained:
         """Return the weights to keep: the best ones where they were kept, else the running mean, else the last."""
-        thawed = Thawed(self.network, None, self.phases[min(self.at.phase, len(self.phases)) - 1].layers, self.head)
-        tensors = self.best or {**self._tensors(thawed), **self.mean}  # what thawed after the best epoch is left out
+        tensors = self.best or {
+            **self._tensors(self.thawed),
+            **self.mean,
+        }  # what thawed after the best epoch is left out
         history = {name: tuple(values) for name, values in self.at.history.items()}
         return Trained(
             {name: tensor.detach().cpu() for name, tensor in tensors.items()},

@@ -22,11 +22,10 @@ from thawline.core.progress import Progress, SilentProgress
 from thawline.core.runtime import Runtime
 from thawline.core.types import Curve, Floats, Ints
 from thawline.data.dataset import Dataset
-from thawline.data.load import load_pixels
 from thawline.data.split import Split
 from thawline.features.backbones import Network
 from thawline.features.bank import FeatureBank
-from thawline.features.extract import in_streams
+from thawline.features.extract import map_pictures
 from thawline.features.reader import FeatureReader
 from thawline.heads.columns import Columns
 from thawline.heads.linear import L2_STRENGTHS, LinearHead, fit_linear
@@ -38,7 +37,7 @@ from thawline.tune.job import Job, Trained, plan_network
 from thawline.tune.options import TuneOptions
 from thawline.tune.plan import Plan
 from thawline.tune.processes import Processes
-from thawline.tune.thawed import head_pooling, write_back
+from thawline.tune.thawed import head_block, write_back
 from thawline.tune.train import train
 
 __all__ = [
@@ -119,14 +118,14 @@ def network_of(plan: Plan, ground: Ground) -> Network:
 def strategy_of(plan: Plan, network: Network, ground: Ground) -> Strategy:
     """Return a plan as a strategy of the leaderboard, its cost relative to the backbone."""
     backbone, whole = network.backbone, ground.network.backbone.num_macs
-    last = backbone.cuts[-1]
+    cut, pooling = head_block(network)
     return Strategy(
         backbone=backbone.name,
-        depths=(last.index,),
-        pooling=(head_pooling(network),),
+        depths=(cut,),
+        pooling=(pooling,),
         head="linear",
         name=plan.strategy_name(ground.network.backbone.name),
-        cost=(backbone.num_macs + last.channels * len(ground.dataset.class_names)) / whole,
+        cost=(backbone.num_macs + backbone.cuts[cut].channels * len(ground.dataset.class_names)) / whole,
         kind=plan.kind,
         augment=ground.options.policy,
         tune=plan.name,
@@ -138,8 +137,7 @@ def job_of(plan: Plan, network: Network, ground: Ground, train_rows: Ints, held_
     labels, num_classes = ground.dataset.labels[train_rows], len(ground.dataset.class_names)
     weights = np.ones(num_classes, dtype=np.float32)
     if ground.frozen.balanced and ground.options.sampling == "shuffle":
-        counts = np.bincount(labels, minlength=num_classes)
-        weights = (len(labels) / (np.count_nonzero(counts) * np.maximum(counts, 1))).astype(np.float32)
+        weights[labels] = class_row_weights(labels)
     return Job(
         dataset=ground.dataset,
         network=network,
@@ -157,7 +155,7 @@ def job_of(plan: Plan, network: Network, ground: Ground, train_rows: Ints, held_
 
 def _solved_head(ground: Ground, rows: Ints) -> tuple[Floats, Floats]:
     """Return the weights of the best linear head on the last cut's frozen features of some rows."""
-    block = (ground.network.backbone.cuts[-1].index, head_pooling(ground.network))
+    block = head_block(ground.network)
     if block not in ground.bank.spec.columns:
         raise UsageError(f"tune: a head that comes first reads --pooling {block[1]}, which was not extracted. Add it.")
     chosen = [
@@ -234,16 +232,10 @@ def _model(job: Job, trained: Trained) -> tuple[Network, LinearHead]:
 
 def held_out_logits(network: Network, head: LinearHead, ground: Ground, rows: Ints) -> Floats:
     """Return (n, K) float32 logits of pictures, read as a model in use reads them."""
-    reader = FeatureReader(
-        network, ground.runtime, [(network.backbone.cuts[-1].index, head_pooling(network))], ground.storage
-    )
-    size, samples = ground.runtime.batch_size, ground.dataset.samples
-
-    def answer(batch: Ints) -> Floats:
-        pixels = np.stack([load_pixels(samples[row], network.backbone.input) for row in batch])
-        return head.logits(reader.read(pixels))
-
-    return np.concatenate(list(in_streams(answer, [rows[at : at + size] for at in range(0, len(rows), size)])))
+    reader = FeatureReader(network, ground.runtime, [head_block(network)], ground.storage)
+    samples = [ground.dataset.samples[row] for row in rows]
+    spec, size = network.backbone.input, ground.runtime.batch_size
+    return np.concatenate(list(map_pictures(lambda pixels: head.logits(reader.read(pixels)), samples, spec, size)))
 
 
 def answers_of(plan: Plan, ground: Ground, folds: Sequence[FoldAnswers]) -> Answers:

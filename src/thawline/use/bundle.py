@@ -24,8 +24,8 @@ from thawline.core.store import disk_errors, replace_directory, staging_director
 from thawline.core.types import Floats, InputSpec, Pixels
 from thawline.data.images import prepare
 from thawline.features.backbones import Network, load_backbone
-from thawline.features.extract import FeatureReader
 from thawline.features.pooling import POOLINGS, pooling_columns
+from thawline.features.reader import FeatureReader
 from thawline.heads.calibrate import probabilities
 from thawline.heads.head import Head, head_from_tensors, head_tensors
 from thawline.use.manifest import (

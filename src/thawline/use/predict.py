@@ -21,8 +21,7 @@ from thawline.core.types import Floats, Pixels, Prediction
 from thawline.data.dataset import Sample
 from thawline.data.images import prepare
 from thawline.data.listing import MAX_FILE_BYTES, display_path
-from thawline.data.load import load_pixels
-from thawline.features.extract import in_streams
+from thawline.features.extract import in_streams, map_pictures
 from thawline.use.bundle import Bundle, Classifier
 
 __all__ = ["classify_samples", "find_pictures", "predict_pictures", "predictions_csv", "predictions_jsonl"]
@@ -70,13 +69,9 @@ def classify_samples(classifier: Classifier, samples: Sequence[Sample], *, progr
         DataError: A picture vanished or changed since it was checked.
     """
     size = classifier.reader.runtime.batch_size
-
-    def answer(batch: Sequence[Sample]) -> Floats:
-        return classifier.probabilities(np.stack([load_pixels(sample, classifier.input) for sample in batch]))
-
     found = []
     with (progress or SilentProgress()).stage("evaluate", len(samples)) as advance:
-        for shares in in_streams(answer, [samples[start : start + size] for start in range(0, len(samples), size)]):
+        for shares in map_pictures(classifier.probabilities, samples, classifier.input, size):
             found.append(shares)
             advance(len(shares))
     return np.concatenate(found)

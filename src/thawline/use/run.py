@@ -19,6 +19,7 @@ from thawline import __version__
 from thawline.core.options import Options
 from thawline.core.runtime import Runtime, package_versions
 from thawline.core.store import write_bytes
+from thawline.core.types import Ints
 from thawline.data.check import CheckReport
 from thawline.data.dataset import Dataset
 from thawline.data.images import decode, encode_jpeg
@@ -28,10 +29,10 @@ from thawline.features.backbones import Network
 from thawline.features.bank import FeatureBank
 from thawline.features.extract import Extraction
 from thawline.search.compare import Comparison
-from thawline.search.frozen import FrozenAnswers
 from thawline.search.leaderboard import Leaderboard
 from thawline.tune.budget import Tried, forecast_rows
 from thawline.use.evaluation import Evaluation
+from thawline.use.report_data import Cut, Mistake, Picture, ReportData
 
 __all__ = ["Clock", "CompareResult", "leaderboard_json", "options_json", "run_json", "thumbnail", "write_report"]
 
@@ -50,7 +51,6 @@ class CompareResult:
         extraction: The bank and what filling it took.
         comparison: The leaderboard and the winner's held-out logits.
         cut_labels: Short names of the backbone's cuts, shallow to deep.
-        frozen: What the frozen strategies answered, which trained networks are compared with.
         full_pass_ms: Milliseconds that a picture takes through the whole backbone here.
         view_banks: Banks of augmented views that heads learnt from too, one a view.
         tried: Plans that were trained, or left out, with what was expected of them.
@@ -63,7 +63,6 @@ class CompareResult:
     extraction: Extraction
     comparison: Comparison
     cut_labels: tuple[str, ...]
-    frozen: FrozenAnswers
     full_pass_ms: float
     view_banks: tuple[FeatureBank, ...] = ()
     tried: tuple[Tried, ...] = ()
@@ -115,39 +114,13 @@ def write_report(
         options: Of the run.
         clock: Of the run.
     """
-    from thawline.use.report import (  # matplotlib
-        Cut,
-        Mistake,
-        Picture,
-        ReportData,
-        history_csv,
-        leaderboard_csv,
-        render_report,
-    )
+    from thawline.use.report import history_csv, leaderboard_csv, render_report  # matplotlib
 
     dataset, split, board = compared.dataset, compared.split, compared.leaderboard
     roles = {"train": split.folds[0][0] if split.num_folds == 1 else split.pool, "test": split.test}
     if split.num_folds == 1:
         roles["validation"] = split.folds[0][1]
     num_classes = len(dataset.class_names)
-    pictures = []
-    for label, name in enumerate(dataset.class_names[:SHOWN_CLASSES]):
-        for row in roles["train"][dataset.labels[roles["train"]] == label][:PICTURES_A_CLASS]:
-            path = dataset.samples[row].path
-            pictures.append(Picture(name, "train", path, thumbnail(dataset, int(row), THUMBNAIL_PX)))
-    predicted = evaluation.probabilities.argmax(axis=1)
-    wrong = np.flatnonzero(predicted != evaluation.labels)
-    surest = wrong[np.argsort(-evaluation.probabilities[wrong, predicted[wrong]], kind="stable")][:SHOWN_MISTAKES]
-    mistakes = [
-        Mistake(
-            evaluation.paths[at],
-            thumbnail(dataset, int(split.test[at]), THUMBNAIL_PX),
-            dataset.class_names[evaluation.labels[at]],
-            dataset.class_names[predicted[at]],
-            float(evaluation.probabilities[at, predicted[at]]),
-        )
-        for at in surest
-    ]
     data = ReportData(
         title=dataset.root.resolve().name,
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
@@ -163,8 +136,8 @@ def write_report(
             for cut in network.backbone.cuts
         ),
         evaluation=evaluation,
-        pictures=tuple(pictures),
-        mistakes=tuple(mistakes),
+        pictures=_sample_grid(dataset, roles["train"]),
+        mistakes=_mistakes(dataset, split.test, evaluation),
         check=compared.report.to_json(),
         provenance=_provenance(compared, model, options, clock),
         notes=_notes(compared, options),
@@ -176,6 +149,32 @@ def write_report(
     write_bytes(out / "report.html", render_report(data).encode())
     write_bytes(out / "leaderboard.csv", leaderboard_csv(board).encode())
     write_bytes(out / "history.csv", history_csv(board).encode())
+
+
+def _sample_grid(dataset: Dataset, rows: Ints) -> tuple[Picture, ...]:
+    """Return the first few training pictures of each class."""
+    return tuple(
+        Picture(name, "train", dataset.samples[row].path, thumbnail(dataset, int(row), THUMBNAIL_PX))
+        for label, name in enumerate(dataset.class_names[:SHOWN_CLASSES])
+        for row in rows[dataset.labels[rows] == label][:PICTURES_A_CLASS]
+    )
+
+
+def _mistakes(dataset: Dataset, rows: Ints, evaluation: Evaluation) -> tuple[Mistake, ...]:
+    """Return the surest mistakes on the test rows, surest first."""
+    predicted = evaluation.probabilities.argmax(axis=1)
+    wrong = np.flatnonzero(predicted != evaluation.labels)
+    surest = wrong[np.argsort(-evaluation.probabilities[wrong, predicted[wrong]], kind="stable")][:SHOWN_MISTAKES]
+    return tuple(
+        Mistake(
+            evaluation.paths[at],
+            thumbnail(dataset, int(rows[at]), THUMBNAIL_PX),
+            dataset.class_names[evaluation.labels[at]],
+            dataset.class_names[predicted[at]],
+            float(evaluation.probabilities[at, predicted[at]]),
+        )
+        for at in surest
+    )
 
 
 def _finder(compared: CompareResult) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from thawline.data.split import Split, make_split
 from thawline.features.backbones import Network, load_backbone
 from thawline.features.extract import extract_views
 from thawline.features.reader import measure_pass_ms
-from thawline.search.compare import CompareOptions, answer_frozen, leaderboard_of, with_curves
+from thawline.search.compare import CompareOptions, compare, with_curves
 from thawline.search.leaderboard import Leaderboard
 from thawline.tune.job import plan_network
 from thawline.tune.options import TuneOptions
@@ -131,7 +131,7 @@ def work(order: Order, progress: Progress, tensorboard: Path | None, *, is_named
     elif is_new and first:  # what a budget run left behind when it was cut off belongs to no run any more
         shutil.rmtree(work_folder(out), ignore_errors=True)
     compared = compare_frozen(session, hold_out=True)
-    log = _open_log(tensorboard) if first else None
+    log = TensorBoardLog(tensorboard) if first and tensorboard is not None else None
     ground = ground_of(
         compared,
         session.network,
@@ -187,13 +187,6 @@ def _write(
     return FitResult(out, compared, evaluation, run)
 
 
-def _open_log(directory: Path | None) -> TensorBoardLog | None:
-    if directory is None:
-        return None
-
-    return TensorBoardLog(directory)
-
-
 def open_session(
     photos: Path | str, options: Options, training: TuneOptions, progress: Progress, clock: Clock
 ) -> Session:
@@ -247,7 +240,8 @@ def compare_frozen(session: Session, *, hold_out: bool) -> CompareResult:
         )
     clock.lap("extract")
     view_banks = tuple(view.bank for view in views)
-    frozen = answer_frozen(
+    full_pass_ms = measure_pass_ms(network, session.runtime)
+    comparison = compare(
         extraction.bank,
         network.backbone,
         session.dataset,
@@ -255,10 +249,9 @@ def compare_frozen(session: Session, *, hold_out: bool) -> CompareResult:
         CompareOptions(options.metric, options.class_weights, seed=options.seed),
         view_banks=view_banks,
         view_policy=policy,
+        full_pass_ms=full_pass_ms,
         progress=session.progress,
     )
-    full_pass_ms = measure_pass_ms(network, session.runtime)
-    comparison = leaderboard_of(frozen, full_pass_ms=full_pass_ms, seed=options.seed)
     clock.lap("compare")
     return CompareResult(
         dataset=session.dataset,
@@ -267,7 +260,6 @@ def compare_frozen(session: Session, *, hold_out: bool) -> CompareResult:
         extraction=extraction,
         comparison=comparison,
         cut_labels=tuple(cut.label for cut in network.backbone.cuts),
-        frozen=frozen,
         full_pass_ms=full_pass_ms,
         view_banks=view_banks,
     )

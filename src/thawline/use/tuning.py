@@ -144,7 +144,7 @@ def ground_of(
         network=network,
         runtime=runtime,
         bank=compared.extraction.bank,
-        frozen=compared.frozen,
+        frozen=compared.comparison.frozen,
         options=training,
         seed=options.seed,
         storage=options.storage,
@@ -179,11 +179,11 @@ def with_trained(
     tried = try_named(plans, ground) if budget_s is None else spend(plans, ground, budget_s, started_at)
     extra = [answers_of(one.plan, ground, one.folds) for one in tried if one.folds]
     comparison = leaderboard_of(
-        compared.frozen,
+        compared.comparison.frozen,
         extra,
         full_pass_ms=compared.full_pass_ms,
         seed=ground.seed,
-        eligible=[*[not named] * len(compared.frozen.answers), *[True] * len(extra)],
+        eligible=[*[not named] * len(compared.comparison.frozen.answers), *[True] * len(extra)],
     )
     return replace(compared, comparison=comparison, tried=tried, budget_s=budget_s)
 
@@ -225,7 +225,7 @@ def forecast_all(
     ]
     chosen = distinct_plans(plans) if plans else candidate_plans(network)
     for found in forecast_plans(
-        chosen, dataset, split, network, runtime, training, seed=options.seed, progress=progress
+        chosen, dataset, split, network, runtime, training, seed=options.seed, picture_s=picture_s, progress=progress
     ):
         rows.append(
             {
