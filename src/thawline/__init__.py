@@ -10,7 +10,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from thawline.api import check, compare, evaluate, extract, fit, forecast, load, predict, render, resume
+    from thawline.api import (
+        check,
+        compare,
+        evaluate,
+        export_data,
+        extract,
+        fit,
+        forecast,
+        load,
+        load_recipe,
+        predict,
+        render,
+        resume,
+        run_recipe,
+    )
     from thawline.core.errors import ThawlineError
     from thawline.core.options import Options, make_options
     from thawline.tune.options import TuneOptions
@@ -24,14 +38,17 @@ _HOMES = {
     "check": "api",
     "compare": "api",
     "evaluate": "api",
+    "export_data": "api",
     "extract": "api",
     "fit": "api",
     "forecast": "api",
     "load": "api",
+    "load_recipe": "api",
     "make_options": "core.options",
     "predict": "api",
     "render": "api",
     "resume": "api",
+    "run_recipe": "api",
 }
 
 __all__ = [
@@ -41,14 +58,17 @@ __all__ = [
     "check",
     "compare",
     "evaluate",
+    "export_data",
     "extract",
     "fit",
     "forecast",
     "load",
+    "load_recipe",
     "make_options",
     "predict",
     "render",
     "resume",
+    "run_recipe",
 ]
 
 

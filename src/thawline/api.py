@@ -7,26 +7,31 @@ imported where it is used, so that checking pictures or reading a report stays l
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from thawline.core.errors import DataError, StoreError, UsageError, first_few
-from thawline.core.options import Options
+from thawline.core.options import CheckOptions, Options
 from thawline.core.progress import Progress, SilentProgress
 from thawline.core.store import Entry, cache_root, list_entries, remove_entry, write_bytes
 from thawline.core.types import Prediction, Predictions
-from thawline.data.check import CheckOptions, CheckReport
+from thawline.data.check import CheckReport
 from thawline.data.check import check as check_pictures
 from thawline.data.dataset import Dataset
 
 if TYPE_CHECKING:
+    from thawline.data.export import Export, HeldOut
+    from thawline.data.writers import Form
     from thawline.features.extract import Extraction
     from thawline.tune.options import TuneOptions
     from thawline.use.bundle import Bundle
     from thawline.use.evaluation import Evaluation
+    from thawline.use.export import OnnxFile
+    from thawline.use.recipe import Recipe
+    from thawline.use.recipe_run import RecipeRun
     from thawline.use.run import CompareResult
     from thawline.use.session import FitResult
 
@@ -36,33 +41,70 @@ __all__ = [
     "compare",
     "demo_pictures",
     "evaluate",
+    "export",
+    "export_data",
     "extract",
     "fit",
     "forecast",
     "iterate_predictions",
     "load",
+    "load_recipe",
     "predict",
     "prune_cache",
+    "recipe_names",
     "render",
     "resume",
+    "run_recipe",
+    "serve",
     "tune",
 ]
 
 
 def check(
-    photos: Path | str, options: Options | None = None, *, progress: Progress | None = None
+    photos: Path | str, options: CheckOptions | None = None, *, progress: Progress | None = None
 ) -> tuple[Dataset, CheckReport]:
     """Return the checked data set and what is odd about it; nothing is written.
 
     Args:
-        photos: Class folders, a manifest (CSV or Parquet), or Parquet with pictures.
-        options: `on_bad` matters here.
+        photos: Class folders, a zip or tar of them, a manifest (CSV or Parquet), Parquet with pictures, or
+            `webdataset:SHARDS`, `hf:OWNER/NAME`, `torchvision:NAME`.
+        options: Which pictures take part and what their classes are called.
         progress: Where to report to.
 
     Raises:
         DataError: There is nothing to learn from: no pictures, one class, a class of one picture.
     """
-    return check_pictures(photos, CheckOptions(on_bad=(options or Options()).on_bad), progress=progress)
+    return check_pictures(photos, options, progress=progress)
+
+
+def export_data(
+    photos: Path | str,
+    out: Path | str,
+    options: CheckOptions | None = None,
+    *,
+    form: Form = "folder",
+    held_out: HeldOut = "fifth",
+    progress: Progress | None = None,
+) -> Export:
+    """Write the checked set back out, each picture once, in its part; as class folders or as Parquet tables.
+
+    Args:
+        photos: As in `check`.
+        out: Folder to write, whole or not at all: new, empty, or an older export that nobody has changed.
+        options: As in `check`; `seed` draws the held-out fifth too.
+        form: `folder` or `parquet`.
+        held_out: Without parts of the person's own: `fifth` holds out what `fit` would, `none` nothing.
+        progress: Where to report to.
+
+    Raises:
+        DataError: There is nothing to learn from, or `out` and the pictures lie inside one another.
+        StoreError: `out` holds something else, or cannot be written.
+    """
+    from thawline.data.export import export
+
+    options = options or CheckOptions()
+    dataset, report = check(photos, options, progress=progress)
+    return export(dataset, report, Path(out), form=form, held_out=held_out, seed=options.seed, progress=progress)
 
 
 def extract(photos: Path | str, options: Options | None = None, *, progress: Progress | None = None) -> Extraction:
@@ -237,6 +279,72 @@ def forecast(
     )
 
 
+def recipe_names() -> tuple[str, ...]:
+    """Return the names of the recipes that come with Thawline, sorted."""
+    from thawline.use.recipe import recipe_names as names
+
+    return names()
+
+
+def load_recipe(name: str) -> Recipe:
+    """Return a recipe, every key and value of it checked.
+
+    Args:
+        name: Of a recipe that comes with Thawline, or the path of a TOML file.
+
+    Raises:
+        UsageError: There is no such recipe, or it says what cannot be.
+    """
+    from thawline.use.recipe import load_recipe as read
+
+    return read(name)
+
+
+def run_recipe(
+    recipe: Recipe | str,
+    photos: Path | str | None = None,
+    out: Path | str | None = None,
+    *,
+    changes: Mapping[str, Any] | None = None,
+    protocol: Literal["test", "folds"] | None = None,
+    epochs: int | None = None,
+    outside: Path | str | None = None,
+    progress: Progress | None = None,
+) -> RecipeRun:
+    """Remake a recipe's comparison: every row trained, scored with an interval and reported; the run folder written.
+
+    Args:
+        recipe: Its name, the path of a TOML file, or the recipe itself.
+        photos: As in `check`; None: what the recipe names.
+        out: Folder of the run; None: `runs/` and the recipe's name.
+        changes: Options of the run that are to differ from the recipe's, by name: `{"backbone": "resnet18"}`.
+        protocol: `test` holds a test part out, `folds` every picture once; None: the recipe's.
+        epochs: Epochs of every training instead of the recipe's, for a quick look.
+        outside: Pictures from outside the set, for the delivered model to be tried on.
+        progress: Where to report to.
+
+    Raises:
+        ThawlineError: Anything that the person can mend; what was extracted and trained is kept.
+    """
+    from thawline.use.recipe_run import RecipeOrder
+    from thawline.use.recipe_run import run_recipe as run
+
+    asked = load_recipe(recipe) if isinstance(recipe, str) else recipe
+    named = photos or asked.data
+    if named is None:
+        raise UsageError(f"recipe {asked.name}: it names no pictures. Name yours: --data PHOTOS.")
+    order = RecipeOrder(
+        recipe=asked,
+        photos=Path(named),
+        out=Path(out or Path("runs") / asked.name),
+        changes=changes or {},
+        protocol=protocol,
+        epochs=epochs,
+        outside=None if outside is None else Path(outside),
+    )
+    return run(order, progress)
+
+
 def load(model: Path | str, *, device: str = "auto") -> Bundle:
     """Return a model folder, verified and ready to predict."""
     from thawline.use.bundle import load_bundle
@@ -271,7 +379,11 @@ def iterate_predictions(
 
 
 def evaluate(
-    model: Bundle | Path | str, photos: Path | str, options: Options | None = None, *, progress: Progress | None = None
+    model: Bundle | Path | str,
+    photos: Path | str,
+    options: CheckOptions | None = None,
+    *,
+    progress: Progress | None = None,
 ) -> Evaluation:
     """Return the scores of a model on labelled pictures: their test part where they have one, else all of them.
 
@@ -308,12 +420,55 @@ def evaluate(
     )
 
 
-def render(run: Path | str) -> Path:
-    """Write `report.html` of a finished run anew from its `report.json` and return its path.
+def export(model: Bundle | Path | str, out: Path | str | None = None) -> OnnxFile:
+    """Write a model as one ONNX file that answers as its folder does, and return what is known of it.
+
+    Args:
+        model: A loaded bundle, or its folder.
+        out: The file; None takes the folder's name with `.onnx`, beside it.
 
     Raises:
-        StoreError: The folder is not one that `fit` wrote.
+        BundleError: The model cannot be expressed in ONNX, or the file answers otherwise; nothing is written.
     """
+    from thawline.use.bundle import Bundle
+    from thawline.use.export import export_onnx
+
+    bundle = model if isinstance(model, Bundle) else load(model, device="cpu")
+    folder = bundle.directory.resolve()
+    return export_onnx(bundle, folder.with_name(f"{folder.name}.onnx") if out is None else Path(out))
+
+
+def serve(model: Path | str, *, host: str = "127.0.0.1", port: int = 8000, ready: Callable[[str], None]) -> None:
+    """Answer requests with an exported model until the process is told to stop; torch is never loaded.
+
+    Args:
+        model: An ONNX file that `export` wrote.
+        host: Address to listen on.
+        port: Port; 0 takes a free one.
+        ready: Is told the address, as soon as requests are taken.
+
+    Raises:
+        BundleError: The file is not one that `export` wrote.
+        UsageError: The address cannot be listened on, or `thawline[serve]` is not installed.
+    """
+    try:
+        from thawline.use.serve import serve as answer
+    except ImportError as error:
+        raise UsageError(
+            f"serve: fastapi, uvicorn and python-multipart are needed and cannot be loaded ({error}). Run "
+            "`pip install thawline[serve]`."
+        ) from None
+    answer(Path(model), host=host, port=port, ready=ready)
+
+
+def render(run: Path | str) -> Path:
+    """Write `report.html` of a finished run, or recipe's run, anew from its `report.json` and return its path.
+
+    Raises:
+        StoreError: The folder is not one that `fit` or a recipe wrote.
+    """
+    from thawline.use.recipe_data import RecipeData, is_recipe
+    from thawline.use.recipe_report import render_recipe_report
     from thawline.use.report import ReportData, render_report
 
     source = Path(run) / "report.json"
@@ -324,7 +479,12 @@ def render(run: Path | str) -> Path:
             f"report: {source} cannot be read ({type(error).__name__}). Name a folder that `thawline fit` wrote."
         ) from None
     target = source.with_name("report.html")
-    write_bytes(target, render_report(ReportData.from_json(text)).encode())
+    page = (
+        render_recipe_report(RecipeData.from_json(text))
+        if is_recipe(text)
+        else render_report(ReportData.from_json(text))
+    )
+    write_bytes(target, page.encode())
     return target
 
 

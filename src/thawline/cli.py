@@ -17,14 +17,17 @@ from cyclopts import App, CycloptsError, Parameter
 from pydantic import ValidationError
 
 from thawline import __version__
-from thawline.core.errors import StoreError, ThawlineError, UsageError
-from thawline.core.options import Options, refusal
+from thawline.cli_recipe import recipe
+from thawline.cli_service import export, serve
+from thawline.console import ReaderGoneError, say, say_json, stream
+from thawline.core.errors import ThawlineError, UsageError
+from thawline.core.options import CheckOptions, Options, refusal
 from thawline.core.progress import progress_for_stderr
 from thawline.tune.config import read_config
 from thawline.tune.options import TuneOptions, parse_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from thawline.use.run import CompareResult
     from thawline.use.session import FitResult
@@ -41,43 +44,26 @@ app = App(
 )
 cache = App(name="cache", help="Look at, or empty, the store of extracted features.")
 app.command(cache)
+app.command(recipe)
+app.command(export)
+app.command(serve)
 
-Photos = Annotated[Path, Parameter(help="Class folders, a manifest (CSV or Parquet), or Parquet that holds pictures.")]
+Photos = Annotated[
+    Path,
+    Parameter(
+        help="Class folders, a zip or tar of them, a manifest (CSV or Parquet), Parquet that holds pictures, "
+        "`webdataset:SHARDS`, `hf:OWNER/NAME` or `torchvision:NAME`."
+    ),
+]
 AnyPhotos = Annotated[Path | None, Parameter(help="As for `fit`; not needed with --resume, or a --config that has it.")]
 CacheDir = Annotated[Path | None, Parameter(help="The cache to look at. Default: THAWLINE_CACHE, else the user's.")]
 Json = Annotated[bool, Parameter(help="Print the result as JSON.")]
 Out = Annotated[Path, Parameter(name=["--out", "-o"], help="Folder of the run; older results in it are replaced.")]
 Flat = Annotated[Options, Parameter(name="*")]
+FlatCheck = Annotated[CheckOptions, Parameter(name="*")]
 FlatTraining = Annotated[TuneOptions, Parameter(name="*", group="Training")]
 TensorBoard = Annotated[Path | None, Parameter(help="Folder for a TensorBoard log of the trainings.")]
-DEFAULTS, TRAINING_DEFAULTS, TUNED = Options(), TuneOptions(), Path("runs/tune")
-
-
-class _ReaderGoneError(Exception):
-    """Whoever read standard output has seen enough."""
-
-
-def say(text: str) -> None:
-    """Write a line to standard output, at once.
-
-    Raises:
-        StoreError: What it leads to is full.
-    """
-    try:
-        sys.stdout.write(text + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise _ReaderGoneError from None
-    except OSError as error:
-        raise StoreError(
-            f"print: standard output takes no more: {error.strerror}. The work itself is done and kept; send the "
-            "output elsewhere and run the command again."
-        ) from None
-
-
-def say_json(value: Any) -> None:
-    """Write a value to standard output as JSON."""
-    say(json.dumps(value, indent=2, ensure_ascii=False))
+DEFAULTS, CHECK_DEFAULTS, TRAINING_DEFAULTS, TUNED = Options(), CheckOptions(), TuneOptions(), Path("runs/tune")
 
 
 @app.command
@@ -129,8 +115,8 @@ def tune(
         list[str] | None,
         Parameter(
             name="--plan",
-            help="What to train: `all`, `last 20 %`, `last 7 blocks`, `head`, `head, then all`, `gradual last 7 "
-            "blocks`, `simple_cnn from nothing`. May be repeated.",
+            help="What to train: `all`, `last 20 %`, `last 7 blocks`, `head`, `head, 2 blocks cut`, `head, then "
+            "all`, `gradual last 7 blocks`, `simple_cnn from nothing`. May be repeated.",
         ),
     ] = None,
     resume: Annotated[Path | None, Parameter(help="Go on with the run in this folder, which was cut off.")] = None,
@@ -189,18 +175,39 @@ def compare(
 def check(
     photos: Photos,
     *,
-    on_bad: Annotated[
-        Literal["skip", "stop"],
-        Parameter(help="List files that cannot be read (`skip`), or refuse the folder (`stop`)."),
-    ] = "skip",
+    options: FlatCheck = CHECK_DEFAULTS,
     json: Json = False,
 ) -> None:
     """Say what is odd about the pictures: unreadable ones, copies, leaks, conflicts, small classes."""
     from thawline import api
     from thawline.use.summary import check_text
 
-    _, report = api.check(photos, Options(on_bad=on_bad), progress=progress_for_stderr())
+    _, report = api.check(photos, options, progress=progress_for_stderr())
     say_json(report.to_json()) if json else say(check_text(report.to_json()))
+
+
+@app.command
+def export_data(
+    photos: Photos,
+    *,
+    out: Annotated[Path, Parameter(name=["--out", "-o"], help="Folder to write: new, empty, or an older export.")],
+    form: Annotated[
+        Literal["folder", "parquet"],
+        Parameter(name="--format", help="Class folders, or Parquet tables that hold the pictures."),
+    ] = "folder",
+    held_out: Annotated[
+        Literal["fifth", "none"],
+        Parameter(help="Without a test part of your own, hold the fifth out that `fit` would, or nothing."),
+    ] = "fifth",
+    options: FlatCheck = CHECK_DEFAULTS,
+    json: Json = False,
+) -> None:
+    """Write the checked set back out: split, each picture once, unreadable files left out."""
+    from thawline import api
+    from thawline.use.summary import export_text
+
+    done = api.export_data(photos, out, options, form=form, held_out=held_out, progress=progress_for_stderr())
+    say_json({"out": str(done.out), **done.card}) if json else say(f"{export_text(done.card)}\n\n  {done.out}")
 
 
 @app.command
@@ -240,11 +247,11 @@ def predict(
     bundle = api.load(model, device=device)
     rows = api.iterate_predictions(bundle, pictures, progress=progress_for_stderr())
     if json:
-        _stream(predictions_jsonl(rows))
+        stream(predictions_jsonl(rows))
     elif csv:
-        _stream(predictions_csv(rows, bundle.class_names))
+        stream(predictions_csv(rows, bundle.class_names))
     else:
-        _stream(prediction_lines(rows))
+        stream(prediction_lines(rows))
 
 
 @app.command
@@ -252,13 +259,14 @@ def evaluate(
     model: Annotated[Path, Parameter(help="A `model` folder that `thawline fit` wrote.")],
     photos: Photos,
     *,
+    options: FlatCheck = CHECK_DEFAULTS,
     json: Json = False,
 ) -> None:
     """Score a model on labelled pictures: their test part where they have one, else all of them."""
     from thawline import api
     from thawline.use.summary import evaluation_json, evaluation_text
 
-    result = api.evaluate(model, photos, progress=progress_for_stderr())
+    result = api.evaluate(model, photos, options, progress=progress_for_stderr())
     say_json(evaluation_json(result)) if json else say(evaluation_text(result))
 
 
@@ -298,7 +306,7 @@ def demo(
 
 @cache.command(name="list")
 def cache_list(*, cache_dir: CacheDir = None, json: Json = False) -> None:
-    """List the banks of features, most recently used first."""
+    """List the banks of features and the pictures that were fetched, most recently used first."""
     from thawline import api
 
     entries = api.cache_entries(cache_dir)
@@ -307,8 +315,9 @@ def cache_list(*, cache_dir: CacheDir = None, json: Json = False) -> None:
         return
     for entry in entries:
         facts = _entry_json(entry)
-        say(f"{entry.key}  {entry.size_bytes / 2**20:10,.1f} MiB  {facts['last_used']}  {facts['backbone']}")
-    say(f"{len(entries)} banks, {sum(entry.size_bytes for entry in entries) / 2**20:,.1f} MiB")
+        name = facts.get("backbone") or facts["source"]
+        say(f"{entry.key}  {entry.size_bytes / 2**20:10,.1f} MiB  {facts['last_used']}  {name}")
+    say(f"{len(entries)} entries, {sum(entry.size_bytes for entry in entries) / 2**20:,.1f} MiB")
 
 
 @cache.command(name="prune")
@@ -319,7 +328,7 @@ def cache_prune(
     cache_dir: CacheDir = None,
     json: Json = False,
 ) -> None:
-    """Remove extracted features; without a limit, all of them. They can always be extracted again."""
+    """Remove extracted features and fetched pictures; without a limit, all of them. They can always be had again."""
     for flag, limit in (("--older-than-days", older_than_days), ("--keep-mib", keep_mib)):
         if limit is not None and not 0 <= limit < float("inf"):
             raise UsageError(f"cache prune: {flag} {limit:g}: it must be a number of at least 0.")
@@ -330,7 +339,7 @@ def cache_prune(
     if json:
         say_json([_entry_json(entry) for entry in removed])
     else:
-        say(f"removed {len(removed)} banks, {sum(entry.size_bytes for entry in removed) / 2**20:,.1f} MiB")
+        say(f"removed {len(removed)} entries, {sum(entry.size_bytes for entry in removed) / 2**20:,.1f} MiB")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -351,7 +360,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "what `thawline tune` was training goes on with --resume RUN.\n"
         )
         return 130
-    except _ReaderGoneError:
+    except ReaderGoneError:
         _discard_output()
     return 0
 
@@ -385,11 +394,6 @@ def _usage_text(error: CycloptsError) -> str:
     said = str(refusal(cause)) if isinstance(cause, ValidationError) else str(error)
     words = ["thawline", *(error.command_chain or ()), "--help"]
     return f"{said} `{' '.join(words)}` says what can be given."
-
-
-def _stream(lines: Iterable[str]) -> None:
-    for line in lines:
-        say(line)
 
 
 def _say_fit(result: FitResult, *, as_json: bool) -> None:
@@ -429,13 +433,16 @@ def _say_comparison(result: CompareResult) -> None:
 def _entry_json(entry: Any) -> dict[str, Any]:
     from datetime import UTC, datetime
 
+    is_bank = entry.kind == "banks"
     try:
-        backbone = json.loads((entry.directory / "bank.json").read_bytes())["backbone_name"]
+        file = entry.directory / ("bank.json" if is_bank else "source.json")
+        name = json.loads(file.read_bytes())["backbone_name" if is_bank else "name"]
     except (OSError, ValueError, KeyError, TypeError):
-        backbone = "unknown"
+        name = "unknown"
     return {
         "key": entry.key,
-        "backbone": backbone,
+        "kind": entry.kind,
+        "backbone" if is_bank else "source": name,
         "size_bytes": entry.size_bytes,
         "last_used": datetime.fromtimestamp(entry.last_used_s, UTC).isoformat(timespec="seconds"),
         "directory": str(entry.directory),

@@ -44,6 +44,7 @@ def test_every_option_has_its_own_help():
         ({"size": 31}, ["--size 31", "between 32 and 2048"]),
         ({"size": 2049}, ["--size 2049", "between 32 and 2048"]),
         ({"seed": -1}, ["--seed -1", "at least 0"]),
+        ({"limit": 1}, ["--limit 1", "at least 2"]),
         ({"pooling": ()}, ["--pooling is empty", "at least one"]),
         ({"pooling": ("mean", "mean")}, ["--pooling is mean, mean", "each reading once"]),
         ({"pooling": ("median",)}, ["--pooling 'median'", "'mean', 'std', 'max' or 'grid'"]),

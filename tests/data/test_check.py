@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from thawline.core.errors import DataError, UsageError
+from thawline.core.options import make_options
 from thawline.core.progress import LineProgress
 from thawline.data.check import CheckOptions, check, ledger_csv
 from thawline.data.copies import find_near_copies, group_copies, hash_thumbnails
@@ -152,8 +153,8 @@ def test_on_bad_stop(make_folder):
     root = make_folder({**five("a", 0), **five("b", 10), "b/bad.jpg": b"text"})
     with pytest.raises(DataError, match=r"1 of 11 pictures cannot be used: b/bad\.jpg .*--on-bad skip"):
         check(root, CheckOptions(on_bad="stop"))
-    with pytest.raises(UsageError, match="'ask'"):
-        CheckOptions(on_bad="ask")
+    with pytest.raises(UsageError, match="--on-bad 'ask'"):
+        make_options(on_bad="ask")
 
 
 def test_files_that_cannot_be_read_are_skipped(make_folder, monkeypatch):

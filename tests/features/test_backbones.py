@@ -227,7 +227,7 @@ def test_a_download_that_fails_says_so(monkeypatch):
     def fail(*_, **__):
         raise ConnectionResetError("connection reset by peer")
 
-    monkeypatch.setattr(hub, "_reachable", lambda _: True)
+    monkeypatch.setattr(hub, "is_reachable", lambda _: True)
     monkeypatch.setattr(hub.huggingface_hub, "try_to_load_from_cache", lambda *_, **__: None)
     monkeypatch.setattr(hub.huggingface_hub, "hf_hub_download", fail)
     with pytest.raises(BackboneError, match=r"cannot be had from timm/resnet34\.a1_in1k .*: connection reset by peer"):

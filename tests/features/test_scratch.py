@@ -29,7 +29,7 @@ def offline(monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("the network was asked for")
 
-    monkeypatch.setattr(hub, "_reachable", refuse)
+    monkeypatch.setattr(hub, "is_reachable", refuse)
     monkeypatch.setattr(hub.huggingface_hub, "hf_hub_download", refuse)
 
 

@@ -58,7 +58,7 @@ def shown_commands(text):
     """Return the `thawline` command words that a document tells people to type: `fit`, `cache list`."""
     shown = set()
     for line in commands_in(text):
-        match = re.match(r"(?:\.venv/bin/)?thawline ((?:cache )?[a-z]+)\b", line)
+        match = re.match(r"(?:\.venv/bin/)?thawline ((?:cache )?[a-z]+(?:-[a-z]+)*)\b", line)
         shown |= {match.group(1)} if match else set()
     return shown
 

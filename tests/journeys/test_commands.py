@@ -24,6 +24,7 @@ from thawline.cli import app
 OUTPUTS = ("run.json", "ledger.csv", "leaderboard.json", "history.csv", "report.html", "model")
 COMMANDS = (
     "fit", "tune", "predict", "check", "compare", "extract", "evaluate", "report", "demo", "cache list", "cache prune",
+    "export-data",
 )  # fmt: skip
 TIMINGS = {"seconds", "fit_s", "predict_ms"}
 PROGRESS = re.compile(r"^(check|extract|compare|evaluate|predict|model|report): .*\d", re.MULTILINE)
@@ -368,6 +369,40 @@ def test_check_can_stop_at_bad_files(run, thawline):
     assert "1 of 56 pictures cannot be used: train/9/notes.txt (text, not a picture)" in said.err
 
 
+# export-data, other names
+
+
+@pytest.mark.parametrize("form", ["folder", "parquet"])
+def test_what_was_exported_needs_no_extraction(form, run, thawline, tmp_path, shared_cache):
+    said = thawline("export-data", run.photos, "-o", tmp_path / "out", "--format", form)
+    assert said.code == 0
+    assert said.out.startswith("54 pictures in 3 classes: 35 train, 19 test (the parts that the pictures came in)\n")
+    assert said.out.endswith(f"\n  {tmp_path / 'out'}\n")
+    assert re.search(r"^export: 54 pictures in ", said.err, re.MULTILINE)
+    done = thawline("extract", tmp_path / "out", "--json")
+    assert done.json["extracted"] == 0
+    assert done.json["bank"] == run.read("run.json")["bank"]
+    facts = thawline("export-data", run.photos, "-o", tmp_path / "out", "--format", form, "--json").json
+    assert (facts["out"], facts["form"], facts["pictures"]) == (str(tmp_path / "out"), form, 54)
+    kept = {path: path.read_bytes() for path in run.photos.rglob("*.png")}
+    refused = thawline("export-data", run.photos, "-o", run.photos / "train")
+    assert (refused.code, refused.out) == (1, "")
+    assert "lie inside one another. Choose another place with -o." in refused.err
+    assert {path: path.read_bytes() for path in run.photos.rglob("*.png")} == kept
+
+
+def test_names_and_limit_reach_check_and_evaluate(run, thawline, tmp_path):
+    names = tmp_path / "names.csv"
+    names.write_text("3,three\n8,8\n9,9\n")
+    said = thawline("check", run.photos, "--class-names", names, "--limit", "4", "--json")
+    assert said.json["class_counts"] == {"three": 8, "8": 8, "9": 8}
+    said = thawline("evaluate", run.out / "model", run.photos, "--class-names", names)
+    assert said.code == 1
+    assert "evaluate: three: not among the model's classes (3, 8, 9)" in said.err
+    said = thawline("check", run.photos, "--one-against-rest", "thre", "--class-names", names)
+    assert "has no class 'thre'. Did you mean three?" in said.err
+
+
 # cache
 
 
@@ -389,7 +424,7 @@ def test_cache_is_listed_and_pruned(run, thawline, one_bank):
     assert entry["size_bytes"] == size
     said = thawline("cache", "list", "--cache-dir", cache)
     assert said.out.startswith(entry["key"])
-    assert said.out.endswith(f"\n1 banks, {size / 2**20:.1f} MiB\n")
+    assert said.out.endswith(f"\n1 entries, {size / 2**20:.1f} MiB\n")
     kept = thawline("cache", "prune", "--keep-mib", "100", "--older-than-days", "1", "--cache-dir", cache, "--json")
     assert kept.json == []
     removed = thawline("cache", "prune", "--keep-mib", "0.1", "--cache-dir", cache, "--json")
@@ -400,8 +435,8 @@ def test_cache_is_listed_and_pruned(run, thawline, one_bank):
 
 def test_prune_without_a_limit_empties_the_cache(thawline, one_bank):
     cache = one_bank
-    assert re.fullmatch(r"removed 1 banks, \d\.\d MiB\n", thawline("cache", "prune", "--cache-dir", cache).out)
-    assert thawline("cache", "list", "--cache-dir", cache).out == "0 banks, 0.0 MiB\n"
+    assert re.fullmatch(r"removed 1 entries, \d\.\d MiB\n", thawline("cache", "prune", "--cache-dir", cache).out)
+    assert thawline("cache", "list", "--cache-dir", cache).out == "0 entries, 0.0 MiB\n"
 
 
 @pytest.mark.parametrize("words", [("--keep-mib", "-1"), ("--keep-mib", "nan"), ("--older-than-days", "-0.5")])

@@ -136,7 +136,7 @@ def test_tensorboard_has_a_log_of_every_training(tuned):
     assert {path.parent.name for path in files} == {
         "tutorial_cnn-from-nothing-fold-1",
         "efficientnet_lite0-head-then-last-2-blocks-fold-1",
-        "efficientnet_lite0-head-then-last-2-blocks-all-rows",
+        "efficientnet_lite0-head-then-last-2-blocks-final",
     }
 
 

@@ -54,6 +54,7 @@ class World:
         self.ground = SimpleNamespace(
             dataset=None,
             network=None,
+            bank=SimpleNamespace(spec=None),
             runtime=None,
             progress=None,
             seed=0,

@@ -14,7 +14,8 @@ from torch.nn import functional as F
 from thawline.features.layers import weight_layers
 from thawline.tune import depthwise
 from thawline.tune.depthwise import FastDepthwise, depthwise_conv2d
-from thawline.tune.thawed import Thawed, new_head, working_copy
+from thawline.tune.head import new_head
+from thawline.tune.thawed import Thawed, working_copy
 
 BFLOAT16_ROUNDING = 2.0**-8
 

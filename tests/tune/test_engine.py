@@ -14,8 +14,9 @@ import torch
 from thawline.core.runtime import Runtime
 from thawline.tune.batches import Batch, Pictures
 from thawline.tune.engine import Objective, is_out_of_memory, open_engine
+from thawline.tune.head import new_head
 from thawline.tune.plan import parse_plan, phases
-from thawline.tune.thawed import Thawed, new_head, working_copy
+from thawline.tune.thawed import Thawed, working_copy
 
 CLASS_WEIGHTS = np.array([0.5, 1.5, 1.0], np.float32)
 PLACE = (2, 5)

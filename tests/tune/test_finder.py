@@ -13,10 +13,11 @@ from thawline.core.runtime import Runtime
 from thawline.tune.batches import Pictures, epoch_batches
 from thawline.tune.engine import Objective, open_engine
 from thawline.tune.finder import LARGEST, SMALLEST, STEPS, choose_rate, find_rate
+from thawline.tune.head import new_head
 from thawline.tune.optimizer import make_optimizer
 from thawline.tune.options import TuneOptions
 from thawline.tune.plan import parse_plan, phases
-from thawline.tune.thawed import Thawed, new_head, working_copy
+from thawline.tune.thawed import Thawed, working_copy
 from thawline.tune.train import train
 
 RUNTIME = Runtime("cpu", "float32", 8)

@@ -11,6 +11,7 @@ import torch
 
 from thawline.core.progress import SilentProgress
 from thawline.data.split import make_split
+from thawline.features.extract import bank_spec
 from thawline.tune.forecast import Forecast, forecast_plan, forecast_plans, measure_picture_s
 from thawline.tune.options import TuneOptions
 from thawline.tune.plan import parse_plan
@@ -49,6 +50,22 @@ def test_the_cache_of_the_prefix_is_counted_by_the_byte(make_job):
     found = forecast_plan(job, 36, PICTURE_S)
     assert found.disk_bytes == prefix_bytes(job.network, cut.index, 36, 3, job.runtime)
     assert found.prefix_s == pytest.approx(3 * 36 * PICTURE_S * cut.cost_fraction)
+
+
+@pytest.mark.parametrize("storage", ["float16", "float32"])
+def test_a_head_alone_needs_a_pass_for_each_view_that_the_run_has_not(make_job, storage):
+    job = make_job("head, 2 blocks cut", augment="crop", views=3)
+    cut = job.network.backbone.cut_removing(2)
+    alone = forecast_plan(job, 36, PICTURE_S)
+    assert alone.prefix_s == pytest.approx(3 * 36 * PICTURE_S * cut.cost_fraction)
+    assert alone.disk_bytes == 3 * 36 * (2 * cut.channels + 36)
+    bank = bank_spec(job.network.backbone, job.runtime, storage=storage)
+    beside = forecast_plan(replace(job, bank=bank), 36, PICTURE_S)
+    assert beside.prefix_s == pytest.approx(2 * 36 * PICTURE_S)
+    assert beside.disk_bytes == 2 * 36 * bank.row_bytes
+    plain = forecast_plan(replace(job, bank=bank, options=replace(job.options, augment="none", views=1)), 36, PICTURE_S)
+    assert (plain.prefix_s, plain.disk_bytes) == (0, 0)
+    assert not job.cache.exists()
 
 
 def test_a_cache_beyond_the_disk_budget_is_not_made(make_job):

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from thawline.core.types import Curve
+from thawline.tune.head import HEAD_BIAS, HEAD_WEIGHT
 from thawline.tune.job import Trained, set_aside
 from thawline.tune.plan import default_epochs, default_learning_rate
-from thawline.tune.thawed import HEAD_BIAS, HEAD_WEIGHT
 
 
 def difference(a, b):
@@ -64,8 +64,9 @@ def test_the_head_of_what_was_trained_has_features_by_classes():
     weight, bias = torch.arange(6.0).view(3, 2), torch.arange(3.0)
     trained = Trained({HEAD_WEIGHT: weight, HEAD_BIAS: bias}, Curve((), (), (), ()), 0.0, 0.1)
     head = trained.head
-    assert head[0].tolist() == [[0, 2, 4], [1, 3, 5]]
-    assert head[1].tolist() == [0, 1, 2]
+    assert head.weight.tolist() == [[0, 2, 4], [1, 3, 5]]
+    assert head.bias.tolist() == [0, 1, 2]
+    assert head.logits(np.array([[2.0, 1.0]], np.float32)).tolist() == [[1, 8, 15]]
 
 
 @pytest.mark.parametrize("seed", range(5))

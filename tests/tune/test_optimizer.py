@@ -7,10 +7,11 @@ import torch
 from torch import nn
 
 from thawline.features.layers import layer_scales, weight_layers
+from thawline.tune.head import HEAD_BIAS, HEAD_WEIGHT, new_head
 from thawline.tune.optimizer import load_moments, make_optimizer, moments, set_rate
 from thawline.tune.options import TuneOptions
 from thawline.tune.schedule import schedule_factor
-from thawline.tune.thawed import HEAD_BIAS, HEAD_WEIGHT, Thawed, new_head, working_copy
+from thawline.tune.thawed import Thawed, working_copy
 
 SCHEDULES = ("cosine", "one-cycle", "plateau", "constant")
 

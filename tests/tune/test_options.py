@@ -50,6 +50,8 @@ def test_options_do_not_change():
             {"learning_rate": 0},
             "tune: --learning-rate 0: it must be above 0, and --find-rate is there to choose it. Give one of the two.",
         ),
+        ({"hidden": -1}, "tune: --hidden -1: 0 to 65536 is required."),
+        ({"hidden": 65_537}, "tune: --hidden 65537: 0 to 65536 is required."),
         (
             {"accumulate": 9, "batch_size": 8},
             (
@@ -151,6 +153,7 @@ def test_what_cannot_be_said_is_not_taken(changes):
     ("changes", "watches"),
     [
         ({}, False),
+        ({"watch": True}, True),
         ({"patience": 2}, True),
         ({"keep": "best"}, True),
         ({"schedule": "plateau"}, True),

@@ -15,6 +15,7 @@ from thawline.features.layers import trained_parameters, weight_layers
 from thawline.tune.plan import (
     EXAMPLES,
     Plan,
+    candidate_plans,
     default_epochs,
     default_learning_rate,
     parse_plan,
@@ -33,6 +34,7 @@ NETWORKS = ("efficientnet_lite0", "resnet18", "test_convnext", "test_vit", "deep
         ("last 20 %", Plan("last 20 %", share=0.2), "partial"),
         ("last 7 blocks", Plan("last 7 blocks", blocks=7), "partial"),
         ("head", Plan("head", blocks=0), "frozen"),
+        ("head, 2 blocks cut", Plan("head, 2 blocks cut", blocks=0, blocks_cut=2), "frozen"),
         ("head, then all", Plan("head, then all", head_first=True, share=1.0), "full"),
         ("head, then last 7 blocks", Plan("head, then last 7 blocks", head_first=True, blocks=7), "partial"),
         (
@@ -67,6 +69,9 @@ def test_a_plan_says_what_is_trained(text, plan, kind):
         ("head  , then all", "head, then all"),
         ("head, then last 100%", "head, then all"),
         ("Gradual  last 3 blocks", "gradual last 3 blocks"),
+        ("HEAD ,2 block cut", "head, 2 blocks cut"),
+        ("head on 3 blocks cut", "head, 3 blocks cut"),
+        ("head 1.0 blocks cut", "head, 1 block cut"),
         ("deep cnn", "from nothing"),
         ("deep_cnn · from nothing", "from nothing"),
     ],
@@ -79,11 +84,12 @@ def test_a_plan_has_one_spelling(text, name):
     st.sampled_from(["", "head, then ", "gradual "]),
     st.one_of(
         st.integers(1, 300).map(lambda count: f"last {count} blocks"),
+        st.integers(1, 300).map(lambda count: f"head, {count} blocks cut"),
         st.floats(1e-3, 100).map(lambda share: f"last {share:f} %"),
     ),
 )
 def test_the_name_of_a_plan_is_that_plan(lead, amount):
-    if lead == "gradual " and amount.endswith("%"):
+    if (lead == "gradual " and amount.endswith("%")) or (lead and amount.endswith("cut")):
         return
     plan = parse_plan(lead + amount)
     assert parse_plan(plan.name) == plan
@@ -97,10 +103,11 @@ def test_the_examples_in_messages_are_plans_in_their_one_spelling():
 def test_on_the_leaderboard_a_plan_stands_behind_its_network():
     assert parse_plan("Last 20%").strategy_name("resnet18") == "resnet18 · last 20 %"
     assert parse_plan("Simple CNN").strategy_name("resnet18") == "simple_cnn · from nothing"
+    assert parse_plan("head 2 blocks cut").strategy_name("resnet18", 64) == "resnet18 · head, 2 blocks cut, 64 hidden"
 
 
 KNOWN = (
-    "A plan is one of all; last 20 %; last 7 blocks; head; head, then all; gradual last 7 blocks; "
+    "A plan is one of all; last 20 %; last 7 blocks; head; head, 2 blocks cut; head, then all; gradual last 7 blocks; "
     "or a network from nothing: tutorial_cnn, simple_cnn, deep_cnn."
 )
 
@@ -112,6 +119,8 @@ KNOWN = (
         ("last 120 %", "a share above 0 and up to 100 % is required. To train nothing but a head, write: head."),
         ("last 0 blocks", "a whole number of blocks, 1 or more, is required."),
         ("last 1.5 blocks", "a whole number of blocks, 1 or more, is required."),
+        ("head, 0 blocks cut", "a whole number of blocks, 1 or more, is required."),
+        ("head, 1.5 blocks cut", "a whole number of blocks, 1 or more, is required."),
         ("gradual all", "thawing goes block by block. Name a number: gradual last 7 blocks."),
         ("gradual last 20 %", "thawing goes block by block. Name a number: gradual last 7 blocks."),
         (
@@ -129,11 +138,18 @@ def test_an_impossible_plan_is_refused_with_what_is_required(text, message):
     assert str(caught.value) == f"plan {text!r}: {message}"
 
 
-@pytest.mark.parametrize("text", ["head, then head", "gradual head"])
-def test_nothing_but_the_head_cannot_come_after_the_head(text):
+@pytest.mark.parametrize(
+    ("text", "instead"),
+    [
+        ("head, then head", "head"),
+        ("gradual head", "head"),
+        ("head, then head, 2 blocks cut", "head, 2 blocks cut"),
+    ],
+)
+def test_nothing_but_the_head_cannot_come_after_the_head(text, instead):
     with pytest.raises(UsageError) as caught:
         parse_plan(text)
-    assert str(caught.value) == f"plan {text!r} contradicts itself: the head is all it trains. Write just: head."
+    assert str(caught.value) == f"plan {text!r} contradicts itself: the head is all it trains. Write just: {instead}."
 
 
 @pytest.mark.parametrize(
@@ -145,6 +161,7 @@ def test_nothing_but_the_head_cannot_come_after_the_head(text):
         ("head, then", "head, then all"),
         ("last 7 layers", "last 7 blocks"),
         ("gradual", "gradual last 7 blocks"),
+        ("head, 2 block", "head, 2 blocks cut"),
     ],
 )
 def test_an_unknown_plan_is_answered_with_the_nearest(text, nearest):
@@ -209,10 +226,14 @@ def test_blocks_thaw_what_lies_above_their_cut(name, network):
         assert set(layers) - set(phase.layers) == layers_below(net, layers, cut)
 
 
-def test_the_head_alone_reads_the_last_cut(network):
-    for name in NETWORKS:
-        (phase,) = phases(parse_plan("head"), network(name), 5)
-        assert (phase.layers, phase.cut, phase.epochs) == ((), network(name).backbone.cuts[-1].index, 5)
+@pytest.mark.parametrize("name", [*NETWORKS, "regnetx_002"])
+def test_the_head_alone_reads_the_last_cut_or_the_one_that_is_asked_for(name, network):
+    cuts = network(name).backbone.cuts
+    (phase,) = phases(parse_plan("head"), network(name), 5)
+    assert (phase.layers, phase.cut, phase.epochs) == ((), cuts[-1].index, 5)
+    for cut in cuts[:-1]:
+        (phase,) = phases(parse_plan(f"head, {cut.blocks_removed} blocks cut"), network(name), 5)
+        assert (phase.layers, phase.cut) == ((), cut.index)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -242,7 +263,7 @@ def test_an_architecture_without_a_trunk_thaws_shares_and_refuses_blocks(network
     assert phase.layers == layers[-len(phase.layers) :]
     assert len(phase.layers) == -(-len(layers) // 4)
     assert phase.cut is None
-    for text in ("last 2 blocks", "head", "gradual last 2 blocks"):
+    for text in ("last 2 blocks", "gradual last 2 blocks"):
         with pytest.raises(BackboneError) as caught:
             phases(parse_plan(text), net, 2)
         assert str(caught.value) == (
@@ -254,6 +275,8 @@ def test_an_architecture_without_a_trunk_thaws_shares_and_refuses_blocks(network
 def test_more_blocks_than_there_are_is_refused_with_those_there_are(network):
     with pytest.raises(BackboneError, match=r"no cut removes 17 blocks\. Those it has remove 0, 1, 2"):
         phases(parse_plan("last 17 blocks"), network("efficientnet_lite0"), 2)
+    with pytest.raises(BackboneError, match=r"no cut removes 17 blocks\. Those it has remove 0, 1, 2"):
+        phases(parse_plan("head, 17 blocks cut"), network("efficientnet_lite0"), 2)
 
 
 @pytest.mark.parametrize("name", ["tutorial_cnn", "simple_cnn", "deep_cnn", "resnet10t", "regnetx_002"])
@@ -304,3 +327,11 @@ def test_networks_from_nothing_look_at_small_pictures_as_they_are(drawn):
     assert [scratch_size_px(name, small) for name in ("simple_cnn", "deep_cnn", "tutorial_cnn")] == [32, 32, None]
     assert [scratch_size_px(name, photos) for name in ("simple_cnn", "deep_cnn", "resnet18")] == [96, 96, None]
     assert scratch_size_px("simple_cnn", replace(small, ledger=())) == 96
+
+
+def test_where_a_head_has_hidden_units_no_candidate_starts_from_a_solved_one(network):
+    for name in ("efficientnet_lite0", "regnetx_002"):
+        solved, drawn = candidate_plans(network(name)), candidate_plans(network(name), 64)
+        assert any(plan.head_first for plan in solved)
+        assert not any(plan.head_first for plan in drawn)
+        assert [(plan.share, plan.blocks) for plan in drawn] == [(plan.share, plan.blocks) for plan in solved]

@@ -29,8 +29,9 @@ from thawline.features.pooling import pooled
 from thawline.features.reader import to_input
 from thawline.tune.checkpoint import Checkpoints
 from thawline.tune.engine import Objective
+from thawline.tune.head import HEAD_BIAS, HEAD_WEIGHT
 from thawline.tune.job import set_aside
-from thawline.tune.thawed import HEAD_BIAS, HEAD_WEIGHT, Thawed, head_block, working_copy, write_back
+from thawline.tune.thawed import Thawed, working_copy, write_back
 from thawline.tune.train import train
 
 FULL = "DefaultCPUAllocator: can't allocate memory: you tried to allocate"
@@ -103,7 +104,10 @@ def assert_close(found, expected, tolerance):
 
 
 def differ(found, expected):
-    return any(not torch.equal(found.tensors[name], tensor) for name, tensor in expected.tensors.items())
+    """The trainings made other tensors, or tensors of other names or shapes."""
+    return found.tensors.keys() != expected.tensors.keys() or any(
+        not torch.equal(found.tensors[name], tensor) for name, tensor in expected.tensors.items()
+    )
 
 
 def loss_of(job, trained, rows):
@@ -111,11 +115,11 @@ def loss_of(job, trained, rows):
     network = write_back(job.network, trained.tensors, "", keeps_norms=job.plan.from_nothing)
     spec, samples = network.backbone.input, [job.dataset.samples[row] for row in rows]
     x = to_input(np.stack([prepare(sample.source.read(), spec) for sample in samples]), spec, job.runtime)
-    (cut, pooling), (weight, bias) = head_block(network), trained.head
+    cut, pooling = job.block
     with torch.no_grad():
         h = network.prefix(x, cut)
         features = pooled(h, [pooling], network.num_prefix_tokens)[pooling]
-        logits = features @ torch.from_numpy(weight) + torch.from_numpy(bias)
+        logits = torch.from_numpy(trained.head.logits(features.numpy()))
     return float(F.cross_entropy(logits, torch.from_numpy(job.dataset.labels[rows])))
 
 
@@ -127,6 +131,9 @@ def loss_of(job, trained, rows):
         ("last 2 blocks", "test_resnet", 5e-3),
         ("last 50 %", "test_resnet", 5e-3),
         ("head", "test_resnet", 0.1),
+        ("head, 1 block cut", "test_resnet", 0.1),
+        ("head", "regnetx_002", 0.1),
+        ("head, 2 blocks cut", "test_vit", 0.1),
         ("gradual last 2 blocks", "test_resnet", 5e-3),
         ("last 2 blocks", "test_vit", 5e-3),
     ],
@@ -157,7 +164,7 @@ def test_pretrained_weights_learn_on_in_bfloat16(learnable, make_job):
 def test_where_the_head_comes_first_the_training_starts_from_it(make_job):
     job = make_job("head, then last 2 blocks", learning_rate=1e-6, epochs=1)
     solved = train(make_job("head", learning_rate=0.1, epochs=8))
-    trained = train(replace(job, start=solved.head))
+    trained = train(replace(job, start=solved.head.folded()))
     assert trained.curve.train_accuracy[0] > 0.9
     assert torch.allclose(trained.tensors[HEAD_WEIGHT], solved.tensors[HEAD_WEIGHT], atol=1e-4)
     assert torch.allclose(trained.tensors[HEAD_BIAS], solved.tensors[HEAD_BIAS], atol=1e-4)
@@ -172,6 +179,8 @@ def test_where_the_head_comes_first_the_training_starts_from_it(make_job):
         {"cutmix": 1.0},
         {"mixup": 0.4, "cutmix": 1.0},
         {"dropout": 0.5},
+        {"hidden": 16},
+        {"watch": True},
         {"l2_sp": 0.01},
         {"ema": 0.9},
         {"augment": "trivial"},
@@ -194,6 +203,32 @@ def test_the_same_seed_gives_the_same_bytes_and_every_option_matters(make_job, m
     assert differ(train(other), trained)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"hidden": 16},
+        {"hidden": 16, "dropout": 0.5},
+        {"dropout": 0.5},
+        {"mixup": 0.4},
+        {"cutmix": 1.0},
+        {"augment": "flip"},
+        {"label_smoothing": 0.1},
+        {"sampling": "balanced"},
+        {"ema": 0.9},
+        {"weight_decay": 5.0},
+        {"optimizer": "sgd", "learning_rate": 0.05},
+    ],
+    ids=str,
+)
+def test_a_head_alone_repeats_itself_and_every_option_matters_to_it(make_job, options):
+    plan = "head, 1 block cut"
+    trained = train(make_job(plan, **options))
+    assert_same(train(make_job(plan, **options)), trained)
+    base = {"hidden": 16} if len(options) > 1 and "hidden" in options else {}
+    assert differ(train(make_job(plan, **base) if options else make_job("head, 2 blocks cut")), trained)
+
+
 def test_networks_from_nothing_repeat_themselves_too(make_job):
     for options in ({}, {"dropout": 0.5, "mixup": 0.4, "augment": "flip"}):
         job = scratch_job(make_job, **options)
@@ -206,7 +241,7 @@ def test_a_last_batch_of_one_picture_teaches_norms_nothing_and_does_no_harm(make
     assert trained.curve.train_loss[-1] < trained.curve.train_loss[0]
 
 
-@pytest.mark.parametrize("plan", ["last 2 blocks", "head", "gradual last 2 blocks"])
+@pytest.mark.parametrize("plan", ["last 2 blocks", "gradual last 2 blocks"])
 def test_a_cached_prefix_and_a_live_one_lead_to_the_same(make_job, plan, tmp_path):
     noted, options = Noted(), {"optimizer": "sgd", "learning_rate": 0.05}
     cached = train(make_job(plan, **options))
@@ -338,7 +373,9 @@ def test_weights_are_held_where_they_started(make_job):
     assert 0 < held < 0.7 * free
 
 
-@pytest.mark.parametrize("plan", ["last 2 blocks", "last 20 %", "head", "gradual last 2 blocks", SCRATCH])
+@pytest.mark.parametrize(
+    "plan", ["last 2 blocks", "last 20 %", "head", "head, 2 blocks cut", "gradual last 2 blocks", SCRATCH]
+)
 def test_what_is_frozen_stays_frozen_to_the_last_bit(make_job, plan):
     job = scratch_job(make_job, ema=0.9) if plan == SCRATCH else make_job(plan, ema=0.9, keep="best")
     before = {name: tensor.clone() for name, tensor in job.network.model.state_dict().items()}
@@ -358,7 +395,7 @@ def test_what_is_frozen_stays_frozen_to_the_last_bit(make_job, plan):
     below = {name for name, module in tuned.model.named_modules() if id(module) in frozen}
     assert below
     assert not [name for name in moved if name.rpartition(".")[0] in below]
-    assert bool(moved) == (plan != "head")
+    assert bool(moved) == (job.plan.kind != "frozen")
 
 
 def test_a_loss_that_is_no_number_stops_and_says_where(make_job, monkeypatch, tmp_path):
@@ -386,6 +423,9 @@ RESUMED = {
     "gradual": ("gradual last 2 blocks", {"epochs": 4, "ema": 0.8, "keep": "best", "layer_decay": 0.7}),
     "momentum": ("all", {"optimizer": "sgd", "learning_rate": 0.05, "l2_sp": 0.01, "clip_norm": None}),
     "plateau": ("head", {"schedule": "plateau", "epochs": 6, "patience": 4}),
+    "cut": ("head, 2 blocks cut", {"epochs": 4, "augment": "flip", "dropout": 0.5, "mixup": 0.4, "ema": 0.8}),
+    "hidden": ("head, 1 block cut", {"epochs": 4, "hidden": 16, "dropout": 0.5, "keep": "best"}),
+    "hidden, thawed": ("last 2 blocks", {"epochs": 2, "hidden": 16, "dropout": 0.5}),
     "float16": ("last 2 blocks", {"epochs": 2, "learning_rate": 1e-3}),
     "range test": ("last 2 blocks", {"learning_rate": None, "find_rate": True, "epochs": 2}),
 }

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from thawline.core.errors import TrainingError, UsageError
 from thawline.core.runtime import Runtime
@@ -13,13 +14,26 @@ from thawline.data.load import load_pixels
 from thawline.data.split import make_split
 from thawline.features.extract import extract
 from thawline.features.reader import FeatureReader
+from thawline.heads.dense import DenseHead
+from thawline.heads.linear import LinearHead
 from thawline.search.compare import leaderboard_of
 from thawline.search.frozen import answer_frozen
-from thawline.tune import trial
+from thawline.tune import pooled, trial
+from thawline.tune.job import set_aside
 from thawline.tune.options import TuneOptions
 from thawline.tune.plan import parse_plan
 from thawline.tune.thawed import write_back
-from thawline.tune.trial import Ground, answer_fold, answers_of, final_model, held_out_logits, job_of, network_of
+from thawline.tune.trial import (
+    Ground,
+    answer_fold,
+    answers_of,
+    final_model,
+    held_out_logits,
+    job_of,
+    network_of,
+    strategy_of,
+    train_rows,
+)
 
 RUNTIME = Runtime("cpu", "float32", 8)
 OPTIONS = TuneOptions(epochs=3, batch_size=8, augment="none", learning_rate=5e-3, checkpoint_every="1h")
@@ -67,9 +81,9 @@ def no_training(monkeypatch):
     return forbid
 
 
-def reader_logits(network, head, ground, rows):
+def reader_logits(network, head, ground, rows, block=None):
     """Return what the model in use says, one picture after the other."""
-    block = (network.backbone.cuts[-1].index, "mean")
+    block = block or (network.backbone.cuts[-1].index, "mean")
     reader = FeatureReader(network, ground.runtime, [block], ground.storage)
     samples, spec = ground.dataset.samples, network.backbone.input
     return np.concatenate([head.logits(reader.read(load_pixels(samples[row], spec)[None])) for row in rows])
@@ -91,6 +105,7 @@ def test_held_out_answers_are_those_of_the_model_in_use(ground, plan):
     trained = trial.train(job)
     assert found.trained.curve == trained.curve
     network, head = trial._model(job, trained)
+    assert job.bank == ground.bank.spec
     np.testing.assert_allclose(found.logits, reader_logits(network, head, ground, held_out), rtol=1e-3, atol=1e-3)
     again = write_back(job.network, trained.tensors, plan.name, keeps_norms=plan.from_nothing)
     assert network.backbone == again.backbone
@@ -122,7 +137,7 @@ def test_a_final_model_is_trained_on_every_row_and_only_once(ground, no_training
     assert network.backbone.weights_sha256 != ground.network.backbone.weights_sha256
     assert network.backbone.weights_origin.endswith(", then trained: last 2 blocks")
     pool = ground.split.pool
-    logits = held_out_logits(network, head, ground, pool)
+    logits = held_out_logits(network, head, ground, pool, (network.backbone.cuts[-1].index, "mean"))
     np.testing.assert_allclose(logits, reader_logits(network, head, ground, pool), rtol=1e-3, atol=1e-3)
     accuracy = (logits.argmax(axis=1) == ground.dataset.labels[pool]).mean()
     assert accuracy >= trained.curve.train_accuracy[-1] - 0.1
@@ -132,6 +147,99 @@ def test_a_final_model_is_trained_on_every_row_and_only_once(ground, no_training
     np.testing.assert_array_equal(again[1].weight, head.weight)
     assert again[2].curve.train_loss == trained.curve.train_loss
     assert again[2].tensors.keys() == trained.tensors.keys()
+
+
+@pytest.mark.parametrize("num_hidden", [0, 16])
+def test_a_head_on_a_cut_reads_the_bank_and_stands_on_the_leaderboard_as_what_it_is(ground, num_hidden, tmp_path):
+    """Where the run has the features, no picture is opened to train on them: here the bank's own cache is used."""
+    plan = parse_plan("head, 2 blocks cut")
+    cut = ground.network.backbone.cut_removing(2)
+    options = replace(OPTIONS, epochs=40, learning_rate=0.02, hidden=num_hidden)
+    ground = replace(ground, options=options, cache=ground.bank.directory.parent.parent)
+    before = {name: tensor.clone() for name, tensor in ground.network.model.state_dict().items()}
+    done = answer_fold(plan, ground, 0)
+    _, held_out = ground.split.folds[0]
+    labels = ground.dataset.labels[held_out]
+    assert (done.logits.argmax(axis=1) == labels).mean() > 0.7
+    network, head, trained = train_rows(plan, ground, ground.split.folds[0][0], held_out, "row-1")
+    assert isinstance(head, DenseHead if num_hidden else LinearHead)
+    found = held_out_logits(network, head, ground, held_out, (cut.index, "mean"))
+    np.testing.assert_array_equal(found, done.logits)
+    np.testing.assert_allclose(
+        found, reader_logits(network, head, ground, held_out, (cut.index, "mean")), rtol=1e-3, atol=1e-3
+    )
+    features = ground.bank.read([ground.dataset.samples[row].sha256 for row in held_out], [(cut.index, "mean")])
+    np.testing.assert_allclose(head.logits(features), found, rtol=1e-3, atol=1e-3)
+    assert trained.curve.validation_accuracy[-1] == pytest.approx((found.argmax(axis=1) == labels).mean())
+    assert network.backbone == ground.network.backbone
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.model.state_dict().items())
+
+    strategy = strategy_of(plan, ground.network, ground)
+    assert strategy.blocks == ((cut.index, "mean"),)
+    assert (strategy.kind, strategy.blocks_removed, strategy.tune) == ("frozen", 2, "head, 2 blocks cut")
+    assert strategy.head == ("dense" if num_hidden else "linear")
+    hidden = ", 16 hidden" if num_hidden else ""
+    assert strategy.name == f"test_resnet · head, 2 blocks cut{hidden}"
+    units = num_hidden or cut.channels
+    macs = cut.channels * num_hidden + units * 3
+    assert strategy.cost == pytest.approx(cut.cost_fraction + macs / ground.network.backbone.num_macs)
+    answers = answers_of(plan, ground, [done])
+    trials = {entry.name: entry for entry in leaderboard_of(ground.frozen, (answers,)).leaderboard.trials}
+    assert trials[strategy.name].l2 is None
+    assert not trials[strategy.name].strategy.is_plain
+
+
+def test_a_head_learns_from_other_views_in_one_pass_for_all_cuts(ground, compared, monkeypatch):
+    ground = replace(ground, options=replace(OPTIONS, augment="flip"), cache=compared[1].directory.parent.parent)
+    extracted, read = [], pooled.extract_views
+    monkeypatch.setattr(
+        pooled, "extract_views", lambda *given, **named: extracted.append(read(*given, **named)) or extracted[-1]
+    )
+    for text in ("head", "head, 1 block cut", "head, 2 blocks cut"):
+        train_rows(parse_plan(text), ground, ground.split.pool, ground.split.pool[:0], "final")
+    counts = [[view.num_extracted for view in views] for views in extracted]
+    assert counts[0][0] == 0  # the plain view is there
+    assert counts[0][1] == len({ground.dataset.samples[row].sha256 for row in ground.split.pool})
+    assert counts[1:] == [[0, 0], [0, 0]]
+
+
+def test_rows_are_trained_once_a_part_and_watch_a_tenth_where_it_is_asked_for(ground, no_training):
+    options, plan, heard = replace(OPTIONS, watch=True), parse_plan("head, 1 block cut"), []
+    ground = replace(ground, options=options, log=lambda name, epoch, values: heard.append(name))
+    rows, none = ground.split.pool, ground.split.pool[:0]
+    network, head, trained = train_rows(plan, ground, rows, none, "row-2")
+    assert set(heard) == {"test_resnet · head, 1 block cut, row 2"}
+    left, watched = set_aside(ground.dataset, rows, ground.seed)
+    block = strategy_of(plan, network, ground).blocks[0]
+    answers = held_out_logits(network, head, ground, watched, block).argmax(axis=1)
+    assert trained.curve.validation_accuracy[-1] == pytest.approx((answers == ground.dataset.labels[watched]).mean())
+    other = replace(ground, options=replace(options, hidden=8), folder=ground.folder / "other")
+    assert isinstance(train_rows(plan, other, rows, none, "row-2")[1], DenseHead)
+    alone = train_rows(plan, replace(ground, options=OPTIONS), left, watched, "row-3")[2]
+    np.testing.assert_array_equal(alone.tensors["head.weight"], trained.tensors["head.weight"])
+    no_training()
+    again = train_rows(plan, ground, rows, none, "row-2")
+    np.testing.assert_array_equal(again[1].weight, head.weight)
+    assert again[2].curve == trained.curve
+    with pytest.raises(TrainingError, match="is of another training: training pictures and labels was"):
+        train_rows(plan, ground, rows[1:], none, "row-2")
+
+
+def test_a_solved_head_and_hidden_units_contradict_each_other(ground):
+    hidden = replace(ground, options=replace(OPTIONS, hidden=64))
+    for text, instead in (
+        ("head, then last 2 blocks", "last 2 blocks"),
+        ("head, then all", "all"),
+        ("gradual last 2 blocks", "last 2 blocks"),
+    ):
+        with pytest.raises(UsageError) as caught:
+            network_of(parse_plan(text), hidden)
+        assert str(caught.value) == (
+            f"tune: plan {text!r} starts from a solved linear head, --hidden 64 asks for one with a hidden layer. Drop "
+            f"--hidden, or write: {instead}."
+        )
+    for text in ("head", "head, 2 blocks cut", "all", "last 20 %", "simple_cnn from nothing"):
+        network_of(parse_plan(text), hidden)
 
 
 def test_a_head_that_comes_first_is_the_solved_one(ground):

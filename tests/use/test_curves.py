@@ -91,3 +91,19 @@ def test_any_sweep_can_be_drawn(points):
     svg = finder_svg(points, 1e-3, width_px=360)
     assert "chosen: 0.001" in svg
     assert "nan" not in svg.lower()
+
+
+@pytest.mark.parametrize("goal", [0.05, 0.72, 1.0])
+def test_the_goal_is_a_named_line_in_view(goal):
+    svg = curve_svg(make_curve(), prefix="a", goal=goal).replace("\N{NO-BREAK SPACE}", " ")
+    assert f">goal {100 * goal:.1f} %<" in svg
+    assert f"the goal is {100 * goal:.1f} %" in svg
+    dashed = re.search(r'd="M [\d.]+ ([\d.]+)\s+L [^"]*"[^>]*stroke-dasharray', svg)
+    assert 31 - 1e-6 <= float(dashed.group(1)) <= 31 + 130 + 1e-6  # within the panel
+    assert "goal" not in curve_svg(make_curve(), prefix="a")
+
+
+def test_a_training_that_nothing_watched_has_one_line():
+    svg = curve_svg(Curve((1.2, 0.6), (), (0.5, 0.7), ()), prefix="a", goal=0.9)
+    assert "stroke: var(--muted)" in svg
+    assert "stroke: var(--ice)" not in svg

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from sklearn import metrics as sk
@@ -135,3 +137,15 @@ def test_what_was_given_is_kept_in_order():
 def test_no_test_picture_is_an_error_with_a_way_out():
     with pytest.raises(DataError, match=r"there is no test picture\. Add a `test` folder"):
         evaluated(np.zeros(0, np.int64), np.zeros((0, 3), np.float32))
+
+
+def test_a_notebook_shows_the_weakest_classes_first():
+    labels, probabilities = answers(k=30, n=900)
+    found = evaluated(labels, probabilities, leaked=(np.arange(900) < 9).astype(np.int64))
+    html = found._repr_html_()
+    score, clean = found.accuracy, found.accuracy_without_leaks
+    assert f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}] of 900 pictures right" in html
+    assert f"{clean.value:.3f} without copies in training, 891 pictures" in html
+    weakest = sorted(found.per_class, key=lambda row: (row.recall, row.f1))
+    assert re.findall(r">(class \d+)<", html) == [row.name for row in weakest[:20]]
+    assert "the 20 weakest of 30 classes are shown" in html

@@ -55,13 +55,15 @@ def test_no_plan_is_refused_with_examples():
 
 def test_what_was_asked_for_comes_back(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    options = Options(size=96, pooling=("mean", "grid"), weights=Path("net.safetensors"), folds=3)
+    options = Options(
+        size=96, pooling=("mean", "grid"), weights=Path("net.safetensors"), class_names=Path("names.csv"), limit=9
+    )
     training = TuneOptions(epochs=3, schedule="one-cycle", learning_rate=1e-3, augment="augmix", clip_norm=None)
     plans = distinct_plans(PLANS)
     write_request(tmp_path / "run", Path("photos"), options, training, plans)
     found = read_request(tmp_path / "run")
     assert found.photos == tmp_path / "photos"  # wherever it is resumed from
-    assert found.options == replace(options, weights=tmp_path / "net.safetensors")
+    assert found.options == replace(options, weights=tmp_path / "net.safetensors", class_names=tmp_path / "names.csv")
     assert found.training == training
     assert distinct_plans(found.plans) == plans
 

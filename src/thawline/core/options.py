@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import field, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Literal
 
@@ -13,13 +13,42 @@ from pydantic.dataclasses import dataclass
 from thawline.core.errors import UsageError
 from thawline.core.types import Fit
 
-__all__ = ["Options", "make_options", "refusal"]
+__all__ = ["CheckOptions", "Options", "make_options", "refusal"]
 
 Pooling = Literal["mean", "std", "max", "grid"]
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
-class Options:
+class CheckOptions:
+    """Which pictures take part and what their classes are called: the options of `check`, which every verb has."""
+
+    on_bad: Literal["skip", "stop"] = "skip"
+    """Leave files that cannot be read out, with a row in the ledger (`skip`), or refuse the folder (`stop`)."""
+
+    class_names: Path | None = None
+    """File with a name for every class folder: CSV with a column of folders and one of names, or JSON."""
+
+    one_against_rest: str | None = None
+    """Tell this class from all others, which become one class called `rest`."""
+
+    limit: int | None = None
+    """Take at most so many pictures of each class and part, drawn at random: for a quick look."""
+
+    seed: int = 0
+    """Of every random choice: the same seed and pictures give the same result."""
+
+    cache_dir: Path | None = None
+    """Where features and fetched pictures are kept. Default: THAWLINE_CACHE, else the user's cache folder."""
+
+    def __post_init__(self) -> None:
+        if self.limit is not None and self.limit < 2:
+            raise UsageError(f"--limit {self.limit}: at least 2 pictures of a class are needed, to learn and to test.")
+        if self.seed < 0:
+            raise UsageError(f"--seed {self.seed}: it must be a whole number of at least 0.")
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class Options(CheckOptions):
     """Options of `fit`, `compare` and `extract`; the defaults are what most people want."""
 
     backbone: str = "efficientnet_lite0"
@@ -49,12 +78,6 @@ class Options:
     repeats: int = 2
     """How often the folds are drawn anew."""
 
-    seed: int = 0
-    """Of every random choice: the same seed and pictures give the same result."""
-
-    on_bad: Literal["skip", "stop"] = "skip"
-    """Leave files that cannot be read out, with a row in the ledger (`skip`), or refuse the folder (`stop`)."""
-
     device: str = "auto"
     """Where the network runs: `auto`, `cpu`, `cuda`, `mps`."""
 
@@ -64,10 +87,8 @@ class Options:
     storage: Literal["float16", "float32"] = "float16"
     """Number format of stored features."""
 
-    cache_dir: Path | None = field(default=None)
-    """Where features are kept between runs. Default: THAWLINE_CACHE, else the user's cache folder."""
-
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.pooling or len(set(self.pooling)) != len(self.pooling):
             raise UsageError(
                 f"--pooling is {', '.join(self.pooling) or 'empty'}: name each reading once, at least one."
@@ -78,8 +99,6 @@ class Options:
             )
         if self.size is not None and not 32 <= self.size <= 2048:
             raise UsageError(f"--size {self.size}: between 32 and 2048 pixels are possible.")
-        if self.seed < 0:
-            raise UsageError(f"--seed {self.seed}: it must be a whole number of at least 0.")
 
 
 def make_options(**changes: object) -> Options:

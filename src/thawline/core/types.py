@@ -5,18 +5,34 @@ Shapes use one alphabet everywhere: N pictures, V views, K classes, C channels, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import Field
 
-__all__ = ["Curve", "Fit", "Floats", "InputSpec", "Interpolation", "Ints", "Pixels", "Prediction", "Predictions"]
+__all__ = [
+    "Count",
+    "Curve",
+    "Fit",
+    "Floats",
+    "InputSpec",
+    "Interpolation",
+    "Ints",
+    "Pixels",
+    "Prediction",
+    "Predictions",
+    "Share",
+]
 
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
 Pixels = npt.NDArray[np.uint8]
+
+Share = Annotated[float, Field(ge=0, le=1)]  # the bounds hold where pydantic reads a stored one
+Count = Annotated[int, Field(ge=0)]
 
 Fit = Literal["crop", "letterbox", "stretch"]
 Interpolation = Literal["bilinear", "bicubic"]
@@ -79,6 +95,23 @@ class Prediction:
     probability: float | None
     probabilities: dict[str, float]
     error: str | None = None
+
+    @classmethod
+    def ranked(cls, path: str, class_names: Sequence[str], shares: Floats) -> Prediction:
+        """Return the prediction that (K,) probabilities, in the order of the classes, amount to."""
+        order = np.argsort(-shares, kind="stable")
+        probabilities = {class_names[k]: float(shares[k]) for k in order}
+        return cls(path, class_names[order[0]], float(shares[order[0]]), probabilities)
+
+    @classmethod
+    def failed(cls, path: str, error: str) -> Prediction:
+        """Return the row of a picture that gets no prediction, and why."""
+        return cls(path, None, None, {}, error)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return `path, label, probability, probabilities`, or `path, error`."""
+        dropped = ("label", "probability", "probabilities") if self.error else ("error",)
+        return {name: value for name, value in asdict(self).items() if name not in dropped}
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from PIL import Image
 
-from thawline.core.errors import DataError, UsageError, first_few
+from thawline.core.errors import DataError, first_few
+from thawline.core.options import CheckOptions
 from thawline.core.progress import Progress, SilentProgress
 from thawline.core.types import Pixels
 from thawline.data.copies import THUMBNAIL_PX, group_copies
@@ -27,25 +27,10 @@ from thawline.data.findings import CheckReport, find_all
 from thawline.data.images import decode
 from thawline.data.listing import Candidate, Listing, display_path
 from thawline.data.load import map_ordered
+from thawline.data.naming import apply_options
 from thawline.data.sources import list_pictures
 
 __all__ = ["CheckOptions", "CheckReport", "check", "ledger_csv"]
-
-
-@dataclass(frozen=True)
-class CheckOptions:
-    """What `check` does with pictures that cannot be used.
-
-    Attributes:
-        on_bad: `skip` leaves files that are no readable pictures out and records each in the ledger; `stop` refuses the
-            whole folder until they are removed.
-    """
-
-    on_bad: Literal["skip", "stop"] = "skip"
-
-    def __post_init__(self) -> None:
-        if self.on_bad not in {"skip", "stop"}:
-            raise UsageError(f"on_bad is {self.on_bad!r}; it must be `skip` or `stop`.")
 
 
 @dataclass(frozen=True)
@@ -66,19 +51,20 @@ def check(
 
     Args:
         root: As in `list_pictures`.
-        options: What to do with bad files.
+        options: What to do with bad files, what the classes are called, how many pictures of each take part.
         progress: Where to report; silent by default.
 
     Raises:
         DataError: Nothing to train on: no files, no picture decodes, fewer than two classes, a class of one picture, a
-            class without training pictures; or bad files where `on_bad` is `stop`.
+            class without training pictures; bad files where `on_bad` is `stop`; or class names that do not fit.
     """
     options = options or CheckOptions()
-    listing = list_pictures(root)
+    found = list_pictures(root, cache_dir=options.cache_dir, progress=progress)
+    listing = apply_options(found, options)
     examined, thumbnails = _examine_all(listing, progress or SilentProgress())
     used = [index for index, item in enumerate(examined) if item.status != "skipped"]
     _refuse_bad_files(listing, examined, options)
-    _refuse_classes(listing, examined, used)
+    _refuse_classes(found, examined, used)
     groups, pairs = group_copies([examined[index].sha256 for index in used], thumbnails)
     class_names = tuple(sorted({listing.candidates[index].label for index in used}))
     numbers = {name: number for number, name in enumerate(class_names)}

@@ -1,4 +1,4 @@
-"""A folder of class folders -> a Listing.
+"""A folder of class folders, or an archive of one -> a Listing.
 
 The one idea: the whole tree is walked first into paths relative to the root, and the layout is then read off those
 paths alone: `class/…/file`, or `train/class/…/file` beside `validation/` and `test/`. Files are candidates whatever
@@ -8,14 +8,15 @@ their names end in; `check` decides by content.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from thawline.core.errors import DataError, first_few
+from thawline.data.dataset import Source
 from thawline.data.listing import Candidate, FileSource, Listing, Skipped, display_path, name_role, settle_roles
 
-__all__ = ["list_folder"]
+__all__ = ["is_hidden", "lay_out", "list_folder"]
 
 _HIDDEN = {"thumbs.db", "desktop.ini", "__macosx", "icon\r"}
 
@@ -41,27 +42,45 @@ def list_folder(root: Path) -> Listing:
     """
     walk = _Walk()
     files = sorted(_files(root, walk), key=lambda item: item[0])
+    return lay_out(root, [(parts, FileSource(path)) for parts, path in files], walk.skipped, walk.notes)
+
+
+def lay_out(
+    root: Path,
+    files: Sequence[tuple[tuple[str, ...], Source]],
+    skipped: Sequence[Skipped] = (),
+    notes: Sequence[str] = (),
+) -> Listing:
+    """Return files as candidates of the classes that their places below the root say.
+
+    Args:
+        root: What the person named: a folder, or an archive of one.
+        files: The parts of every path below the root, and where its bytes lie, in order.
+        skipped: What is known not to take part.
+        notes: Remarks on the layout.
+
+    Raises:
+        DataError: No files, no class folders, or a layout that leaves open which pictures are for training.
+    """
     if not files:
-        hint = f" ({first_few([f'{item.path}: {item.reason}' for item in walk.skipped])})" if walk.skipped else ""
+        hint = f" ({first_few([f'{item.path}: {item.reason}' for item in skipped])})" if skipped else ""
         raise DataError(
             f"list: {display_path(root)} holds no files{hint}. "
             "Put the pictures of each class into a folder named after the class."
         )
     split_names = _split_folders(root, [parts for parts, _ in files])
-    candidates = []
-    for parts, path in files:
+    candidates, unplaced, remarks = [], [], set(notes)
+    for parts, source in files:
         shown = "/".join(display_path(part) for part in parts)
         inner = parts[1:] if parts[0] in split_names else parts
         if len(inner) < 2:
-            walk.skipped.append(Skipped(shown, "no class folder"))
+            unplaced.append(Skipped(shown, "no class folder"))
             continue
         role = name_role(parts[0]) if parts[0] in split_names else None
-        candidates.append(Candidate(shown, display_path(inner[0]), role, FileSource(path)))
+        candidates.append(Candidate(shown, display_path(inner[0]), role, source))
         if len(inner) > 2:
             folder = "/".join(display_path(part) for part in parts[:-1])
-            walk.notes.append(
-                f"{folder} lies inside a class folder; its pictures are labelled {display_path(inner[0])}"
-            )
+            remarks.add(f"{folder} lies inside a class folder; its pictures are labelled {display_path(inner[0])}")
     if not candidates:
         raise DataError(
             f"list: {display_path(root)} holds {len(files):,} files but no class folders. "
@@ -71,9 +90,14 @@ def list_folder(root: Path) -> Listing:
         root=root,
         class_names=tuple(sorted({candidate.label for candidate in candidates})),
         candidates=settle_roles(candidates),
-        skipped=tuple(walk.skipped),
-        notes=tuple(sorted(set(walk.notes))),
+        skipped=(*skipped, *unplaced),
+        notes=tuple(sorted(remarks)),
     )
+
+
+def is_hidden(name: str) -> bool:
+    """Return whether an operating system or a tool put a file there, rather than the person."""
+    return name.startswith((".", "~$")) or name.lower() in _HIDDEN
 
 
 def _files(root: Path, walk: _Walk) -> Iterator[tuple[tuple[str, ...], Path]]:
@@ -95,7 +119,7 @@ def _enter(folder: Path, parts: tuple[str, ...], walk: _Walk) -> Iterator[tuple[
             return
         walk.seen.add((facts.st_dev, facts.st_ino))
         with os.scandir(folder) as scan:
-            entries = sorted((entry for entry in scan if not _is_hidden(entry.name)), key=lambda entry: entry.name)
+            entries = sorted((entry for entry in scan if not is_hidden(entry.name)), key=lambda entry: entry.name)
     except OSError as error:
         reason = "no permission to open the folder" if isinstance(error, PermissionError) else str(error.strerror)
         if not parts:
@@ -130,11 +154,6 @@ def _follow(link: Path, parts: tuple[str, ...], walk: _Walk) -> Iterator[tuple[t
         yield parts, link
     else:
         walk.skipped.append(Skipped("/".join(display_path(part) for part in parts), "a link that leads nowhere"))
-
-
-def _is_hidden(name: str) -> bool:
-    """Whether an operating system or a tool put it there, rather than the person."""
-    return name.startswith((".", "~$")) or name.lower() in _HIDDEN
 
 
 def _split_folders(root: Path, files: list[tuple[str, ...]]) -> set[str]:

@@ -87,13 +87,14 @@ class Decoded:
     repairs: tuple[str, ...]
 
 
-def decode(data: bytes, size_px: int | None = None) -> Decoded:
+def decode(data: bytes, size_px: int | None = None, *, max_megapixels: int = MAX_MEGAPIXELS) -> Decoded:
     """Return the picture in `data`: its first frame, upright, RGB, 8 bits, transparency laid on white.
 
     Args:
         data: The encoded picture, of any allowed format.
         size_px: Side of the square that the picture is wanted for. A big JPEG is then decoded at a half, a quarter or
             an eighth, with both sides still at least twice `size_px`: a 12-megapixel photo ten times faster.
+        max_megapixels: Larger pictures are refused from their header.
 
     Raises:
         DataError: A short reason why these bytes give no picture, such as `ends after 8,192 of 51,204 bytes`.
@@ -102,10 +103,10 @@ def decode(data: bytes, size_px: int | None = None) -> Decoded:
     if format_name not in _READERS:
         raise DataError(format_name)
     if format_name == "WEBP":  # its decoder allocates the canvas before Pillow can be asked for the size
-        _check_size(webp_size(data))
+        _check_size(webp_size(data), max_megapixels)
     try:
         with _READERS[format_name](io.BytesIO(data)) as image:
-            _check_size(image.size)
+            _check_size(image.size, max_megapixels)
             return _decode_open(image, format_name, size_px)
     except DataError:
         raise
@@ -140,7 +141,7 @@ def _decode_open(image: ImageFile, format_name: str, size_px: int | None) -> Dec
     return Decoded(upright, width_px, height_px, format_name, (*repairs, *notes))
 
 
-def prepare(data: bytes, spec: InputSpec) -> Pixels:
+def prepare(data: bytes, spec: InputSpec, *, max_megapixels: int = MAX_MEGAPIXELS) -> Pixels:
     """Return the network's input of one picture: (size_px, size_px, 3) uint8, RGB, before mean and std.
 
     The same bytes and spec give the same pixels everywhere: training, prediction, export and service all call this.
@@ -148,7 +149,7 @@ def prepare(data: bytes, spec: InputSpec) -> Pixels:
     Raises:
         DataError: As `decode`.
     """
-    image = decode(data, size_px=spec.size_px).image
+    image = decode(data, size_px=spec.size_px, max_megapixels=max_megapixels).image
     side, resample = spec.size_px, _RESAMPLE[spec.interpolation]
     width, height = image.size
     if spec.fit == "stretch":
@@ -175,14 +176,14 @@ def encode_jpeg(image: Image.Image, max_px: int) -> bytes:
     return buffer.getvalue()
 
 
-def _check_size(size: tuple[int, int] | None) -> None:
+def _check_size(size: tuple[int, int] | None, max_megapixels: int) -> None:
     """Refuse a picture whose header claims no area or more than the cap."""
     if size is None or min(size) < 1:
         raise DataError("its header gives no size")
     megapixels = size[0] * size[1] / 1e6
-    if megapixels > MAX_MEGAPIXELS:
+    if megapixels > max_megapixels:
         raise DataError(
-            f"{size[0]:,}×{size[1]:,} px are {megapixels:,.0f} megapixels, over the {MAX_MEGAPIXELS} allowed"
+            f"{size[0]:,}×{size[1]:,} px are {megapixels:,.0f} megapixels, over the {max_megapixels} allowed"
         )
 
 

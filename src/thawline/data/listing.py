@@ -1,13 +1,14 @@
 """What a listing of pictures is made of, before a single one has been opened.
 
-`folders.py` and `tables.py` make a `Listing`; `sources.py` chooses between them; `check.py` reads every candidate.
+The modules of the sources make a `Listing`; `sources.py` chooses between them; `check.py` reads every candidate.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +23,8 @@ __all__ = [
     "Skipped",
     "display_path",
     "name_role",
+    "reading",
+    "refuse_long",
     "settle_roles",
 ]
 
@@ -50,19 +53,35 @@ class FileSource:
         Raises:
             DataError: It is gone, may not be read, is no regular file, or is longer than `MAX_FILE_BYTES`.
         """
-        try:
+        with reading():
             facts = self.path.stat()
             if not stat.S_ISREG(facts.st_mode):  # opening a pipe would wait for ever
                 raise DataError("not a regular file")
-            if facts.st_size > MAX_FILE_BYTES:
-                raise DataError(f"{facts.st_size:,} bytes are more than the {MAX_FILE_BYTES:,} that a picture may have")
+            refuse_long(facts.st_size)
             return self.path.read_bytes()
-        except PermissionError:
-            raise DataError("no permission to read it") from None
-        except FileNotFoundError:
-            raise DataError("missing") from None
-        except OSError as error:
-            raise DataError(f"cannot be read: {error.strerror or error}") from None
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Turn what a disk can refuse while a picture is read into a `DataError` that says it in a few words."""
+    try:
+        yield
+    except PermissionError:
+        raise DataError("no permission to read it") from None
+    except FileNotFoundError:
+        raise DataError("missing") from None
+    except OSError as error:
+        raise DataError(f"cannot be read: {error.strerror or error}") from None
+
+
+def refuse_long(size_bytes: int) -> None:
+    """Refuse a picture of more than `MAX_FILE_BYTES` before a byte of it is read.
+
+    Raises:
+        DataError: It is longer.
+    """
+    if size_bytes > MAX_FILE_BYTES:
+        raise DataError(f"{size_bytes:,} bytes are more than the {MAX_FILE_BYTES:,} that a picture may have")
 
 
 @dataclass(frozen=True)
@@ -95,7 +114,7 @@ class Listing:
     """Everything found under a root, sorted, nothing opened yet.
 
     Attributes:
-        root: The folder, manifest or Parquet file that the person named.
+        root: What the person named: a folder, manifest, table or archive, or a place such as `hf:beans`.
         class_names: Names with at least one candidate, sorted.
         candidates: What `check` will open, in the order in which it is kept.
         skipped: Files that belong to no class, broken links and the like.

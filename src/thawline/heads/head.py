@@ -10,6 +10,7 @@ import numpy as np
 from thawline.core.errors import BundleError
 from thawline.core.types import Floats
 from thawline.heads.columns import Columns
+from thawline.heads.dense import DenseHead
 from thawline.heads.linear import LinearHead
 from thawline.heads.nearest import NeighbourHead
 
@@ -17,6 +18,13 @@ __all__ = ["Head", "head_from_tensors", "head_tensors"]
 
 COLUMN_TENSORS: dict[str, type[np.generic]] = {"rooted": np.uint8, "mean": np.float32, "scale": np.float32}
 LINEAR_TENSORS = {**COLUMN_TENSORS, "weight": np.float32, "bias": np.float32}
+DENSE_TENSORS = {
+    **COLUMN_TENSORS,
+    "weight1": np.float32,
+    "bias1": np.float32,
+    "weight2": np.float32,
+    "bias2": np.float32,
+}
 NEIGHBOUR_TENSORS = {**COLUMN_TENSORS, "keys": np.float16, "labels": np.int64, "k": np.int64}
 WAY_OUT = "The bundle was altered or comes from another version; write it again with `thawline fit`."
 
@@ -32,6 +40,8 @@ def head_tensors(head: Head) -> dict[str, Any]:
     """Return the arrays that determine a head, by name."""
     if isinstance(head, LinearHead):
         found: dict[str, Any] = {"weight": head.weight, "bias": head.bias}
+    elif isinstance(head, DenseHead):
+        found = {"weight1": head.weight1, "bias1": head.bias1, "weight2": head.weight2, "bias2": head.bias2}
     elif isinstance(head, NeighbourHead):
         found = {"keys": head.keys, "labels": head.labels, "k": np.array([head.k], dtype=np.int64)}
     else:
@@ -47,17 +57,22 @@ def head_from_tensors(tensors: Mapping[str, Any], *, num_columns: int, num_class
         BundleError: A tensor is unknown, missing, not finite, or of another type or shape than columns and classes
             ask for.
     """
-    is_linear = "weight" in tensors
-    types = LINEAR_TENSORS if is_linear else NEIGHBOUR_TENSORS
+    is_linear, is_dense = "weight" in tensors, "weight1" in tensors
+    types = LINEAR_TENSORS if is_linear else DENSE_TENSORS if is_dense else NEIGHBOUR_TENSORS
     if set(tensors) != set(types):
         raise BundleError(f"load the head: tensors {sorted(tensors)} found, {sorted(types)} required. {WAY_OUT}")
-    rows = 0 if is_linear else tensors["labels"].size
+    rows = 0 if is_linear or is_dense else tensors["labels"].size
+    units = max(1, tensors["bias1"].size) if is_dense else 0
     shapes = {
         "rooted": (num_columns,),
         "mean": (num_columns,),
         "scale": (num_columns,),
         "weight": (num_columns, num_classes),
         "bias": (num_classes,),
+        "weight1": (num_columns, units),
+        "bias1": (units,),
+        "weight2": (units, num_classes),
+        "bias2": (num_classes,),
         "keys": (rows, num_columns),
         "labels": (rows,),
         "k": (1,),
@@ -71,6 +86,8 @@ def head_from_tensors(tensors: Mapping[str, Any], *, num_columns: int, num_class
     columns = Columns(tensors["rooted"].astype(bool), tensors["mean"], tensors["scale"])
     if is_linear:
         return LinearHead(columns, tensors["weight"], tensors["bias"])
+    if is_dense:
+        return DenseHead(columns, tensors["weight1"], tensors["bias1"], tensors["weight2"], tensors["bias2"])
     labels, k = tensors["labels"], int(tensors["k"][0])
     if not 1 <= k <= rows or labels.min() < 0 or labels.max() >= num_classes:
         raise BundleError(

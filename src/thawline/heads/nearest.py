@@ -24,6 +24,8 @@ __all__ = ["NEIGHBOURS", "NeighbourHead", "class_mean_folds", "fit_class_mean", 
 
 NEIGHBOURS = (1, 5, 10, 20)
 VOTE_TEMPERATURE = 0.07
+VOTE_FLOOR = 1e-4
+"""Share that a class without a vote counts with, so that its logit is finite."""
 ROWS_AT_ONCE = 2048
 NEVER = -1e30
 """Logit of a class without a training picture: below all others, and finite."""
@@ -131,6 +133,6 @@ def _votes(similarity: torch.Tensor, classes: torch.Tensor, neighbours: Sequence
     shares = []
     for k in neighbours:
         votes = torch.zeros(len(similarity), num_classes).scatter_add_(1, classes[indices[:, :k]], weights[:, :k])
-        shares.append((votes / votes.sum(1, keepdim=True) + 1e-4).log_())
+        shares.append((votes / votes.sum(1, keepdim=True) + VOTE_FLOOR).log_())
     stacked: Floats = torch.stack(shares).numpy()
     return stacked

@@ -25,8 +25,6 @@ from thawline.heads.nearest import NEIGHBOURS, class_mean_folds, neighbour_folds
 from thawline.search.answers import Answers, Rows, answers_from
 from thawline.search.leaderboard import MetricName
 from thawline.search.strategy import (
-    HEADS,
-    Features,
     Strategy,
     candidate_features,
     default_pooling,
@@ -34,7 +32,15 @@ from thawline.search.strategy import (
     with_views,
 )
 
-__all__ = ["CompareOptions", "FrozenAnswers", "answer_frozen", "class_row_weights", "imbalance", "stacked_views"]
+__all__ = [
+    "CompareOptions",
+    "FrozenAnswers",
+    "answer_frozen",
+    "class_row_weights",
+    "imbalance",
+    "rows_of",
+    "stacked_views",
+]
 
 IMBALANCED = 3.0
 VIEWED = 3
@@ -51,11 +57,13 @@ class CompareOptions:
         class_weights: `balanced` gives every class the same weight in training, `none` every picture; `auto` follows
             the metric.
         seed: Of resampling.
+        only: Names of the strategies to compare, one at least; None: all that are worth trying.
     """
 
     metric: MetricName | Literal["auto"] = "auto"
     class_weights: Literal["auto", "balanced", "none"] = "auto"
     seed: int = 0
+    only: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -126,14 +134,15 @@ def answer_frozen(
         ValueError: A bank of a view differs from `bank` in more than the view, or the policy of the views is not named.
     """
     start = time.perf_counter()
-    rows, metric, balanced = _rows(dataset, split, options or CompareOptions())
+    options = options or CompareOptions()
+    rows, metric, balanced = rows_of(dataset, split, options)
     _require_views(bank, view_banks, view_policy)
     hashes = [dataset.samples[sample].sha256 for sample in rows.samples]
-    candidates = candidate_features(bank.spec)
+    candidates = _candidates(bank, backbone, rows, options.only)
     num_viewed = min(VIEWED, len(candidates)) if view_banks else 0
     answers: list[Answers] = []
     with (progress or SilentProgress()).stage("compare", len(candidates) + num_viewed, "feature sets") as advance:
-        for entries in in_streams(lambda f: _score_features(f, hashes, rows, backbone, bank), candidates):
+        for entries in in_streams(lambda heads: _score_features(heads, hashes, rows, bank), candidates):
             answers.extend(entries)
             advance(1)
         linear = [entry for entry in answers if entry.strategy.head == "linear"]
@@ -141,7 +150,8 @@ def answer_frozen(
             viewed = with_views(best.strategy, view_policy, 1 + len(view_banks))
             answers.append(_score_views(viewed, hashes, rows, (bank, *view_banks)))
             advance(1)
-    fits_a_fold = len(candidates) * (len(L2_STRENGTHS) + len(NEIGHBOURS) + 1) + num_viewed * len(L2_STRENGTHS)
+    settings = {"linear": len(L2_STRENGTHS), "k-NN": len(NEIGHBOURS), "class mean": 1}
+    fits_a_fold = sum(settings[entry.strategy.head] for entry in answers)
     return FrozenAnswers(
         rows=rows,
         rule=split.rule,
@@ -187,7 +197,7 @@ def _require_views(bank: FeatureBank, view_banks: Sequence[FeatureBank], policy:
         )
 
 
-def _rows(dataset: Dataset, split: Split, options: CompareOptions) -> tuple[Rows, MetricName, bool]:
+def rows_of(dataset: Dataset, split: Split, options: CompareOptions) -> tuple[Rows, MetricName, bool]:
     """Return the rows of choosing, the metric, and whether classes are weighted equally in training."""
     samples = split.pool
     labels, groups = dataset.labels[samples], dataset.groups[samples]
@@ -211,18 +221,32 @@ def _rows(dataset: Dataset, split: Split, options: CompareOptions) -> tuple[Rows
     return Rows(samples, labels, groups, train, tuple(held_out), repeat, scored, weight), metric, balanced
 
 
-def _score_features(
-    features: Features, hashes: Sequence[str], rows: Rows, backbone: Backbone, bank: FeatureBank
-) -> list[Answers]:
+def _candidates(
+    bank: FeatureBank, backbone: Backbone, rows: Rows, only: frozenset[str] | None
+) -> list[tuple[Strategy, ...]]:
+    """Return the strategies to compare; those that read the same features together."""
+    of_features = [
+        strategies_for(
+            features,
+            backbone,
+            num_classes=int(rows.labels.max()) + 1,
+            num_rows=len(rows.samples),
+            plain_pooling=default_pooling(bank.spec),
+        )
+        for features in candidate_features(bank.spec)
+    ]
+    wanted = [tuple(one for one in heads if only is None or one.name in only) for heads in of_features]
+    return [heads for heads in wanted if heads]
+
+
+def _score_features(heads: Sequence[Strategy], hashes: Sequence[str], rows: Rows, bank: FeatureBank) -> list[Answers]:
     """Return the held-out answers of every head on one set of features."""
     num_classes = int(rows.labels.max()) + 1
     start = time.perf_counter()
-    rotated = rotate(bank.read(hashes, features.blocks))
-    shared_s = (time.perf_counter() - start) / len(HEADS)
+    rotated = rotate(bank.read(hashes, heads[0].blocks))
+    shared_s = (time.perf_counter() - start) / len(heads)
     scored = []
-    for strategy in strategies_for(
-        features, backbone, num_classes=num_classes, num_rows=len(hashes), plain_pooling=default_pooling(bank.spec)
-    ):
+    for strategy in heads:
         start = time.perf_counter()
         logits = _held_out_logits(strategy, rotated, rows, num_classes)
         scored.append(_choose_within(strategy, logits, rows, shared_s + time.perf_counter() - start))

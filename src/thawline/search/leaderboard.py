@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from thawline.core.html import html_table, interval_bar, scale_of
 from thawline.core.types import Curve
 from thawline.search.strategy import Strategy
 
 __all__ = ["Curve", "Leaderboard", "MetricName", "Trial"]
+
+NOTEBOOK_ROWS = 12
 
 MetricName = Literal["accuracy", "balanced_accuracy"]
 
@@ -101,3 +104,24 @@ class Leaderboard:
     def ties(self) -> tuple[int, ...]:
         """Indices of the trials tied with the leader, the leader's own included."""
         return tuple(index for index, trial in enumerate(self.trials) if trial.tied)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the best trials and the winner, with their intervals side by side."""
+        shown = [*range(min(NOTEBOOK_ROWS, len(self.trials)))]
+        shown += [self.winner] if self.winner not in shown else []
+        trials = [self.trials[index] for index in shown]
+        scale = scale_of([trial.low for trial in trials], [trial.high for trial in trials])
+        rows = []
+        for index, trial in zip(shown, trials, strict=True):
+            mark = "winner" if index == self.winner else "tied" if trial.tied else ""
+            tone = "lead" if index == self.winner else "tied" if trial.tied else "behind"
+            bar = interval_bar(scale, trial.low, trial.mean, trial.high, tone)
+            ends = f"{trial.low:.3f} – {trial.high:.3f}"
+            rows.append((str(index + 1), trial.name, f"{trial.mean:.3f}", bar, ends, f"{trial.macro_f1:.3f}", mark))
+        left_out = len(self.trials) - len(shown)
+        return html_table(
+            f"{self.metric.replace('_', ' ')} over {self.num_pictures:,} pictures, {self.rule}",
+            (">", "strategy", ">score", "", "95 % interval", ">macro-F1", ""),
+            rows,
+            f"and {left_out} more strategies" if left_out else "",
+        )

@@ -24,9 +24,10 @@ __all__ = [
 ]
 
 Kind = Literal["scratch", "frozen", "partial", "full"]
-HeadName = Literal["linear", "class mean", "k-NN"]
+HeadName = Literal["linear", "class mean", "k-NN", "dense"]
 
 HEADS: tuple[HeadName, ...] = ("linear", "class mean", "k-NN")
+"""Those that are solved on frozen features; a dense one, with a hidden layer, is trained by epochs."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from thawline.data.dataset import Dataset
 from thawline.data.load import load_pixels
 from thawline.features.reader import to_input
 from thawline.tune.options import TuneOptions
+from thawline.tune.pooled import PooledFeatures
 from thawline.tune.prefix import PrefixCache
 
 __all__ = ["Activations", "Batch", "Pictures", "Rows", "epoch_batches"]
@@ -73,18 +74,18 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Activations:
-    """Cached activations of a frozen prefix; the epochs take turns through the views of a picture.
+    """What is cached of a frozen network; the epochs take turns through the views of a picture.
 
     Attributes:
-        cache: Holds V views of every sample.
+        cache: Activations or pooled features: V views of every sample.
         device: Where the network runs.
     """
 
-    cache: PrefixCache
+    cache: PrefixCache | PooledFeatures
     device: str
 
     def read(self, samples: Ints, epoch: int | None) -> Tensor:
-        """Return (B, …) activations in the runtime's number format."""
+        """Return (B, …) activations in the runtime's number format, or (B, C) float32 features."""
         if epoch is None or self.cache.num_views == 1:
             return self.cache.read(0, samples).to(self.device)
         views = (samples + epoch) % self.cache.num_views

@@ -57,6 +57,7 @@ def _forecasts(plans: Sequence[Plan], ground: Ground) -> tuple[Forecast, ...]:
         ground.network,
         ground.runtime,
         ground.options,
+        bank=ground.bank.spec,
         seed=ground.seed,
         progress=ground.progress,
     )

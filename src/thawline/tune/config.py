@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from thawline.core.errors import UsageError, first_few
 from thawline.core.options import Options
+from thawline.data.places import place_beside
 from thawline.tune.options import TuneOptions
 
 __all__ = ["Config", "read_config"]
@@ -63,7 +64,7 @@ def read_config(path: Path, options: Options | None = None, training: TuneOption
     said = [{name: value for name, value in found.items() if name in own} for own in names]
     try:
         return Config(
-            photos=path.parent / photos if photos else None,
+            photos=place_beside(path.parent, photos) if photos else None,
             plans=tuple(plans),
             options=Options(**said[0] | _changed(options, Options())),
             training=TuneOptions(**said[1] | _changed(training, TuneOptions())),

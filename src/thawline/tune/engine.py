@@ -3,8 +3,8 @@
 On a CPU a network with folded norms is trained by one single-threaded stream a core, as extraction runs: each holds a
 replica of the weights in the fast number format, takes small parts of the batch, reads their pictures and adds their
 gradients up in float32. Parts are dealt out by number and summed in order, so threads change no bit. Everything else
-(an accelerator, norms that learn) takes the batch whole under autocast. Either way a part that does not fit into memory
-is halved, and the sum stays what it was.
+(an accelerator, norms that learn, nothing but a head) takes the batch whole under autocast. Either way a part that does
+not fit into memory is halved, and the sum stays what it was.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
@@ -41,7 +41,7 @@ class Objective:
         labels: (number of samples,) classes.
         class_weights: (K,) float32 weights with mean 1 over the training rows.
         label_smoothing: Share of a label spread over all classes.
-        dropout: Share of the features dropped before the head.
+        dropout: Share of the features, and of a head's hidden units, dropped.
         seed: Of dropout.
     """
 
@@ -62,14 +62,15 @@ class Objective:
         losses = F.cross_entropy(logits, labels, reduction="none", label_smoothing=self.label_smoothing)
         return (losses * weights).sum()
 
-    def keep(self, samples: Ints, features: int, place: tuple[int, int], device: torch.device) -> Tensor | None:
-        """Return (B, C) dropout factors drawn from the seed, the epoch and step, and the picture; None without dropout.
+    def keep(self, samples: Ints, num_factors: int, place: tuple[int, int], device: torch.device) -> Tensor | None:
+        """Return (B, `num_factors`) dropout factors, or None without dropout.
 
-        So they do not depend on the parts, or the processes, that a step is worked off in.
+        They are drawn from the seed, the epoch and step, and the picture, so they do not depend on the parts, or the
+        processes, that a step is worked off in.
         """
         if not self.dropout:
             return None
-        drawn = [np.random.default_rng((self.seed, *place, sample)).random(features) for sample in samples.tolist()]
+        drawn = [np.random.default_rng((self.seed, *place, sample)).random(num_factors) for sample in samples.tolist()]
         return ((torch.from_numpy(np.stack(drawn)) >= self.dropout).float() / (1 - self.dropout)).to(device)
 
 
@@ -124,8 +125,14 @@ def open_engine(
         accumulate: Parts to work a step off in, at least.
         note: Is told when a part had to be halved.
     """
+    if thawed.reads_features:
+        with _single_threaded():  # so little work that more threads would wait for one another, and rounding saves none
+            yield _WholeEngine(
+                thawed, objective, replace(runtime, dtype="float32"), accumulate, note, keeps_norms=False
+            )
+        return
     if keeps_norms or runtime.device != "cpu":
-        yield _WholeEngine(thawed, objective, runtime, accumulate, note)
+        yield _WholeEngine(thawed, objective, runtime, accumulate, note, keeps_norms=keeps_norms)
         return
     threads = torch.get_num_threads()
     pool = ThreadPoolExecutor(num_workers(), "streams", partial(torch.set_num_threads, 1))
@@ -133,6 +140,17 @@ def open_engine(
         yield _StreamEngine(thawed, objective, runtime, accumulate, note, pool)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+        torch.set_num_threads(threads)
+
+
+@contextmanager
+def _single_threaded() -> Iterator[None]:
+    """Let torch use one thread meanwhile."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
         torch.set_num_threads(threads)
 
 
@@ -211,7 +229,7 @@ class _StreamEngine:
         replica, loss_sum, right = self.replicas[stream], 0.0, 0
         for part in parts[stream :: len(self.replicas)]:
             x, share = part.inputs(rows, place[0])
-            keep = self.objective.keep(part.samples, replica.head.in_features, place, x.device)
+            keep = self.objective.keep(part.samples, replica.head.num_factors, place, x.device)
             with _depthwise(self.runtime):
                 logits = replica(x, keep)
                 loss = self.objective.loss(logits, part, share)
@@ -257,13 +275,19 @@ class _WholeEngine:
     """The network itself, the whole batch at once, under autocast."""
 
     def __init__(
-        self, thawed: Thawed, objective: Objective, runtime: Runtime, accumulate: int, note: Callable[[str], None]
+        self,
+        thawed: Thawed,
+        objective: Objective,
+        runtime: Runtime,
+        accumulate: int,
+        note: Callable[[str], None],
+        *,
+        keeps_norms: bool,
     ) -> None:
         self.thawed, self.objective, self.runtime, self.note = thawed, objective, runtime, note
         self.num_parts = accumulate
-        self._norms = [
-            module for module in thawed.model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)
-        ]
+        modules = thawed.model.modules() if keeps_norms else ()
+        self._norms = [module for module in modules if isinstance(module, nn.modules.batchnorm._BatchNorm)]
 
     def gradients(self, batch: Batch, rows: Rows, place: tuple[int, int], scale: float) -> StepSums:
         """Add the batch's gradient up in as few parts as the memory allows."""
@@ -291,7 +315,7 @@ class _WholeEngine:
         for part in _parts(batch, size):
             self._set_mode(training=len(part) > 1)  # one picture alone has no spread to learn from
             x, share = part.inputs(rows, place[0])
-            keep = self.objective.keep(part.samples, self.thawed.head.in_features, place, x.device)
+            keep = self.objective.keep(part.samples, self.thawed.head.num_factors, place, x.device)
             with self._autocast():
                 logits = self.thawed(x, keep).float()
                 loss = self.objective.loss(logits, part, share)

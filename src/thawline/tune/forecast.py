@@ -21,16 +21,19 @@ from thawline.core.types import Ints
 from thawline.data.dataset import Dataset
 from thawline.data.split import Split
 from thawline.features.backbones import Network
+from thawline.features.bank import BankSpec
 from thawline.features.extract import map_pictures
 from thawline.features.reader import FeatureReader
 from thawline.tune.batches import Pictures, Rows, epoch_batches
 from thawline.tune.engine import STREAM_ROWS, Engine, Objective, open_engine
+from thawline.tune.head import NewHead, head_block
 from thawline.tune.job import Job, plan_network
 from thawline.tune.optimizer import make_optimizer, set_rate
 from thawline.tune.options import TuneOptions
 from thawline.tune.plan import Phase, Plan, phases
+from thawline.tune.pooled import num_passes, pooled_bytes, pooled_spec
 from thawline.tune.prefix import activation_shape, prefix_bytes
-from thawline.tune.thawed import Thawed, head_block, new_head, working_copy
+from thawline.tune.thawed import Thawed
 
 __all__ = ["Forecast", "forecast_plan", "forecast_plans", "measure_picture_s"]
 
@@ -73,6 +76,7 @@ def forecast_plans(
     runtime: Runtime,
     options: TuneOptions,
     *,
+    bank: BankSpec | None = None,
     seed: int = 0,
     picture_s: float | None = None,
     progress: Progress | None = None,
@@ -86,6 +90,7 @@ def forecast_plans(
         network: The pretrained backbone.
         runtime: Device and number format.
         options: Of the trainings.
+        bank: That of the run's pooled features, or None.
         seed: Of the trainings.
         picture_s: From `measure_picture_s`; measured here where it is None.
         progress: Where to report to.
@@ -108,6 +113,7 @@ def forecast_plans(
                 class_weights=np.ones(len(dataset.class_names), dtype=np.float32),
                 start=None,
                 cache=Path(),  # what is measured stores nothing
+                bank=bank,
             )
             found.append(forecast_plan(job, len(split.pool), picture_s))
             advance(1)
@@ -123,9 +129,7 @@ def forecast_plan(job: Job, num_final: int, picture_s: float) -> Forecast:
         picture_s: Seconds to decode a picture and run it through the pretrained backbone, from `measure_picture_s`.
     """
     start = time.perf_counter()
-    network = working_copy(job.network, keeps_norms=job.plan.from_nothing)
-    network.model.to(job.runtime.device)
-    head = new_head(network, len(job.class_weights), job.start).to(job.runtime.device)
+    network, head = job.new_network(), job.new_head()
     stretches = phases(job.plan, network, job.num_epochs)
     prepared_s = time.perf_counter() - start
     num_views, num_rows = len(job.options.view_names), len(job.train) + len(job.held_out)
@@ -133,7 +137,12 @@ def forecast_plan(job: Job, num_final: int, picture_s: float) -> Forecast:
     memory = 0
     for phase in stretches:
         cut = phase.cut
-        if cut is not None:
+        if cut == job.block[0]:
+            spec = pooled_spec(job.network, job.runtime, job.block, job.bank)
+            share = job.network.backbone.cuts[max(index for index, _, _ in spec.blocks)].cost_fraction
+            prefix_s += num_passes(spec, job.bank, num_views) * num_rows * picture_s * share
+            disk += pooled_bytes(spec, job.bank, num_rows, num_views)
+        elif cut is not None:
             needed = prefix_bytes(job.network, cut, num_rows, num_views, job.runtime)
             if needed > job.options.disk_budget_bytes:
                 cut = None
@@ -143,11 +152,14 @@ def forecast_plan(job: Job, num_final: int, picture_s: float) -> Forecast:
         step_s, answer_s, held_bytes = _measure(job, network, head, phase, cut)
         epochs_s += phase.epochs * (len(job.train) * step_s + len(job.held_out) * answer_s)
         memory = max(memory, held_bytes)
-    own_s = picture_s * min(1.0, job.network.backbone.num_macs / 1e8) if job.plan.from_nothing else picture_s
+    backbone, read = job.network.backbone, job.network.backbone.cuts[job.block[0]]
+    own_s = picture_s * (min(1.0, backbone.num_macs / 1e8) if job.plan.from_nothing else read.cost_fraction)
     fold_s = prepared_s + epochs_s + len(job.held_out) * own_s
     final_s = prepared_s + epochs_s * num_final / len(job.train)
-    if disk == 0:
-        memory += num_rows * job.network.backbone.input.size_px**2 * 3
+    if job.plan.kind == "frozen":
+        memory += num_rows * num_views * read.channels * 4
+    elif disk == 0:
+        memory += num_rows * backbone.input.size_px**2 * 3
     return Forecast(job.plan, job.name, prefix_s, fold_s, final_s, memory, int(disk))
 
 
@@ -162,9 +174,7 @@ class _Stored:
         return self.x[np.arange(len(samples)) % len(self.x)]
 
 
-def _measure(
-    job: Job, network: Network, head: torch.nn.Linear, phase: Phase, cut: int | None
-) -> tuple[float, float, int]:
+def _measure(job: Job, network: Network, head: NewHead, phase: Phase, cut: int | None) -> tuple[float, float, int]:
     """Return seconds a picture of training and of answering, and the bytes that a training holds."""
     options, runtime = job.options, job.runtime
     rows: Rows
@@ -172,6 +182,8 @@ def _measure(
     used = np.unique(np.concatenate([np.union1d(batch.samples, batch.partners) for batch in batches]))
     if cut is None:
         rows = Pictures(job.dataset, used, job.network.backbone.input, runtime, augment=options.policy, seed=job.seed)
+    elif cut == job.block[0]:
+        rows = _Stored(torch.randn(options.batch_size, job.network.backbone.cuts[cut].channels).to(runtime.device))
     else:
         shape = activation_shape(job.network, cut)
         x = torch.randn(options.batch_size, *shape).to(device=runtime.device, dtype=runtime.torch_dtype)
@@ -195,7 +207,8 @@ def _measure(
         start = time.perf_counter()
         engine.logits(used, rows)
         answer_s = (time.perf_counter() - start) / len(used)
-        held = _held_bytes(engine, rows, used, options.batch_size, streams=num_workers() if not keeps_norms else 1)
+        streams = 1 if keeps_norms or thawed.reads_features else num_workers()
+        held = _held_bytes(engine, rows, used, options.batch_size, streams=streams)
     return float(np.median(times[1:] or times)), answer_s, held
 
 

@@ -11,16 +11,21 @@ import numpy as np
 from torch import Tensor
 
 from thawline import __version__
+from thawline.core.errors import UsageError
 from thawline.core.runtime import Runtime
 from thawline.core.store import content_key
 from thawline.core.types import Curve, Floats, Ints
 from thawline.data.dataset import Dataset
 from thawline.features.backbones import Network, load_backbone
+from thawline.features.bank import BankSpec, Block
+from thawline.heads.dense import DenseHead
+from thawline.heads.linear import LinearHead
+from thawline.tune.head import NewHead, head_block, new_head, trained_head
 from thawline.tune.options import TuneOptions
-from thawline.tune.plan import Plan, default_epochs, default_learning_rate, scratch_size_px
-from thawline.tune.thawed import HEAD_BIAS, HEAD_WEIGHT
+from thawline.tune.plan import GRADUAL, HEAD_FIRST, Plan, default_epochs, default_learning_rate, scratch_size_px
+from thawline.tune.thawed import working_copy
 
-__all__ = ["Job", "Trained", "plan_network", "set_aside"]
+__all__ = ["Job", "Trained", "check_plan", "plan_network", "set_aside"]
 
 WATCHED_SHARE = 10
 NOT_IDENTITY = ("checkpoint_every", "disk_budget", "score_folds")
@@ -41,7 +46,8 @@ class Job:
         held_out: Rows to watch without learning from them; may be empty. Nothing is decided by them.
         class_weights: (K,) float32, mean 1 over the training rows.
         start: Solved head to start from, (C, K) and (K,), or None for a head of zeros.
-        cache: Where activations of a frozen prefix are kept.
+        cache: Where activations and features of a frozen prefix are kept.
+        bank: That of the run's pooled features, which a head that trains alone reads; None: it makes its own.
     """
 
     dataset: Dataset
@@ -55,11 +61,37 @@ class Job:
     class_weights: Floats
     start: tuple[Floats, Floats] | None
     cache: Path
+    bank: BankSpec | None = None
 
     @property
     def name(self) -> str:
         """The strategy's name on the leaderboard."""
-        return self.plan.strategy_name(self.network.backbone.name)
+        return self.plan.strategy_name(self.network.backbone.name, self.options.hidden)
+
+    @property
+    def block(self) -> Block:
+        """The cut and pooling that the head reads."""
+        return head_block(self.network, self.plan.blocks_cut)
+
+    def new_head(self) -> NewHead:
+        """Return the head that the training starts from, on the runtime's device."""
+        head = new_head(
+            self.network,
+            len(self.class_weights),
+            self.start,
+            blocks_cut=self.plan.blocks_cut,
+            num_hidden=self.options.hidden,
+            seed=self.seed,
+        )
+        return head.to(self.runtime.device)
+
+    def new_network(self) -> Network:
+        """Return the copy that is trained, on the runtime's device; the network itself where only a head trains."""
+        if self.plan.kind == "frozen":
+            return self.network
+        copy = working_copy(self.network, keeps_norms=self.plan.from_nothing)
+        copy.model.to(self.runtime.device)
+        return copy
 
     @property
     def num_epochs(self) -> int:
@@ -110,9 +142,22 @@ class Trained:
     finder: tuple[tuple[float, float], ...] = ()
 
     @property
-    def head(self) -> tuple[Floats, Floats]:
-        """The head's (C, K) weight and (K,) bias, float32."""
-        return self.tensors[HEAD_WEIGHT].T.contiguous().numpy(), self.tensors[HEAD_BIAS].numpy()
+    def head(self) -> LinearHead | DenseHead:
+        """The head, for features as they are."""
+        return trained_head(self.tensors)
+
+
+def check_plan(plan: Plan, options: TuneOptions) -> None:
+    """Refuse a plan and options of its training that contradict each other.
+
+    Raises:
+        UsageError: They do; says how, and the way out.
+    """
+    if plan.head_first and options.hidden:
+        raise UsageError(
+            f"tune: plan {plan.name!r} starts from a solved linear head, --hidden {options.hidden} asks for one with a "
+            f"hidden layer. Drop --hidden, or write: {plan.name.removeprefix(HEAD_FIRST).removeprefix(GRADUAL)}."
+        )
 
 
 def plan_network(plan: Plan, backbone: Network, dataset: Dataset, options: TuneOptions, seed: int) -> Network:
@@ -120,7 +165,9 @@ def plan_network(plan: Plan, backbone: Network, dataset: Dataset, options: TuneO
 
     Raises:
         BackboneError: There is no such network, or not at that size.
+        UsageError: Plan and options contradict each other.
     """
+    check_plan(plan, options)
     if not plan.from_nothing:
         return backbone
     name = plan.network or backbone.backbone.name

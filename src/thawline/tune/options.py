@@ -66,8 +66,11 @@ class TuneOptions:
     cutmix: float = 0.0
     """Strength of pasting a rectangle of one picture into another; 0 is off."""
 
+    hidden: int = 0
+    """Units of a dense layer with ReLU between features and classes; 0 is none."""
+
     dropout: float = 0.0
-    """Share of the features that are dropped before the head in training."""
+    """Share of the features, and of the hidden units, that are dropped in training."""
 
     ema: float = 0.0
     """Decay a step of a running mean of the weights, which is then what predicts; 0 is off, 0.99 is usual."""
@@ -80,6 +83,9 @@ class TuneOptions:
 
     keep: Literal["last", "best"] = "last"
     """Which epoch's weights to keep; `best` also needs the tenth that is set aside to watch."""
+
+    watch: bool = False
+    """Set a tenth of the training pictures aside to watch, for curves."""
 
     augment: str | None = None
     """Alter training pictures: none, flip, crop, trivial, rand, augmix, or with +erase. Default: flip where a network
@@ -140,8 +146,8 @@ class TuneOptions:
 
     @property
     def watches(self) -> bool:
-        """Whether a tenth of the training rows is set aside, for decisions that the held-out rows must not make."""
-        return self.patience is not None or self.keep == "best" or self.schedule == "plateau"
+        """Whether a tenth of the training rows is set aside, for curves or for decisions that need their own rows."""
+        return self.watch or self.patience is not None or self.keep == "best" or self.schedule == "plateau"
 
     @property
     def policy(self) -> str:
@@ -181,6 +187,7 @@ RANGES: tuple[tuple[str, float, float | None], ...] = (
     ("label_smoothing", 0, 0.99),
     ("mixup", 0, None),
     ("cutmix", 0, None),
+    ("hidden", 0, 65_536),
     ("dropout", 0, 0.99),
     ("ema", 0, 0.99999),
     ("clip_norm", 1e-9, None),

@@ -7,6 +7,7 @@ a network.
     last 20 %                   the last fifth of the weight-bearing layers in forward order
     last 7 blocks               what lies above the cut that removes seven blocks
     head                        nothing but a new head, by epochs
+    head, 2 blocks cut          the same on what is left when the last two blocks are removed
     head, then last 7 blocks    a solved head on frozen features first, then both with a small step
     gradual last 7 blocks       block by block from the end
     simple_cnn from nothing     another network, from random weights
@@ -30,6 +31,8 @@ from thawline.features.layers import weight_layers
 from thawline.features.scratch import SCRATCH
 
 __all__ = [
+    "GRADUAL",
+    "HEAD_FIRST",
     "Phase",
     "Plan",
     "candidate_plans",
@@ -45,7 +48,15 @@ GRADUAL = "gradual "
 FROM_NOTHING = "from nothing"
 SMALL_PICTURE_PX = 48
 MOST_CHARS = 200
-EXAMPLES = ("all", "last 20 %", "last 7 blocks", "head", "head, then all", "gradual last 7 blocks")
+EXAMPLES = (
+    "all",
+    "last 20 %",
+    "last 7 blocks",
+    "head",
+    "head, 2 blocks cut",
+    "head, then all",
+    "gradual last 7 blocks",
+)
 
 
 @dataclass(frozen=True)
@@ -60,6 +71,7 @@ class Plan:
         gradual: Whether blocks thaw one after the other.
         share: Share of the weight-bearing layers to thaw, in (0, 1], or None.
         blocks: Number of blocks to thaw, 0 for the head alone, or None.
+        blocks_cut: Blocks removed from the end of the network; only where the head alone trains.
     """
 
     name: str
@@ -69,6 +81,7 @@ class Plan:
     gradual: bool = False
     share: float | None = None
     blocks: int | None = None
+    blocks_cut: int = 0
 
     @property
     def kind(self) -> Literal["scratch", "frozen", "partial", "full"]:
@@ -79,9 +92,14 @@ class Plan:
             return "frozen"
         return "full" if self.share == 1 else "partial"
 
-    def strategy_name(self, backbone: str) -> str:
-        """Return the name on the leaderboard: `efficientnet_lite0 · last 20 %`."""
-        return f"{self.network or backbone} · {self.name}"
+    def strategy_name(self, backbone: str, num_hidden: int = 0) -> str:
+        """Return the name on the leaderboard: `efficientnet_lite0 · last 20 %`, `… · head, 512 hidden`.
+
+        Args:
+            backbone: Name of the network, where the plan has none of its own.
+            num_hidden: Units of the head's hidden layer, 0 for none.
+        """
+        return f"{self.network or backbone} · {self.name}{f', {num_hidden} hidden' if num_hidden else ''}"
 
 
 @dataclass(frozen=True)
@@ -128,21 +146,31 @@ def parse_plan(text: str) -> Plan:
         return Plan(FROM_NOTHING, network=network if network in SCRATCH else named, from_nothing=True, share=1.0)
     head_first, gradual = words.startswith(HEAD_FIRST.strip()), words.startswith(GRADUAL)
     amount = words.removeprefix(HEAD_FIRST.strip() if head_first else GRADUAL if gradual else "").strip()
-    share, blocks, name = _amount(text, amount)
+    share, blocks, blocks_cut, name = _amount(text, amount)
     if blocks == 0 and (head_first or gradual):
-        raise UsageError(f"plan {text!r} contradicts itself: the head is all it trains. Write just: head.")
+        raise UsageError(f"plan {text!r} contradicts itself: the head is all it trains. Write just: {name}.")
     if gradual and blocks is None:
         raise UsageError(f"plan {text!r}: thawing goes block by block. Name a number: gradual last 7 blocks.")
     lead = HEAD_FIRST if head_first else GRADUAL if gradual else ""
-    return Plan(lead + name, head_first=head_first or gradual, gradual=gradual, share=share, blocks=blocks)
+    return Plan(
+        lead + name,
+        head_first=head_first or gradual,
+        gradual=gradual,
+        share=share,
+        blocks=blocks,
+        blocks_cut=blocks_cut,
+    )
 
 
-def _amount(text: str, amount: str) -> tuple[float | None, int | None, str]:
-    """Return share, blocks and spelling of how much thaws."""
+def _amount(text: str, amount: str) -> tuple[float | None, int | None, int, str]:
+    """Return share, blocks, blocks cut and spelling of how much thaws."""
     if amount == "all":
-        return 1.0, None, "all"
+        return 1.0, None, 0, "all"
     if amount == "head":
-        return None, 0, "head"
+        return None, 0, 0, "head"
+    if found := re.fullmatch(r"head,?(?: on)? (\d+(?:\.\d+)?) blocks? cut", amount):
+        count = _num_blocks(text, float(found[1]))
+        return None, 0, count, f"head, {_blocks(count)} cut"
     found = re.fullmatch(r"last (\d+(?:\.\d+)?) ?(%|blocks?)", amount)
     if not found:
         near = difflib.get_close_matches(text.lower(), EXAMPLES, n=1, cutoff=0.4)
@@ -156,10 +184,19 @@ def _amount(text: str, amount: str) -> tuple[float | None, int | None, str]:
             raise UsageError(
                 f"plan {text!r}: a share above 0 and up to 100 % is required. To train nothing but a head, write: head."
             )
-        return (1.0, None, "all") if number == 100 else (number / 100, None, f"last {number:g} %")
+        return (1.0, None, 0, "all") if number == 100 else (number / 100, None, 0, f"last {number:g} %")
+    count = _num_blocks(text, number)
+    return None, count, 0, f"last {_blocks(count)}"
+
+
+def _num_blocks(text: str, number: float) -> int:
     if number != int(number) or number < 1:
         raise UsageError(f"plan {text!r}: a whole number of blocks, 1 or more, is required.")
-    return None, int(number), f"last {int(number)} block{'s' if number > 1 else ''}"
+    return int(number)
+
+
+def _blocks(count: int) -> str:
+    return f"{count} block{'s' if count > 1 else ''}"
 
 
 def phases(plan: Plan, network: Network, epochs: int) -> tuple[Phase, ...]:
@@ -170,6 +207,8 @@ def phases(plan: Plan, network: Network, epochs: int) -> tuple[Phase, ...]:
     Raises:
         BackboneError: The network has no such cut, or cannot be continued from one.
     """
+    if plan.kind == "frozen":
+        return (Phase((), network.backbone.cut_removing(plan.blocks_cut).index, epochs),)
     layers = weight_layers(network)
     if plan.share is not None:
         first = len(layers) - math.ceil(round(plan.share * len(layers), 6))  # 55 % of 20 are 11, in floats a bit more
@@ -232,13 +271,15 @@ def scratch_size_px(name: str, dataset: Dataset) -> int | None:
     return 32 if short and short[len(short) // 2] < SMALL_PICTURE_PX else 96
 
 
-def candidate_plans(network: Network) -> tuple[Plan, ...]:
+def candidate_plans(network: Network, num_hidden: int = 0) -> tuple[Plan, ...]:
     """Return the plans worth trying on a pretrained network, from cheap to dear, with one network from nothing.
 
     Partly thawed are the last fifth of the layers and, where blocks can be counted, the upper two fifths of the cuts.
+    These and the whole network start from a solved head, unless it is to have hidden units: no solver finds one.
     """
+    lead = "" if num_hidden else HEAD_FIRST
     texts = [f"simple_cnn {FROM_NOTHING}", "last 20 %"]
     if network.backbone.has_suffix:
         cuts = network.backbone.cuts
-        texts.append(f"head, then last {cuts[-1 - max(1, 2 * len(cuts) // 5)].blocks_removed} blocks")
-    return tuple(parse_plan(text) for text in (*texts, "head, then all"))
+        texts.append(f"{lead}last {cuts[-1 - max(1, 2 * len(cuts) // 5)].blocks_removed} blocks")
+    return tuple(parse_plan(text) for text in (*texts, f"{lead}all"))

@@ -14,24 +14,15 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from thawline.core.types import Floats
 from thawline.features.backbones import Network, lay_out_channels_last
-from thawline.features.bank import Block
 from thawline.features.folding import fold_batch_norms, unfold_batch_norms
 from thawline.features.layers import trained_parameters
 from thawline.features.pooling import pooled
 from thawline.features.weights import digest
+from thawline.tune.head import HEAD_NAMES, NewHead
 
-__all__ = ["HEAD_BIAS", "HEAD_WEIGHT", "Thawed", "head_block", "new_head", "working_copy", "write_back"]
-
-HEAD_WEIGHT, HEAD_BIAS = "head.weight", "head.bias"
-
-
-def head_block(network: Network) -> Block:
-    """Return what the head of a tuned network reads: the last cut, by its class token where there is one."""
-    return network.backbone.cuts[-1].index, "token" if network.backbone.has_class_token else "mean"
+__all__ = ["Thawed", "working_copy", "write_back"]
 
 
 def working_copy(network: Network, *, keeps_norms: bool) -> Network:
@@ -44,15 +35,16 @@ def working_copy(network: Network, *, keeps_norms: bool) -> Network:
 
 
 class Thawed(nn.Module):
-    """A picture, or a frozen activation at a cut -> logits; the weights that train require gradients, no others do.
+    """A picture, or what is frozen of it, -> logits; the weights that train require gradients, no others do.
 
     Attributes:
         network: The working copy; its modules are trained in place.
-        head: (K, C) linear on the pooled features of the last cut, in float32.
-        cut: Where the input comes from; None: pictures.
+        head: On the pooled features of its cut, in float32.
+        cut: Where the input comes from: activations there, or pooled features if the head reads it; None: pictures.
+        reads_features: Whether the input is pooled features, so that nothing of the network runs.
     """
 
-    def __init__(self, network: Network, cut: int | None, layers: Sequence[str] | None, head: nn.Linear) -> None:
+    def __init__(self, network: Network, cut: int | None, layers: Sequence[str] | None, head: NewHead) -> None:
         """Thaw a network.
 
         Args:
@@ -64,9 +56,10 @@ class Thawed(nn.Module):
         super().__init__()
         self.network, self.cut = network, cut
         self.model, self.head = network.model, head
-        self._last, self._pooling = head_block(network)
+        self._last, self._pooling = head.block
+        self.reads_features = cut == self._last
         self._steps: tuple[nn.Module, ...] = ()
-        if cut is not None:
+        if cut is not None and not self.reads_features:
             below = len(network.prefix_modules(cut))
             self._steps = tuple(module for _, module in network.prefix_modules(self._last)[below:])
         if layers is not None:
@@ -77,40 +70,31 @@ class Thawed(nn.Module):
         self._trained |= {f"head.{name}": parameter for name, parameter in self.head.named_parameters()}
 
     def forward(self, h: Tensor, keep: Tensor | None = None) -> Tensor:
-        """Return (B, K) float32 logits of (B, …) activations at the cut, or normalised pictures.
+        """Return (B, K) float32 logits of normalised pictures, (B, …) activations at the cut, or (B, C) features.
 
         Args:
-            h: In the number format of the network's weights.
-            keep: (B, C) factors on the features: 0 where dropout drops, 1 / (1 - p) elsewhere.
+            h: In the number format of the network's weights; features in float32.
+            keep: (B, `head.num_factors`) factors of dropout, or None.
         """
+        logits: Tensor = self.head(h if self.reads_features else self._features(h), keep)
+        return logits
+
+    def _features(self, h: Tensor) -> Tensor:
+        """Return (B, C) float32 features of pictures or activations."""
         if self.cut is None:
             h = self.network.prefix(h, self._last)
         for step in self._steps:
             h = step(h)
-        features = pooled(h, [self._pooling], self.network.num_prefix_tokens)[self._pooling]
-        return F.linear(features if keep is None else features * keep, self.head.weight, self.head.bias)
+        return pooled(h, [self._pooling], self.network.num_prefix_tokens)[self._pooling]
 
     def trained(self) -> dict[str, nn.Parameter]:
-        """Return the parameters that train, by name: the network's, then `head.weight` and `head.bias`."""
+        """Return the parameters that train, by name: the network's, then the head's, some of `HEAD_NAMES`."""
         return self._trained
 
     def replica(self, dtype: torch.dtype) -> Thawed:
         """Return a copy with a network of another number format and a head that stays in float32."""
         network = Network(self.network.backbone, copy.deepcopy(self.model).to(dtype))
         return Thawed(network, self.cut, None, copy.deepcopy(self.head))
-
-
-def new_head(network: Network, num_classes: int, start: tuple[Floats, Floats] | None = None) -> nn.Linear:
-    """Return a head that gives every class the same, or the solved one that `start` holds as (C, K) and (K,)."""
-    head = nn.Linear(network.backbone.cuts[-1].channels, num_classes)
-    with torch.no_grad():
-        if start is None:
-            head.weight.zero_()
-            head.bias.zero_()
-        else:
-            head.weight.copy_(torch.from_numpy(start[0].T.copy()))
-            head.bias.copy_(torch.from_numpy(start[1]))
-    return head
 
 
 def write_back(network: Network, trained: Mapping[str, Tensor], plan: str, *, keeps_norms: bool) -> Network:
@@ -122,7 +106,7 @@ def write_back(network: Network, trained: Mapping[str, Tensor], plan: str, *, ke
         plan: For the record.
         keeps_norms: As it was trained.
     """
-    found = {name: tensor.cpu() for name, tensor in trained.items() if name not in (HEAD_WEIGHT, HEAD_BIAS)}
+    found = {name: tensor.cpu() for name, tensor in trained.items() if name not in HEAD_NAMES}
     if keeps_norms:
         model = copy.deepcopy(network.model)
         model.load_state_dict(found, strict=False)

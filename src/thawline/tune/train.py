@@ -23,17 +23,18 @@ from thawline.core.progress import Advance, Progress, SilentProgress
 from thawline.core.runtime import Runtime
 from thawline.core.types import Curve, Floats
 from thawline.features.layers import layer_scales
-from thawline.tune.batches import Activations, Batch, Pictures, Rows, epoch_batches
+from thawline.tune.batches import Batch, Rows, epoch_batches
 from thawline.tune.checkpoint import Checkpoints, State
 from thawline.tune.engine import Engine, Objective, StepSums, open_engine
 from thawline.tune.finder import find_rate
+from thawline.tune.head import HEAD_NAMES
+from thawline.tune.inputs import Inputs
 from thawline.tune.job import Job, Trained, set_aside
 from thawline.tune.optimizer import load_moments, make_optimizer, moments, set_rate
 from thawline.tune.plan import Phase, phases
-from thawline.tune.prefix import open_prefix
 from thawline.tune.processes import Processes
 from thawline.tune.schedule import Plateau, schedule_factor
-from thawline.tune.thawed import HEAD_BIAS, HEAD_WEIGHT, Thawed, new_head, working_copy
+from thawline.tune.thawed import Thawed
 
 __all__ = ["EpochNews", "train"]
 
@@ -116,18 +117,18 @@ class _Training:
             self.rows, watched = set_aside(job.dataset, job.train, job.seed)
         self.watched = watched[:: max(1, -(-len(watched) // WATCHED_ROWS))]
         self.keeps_norms = job.plan.from_nothing
-        self.network = working_copy(job.network, keeps_norms=self.keeps_norms)
-        self.network.model.to(job.runtime.device)
-        self.head = new_head(self.network, len(job.class_weights), job.start).to(job.runtime.device)
+        self.network, self.head = job.new_network(), job.new_head()
         self.phases = phases(job.plan, self.network, job.num_epochs)
         self.pretrained: dict[str, Tensor] = {}
         if job.options.l2_sp:
-            self.pretrained = {name: p.detach().clone() for name, p in self.network.model.named_parameters()}
+            self.pretrained = {
+                name: p.detach().clone() for name, p in self.network.model.named_parameters() if name not in HEAD_NAMES
+            }
         self.objective = Objective(
             job.dataset.labels, job.class_weights, job.options.label_smoothing, job.options.dropout, job.seed
         )
         self.thawed: Thawed  # of the present phase, then of the last
-        self.pictures: Pictures | None = None
+        self.inputs = Inputs(job, np.union1d(self.rows, self.watched), processes, progress)
         self.rate = job.learning_rate
         self.finder: tuple[tuple[float, float], ...] = ()
         self.at = _Position()
@@ -146,7 +147,7 @@ class _Training:
         total = sum(phase.epochs for phase in self.phases) * len(self.rows)
         while self.at.phase < len(self.phases) and not self.at.is_over:
             phase = self.phases[self.at.phase]
-            rows, cut = self._rows_of(phase)  # before the bar: filling the cache has one of its own
+            rows, cut = self.inputs.of(phase)  # before the bar: filling the cache has one of its own
             with self.progress.stage(f"tune {self.job.name}", total) as advance:
                 advance(self.at.epochs * len(self.rows) + self.at.count)
                 self._run_phase(phase, rows, cut, state, advance)
@@ -154,36 +155,12 @@ class _Training:
             self.at.phase, self.at.epoch = self.at.phase + 1, 0
         return self._result()
 
-    def _rows_of(self, phase: Phase) -> tuple[Rows, int | None]:
-        """Return where the inputs of a phase come from, and the cut that they are taken at: cached, or the pictures."""
-        job, needed = self.job, np.union1d(self.rows, self.watched)
-        if phase.cut is not None:
-            with self.processes.first_alone():
-                cache = open_prefix(
-                    job.dataset,
-                    needed,
-                    job.network,
-                    job.runtime,
-                    phase.cut,
-                    views=self.options.view_names,
-                    cache=job.cache,
-                    budget_bytes=self.options.disk_budget_bytes,
-                    progress=self.progress,
-                )
-            if cache is not None:
-                return Activations(cache, job.runtime.device), phase.cut
-        if self.pictures is None:
-            spec = job.network.backbone.input
-            self.pictures = Pictures(job.dataset, needed, spec, job.runtime, augment=self.options.policy, seed=job.seed)
-        return self.pictures, None
-
     def _run_phase(self, phase: Phase, rows: Rows, cut: int | None, state: State | None, advance: Advance) -> None:
         """Train one phase, from `state` where the training was cut off within it."""
         thawed = self.thawed = Thawed(self.network, cut, phase.layers, self.head)
         weights = thawed.trained()
-        own = [name for name in weights if name not in (HEAD_WEIGHT, HEAD_BIAS)]
-        scales = layer_scales(self.network.model, own, self.options.layer_decay)
-        scales |= {HEAD_WEIGHT: 1.0, HEAD_BIAS: 1.0}
+        own = [name for name in weights if name not in HEAD_NAMES]
+        scales = dict.fromkeys(weights, 1.0) | layer_scales(self.network.model, own, self.options.layer_decay)
         optimizer = make_optimizer(weights, scales, self.options)
         if state is not None:
             self._restore(state, weights, optimizer)

@@ -24,20 +24,21 @@ from thawline.core.types import Curve, Floats, Ints
 from thawline.data.dataset import Dataset
 from thawline.data.split import Split
 from thawline.features.backbones import Network
-from thawline.features.bank import FeatureBank
+from thawline.features.bank import Block, FeatureBank
 from thawline.features.extract import map_pictures
 from thawline.features.reader import FeatureReader
-from thawline.heads.columns import Columns
-from thawline.heads.linear import L2_STRENGTHS, LinearHead, fit_linear
+from thawline.heads.head import Head
+from thawline.heads.linear import L2_STRENGTHS, fit_linear
 from thawline.search.answers import Answers, answers_from
 from thawline.search.frozen import FrozenAnswers, class_row_weights
 from thawline.search.strategy import Strategy
 from thawline.tune.checkpoint import Checkpoints, State
+from thawline.tune.head import head_block
 from thawline.tune.job import Job, Trained, plan_network
 from thawline.tune.options import TuneOptions
 from thawline.tune.plan import Plan
 from thawline.tune.processes import Processes
-from thawline.tune.thawed import head_block, write_back
+from thawline.tune.thawed import write_back
 from thawline.tune.train import train
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "job_of",
     "network_of",
     "strategy_of",
+    "train_rows",
 ]
 
 TrainingLog = Callable[[str, int, Mapping[str, float]], None]
@@ -65,7 +67,7 @@ class Ground:
         split: Folds and test rows; the test rows are not read here.
         network: The pretrained backbone.
         runtime: Device and number format.
-        bank: Its pooled features, from which heads are solved to start from.
+        bank: Its pooled features, which heads to start from are solved on, and heads alone are trained on.
         frozen: The frozen strategies' answers: they tell which rows to answer, and whether classes weigh equally.
         options: How networks are trained.
         seed: Of every random choice.
@@ -118,23 +120,27 @@ def network_of(plan: Plan, ground: Ground) -> Network:
 def strategy_of(plan: Plan, network: Network, ground: Ground) -> Strategy:
     """Return a plan as a strategy of the leaderboard, its cost relative to the backbone."""
     backbone, whole = network.backbone, ground.network.backbone.num_macs
-    cut, pooling = head_block(network)
+    depth, pooling = head_block(network, plan.blocks_cut)
+    cut, num_hidden, num_classes = backbone.cuts[depth], ground.options.hidden, len(ground.dataset.class_names)
+    columns = num_hidden or cut.channels
+    head_macs = cut.channels * num_hidden + columns * num_classes
     return Strategy(
         backbone=backbone.name,
-        depths=(cut,),
+        depths=(depth,),
         pooling=(pooling,),
-        head="linear",
-        name=plan.strategy_name(ground.network.backbone.name),
-        cost=(backbone.num_macs + backbone.cuts[cut].channels * len(ground.dataset.class_names)) / whole,
+        head="dense" if num_hidden else "linear",
+        name=plan.strategy_name(ground.network.backbone.name, num_hidden),
+        cost=(cut.cost_fraction * backbone.num_macs + head_macs) / whole,
         kind=plan.kind,
         augment=ground.options.policy,
+        blocks_removed=plan.blocks_cut,
         tune=plan.name,
     )
 
 
-def job_of(plan: Plan, network: Network, ground: Ground, train_rows: Ints, held_out: Ints) -> Job:
+def job_of(plan: Plan, network: Network, ground: Ground, rows: Ints, held_out: Ints) -> Job:
     """Return the training of a plan on some rows; where the head comes first, it is solved here."""
-    labels, num_classes = ground.dataset.labels[train_rows], len(ground.dataset.class_names)
+    labels, num_classes = ground.dataset.labels[rows], len(ground.dataset.class_names)
     weights = np.ones(num_classes, dtype=np.float32)
     if ground.frozen.balanced and ground.options.sampling == "shuffle":
         weights[labels] = class_row_weights(labels)
@@ -145,11 +151,12 @@ def job_of(plan: Plan, network: Network, ground: Ground, train_rows: Ints, held_
         plan=plan,
         options=ground.options,
         seed=ground.seed,
-        train=train_rows,
+        train=rows,
         held_out=held_out,
         class_weights=weights,
-        start=_solved_head(ground, train_rows) if plan.head_first else None,
+        start=_solved_head(ground, rows) if plan.head_first else None,
         cache=ground.cache,
+        bank=ground.bank.spec,
     )
 
 
@@ -177,62 +184,83 @@ def _solved_head(ground: Ground, rows: Ints) -> tuple[Floats, Floats]:
 
 def answer_fold(plan: Plan, ground: Ground, fold: int) -> FoldAnswers:
     """Return the answers of a plan to one fold's held-out rows, trained now or in an earlier run of the same folder."""
-    network = network_of(plan, ground)
-    train_rows, held_out = ground.split.folds[fold]
-    job = job_of(plan, network, ground, train_rows, held_out)
-    checkpoints = _checkpoints(job, ground, f"fold-{fold + 1}")
-    done = checkpoints.result()
-    if done is None:
-        trained = _train(job, checkpoints, ground, f"{job.name}, fold {fold + 1}")
+    rows, held_out = ground.split.folds[fold]
+    job = job_of(plan, network_of(plan, ground), ground, rows, held_out)
+
+    def answered(trained: Trained) -> State:
         start = time.perf_counter()
-        logits = held_out_logits(*_model(job, trained), ground, held_out)
+        logits = held_out_logits(*_model(job, trained), ground, held_out, job.block)
         seconds = trained.seconds + time.perf_counter() - start
-        done = State({"logits": torch.from_numpy(logits)}, _facts(trained) | {"fold_seconds": seconds})
-        if ground.processes.is_first:
-            checkpoints.finish(done)
-    facts = done.facts
-    return FoldAnswers(fold, done.tensors["logits"].numpy(), _trained({}, facts), float(facts["fold_seconds"]))
+        return State({"logits": torch.from_numpy(logits)}, _facts(trained) | {"fold_seconds": seconds})
+
+    done = _done(job, ground, f"fold-{fold + 1}", answered)
+    return FoldAnswers(
+        fold, done.tensors["logits"].numpy(), _trained({}, done.facts), float(done.facts["fold_seconds"])
+    )
 
 
-def final_model(plan: Plan, ground: Ground) -> tuple[Network, LinearHead, Trained]:
+def final_model(plan: Plan, ground: Ground) -> tuple[Network, Head, Trained]:
     """Return the network and head of a plan trained on every row of choosing."""
-    network = network_of(plan, ground)
-    job = job_of(plan, network, ground, ground.split.pool, np.empty(0, dtype=np.int64))
-    checkpoints = _checkpoints(job, ground, "final")
-    done = checkpoints.result()
-    if done is None:
-        trained = _train(job, checkpoints, ground, f"{job.name}, all rows")
-        done = State(trained.tensors, _facts(trained))
-        if ground.processes.is_first:
-            checkpoints.finish(done)
+    return train_rows(plan, ground, ground.split.pool, np.empty(0, dtype=np.int64), "final")
+
+
+def train_rows(plan: Plan, ground: Ground, rows: Ints, watched: Ints, part: str) -> tuple[Network, Head, Trained]:
+    """Return the network and head of a plan trained on some rows, now or in an earlier run of the same folder.
+
+    The head reads the block that `strategy_of` names. Plans that are trained more than once in a run, with other
+    options or rows, need a folder or a part each.
+
+    Args:
+        plan: What is trained.
+        ground: With the options, and the folder, of this training.
+        rows: Rows to learn from, as indices of samples.
+        watched: Rows to watch, for the curves; may be empty. With `TuneOptions.watches` a tenth of `rows` is instead.
+        part: Names the training in the folder of the plan and, hyphens as spaces, in the log: `final`.
+    """
+    job = job_of(plan, network_of(plan, ground), ground, rows, watched)
+    done = _done(job, ground, part, lambda trained: State(trained.tensors, _facts(trained)))
     trained = _trained(done.tensors, done.facts)
     return *_model(job, trained), trained
 
 
-def _train(job: Job, checkpoints: Checkpoints, ground: Ground, name: str) -> Trained:
-    """Run a training with the run's checkpoints, bars and log."""
-    log = ground.log
-    return train(
-        job,
-        checkpoints=checkpoints,
-        progress=ground.progress,
-        news=None if log is None else lambda epoch, values: log(name, epoch, values),
-        processes=ground.processes,
-    )
+def _done(job: Job, ground: Ground, part: str, kept: Callable[[Trained], State]) -> State:
+    """Return what is kept of a finished training, after running it where that is not there yet."""
+    slug = re.sub(r"[^a-z0-9]+", "-", job.name.lower().replace("%", "percent")).strip("-")
+    checkpoints = Checkpoints(ground.folder / slug / part, job.identity())
+    done = checkpoints.result()
+    if done is None:
+        log, name = ground.log, f"{job.name}, {part.replace('-', ' ')}"
+        trained = train(
+            job,
+            checkpoints=checkpoints,
+            progress=ground.progress,
+            news=None if log is None else lambda epoch, values: log(name, epoch, values),
+            processes=ground.processes,
+        )
+        done = kept(trained)
+        if ground.processes.is_first:
+            checkpoints.finish(done)
+    return done
 
 
-def _model(job: Job, trained: Trained) -> tuple[Network, LinearHead]:
-    """Return the trained network, and its dense layer as a head that takes the features as they are."""
-    network = write_back(job.network, trained.tensors, job.plan.name, keeps_norms=job.plan.from_nothing)
-    weight, bias = trained.head
-    columns = len(weight)
-    plain = Columns(np.zeros(columns, bool), np.zeros(columns, np.float32), np.ones(columns, np.float32))
-    return network, LinearHead(plain, weight, bias)
+def _model(job: Job, trained: Trained) -> tuple[Network, Head]:
+    """Return the trained network and its head; a network of which nothing trained stays as it is."""
+    if job.plan.kind == "frozen":
+        return job.network, trained.head
+    return write_back(job.network, trained.tensors, job.plan.name, keeps_norms=job.plan.from_nothing), trained.head
 
 
-def held_out_logits(network: Network, head: LinearHead, ground: Ground, rows: Ints) -> Floats:
-    """Return (n, K) float32 logits of pictures, read as a model in use reads them."""
-    reader = FeatureReader(network, ground.runtime, [head_block(network)], ground.storage)
+def held_out_logits(network: Network, head: Head, ground: Ground, rows: Ints, block: Block) -> Floats:
+    """Return (n, K) float32 logits of pictures, read as a model in use reads them.
+
+    Args:
+        network: The whole network.
+        head: Reads the block.
+        ground: Pictures, machine and storage format.
+        rows: (n,) indices of samples.
+        block: The cut and pooling that the head reads.
+    """
+    reader = FeatureReader(network, ground.runtime, [block], ground.storage)
     samples = [ground.dataset.samples[row] for row in rows]
     spec, size = network.backbone.input, ground.runtime.batch_size
     return np.concatenate(list(map_pictures(lambda pixels: head.logits(reader.read(pixels)), samples, spec, size)))
@@ -257,11 +285,6 @@ def answers_of(plan: Plan, ground: Ground, folds: Sequence[FoldAnswers]) -> Answ
         seconds=sum(done.seconds for done in folds),
         curve=folds[0].trained.curve,
     )
-
-
-def _checkpoints(job: Job, ground: Ground, part: str) -> Checkpoints:
-    slug = re.sub(r"[^a-z0-9]+", "-", job.name.lower().replace("%", "percent")).strip("-")
-    return Checkpoints(ground.folder / slug / part, job.identity())
 
 
 def _facts(trained: Trained) -> dict[str, object]:

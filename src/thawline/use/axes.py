@@ -12,9 +12,20 @@ from typing import Any
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from thawline.search.leaderboard import Trial
+from thawline.use.svg import LIGHT
 from thawline.use.words import GAP, percent
 
-__all__ = ["apart", "frame_shares", "height_of", "is_stretched", "round_shares", "rule_shares", "shifted", "tooltip"]
+__all__ = [
+    "apart",
+    "frame_shares",
+    "height_of",
+    "is_stretched",
+    "label_cuts",
+    "round_shares",
+    "rule_shares",
+    "shifted",
+    "tooltip",
+]
 
 _STRETCHED = (0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.98, 0.99)
 
@@ -78,6 +89,29 @@ def apart(axes: Any, scores: Sequence[float], *, gap_px: float) -> list[float]:
         moved[index] = max(scores[index], floor)
         floor = shifted(axes, moved[index], gap_px)
     return moved
+
+
+def label_cuts(axes: Any, cuts: Sequence[tuple[str, float]], *, spacing_px: float) -> None:
+    """Write the cuts' names and their shares of the cost below the axis, as many as there is room for.
+
+    Args:
+        axes: Counts the cuts from 0, shallow to deep.
+        cuts: (label, share of the network's cost in [0, 1]) of each.
+        spacing_px: Pixels from one cut to the next.
+    """
+    longest = max((len(label) for label, _ in cuts), default=1)
+    step = max(1, -(-int(max(7.0 * longest, 34) + 4) // max(int(spacing_px), 1)))
+    shown = [place for place in range(len(cuts)) if (len(cuts) - 1 - place) % step == 0]
+    axes.set_xticks(shown, [cuts[place][0] for place in shown], color=LIGHT["ink"])
+    below = axes.get_ylim()[0]
+    for place in shown:
+        share = f"{100 * cuts[place][1]:.0f}{GAP}%"
+        axes.text(place, shifted(axes, below, -31), share, color=LIGHT["muted"], ha="center", size=10.5)
+    wide, stretched = spacing_px > 25, is_stretched(axes)
+    long, short = "cut, from shallow to deep, and its share of the network’s cost", "cut, and its share of the cost"
+    note = long if wide else short
+    note += ("; scores stretched towards 100" + GAP + "%" if wide else "; scale stretched") if stretched else ""
+    axes.text(-0.5, shifted(axes, below, -54), note, color=LIGHT["muted"], size=11.5)
 
 
 def tooltip(trial: Trial) -> str:

@@ -16,6 +16,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from thawline.core.types import Curve
 from thawline.use.axes import round_shares, rule_shares
 from thawline.use.svg import LIGHT, drawing, figure_svg, strip_axes
+from thawline.use.words import percent
 
 __all__ = ["curve_svg", "finder_svg"]
 
@@ -24,12 +25,13 @@ _STRIP_PX, _STRIP_GAP_PX = 34, 70
 _EXPONENTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 
 
-def curve_svg(curve: Curve, *, prefix: str) -> str:
+def curve_svg(curve: Curve, *, prefix: str, goal: float | None = None) -> str:
     """Return loss and top-1 by epoch, training and held-out rows, side by side, the step size in a strip below.
 
     Args:
         curve: At least one epoch; the strip is left out where no positive step size was recorded.
         prefix: Keeps the ids of several figures in a page apart.
+        goal: A top-1 in [0, 1] that somebody wanted to exceed, drawn as a line in the panel of top-1; or None.
 
     Returns:
         A self-contained `<svg>` element; equal bytes for equal arguments.
@@ -43,6 +45,8 @@ def curve_svg(curve: Curve, *, prefix: str) -> str:
         losses.yaxis.set_major_locator(MaxNLocator(nbins=4))
         shares = _panel(figure, (277, base_px, 156, _PANEL_PX), "top-1")
         _draw_pair(shares, curve.train_accuracy, curve.validation_accuracy)
+        if goal is not None:
+            _draw_goal(shares, goal)
         low, high = shares.get_ylim()
         shares.set_ylim(max(low, 0.0), min(high, 1.0))
         rule_shares(shares, round_shares(shares, num_bins=5))
@@ -50,6 +54,7 @@ def curve_svg(curve: Curve, *, prefix: str) -> str:
             strip = _panel(figure, (51, _BOTTOM_PX, _WIDTH_PX - 58, _STRIP_PX), "step size")
             _draw_rates(strip, rates)
         label = "Loss, top-1 and step size by epoch" if rates else "Loss and top-1 by epoch"
+        label += f"; the goal is {percent(goal)}" if goal is not None else ""
         return figure_svg(figure, prefix=prefix, label=label, tooltips={})
 
 
@@ -78,6 +83,15 @@ def _draw_pair(axes: Any, train: Sequence[float], held_out: Sequence[float]) -> 
         axes.plot(range(1, len(values) + 1), values, color=LIGHT[colour], linewidth=2, clip_on=False)
         if values:
             axes.plot(len(values), values[-1], "o", color=LIGHT[colour], markersize=5, clip_on=False)
+
+
+def _draw_goal(axes: Any, goal: float) -> None:
+    """Draw the goal across the panel, named at its right end, with room for it on the axis."""
+    low, high = axes.get_ylim()
+    pad = 0.06 * (max(high, goal) - min(low, goal))
+    axes.set_ylim(min(low, goal - pad), max(high, goal + pad))
+    axes.axhline(goal, color=LIGHT["warm"], linewidth=1.5, linestyle=(0, (2, 3)))
+    axes.set_title(f"goal {percent(goal)}", loc="right", size=11, color=LIGHT["warm"], pad=9)
 
 
 def _draw_rates(axes: Any, rates: Sequence[float]) -> None:

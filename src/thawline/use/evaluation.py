@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from thawline.core.html import html_table, interval_bar, scale_of
 from thawline.core.types import Floats, Ints
 
 __all__ = ["ClassScore", "Evaluation", "Score"]
+
+NOTEBOOK_ROWS = 20
 
 
 @dataclass(frozen=True)
@@ -92,3 +95,30 @@ class Evaluation:
     def num_images(self) -> int:
         """Test pictures evaluated."""
         return len(self.labels)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the accuracy, and the weakest classes with the intervals of their recall."""
+        seen = sorted((row for row in self.per_class if row.support), key=lambda row: (row.recall, row.f1))
+        shown, score = seen[:NOTEBOOK_ROWS], self.accuracy
+        scale = scale_of([row.recall_low for row in shown], [row.recall_high for row in shown])
+        rows = [
+            (
+                row.name,
+                f"{row.support:,}",
+                f"{row.recall:.3f}",
+                interval_bar(scale, row.recall_low, row.recall, row.recall_high),
+                f"{row.precision:.3f}",
+                f"{row.f1:.3f}",
+            )
+            for row in shown
+        ]
+        clean = self.accuracy_without_leaks
+        note = f"macro-F1 {self.macro_f1.value:.3f} [{self.macro_f1.low:.3f}, {self.macro_f1.high:.3f}]"
+        note += f"; {clean.value:.3f} without copies in training, {clean.n:,} pictures" if clean else ""
+        note += f"; the {len(shown)} weakest of {len(seen)} classes are shown" if len(seen) > len(shown) else ""
+        return html_table(
+            f"{self.strategy}: {score.value:.3f} [{score.low:.3f}, {score.high:.3f}] of {score.n:,} pictures right",
+            ("class", ">pictures", ">recall", "95 % interval", ">precision", ">F1"),
+            rows,
+            note,
+        )

@@ -10,7 +10,6 @@ import io
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -90,12 +89,9 @@ def _predict_batch(classifier: Classifier, paths: Sequence[Path]) -> list[Predic
     for index, path in enumerate(paths):
         name = display_path(path)
         if index in errors:
-            rows.append(Prediction(name, None, None, {}, errors[index]))
-            continue
-        answer = next(answers)
-        order = np.argsort(-answer, kind="stable")
-        shares = {classifier.class_names[k]: float(answer[k]) for k in order}
-        rows.append(Prediction(name, classifier.class_names[order[0]], float(answer[order[0]]), shares))
+            rows.append(Prediction.failed(name, errors[index]))
+        else:
+            rows.append(Prediction.ranked(name, classifier.class_names, next(answers)))
     return rows
 
 
@@ -114,9 +110,7 @@ def _read(path: Path) -> bytes:
 def predictions_jsonl(rows: Iterable[Prediction]) -> Iterator[str]:
     """Yield one line of JSON a picture: `path, label, probability, probabilities`, or `path, error`."""
     for row in rows:
-        dropped = ("label", "probability", "probabilities") if row.error else ("error",)
-        kept = {name: value for name, value in asdict(row).items() if name not in dropped}
-        yield json.dumps(kept, ensure_ascii=False)
+        yield json.dumps(row.to_json(), ensure_ascii=False)
 
 
 def predictions_csv(rows: Iterable[Prediction], class_names: Sequence[str]) -> Iterator[str]:

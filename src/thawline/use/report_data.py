@@ -20,7 +20,7 @@ from thawline.search.leaderboard import Curve, Leaderboard, Trial
 from thawline.search.strategy import Strategy
 from thawline.use.evaluation import ClassScore, Evaluation, Score
 
-__all__ = ["Cut", "Mistake", "Picture", "ReportData"]
+__all__ = ["Cut", "Mistake", "Picture", "ReportData", "encode", "evaluation_from", "leaderboard_from", "with_jpeg"]
 
 _FORMAT = 2
 
@@ -126,7 +126,7 @@ class ReportData:
 
     def to_json(self) -> str:
         """Return the data as JSON text: pictures in base64, arrays compressed; the same text for the same data."""
-        return json.dumps({"format": _FORMAT} | asdict(self), default=_encode, separators=(",", ":"))
+        return json.dumps({"format": _FORMAT} | asdict(self), default=encode, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> ReportData:
@@ -139,11 +139,11 @@ class ReportData:
             raw = json.loads(text)
             if (found := raw.pop("format")) != _FORMAT:
                 raise ValueError(f"format {found}, this version reads {_FORMAT}")
-            raw["leaderboard"] = _leaderboard_from(raw["leaderboard"])
-            raw["evaluation"] = raw["evaluation"] and _evaluation_from(raw["evaluation"])
+            raw["leaderboard"] = leaderboard_from(raw["leaderboard"])
+            raw["evaluation"] = raw["evaluation"] and evaluation_from(raw["evaluation"])
             raw["cuts"] = tuple(Cut(**cut) for cut in raw["cuts"])
-            raw["pictures"] = tuple(Picture(**_with_jpeg(picture)) for picture in raw["pictures"])
-            raw["mistakes"] = tuple(Mistake(**_with_jpeg(mistake)) for mistake in raw["mistakes"])
+            raw["pictures"] = tuple(Picture(**with_jpeg(picture)) for picture in raw["pictures"])
+            raw["mistakes"] = tuple(Mistake(**with_jpeg(mistake)) for mistake in raw["mistakes"])
             raw["counts"] = {role: tuple(counts) for role, counts in raw["counts"].items()}
             raw["finder"] = tuple((rate, loss) for rate, loss in raw["finder"])
             return cls(**raw | {name: tuple(raw[name]) for name in ("class_names", "notes", "forecast")})
@@ -154,7 +154,7 @@ class ReportData:
             ) from error
 
 
-def _encode(value: object) -> dict[str, Any]:
+def encode(value: object) -> dict[str, Any]:
     """Return bytes and arrays in a form that JSON can hold."""
     if isinstance(value, bytes):
         return {"base64": base64.b64encode(value).decode("ascii")}
@@ -167,7 +167,8 @@ def _encode(value: object) -> dict[str, Any]:
     raise TypeError(f"a report cannot hold {type(value).__name__}: {value!r}")
 
 
-def _with_jpeg(raw: dict[str, Any]) -> dict[str, Any]:
+def with_jpeg(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return fields of a picture, its encoded bytes as they were before `encode`."""
     return raw | {"jpeg": base64.b64decode(raw["jpeg"]["base64"], validate=True)}
 
 
@@ -176,7 +177,8 @@ def _array_from(raw: dict[str, Any]) -> Any:
     return flat.reshape(raw["shape"])
 
 
-def _leaderboard_from(raw: dict[str, Any]) -> Leaderboard:
+def leaderboard_from(raw: dict[str, Any]) -> Leaderboard:
+    """Return the leaderboard whose fields, as JSON gives them back, are `raw`."""
     return Leaderboard(**raw | {"trials": tuple(_trial_from(trial) for trial in raw["trials"])})
 
 
@@ -187,7 +189,8 @@ def _trial_from(raw: dict[str, Any]) -> Trial:
     return Trial(**raw | {"strategy": strategy, "curve": curve, "fold_scores": tuple(raw["fold_scores"])})
 
 
-def _evaluation_from(raw: dict[str, Any]) -> Evaluation:
+def evaluation_from(raw: dict[str, Any]) -> Evaluation:
+    """Return the evaluation whose fields, as JSON gives them back, are `raw`."""
     scores = ("accuracy", "accuracy_without_leaks", "top5", "balanced_accuracy", "macro_f1")
     typed: dict[str, Any] = {name: raw[name] and Score(**raw[name]) for name in scores}
     typed |= {name: tuple(raw[name]) for name in ("class_names", "paths")}

@@ -24,6 +24,7 @@ from thawline.data.check import CheckReport
 from thawline.data.dataset import Dataset
 from thawline.data.images import decode, encode_jpeg
 from thawline.data.load import read_checked
+from thawline.data.places import place_title
 from thawline.data.split import Split
 from thawline.features.backbones import Network
 from thawline.features.bank import FeatureBank
@@ -122,7 +123,7 @@ def write_report(
         roles["validation"] = split.folds[0][1]
     num_classes = len(dataset.class_names)
     data = ReportData(
-        title=dataset.root.resolve().name,
+        title=place_title(dataset.root),
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         command=" ".join(["thawline", *map(shlex.quote, sys.argv[1:])]),
         class_names=dataset.class_names,

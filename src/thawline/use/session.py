@@ -11,14 +11,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from thawline.core.errors import DataError, StoreError
+from thawline.core.html import file_link
 from thawline.core.options import Options
 from thawline.core.progress import Progress, SilentProgress
 from thawline.core.runtime import Runtime, choose_runtime
 from thawline.core.store import cache_root, disk_errors, staging_directory, write_bytes, write_json
 from thawline.data.augment import view_names
-from thawline.data.check import CheckOptions, CheckReport, check, ledger_csv
+from thawline.data.check import CheckReport, check, ledger_csv
 from thawline.data.dataset import Dataset
+from thawline.data.places import folder_of
 from thawline.data.split import Split, make_split
 from thawline.features.backbones import Network, load_backbone
 from thawline.features.extract import extract_views
@@ -36,7 +40,17 @@ from thawline.use.track import TensorBoardLog
 from thawline.use.tuning import distinct_plans, ground_of, with_trained, work_folder, write_request
 from thawline.use.winner import describe_training, evaluate_winner, train_winner
 
-__all__ = ["FitResult", "Order", "Session", "compare_frozen", "load_network", "open_session", "split_of", "work"]
+__all__ = [
+    "FitResult",
+    "Order",
+    "Session",
+    "compare_frozen",
+    "load_network",
+    "open_session",
+    "require_place",
+    "split_of",
+    "work",
+]
 
 FOLDS_OF_LARGE_SETS = 3
 LARGE_SET = 20_000
@@ -67,6 +81,17 @@ class FitResult:
     def winner(self) -> str:
         """Name of the winning strategy."""
         return self.leaderboard.trials[self.leaderboard.winner].name
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the leaderboard, the test's one line, and where the report lies."""
+        score = self.evaluation.accuracy
+        line = Markup(
+            '<div style="padding:.4em .7em"><b>Test: {value:.3f}</b> [{low:.3f}, {high:.3f}] of {n:,} pictures, read '
+            "once · {link}</div>"
+        )
+        link = file_link(self.out / "report.html")
+        said = line.format(value=score.value, low=score.low, high=score.high, n=score.n, link=link)
+        return self.leaderboard._repr_html_() + said
 
 
 @dataclass(frozen=True)
@@ -120,7 +145,7 @@ class Session:
 def work(order: Order, progress: Progress, tensorboard: Path | None, *, is_named: bool, is_new: bool) -> FitResult:
     """Do the whole of a run; of several processes that train together the first one writes and speaks."""
     clock, options, out = Clock(), order.options, order.out
-    _require_place(out, order.photos)
+    require_place(out, order.photos)
     plans = distinct_plans(order.plans) if is_named or order.plans else ()
     session = open_session(order.photos, options, order.training, progress, clock)
     first = session.processes.is_first
@@ -146,7 +171,7 @@ def work(order: Order, progress: Progress, tensorboard: Path | None, *, is_named
     if is_named or order.budget_s is not None:
         compared = with_trained(
             compared,
-            plans or candidate_plans(session.network),
+            plans or candidate_plans(session.network, order.training.hidden),
             ground,
             budget_s=order.budget_s,
             started_at=clock.start,
@@ -196,7 +221,7 @@ def open_session(
     if processes.state is not None:
         runtime = replace(runtime, device=str(processes.state.device))
     heard = progress if processes.is_first else SilentProgress()
-    dataset, report = check(photos, CheckOptions(on_bad=options.on_bad), progress=heard)
+    dataset, report = check(photos, options, progress=heard)
     clock.lap("check")
     network = load_network(options)
     clock.lap("load")
@@ -222,8 +247,14 @@ def split_of(session: Session, *, hold_out: bool) -> Split:
     )
 
 
-def compare_frozen(session: Session, *, hold_out: bool) -> CompareResult:
-    """Return the comparison of every frozen strategy, and the answers that trained ones are compared with."""
+def compare_frozen(session: Session, *, hold_out: bool, only: frozenset[str] | None = None) -> CompareResult:
+    """Return the comparison of the frozen strategies, and the answers that trained ones are compared with.
+
+    Args:
+        session: Pictures and network.
+        hold_out: Whether a test part is kept out of it.
+        only: Names of the strategies to compare; None: all that are worth trying.
+    """
     options, network, clock = session.options, session.network, session.clock
     split = split_of(session, hold_out=hold_out)
     policy = session.training.augment or "none"
@@ -246,7 +277,7 @@ def compare_frozen(session: Session, *, hold_out: bool) -> CompareResult:
         network.backbone,
         session.dataset,
         split,
-        CompareOptions(options.metric, options.class_weights, seed=options.seed),
+        CompareOptions(options.metric, options.class_weights, seed=options.seed, only=only),
         view_banks=view_banks,
         view_policy=policy,
         full_pass_ms=full_pass_ms,
@@ -265,9 +296,10 @@ def compare_frozen(session: Session, *, hold_out: bool) -> CompareResult:
     )
 
 
-def _require_place(out: Path, photos: Path) -> None:
+def require_place(out: Path, photos: Path) -> None:
     """Refuse a folder of results that cannot be written, or that would become a picture folder of the next run."""
-    if photos.is_dir() and out.resolve().is_relative_to(photos.resolve()):
+    folder = folder_of(photos)
+    if folder is not None and out.resolve().is_relative_to(folder.resolve()):
         raise DataError(
             f"fit: the run's folder {out} lies inside the pictures {photos}, where the next run would take it for one "
             "of their folders. Choose another place with -o."

@@ -46,7 +46,7 @@ def short_name(trial: Trial, backbone: str) -> str:
     return trial.name.removeprefix(f"{backbone} · ") if backbone else trial.name
 
 
-def story_svg(leaderboard: Leaderboard, *, width_px: int = 920) -> str:
+def story_svg(leaderboard: Leaderboard, *, width_px: int = 920, trials: Sequence[Trial] | None = None) -> str:
     """Return the story of a leaderboard: score with its interval against the seconds that training took.
 
     Every kind has its colour and shape; the winner has a ring. Of each kind the best five are shown, of the frozen
@@ -57,11 +57,12 @@ def story_svg(leaderboard: Leaderboard, *, width_px: int = 920) -> str:
     Args:
         leaderboard: Trials of any kinds; times below 10 ms are drawn at 10 ms.
         width_px: Width that the text is laid out for, 320 or more; the element itself scales.
+        trials: What to show instead, best first, the winner among them.
 
     Returns:
         A self-contained `<svg>` element, readable on a light and on a dark ground; equal bytes for equal arguments.
     """
-    shown = _worth_showing(leaderboard)
+    shown = list(trials) if trials is not None else _worth_showing(leaderboard)
     wide = width_px >= 600
     height_px = 430 if wide else 400
     left_px, bottom_px, top_px = (50, 56, 62) if wide else (40, 56, 82)

@@ -16,6 +16,7 @@ __all__ = [
     "duration_text",
     "evaluation_json",
     "evaluation_text",
+    "export_text",
     "forecast_text",
     "leaderboard_text",
     "prediction_lines",
@@ -157,6 +158,29 @@ def prediction_lines(rows: Iterable[Prediction]) -> Iterator[str]:
     """Yield a line a picture: probability, label, path; or the reason why there is none."""
     for row in rows:
         yield f"  ---  {row.path}: {row.error}" if row.error else f"{row.probability:.3f}  {row.label}  {row.path}"
+
+
+def export_text(card: Mapping[str, Any]) -> str:
+    """Return what was exported, in words: pictures of each part, and how many were left out for which reason.
+
+    Args:
+        card: `Export.card`.
+    """
+    parts = ", ".join(f"{sum(counts.values()):,} {part}" for part, counts in card["counts"].items())
+    lines = [f"{card['pictures']:,} pictures in {len(card['class_names'])} classes: {parts} ({card['split']})"]
+    left = card["left_out"]
+    for rows, reason in (
+        (left["skipped"], "that cannot be used"),
+        (left["exact_copies"], "exact copies of others"),
+        (left["conflicts"], "with the same bytes under several labels; settle which is right and export again"),
+    ):
+        if rows:
+            lines.append(f"  {len(rows):6,}  left out: {reason}")
+    if card["groups_of_near_copies"]:
+        lines.append(f"  {card['groups_of_near_copies']:6,}  groups of near copies, kept; each has a number in `group`")
+    if card["held_out_near_copies"]:
+        lines.append(f"  {card['held_out_near_copies']:6,}  held-out pictures with a near copy in a part to learn from")
+    return "\n".join([*lines, *card["notes"]])
 
 
 def check_text(report: Mapping[str, Any], *, most: int = 10) -> str:

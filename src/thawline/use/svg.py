@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import re
 import threading
+import warnings
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -74,7 +75,8 @@ def drawing(width_px: float, height_px: float) -> Iterator[Figure]:
         "xtick.color": LIGHT["muted"],
         "ytick.color": LIGHT["muted"],
     }
-    with _ONE_AT_A_TIME, mpl.rc_context(options):
+    with _ONE_AT_A_TIME, mpl.rc_context(options), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)  # the browser has it
         yield Figure(figsize=(width_px / 72, height_px / 72), dpi=72, facecolor="none")
 
 

@@ -14,10 +14,10 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from thawline.search.leaderboard import Leaderboard, Trial
-from thawline.use.axes import apart, frame_shares, height_of, is_stretched, shifted, tooltip
+from thawline.use.axes import apart, frame_shares, height_of, label_cuts, shifted, tooltip
 from thawline.use.report_data import Cut
 from thawline.use.svg import LIGHT, drawing, figure_svg, strip_axes
-from thawline.use.words import GAP, percent
+from thawline.use.words import percent
 
 __all__ = ["thaw_line_svg"]
 
@@ -85,7 +85,8 @@ def thaw_line_svg(leaderboard: Leaderboard, cuts: Sequence[Cut], *, width_px: in
         _draw_thaw_line(axes, depths, wide=page.wide)
         _draw_best(axes, leaderboard, depths)
         _label_ends(axes, leaderboard, depths, wide=page.wide)
-        _label_cuts(axes, depths, page.spacing_px(len(depths.cuts)))
+        named = [(cut.label, cut.cost_fraction) for cut in depths.cuts]
+        label_cuts(axes, named, spacing_px=page.spacing_px(len(named)))
         if depths.fused:
             rows = _panel(figure, page, page.rows_from_px, page.rows_px, len(depths.cuts))
             _draw_fused(rows, leaderboard, depths, tooltips, wide=page.wide)
@@ -244,21 +245,3 @@ def _draw_fused(axes: Any, leaderboard: Leaderboard, depths: _Depths, tooltips: 
         words = f"{percent(trial.mean)} {role}" if wide else f"{100 * trial.mean:.1f} {role}"
         weight = "bold" if role in {"winner", "leader"} else "normal"
         axes.text(len(depths.cuts) - 0.4, row, words, color=LIGHT[colour], va="center", size=11.5, weight=weight)
-
-
-def _label_cuts(axes: Any, depths: _Depths, spacing_px: float) -> None:
-    """Write the cuts' names and their shares of the cost below the axis, as many as there is room for."""
-    longest = max((len(cut.label) for cut in depths.cuts), default=1)
-    step = max(1, -(-int(max(7.0 * longest, 34) + 4) // max(int(spacing_px), 1)))
-    last = len(depths.cuts) - 1
-    shown = [place for place in range(len(depths.cuts)) if (last - place) % step == 0]
-    axes.set_xticks(shown, [depths.cuts[place].label for place in shown], color=LIGHT["ink"])
-    below = axes.get_ylim()[0]
-    for place in shown:
-        share = f"{100 * depths.cuts[place].cost_fraction:.0f}{GAP}%"
-        axes.text(place, shifted(axes, below, -31), share, color=LIGHT["muted"], ha="center", size=10.5)
-    wide, stretched = spacing_px > 25, is_stretched(axes)
-    long, short = "cut, from shallow to deep, and its share of the network’s cost", "cut, and its share of the cost"
-    note = long if wide else short
-    note += ("; scores stretched towards 100" + GAP + "%" if wide else "; scale stretched") if stretched else ""
-    axes.text(-0.5, shifted(axes, below, -54), note, color=LIGHT["muted"], size=11.5)

@@ -15,6 +15,7 @@ from thawline.core.progress import Progress
 from thawline.core.runtime import Runtime
 from thawline.core.store import cache_root, write_json
 from thawline.data.dataset import Dataset
+from thawline.data.places import absolute_place
 from thawline.data.split import Split
 from thawline.features.backbones import Network
 from thawline.features.extract import bank_spec
@@ -86,7 +87,7 @@ def write_request(out: Path, photos: Path, options: Options, training: TuneOptio
     """
     shutil.rmtree(work_folder(out), ignore_errors=True)
     request = {
-        "photos": str(photos.resolve()),
+        "photos": str(absolute_place(photos)),
         "options": options_json(_with_absolute_paths(options)),
         "training": asdict(training),
         "plans": [f"{plan.network} {plan.name}" if plan.network else plan.name for plan in plans],
@@ -99,6 +100,7 @@ def _with_absolute_paths(options: Options) -> Options:
     return replace(
         options,
         weights=options.weights and options.weights.resolve(),
+        class_names=options.class_names and options.class_names.resolve(),
         cache_dir=options.cache_dir and options.cache_dir.resolve(),
     )
 
@@ -223,9 +225,18 @@ def forecast_all(
             "disk_bytes": pictures * spec.row_bytes,
         }
     ]
-    chosen = distinct_plans(plans) if plans else candidate_plans(network)
+    chosen = distinct_plans(plans) if plans else candidate_plans(network, training.hidden)
     for found in forecast_plans(
-        chosen, dataset, split, network, runtime, training, seed=options.seed, picture_s=picture_s, progress=progress
+        chosen,
+        dataset,
+        split,
+        network,
+        runtime,
+        training,
+        bank=spec,
+        seed=options.seed,
+        picture_s=picture_s,
+        progress=progress,
     ):
         rows.append(
             {

@@ -15,6 +15,7 @@ from thawline.heads.head import Head
 from thawline.heads.linear import fit_linear
 from thawline.heads.nearest import fit_class_mean, fit_neighbours
 from thawline.search.frozen import class_row_weights, stacked_views
+from thawline.search.leaderboard import Trial
 from thawline.tune.trial import Ground, final_model
 from thawline.use.bundle import Classifier, Training
 from thawline.use.evaluate import evaluate
@@ -22,7 +23,7 @@ from thawline.use.evaluation import Evaluation
 from thawline.use.predict import classify_samples
 from thawline.use.run import CompareResult, options_json, thumbnail
 
-__all__ = ["describe_training", "evaluate_winner", "train_winner"]
+__all__ = ["describe_training", "evaluate_winner", "fit_head", "train_winner"]
 
 GOLDEN_PICTURES, GOLDEN_PX = 4, 320
 
@@ -47,7 +48,7 @@ def train_winner(
     if strategy.tune:
         network, head = _train_plan(compared, ground)
     else:
-        head = _fit_head(compared)
+        head = fit_head(compared, board.trials[board.winner])
     return Classifier(
         network,
         runtime,
@@ -69,10 +70,9 @@ def _train_plan(compared: CompareResult, ground: Ground | None) -> tuple[Network
     return network, head
 
 
-def _fit_head(compared: CompareResult) -> Head:
-    """Return the winning head fitted on every row of choosing."""
-    board, dataset = compared.leaderboard, compared.dataset
-    trial = board.trials[board.winner]
+def fit_head(compared: CompareResult, trial: Trial) -> Head:
+    """Return the head of a frozen strategy fitted on every row of choosing."""
+    dataset = compared.dataset
     rows, num_classes = compared.split.pool, len(dataset.class_names)
     banks = (compared.extraction.bank, *(compared.view_banks if trial.strategy.augment != "none" else ()))
     features = stacked_views(banks, [dataset.samples[row].sha256 for row in rows], trial.strategy.blocks)

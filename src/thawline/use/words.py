@@ -18,6 +18,7 @@ __all__ = [
     "odds",
     "percent",
     "points",
+    "printable",
     "size_text",
     "span",
     "training",
@@ -52,6 +53,15 @@ def points(difference: float) -> str:
     """Return a difference of shares in percentage points, with a true minus sign."""
     text = f"{100 * difference:+.1f}"
     return "0.0" if text in {"+0.0", "-0.0"} else text.replace("-", "−")
+
+
+def printable(text: str) -> str:
+    r"""Return text in which every space is a plain one, and what cannot be printed a question mark.
+
+    >>> printable("bee\x1b[2J\n😀")
+    'bee?[2J 😀'
+    """
+    return "".join(letter if letter.isprintable() else " " if letter.isspace() else "?" for letter in text)
 
 
 def duration_text(seconds: float) -> str:

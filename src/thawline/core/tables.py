@@ -1,0 +1,93 @@
+"""A TOML file or table -> a checked dataclass: unknown keys and values that cannot be are refused, and named."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from thawline.core.errors import UsageError, first_few
+
+__all__ = ["checked", "parse_table", "read_text"]
+
+Checked = TypeVar("Checked")
+
+LONGEST_FILE = 1 << 20
+
+
+def read_text(path: Path, what: str) -> str:
+    """Return the text of a file that a person wrote, of a MiB at most.
+
+    Args:
+        path: The file.
+        what: What it should be, for the error: `recipe`.
+
+    Raises:
+        UsageError: It cannot be read, or is no UTF-8 text of that size.
+    """
+    try:
+        if path.stat().st_size > LONGEST_FILE:
+            raise UsageError(f"{what} {path}: longer than a MiB. It is no {what}; name another file.")
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "no UTF-8 text"
+        raise UsageError(f"{what} {path}: {reason}. Name a TOML file that can be read.") from None
+
+
+def parse_table(text: str, where: str) -> dict[str, Any]:
+    """Return what a TOML text says.
+
+    Args:
+        text: The text.
+        where: What it is, for the error: `recipe my.toml`.
+
+    Raises:
+        UsageError: It is no TOML; says where it breaks.
+    """
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise UsageError(f"{where}: {error or 'nested too deeply'}. Mend the TOML there.") from None
+
+
+def checked(kind: type[Checked], table: Mapping[str, Any], where: str) -> Checked:
+    """Return a dataclass whose fields a table gives.
+
+    Args:
+        kind: A dataclass that pydantic checks.
+        table: Field name → value.
+        where: Where the table stands, for the error: `recipe my.toml, [options]`.
+
+    Raises:
+        UsageError: A key that is no field, with the nearest that is; a value that the field cannot take.
+    """
+    names = [item.name for item in fields(kind)]  # type: ignore[arg-type]
+    unknown = [key for key in table if key not in names]
+    if unknown:
+        raise UsageError(f"{where}: {first_few([_no_such(key, names) for key in unknown])}.")
+    try:
+        return kind(**table)
+    except ValidationError as error:
+        wrong = [
+            f"{'.'.join(str(part) for part in item['loc'])} = {item['input']!r}: {_said(item['msg'])}"
+            if item["type"] not in ("missing", "missing_argument", "unexpected_keyword_argument")
+            else f"{'.'.join(str(part) for part in item['loc'])}: {_said(item['msg'])}"
+            for item in error.errors()
+        ]
+        raise UsageError(f"{where}: {first_few(wrong)}. Mend the value.") from None
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from None
+
+
+def _no_such(key: str, names: list[str]) -> str:
+    near = difflib.get_close_matches(key, names, n=1)
+    return f"there is no key {key!r}" + (f"; did you mean {near[0]}?" if near else f" (there is {', '.join(names)})")
+
+
+def _said(message: str) -> str:
+    return message[0].lower() + message[1:]

@@ -1,0 +1,237 @@
+"""Pictures with a part and a class each -> a tree of files, or Parquet tables, in a folder; the bytes stay as they are.
+
+The one idea: pictures stream through, read ahead by threads and written in order, and nothing that a person typed
+becomes a path: names of classes and files are made safe and unique first.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from thawline.core.progress import Advance
+from thawline.data.dataset import Role, Sample
+from thawline.data.headers import name_format
+from thawline.data.load import map_ordered, read_checked
+
+__all__ = ["PARTS", "Form", "Kept", "Names", "write_folders", "write_tables"]
+
+Form = Literal["folder", "parquet"]
+PARTS: tuple[Role, ...] = ("train", "validation", "test")
+
+SHARD_BYTES = 400 * 10**6
+"""Pictures of about this size go into one Parquet table."""
+
+GROUP_ROWS, GROUP_BYTES = 100, 32 * 2**20
+"""A row group is closed at either: whoever streams a table holds one of them."""
+
+_NAME_BYTES = 200
+_EXTENSIONS = {
+    "JPEG": ".jpg",
+    "PNG": ".png",
+    "GIF": ".gif",
+    "WEBP": ".webp",
+    "BMP": ".bmp",
+    "TIFF": ".tif",
+    "AVIF": ".avif",
+}
+_ENDINGS = {*_EXTENSIONS.values(), ".jpeg", ".jpe", ".jfif", ".dib", ".tiff"}
+_DEVICES = {"con", "prn", "aux", "nul", *(f"{name}{number}" for name in ("com", "lpt") for number in range(1, 10))}
+_PASSED_OVER = {"thumbs.db", "desktop.ini", "__macosx"}
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A picture that is written.
+
+    Attributes:
+        sample: The picture.
+        label: Name of its class.
+        part: The part it goes to.
+        size_bytes: Encoded size.
+    """
+
+    sample: Sample
+    label: str
+    part: Role
+    size_bytes: int
+
+
+class Names:
+    """Places below a root that are safe on every file system and given out once each.
+
+    A name keeps its printable characters; what separates or ends a path, or means something to Windows, becomes `_`.
+    Names that differ in case or in how accents are composed only, or that became equal, get `-2`, `-3`, ….
+
+    Attributes:
+        folders: Class name → name of its folder.
+    """
+
+    def __init__(self, class_names: Sequence[str]) -> None:
+        self._taken: set[str] = set()
+        self._given: Counter[str] = Counter()
+        self.folders = {name: self._give("", _safe(name), "") for name in class_names}
+
+    def place(self, item: Kept, data: bytes) -> str:
+        """Return `part/class/name.extension` for a picture; the extension is that of its content."""
+        stem = item.sample.path.rpartition("/")[2]
+        if Path(stem).suffix.lower() in _ENDINGS:
+            stem = Path(stem).stem
+        return self._give(f"{item.part}/{self.folders[item.label]}/", _safe(stem), _EXTENSIONS[name_format(data)])
+
+    def _give(self, folder: str, stem: str, extension: str) -> str:
+        """Return the first name that is still free."""
+        path = f"{folder}{stem}{extension}"
+        while (key := unicodedata.normalize("NFC", path).casefold()) in self._taken:
+            self._given[folder + stem] += 1
+            path = f"{folder}{stem}-{self._given[folder + stem] + 1}{extension}"
+        self._taken.add(key)
+        return path
+
+
+def _safe(text: str) -> str:
+    """Return text as the name of one file or folder that no system hides, refuses or takes for a path."""
+    kept = "".join(mark if mark.isprintable() and mark not in '<>:"/\\|?*' else "_" for mark in text)
+    kept = kept.encode()[:_NAME_BYTES].decode(errors="ignore").rstrip(". ")
+    hidden = kept[:1] in {"", ".", "~"} or kept.lower() in _PASSED_OVER
+    return f"_{kept}" if hidden or kept.split(".")[0].strip().lower() in _DEVICES else kept
+
+
+def write_folders(items: Sequence[Kept], class_names: Sequence[str], root: Path, advance: Advance) -> dict[str, str]:
+    """Write `part/class/picture` below `root`, and `pictures.csv`: a manifest that `list_pictures` reads too.
+
+    Args:
+        items: What to write, in order.
+        class_names: Every class of theirs.
+        root: An empty folder.
+        advance: Told of every picture.
+
+    Returns:
+        Class name → name of its folder.
+
+    Raises:
+        DataError: A picture is gone or has changed since it was checked.
+    """
+    names = Names(class_names)
+    with (root / "pictures.csv").open("w", encoding="utf-8", newline="") as stream:
+        manifest = csv.writer(stream, lineterminator="\n")
+        manifest.writerow(["path", "label", "split", "sha256", "group", "source"])
+        for item, data in _read(items):
+            place = names.place(item, data)
+            file = root / place
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(data)
+            sample = item.sample
+            manifest.writerow([place, item.label, item.part, sample.sha256, sample.group, sample.path])
+            advance(1)
+    return names.folders
+
+
+def write_tables(items: Sequence[Kept], class_names: Sequence[str], root: Path, advance: Advance) -> dict[str, str]:
+    """Write `train-00000-of-00001.parquet` and its like below `root`, as Hugging Face's `datasets` writes them.
+
+    Columns: `image` (struct of bytes and path), `label` (int64, an index into `class_names`, which the schema's
+    metadata holds), `group` (copies share one) and `source` (the path it came from). Memory: one row group of at most
+    100 pictures, and the pictures read ahead.
+
+    Args:
+        items: What to write, in order.
+        class_names: Every class of theirs, sorted.
+        root: An empty folder.
+        advance: Told of every picture.
+
+    Returns:
+        Nothing in it: tables keep the classes' own names.
+
+    Raises:
+        DataError: A picture is gone or has changed since it was checked.
+    """
+    import pyarrow.parquet as pq
+
+    names, schema = Names(class_names), _schema(class_names)
+    numbers = {name: number for number, name in enumerate(class_names)}
+    for part in PARTS:
+        shards = _shards([item for item in items if item.part == part])
+        for number, shard in enumerate(shards):
+            file = root / f"{part}-{number:05}-of-{len(shards):05}.parquet"
+            # encoded pictures neither compress nor repeat, and a range of their bytes tells nothing
+            with pq.ParquetWriter(
+                file, schema, compression="none", use_dictionary=False, write_statistics=False
+            ) as table:
+                for rows in _groups(_read(shard)):
+                    table.write_batch(_batch(rows, names, numbers, schema), row_group_size=len(rows))
+                    advance(len(rows))
+    return {}
+
+
+def _read(items: Sequence[Kept]) -> Iterator[tuple[Kept, bytes]]:
+    """Yield every picture with its bytes, the same that were checked, in order."""
+    return zip(items, map_ordered(lambda item: read_checked(item.sample), items), strict=True)
+
+
+def _shards(items: Sequence[Kept]) -> list[list[Kept]]:
+    """Return the pictures in runs of about `SHARD_BYTES`."""
+    shards: list[list[Kept]] = []
+    room = 0
+    for item in items:
+        if not shards or room < item.size_bytes:
+            shards.append([])
+            room = SHARD_BYTES
+        shards[-1].append(item)
+        room -= item.size_bytes
+    return shards
+
+
+def _groups(rows: Iterable[tuple[Kept, bytes]]) -> Iterator[list[tuple[Kept, bytes]]]:
+    """Yield rows in runs that one row group takes."""
+    group: list[tuple[Kept, bytes]] = []
+    size = 0
+    for row in rows:
+        group.append(row)
+        size += len(row[1])
+        if len(group) == GROUP_ROWS or size >= GROUP_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
+
+
+def _schema(class_names: Sequence[str]) -> Any:
+    """Return the Arrow schema, with the features in its metadata as `datasets` keeps them."""
+    import pyarrow as pa
+
+    features = {
+        "image": {"_type": "Image"},
+        "label": {"names": list(class_names), "_type": "ClassLabel"},
+        "group": {"dtype": "int64", "_type": "Value"},
+        "source": {"dtype": "string", "_type": "Value"},
+    }
+    columns = [
+        ("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
+        ("label", pa.int64()),
+        ("group", pa.int64()),
+        ("source", pa.string()),
+    ]
+    return pa.schema(columns, metadata={"huggingface": json.dumps({"info": {"features": features}})})
+
+
+def _batch(rows: Sequence[tuple[Kept, bytes]], names: Names, numbers: dict[str, int], schema: Any) -> Any:
+    """Return rows as a record batch."""
+    import pyarrow as pa
+
+    cells = [
+        {
+            "image": {"bytes": data, "path": names.place(item, data)},
+            "label": numbers[item.label],
+            "group": item.sample.group,
+            "source": item.sample.path,
+        }
+        for item, data in rows
+    ]
+    return pa.RecordBatch.from_pylist(cells, schema=schema)

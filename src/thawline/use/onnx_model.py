@@ -1,0 +1,178 @@
+"""An ONNX file that `thawline export` wrote -> a classifier that needs neither torch nor the model folder.
+
+One idea: the file says everything about itself. Its metadata hold the class names and how a picture is prepared; the
+network, its normalisation, the head and the temperature are the graph. A file that says anything else is refused.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import numpy as np
+from pydantic import BaseModel, Field, ValidationError
+
+from thawline.core.errors import BundleError, DataError, UsageError, first_few
+from thawline.core.runtime import num_workers
+from thawline.core.types import Floats, InputSpec, Pixels, Prediction
+from thawline.data.images import MAX_MEGAPIXELS, prepare
+from thawline.use.manifest import InputFacts
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+__all__ = ["FACTS_KEY", "FORMAT", "INPUT", "MAX_FILE_BYTES", "OUTPUT", "OnnxFacts", "OnnxModel", "open_onnx"]
+
+FORMAT: Literal[1] = 1
+FACTS_KEY, INPUT, OUTPUT = "thawline", "pixels", "probabilities"
+MAX_FILE_BYTES = (1 << 31) - 1
+"""What a protobuf message, and so an ONNX file in one piece, can hold."""
+
+NOWHERE = f"{os.devnull}/nowhere"
+"""Where weights outside the file would be looked for; without it, in the folder that the process was started in."""
+
+
+class OnnxFacts(BaseModel, extra="forbid", frozen=True, strict=True, allow_inf_nan=False):
+    """What an exported file says of itself: JSON under the metadata key `thawline`.
+
+    Attributes:
+        format: Version of this layout.
+        thawline: Version of the program that wrote the file.
+        class_names: K names in the order of the outputs.
+        strategy: Name of the strategy.
+        backbone: Name of the network.
+        license: Licence of the network's weights.
+        input: How a picture is prepared; mean and standard deviation are in the graph already.
+        manifest_seal: Seal of the model folder's manifest that the file was made from.
+    """
+
+    format: Literal[1]
+    thawline: str
+    class_names: list[str] = Field(min_length=2)
+    strategy: str
+    backbone: str
+    license: str
+    input: InputFacts
+    manifest_seal: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class OnnxModel:
+    """Pictures in, class probabilities out, on the CPU. Threads may share it.
+
+    Attributes:
+        facts: What the file says of itself.
+        input: How a picture is prepared.
+    """
+
+    def __init__(self, session: onnxruntime.InferenceSession, facts: OnnxFacts) -> None:
+        self._session = session
+        self.facts = facts
+        spec = facts.input
+        (red, green, blue), (red_std, green_std, blue_std) = spec.mean, spec.std
+        self.input = InputSpec(
+            spec.size_px, (red, green, blue), (red_std, green_std, blue_std), spec.interpolation, spec.fit
+        )
+
+    def probabilities(self, pixels: Pixels) -> Floats:
+        """Return (B, K) float32 probabilities of (B, H, W, 3) uint8 pixels prepared as `input` says.
+
+        Raises:
+            DataError: The network's numbers went out of range on these pixels.
+        """
+        shares: Floats = self._session.run([OUTPUT], {INPUT: pixels})[0]
+        if not np.isfinite(shares).all():
+            raise DataError("the model's answer is not finite")
+        return shares
+
+    def predict(self, name: str, data: bytes, *, max_megapixels: int = MAX_MEGAPIXELS) -> Prediction:
+        """Return what is on one encoded picture, or the row that says why it cannot be told.
+
+        Args:
+            name: What the picture is called in the row.
+            data: Its bytes.
+            max_megapixels: Larger pictures are refused from their header.
+        """
+        try:
+            shares = self.probabilities(prepare(data, self.input, max_megapixels=max_megapixels)[None])[0]
+        except DataError as error:
+            return Prediction.failed(name, str(error))
+        return Prediction.ranked(name, self.facts.class_names, shares)
+
+
+def open_onnx(source: Path | bytes) -> OnnxModel:
+    """Return the model of an exported file, or of its contents, after checking what it says of itself.
+
+    The file is a program of numbers only; weights that it would read from other files are refused.
+    `THAWLINE_THREADS` bounds the threads.
+
+    Raises:
+        BundleError: It cannot be read, is damaged, or was not written by `thawline export`.
+        UsageError: onnxruntime is not installed.
+    """
+    name, content = ("the model", source) if isinstance(source, bytes) else (str(source), _read(source))
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read when it is loaded
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise UsageError(
+            f"load {name}: onnxruntime is needed and cannot be loaded ({error}). Run `pip install thawline[serve]`."
+        ) from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = num_workers()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting threads leave the processor
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", NOWHERE)
+    options.log_severity_level = 4  # what goes wrong is raised as well
+    try:
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # a dozen kinds, without a common ground of their own
+        reason = " ".join(str(error).split())[:200]
+        raise BundleError(f"load {name}: not an ONNX file that runs here: {reason}. Export it again.") from None
+    facts = _facts(session.get_modelmeta().custom_metadata_map, name)
+    _check_signature(session, facts, name)
+    return OnnxModel(session, facts)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if not path.is_file():
+            found = "a folder: export it first with `thawline export`" if path.is_dir() else "no such file"
+            raise BundleError(f"load {path}: {found}. Name the .onnx file that `thawline export` wrote.")
+        size = path.stat().st_size
+        if size > MAX_FILE_BYTES:
+            raise BundleError(
+                f"load {path}: {size:,} bytes are more than the {MAX_FILE_BYTES:,} that an ONNX file can have. "
+                "Name the .onnx file that `thawline export` wrote."
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise BundleError(f"load {path}: cannot be read: {error.strerror}. Allow it, or copy the file again.") from None
+
+
+def _facts(metadata: dict[str, str], name: str) -> OnnxFacts:
+    if FACTS_KEY not in metadata:
+        raise BundleError(
+            f"load {name}: an ONNX file, but not one that `thawline export` wrote. Export a model folder."
+        )
+    try:
+        return OnnxFacts.model_validate_json(metadata[FACTS_KEY])
+    except ValidationError as error:
+        wrong = [f"{'.'.join(map(str, item['loc'])) or 'all of it'}: {item['msg']}" for item in error.errors()]
+        raise BundleError(
+            f"load {name}: its metadata are not of format {FORMAT}: {first_few(wrong, 3)}. It was altered, or written "
+            "by another version: export it again."
+        ) from None
+
+
+def _check_signature(session: onnxruntime.InferenceSession, facts: OnnxFacts, name: str) -> None:
+    """Refuse a graph that takes or gives something other than its metadata say."""
+    side = facts.input.size_px
+    wanted = [(INPUT, "tensor(uint8)", [side, side, 3]), (OUTPUT, "tensor(float)", [len(facts.class_names)])]
+    found = [(node.name, node.type, node.shape) for node in (*session.get_inputs(), *session.get_outputs())]
+    sound = [(label, kind, shape[1:]) for label, kind, shape in found] == wanted
+    if not sound or not all(isinstance(shape[0], str) for _, _, shape in found):
+        said = [f"{label} {kind} {shape}" for label, kind, shape in found]
+        asked = [f"{label} {kind} {['batch', *shape]}" for label, kind, shape in wanted]
+        raise BundleError(
+            f"load {name}: its graph has {first_few(said, 4)}; {first_few(asked)} are required. Export it again."
+        )

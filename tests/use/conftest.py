@@ -1,0 +1,90 @@
+"""Small models with drawn pictures, and one of them exported, for the tests of what leaves the house."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from thawline.core.runtime import Runtime
+from thawline.data.images import prepare
+from thawline.features.backbones import load_backbone
+from thawline.heads.columns import fit_columns
+from thawline.heads.dense import DenseHead
+from thawline.heads.linear import fit_linear
+from thawline.heads.nearest import fit_class_mean, fit_neighbours
+from thawline.use.bundle import Classifier, Training, load_bundle, save_bundle
+
+NAMES = ("cross", 'stripe, "wide"', "träne 🦜")
+CLASSES = len(NAMES)
+
+
+def draw(seed: int) -> bytes:
+    """Return a JPEG of coloured noise around a ramp, different for every seed."""
+    rng = np.random.default_rng(seed)
+    ramp = np.linspace(0, 160, 70)[None, :, None] * rng.uniform(0, 1, 3)
+    pixels = ramp + rng.normal(60, 25, (50, 70, 3))
+    buffer = io.BytesIO()
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def dense_head(features, labels):
+    rng = np.random.default_rng(0)
+    shapes = ((features.shape[1], 7), (7,), (7, CLASSES), (CLASSES,))
+    return DenseHead(fit_columns(features), *(rng.normal(0, 0.3, shape).astype(np.float32) for shape in shapes))
+
+
+HEADS = {
+    "linear": lambda features, labels: fit_linear(features, labels, l2=1e-3, num_classes=CLASSES),
+    "class mean": lambda features, labels: fit_class_mean(features, labels, num_classes=CLASSES),
+    "neighbours": lambda features, labels: fit_neighbours(features, labels, k=3, num_classes=CLASSES),
+    "dense": dense_head,
+}
+
+
+def make(place, *, name="simple_cnn", size_px=64, head="linear", poolings=("mean", "std"), dtype="float32"):
+    """Write a model whose network has random weights, with a head fitted to drawn pictures at its last two cuts."""
+    torch.manual_seed(0)
+    network = load_backbone(name, pretrained=name == "efficientnet_lite0", size_px=size_px)
+    last = len(network.backbone.cuts) - 1
+    blocks = [(cut, pooling) for cut in (last - 1, last) for pooling in poolings]
+    runtime = Runtime("cpu", dtype, 8)
+    pictures = [draw(seed) for seed in range(18)]
+    kept = {"blocks": blocks, "storage": "float16", "temperature": 0.7, "class_names": NAMES}
+    reader = Classifier(network, runtime, head=None, **kept).reader  # type: ignore[arg-type]
+    features = reader.read(np.stack([prepare(data, network.backbone.input) for data in pictures]))
+    labels = np.arange(18, dtype=np.int64) % CLASSES
+    classifier = Classifier(network, runtime, head=HEADS[head](features, labels), **kept)
+    training = Training("drawn", "0" * 64, [], pictures[:3], {}, "0.0.0")
+    save_bundle(place, classifier, training)
+    return load_bundle(place, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def picture():
+    """Return what draws a JPEG for a seed."""
+    return draw
+
+
+@pytest.fixture(scope="session")
+def make_model():
+    """Return what writes a small model to a folder and loads it."""
+    return make
+
+
+@pytest.fixture(scope="session")
+def drawn_model(tmp_path_factory):
+    """Return a small model of three classes in float32, loaded."""
+    return make(tmp_path_factory.mktemp("drawn") / "model")
+
+
+@pytest.fixture(scope="session")
+def drawn_onnx(drawn_model):
+    """Return the same model as an ONNX file."""
+    from thawline.use.export import export_onnx
+
+    return export_onnx(drawn_model, drawn_model.directory.with_name("exported.onnx")).path
