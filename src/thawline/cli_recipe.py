@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 from thawline.console import say, say_json
 from thawline.core.errors import UsageError
 from thawline.core.progress import progress_for_stderr
+from thawline.core.tables import parse_table
 
 __all__ = ["recipe"]
 
@@ -34,11 +35,16 @@ def recipe_list(*, json: Annotated[bool, Parameter(help="Print the result as JSO
 
 
 @recipe.command(name="show")
-def recipe_show(name: Annotated[str, Parameter(help="Name of a recipe, or a TOML file.")]) -> None:
+def recipe_show(
+    name: Annotated[str, Parameter(help="Name of a recipe, or a TOML file.")],
+    *,
+    json: Annotated[bool, Parameter(help="Print what the TOML says as JSON.")] = False,
+) -> None:
     """Print a recipe: its TOML, with the command, the time that it takes and the scores to expect."""
     from thawline import api
 
-    say(api.load_recipe(name).text.rstrip())
+    text = api.load_recipe(name).text
+    say_json(parse_table(text, f"recipe {name}")) if json else say(text.rstrip())
 
 
 @recipe.command(name="run")

@@ -84,7 +84,7 @@ def refused(said, code, *pieces):
         ("fit photos --pooling median", ["--pooling 'median'", "'mean', 'std', 'max' or 'grid'"]),
         ("fit photos --pooling mean --pooling mean", ["--pooling is mean, mean", "once"]),
         ("compare photos --fit zoom --metric luck", ["--fit 'zoom'", "--metric 'luck'", "`thawline compare --help`"]),
-        ("check photos --on-bad ignore", ['"ignore"', "--on-bad", '"skip"']),
+        ("check photos --on-bad ignore", ["--on-bad 'ignore'", "'skip' or 'stop'"]),
         ("predict model photos --json --csv", ["--json and --csv contradict", "Choose one"]),
         ("cache prune --keep-mib much", ["--keep-mib", '"much"']),
         ("tune", ["no pictures are named", "thawline tune PHOTOS --plan all"]),
