@@ -56,7 +56,7 @@ FROM ${TRAIN_BASE} AS train
 # Where torch and torchvision come from, both of them: empty is pip's usual index (CUDA on Linux); the address of
 # PyTorch's CPU index ("Get started" on its site names it) makes an image without CUDA, 5 GB smaller.
 ARG TORCH_INDEX=""
-# A version, such as 4.4.5, adds JupyterLab; empty leaves it out.
+# Any word, such as yes, adds JupyterLab; empty leaves it out.
 ARG JUPYTERLAB=""
 ENV PIP_CACHE_DIR=/pip-cache PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONUNBUFFERED=1
 # hadolint ignore=DL3008
@@ -75,7 +75,7 @@ RUN --mount=type=cache,target=/pip-cache \
     pip install -c /build/constraints.txt "$(echo /wheels/*.whl)[export,track]"
 RUN --mount=type=cache,target=/pip-cache \
     --mount=type=bind,source=constraints.txt,target=/build/constraints.txt \
-    if [ -n "${JUPYTERLAB}" ]; then pip install -c /build/constraints.txt "jupyterlab==${JUPYTERLAB}"; fi
+    if [ -n "${JUPYTERLAB}" ]; then pip install -c /build/constraints.txt jupyterlab; fi
 RUN groupadd --gid 10001 thawline \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /cache --shell /bin/sh thawline \
     && install -d -o thawline -g thawline /cache /data /models

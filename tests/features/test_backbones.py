@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from thawline.core import network
+from thawline.core import network as reachability
 from thawline.core.errors import BackboneError
 from thawline.core.runtime import Runtime
 from thawline.features import hub
@@ -38,8 +38,8 @@ def offline(monkeypatch, tmp_path):
     def refuse(*_, **__):
         raise OSError("no network")
 
-    monkeypatch.setattr(network.http.client.HTTPSConnection, "connect", refuse)
-    monkeypatch.setattr(network, "getproxies", dict)
+    monkeypatch.setattr(reachability.http.client.HTTPSConnection, "connect", refuse)
+    monkeypatch.setattr(reachability, "getproxies", dict)
     monkeypatch.setattr(hub.huggingface_hub, "try_to_load_from_cache", lambda *_, **__: None)
 
 

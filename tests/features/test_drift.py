@@ -120,6 +120,7 @@ def test_the_further_it_moves_the_less_is_left(tiny):
     assert steps[0].unpooled_cka > steps[1].unpooled_cka > steps[2].unpooled_cka
 
 
+@pytest.mark.slow
 def test_random_weights_are_far_from_pretrained_ones(lite0):
     random = load_backbone(size_px=64, pretrained=False)
     last = measure(lite0, random).cuts[-1]

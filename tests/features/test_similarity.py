@@ -94,6 +94,7 @@ def test_unrelated_features_are_unlike_even_where_they_outnumber_the_pictures():
     assert linear_cka_interval(x, y)[1] < 0.15
 
 
+@pytest.mark.slow
 def test_estimates_and_intervals_hold_the_truth():
     population = Population()
     draws = [population.draw(40, seed) for seed in range(40)]

@@ -189,6 +189,7 @@ def test_scrambled_test_labels_leave_the_leaderboard_identical(run, thawline, ph
     assert without_timings(board) == without_timings(run.read("leaderboard.json"))
 
 
+@pytest.mark.slow
 def test_scrambled_test_labels_leave_the_leaderboard_of_a_tuning_identical(
     tuned, thawline, photos, shared_cache, tuning, tmp_path
 ):

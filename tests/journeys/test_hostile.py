@@ -377,6 +377,7 @@ def test_a_run_that_fails_leaves_the_last_good_one_whole(run, thawline, shared_c
     assert snapshot(out) == before
 
 
+@pytest.mark.slow
 def test_a_tuning_that_meets_a_full_disk_leaves_the_last_good_run_whole(
     tuned, thawline, shared_cache, tuning, tmp_path, monkeypatch
 ):

@@ -61,6 +61,7 @@ def test_fit_returns_what_it_writes(run, shared_cache, tmp_path, capfd):
     assert [trial.name for trial in result.leaderboard.trials] == [trial["strategy"] for trial in board["trials"]]
 
 
+@pytest.mark.slow
 def test_tune_returns_a_network_that_has_thawed(run, shared_cache, tmp_path, capfd):
     training = thawline.TuneOptions(epochs=2, augment="none")
     options = thawline.make_options(size=64)

@@ -112,6 +112,7 @@ def test_the_model_folder_answers_exactly_as_the_run_did(tuned, thawline):
     assert right / len(rows) == test["accuracy"]
 
 
+@pytest.mark.slow
 def test_a_network_from_nothing_is_a_model_like_any_other(run, thawline, shared_cache, tmp_path):
     said = thawline("tune", run.photos, *CHEAP, "-o", tmp_path / "out", "--json")
     assert said.code == 0, said.err
@@ -194,6 +195,7 @@ def test_a_killed_run_ends_with_the_very_bytes_of_one_that_was_left_alone(tuned,
     assert "Start one: thawline tune PHOTOS" in again.err
 
 
+@pytest.mark.slow
 def test_the_python_verb_goes_on_too(tuned, cut_off, shared_cache):
     result = package.resume(cut_off)
     assert result.winner == tuned.read("run.json")["winner"]
@@ -216,6 +218,7 @@ def test_nothing_stands_beside_resume(words, cut_off, thawline):
     assert "tune: --resume goes on with what the run was started with. Give nothing else with it." in said.err
 
 
+@pytest.mark.slow
 def test_pictures_that_changed_since_are_refused_by_name(killed, cut_off, thawline, shared_cache, tmp_path):
     photos, _ = killed
     gone = min((photos / "train/3").iterdir())
@@ -280,6 +283,7 @@ def test_plan_prints_what_all_would_take_and_writes_nothing(run, thawline, own_c
     assert "tune" not in said.err
 
 
+@pytest.mark.slow
 def test_plan_as_json_has_a_row_a_strategy(run, thawline, own_cache, tmp_path):
     said = thawline("fit", run.photos, "-o", tmp_path / "out", "--size", "32", "--plan", "--budget", "1min", "--json")
     assert said.code == 0
@@ -296,6 +300,7 @@ def test_plan_as_json_has_a_row_a_strategy(run, thawline, own_cache, tmp_path):
         assert 0 < row["memory_bytes"] < 2e9
 
 
+@pytest.mark.slow
 def test_a_budget_too_small_for_any_training_leaves_all_out_and_says_so(run, thawline, shared_cache, tmp_path):
     words = ("--size", "64", "--budget", "5s", "--candidate", "tutorial cnn", "--candidate", "head, then all")
     said = thawline("fit", run.photos, "-o", tmp_path / "out", *words)

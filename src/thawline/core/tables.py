@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import fields
@@ -19,6 +20,9 @@ Checked = TypeVar("Checked")
 
 LONGEST_FILE = 1 << 20
 
+SHOWN = reprlib.Repr()
+SHOWN.maxstring = SHOWN.maxother = 80
+
 
 def read_text(path: Path, what: str) -> str:
     """Return the text of a file that a person wrote, of a MiB at most.
@@ -31,9 +35,11 @@ def read_text(path: Path, what: str) -> str:
         UsageError: It cannot be read, or is no UTF-8 text of that size.
     """
     try:
-        if path.stat().st_size > LONGEST_FILE:
+        with path.open("rb") as file:
+            data = file.read(LONGEST_FILE + 1)
+        if len(data) > LONGEST_FILE:
             raise UsageError(f"{what} {path}: longer than a MiB. It is no {what}; name another file.")
-        return path.read_text(encoding="utf-8")
+        return data.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "no UTF-8 text"
         raise UsageError(f"{what} {path}: {reason}. Name a TOML file that can be read.") from None
@@ -51,8 +57,10 @@ def parse_table(text: str, where: str) -> dict[str, Any]:
     """
     try:
         return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UsageError(f"{where}: {error or 'nested too deeply'}. Mend the TOML there.") from None
+    except RecursionError:
+        raise UsageError(f"{where}: nested too deeply. Mend the TOML.") from None
+    except ValueError as error:  # broken TOML, or a number of more digits than Python reads
+        raise UsageError(f"{where}: {error}. Mend the TOML there.") from None
 
 
 def checked(kind: type[Checked], table: Mapping[str, Any], where: str) -> Checked:
@@ -74,7 +82,7 @@ def checked(kind: type[Checked], table: Mapping[str, Any], where: str) -> Checke
         return kind(**table)
     except ValidationError as error:
         wrong = [
-            f"{'.'.join(str(part) for part in item['loc'])} = {item['input']!r}: {_said(item['msg'])}"
+            f"{'.'.join(str(part) for part in item['loc'])} = {SHOWN.repr(item['input'])}: {_said(item['msg'])}"
             if item["type"] not in ("missing", "missing_argument", "unexpected_keyword_argument")
             else f"{'.'.join(str(part) for part in item['loc'])}: {_said(item['msg'])}"
             for item in error.errors()
@@ -86,7 +94,9 @@ def checked(kind: type[Checked], table: Mapping[str, Any], where: str) -> Checke
 
 def _no_such(key: str, names: list[str]) -> str:
     near = difflib.get_close_matches(key, names, n=1)
-    return f"there is no key {key!r}" + (f"; did you mean {near[0]}?" if near else f" (there is {', '.join(names)})")
+    return f"there is no key {SHOWN.repr(key)}" + (
+        f"; did you mean {near[0]}?" if near else f" (there is {', '.join(names)})"
+    )
 
 
 def _said(message: str) -> str:

@@ -11,9 +11,9 @@ from dataclasses import field
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from thawline.core.errors import UsageError, first_few
@@ -27,6 +27,10 @@ __all__ = ["Expected", "Goal", "Recipe", "Row", "load_recipe", "parse_recipe", "
 
 BEST_FROZEN = "best"
 STRICT = ConfigDict(extra="forbid")
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Minutes = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+ImageNetClass = Annotated[int, Field(ge=0, le=999)]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -46,7 +50,7 @@ class Row:
     name: str
     plan: str | None = None
     frozen: str | None = None
-    origin: float | None = None
+    origin: Share | None = None
     training: dict[str, Any] = field(default_factory=dict)
     drift: bool = False
 
@@ -67,8 +71,8 @@ class Expected:
     pictures: str
     backbone: str
     command: str
-    minutes: float
-    scores: dict[str, tuple[float, float, float]]
+    minutes: Minutes
+    scores: dict[str, tuple[Share, Share, Share]]
     protocol: Literal["test", "folds"] = "test"
 
 
@@ -81,7 +85,7 @@ class Goal:
         words: The same in words.
     """
 
-    accuracy: float
+    accuracy: Share
     words: str
 
 
@@ -117,7 +121,7 @@ class Recipe:
     options: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     goal: Goal | None = None
-    imagenet: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    imagenet: dict[str, tuple[ImageNetClass, ...]] = field(default_factory=dict)
     outside: str = ""
     expected: tuple[Expected, ...] = ()
     text: str = field(default="", repr=False)
@@ -135,6 +139,12 @@ class Recipe:
         for entry in self.expected:
             if wrong := sorted(set(entry.scores) - set(names)):
                 raise UsageError(f"[[expected]] scores {first_few(wrong)}: no such row. Name {', '.join(names)}.")
+            for name, (value, low, high) in entry.scores.items():
+                if not low <= value <= high:
+                    raise UsageError(
+                        f"[[expected]] scores {name!r} = [{value}, {low}, {high}]: the accuracy comes first, then the "
+                        "lower and the upper end of its interval."
+                    )
         _ = self.run_options
 
     @cached_property
@@ -158,7 +168,9 @@ class Recipe:
 
 
 def _check_row(row: Row) -> None:
-    """Refuse a row that is neither trained nor solved, or both."""
+    """Refuse a row without a name, and one that is neither trained nor solved, or both."""
+    if not row.name.strip():
+        raise UsageError("[[rows]]: a row has an empty name. Name it as it shall stand in the table.")
     if (row.plan is None) == (row.frozen is None):
         raise UsageError(
             f'row {row.name!r}: give it a plan = "last 20 %" (trained), or frozen = "whole" (a solved head); not both.'

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from thawline.core.errors import UsageError
+from thawline.core.errors import ThawlineError, UsageError
 from thawline.core.types import Curve, Floats, Ints
 from thawline.data.split import Split, leaked
 from thawline.features.drift import measure_drift
@@ -24,9 +24,9 @@ from thawline.search.answers import Answers, Rows, answers_from
 from thawline.search.frozen import CompareOptions, rows_of
 from thawline.search.leaderboard import Trial
 from thawline.search.strategy import Strategy
-from thawline.tune.job import set_aside
+from thawline.tune.job import plan_network, set_aside
 from thawline.tune.options import TuneOptions
-from thawline.tune.plan import parse_plan
+from thawline.tune.plan import parse_plan, phases
 from thawline.tune.trial import Ground, answer_fold, answers_of, held_out_logits, network_of, strategy_of, train_rows
 from thawline.use.bundle import Classifier
 from thawline.use.evaluate import evaluate
@@ -37,10 +37,21 @@ from thawline.use.run import CompareResult
 from thawline.use.session import Session
 from thawline.use.winner import fit_head
 
-__all__ = ["AnsweredRow", "Field", "answer_by_folds", "answer_once", "model_of", "rows_once", "solved_names"]
+__all__ = [
+    "AnsweredRow",
+    "Field",
+    "answer_by_folds",
+    "answer_once",
+    "model_of",
+    "require_rows",
+    "rows_once",
+    "solved_names",
+    "training_of",
+]
 
 NONE = np.empty(0, dtype=np.int64)
 DRIFT_PICTURES = 1000
+LONGEST_SLUG = 40
 
 
 @dataclass(frozen=True)
@@ -63,34 +74,21 @@ class Field:
 
     def training_of(self, row: Row) -> TuneOptions:
         """Return how a row is trained."""
-        training = self.recipe.training_of(row)
-        return replace(training, epochs=self.epochs) if self.epochs is not None else training
+        return training_of(self.recipe, row, self.epochs)
 
     def ground_of(self, row: Row) -> Ground:
         """Return the ground of a row's training: its own options, and its own folder."""
-        slug = re.sub(r"[^a-z0-9]+", "-", row.name.lower()).strip("-")
+        slug = re.sub(r"[^a-z0-9]+", "-", row.name.lower()).strip("-")[:LONGEST_SLUG]
         place = [other.name for other in self.recipe.rows].index(row.name)
         return replace(self.ground, options=self.training_of(row), folder=self.ground.folder / f"{place}-{slug}")
 
     def solved(self, row: Row) -> Trial:
-        """Return the trial of the frozen comparison that a row with a solved head names.
-
-        Raises:
-            UsageError: The backbone cannot be read so; says which cuts there are.
-        """
+        """Return the trial of the frozen comparison that a row with a solved head names."""
         board = self.compared.leaderboard
         if row.frozen == BEST_FROZEN:
             return board.trials[board.winner]
-        backbone = self.session.network.backbone
-        name = f"{backbone.name} · {row.frozen} · linear"
-        found = [trial for trial in board.trials if trial.name == name]
-        if not found:
-            cuts = sorted({cut.blocks_removed for cut in backbone.cuts})
-            raise UsageError(
-                f"recipe {self.recipe.name}, row {row.name!r}: {backbone.name} cannot be read at {row.frozen!r}. Write "
-                f'frozen = "whole", "best", or "N blocks cut" with N one of {", ".join(map(str, cuts[1:]))}.'
-            )
-        return found[0]
+        name = f"{self.session.network.backbone.name} · {row.frozen} · linear"
+        return next(trial for trial in board.trials if trial.name == name)
 
 
 @dataclass(frozen=True)
@@ -118,6 +116,38 @@ class AnsweredRow:
     drift: Mapping[str, Any] | None = None
 
 
+def training_of(recipe: Recipe, row: Row, epochs: int | None) -> TuneOptions:
+    """Return how a row is trained; a quick look's `epochs` stand over the recipe's, half of them warm-up at most."""
+    training = recipe.training_of(row)
+    if epochs is None:
+        return training
+    return replace(training, epochs=epochs, warmup=min(training.warmup, epochs / 2))
+
+
+def require_rows(recipe: Recipe, session: Session, epochs: int | None) -> None:
+    """Refuse rows that the backbone cannot be trained or read for, before the work.
+
+    Raises:
+        ThawlineError: Names the row and what the backbone can do instead.
+    """
+    backbone = session.network.backbone
+    removed = sorted({cut.blocks_removed for cut in backbone.cuts} - {0})
+    depths = ["whole", *(f"{number} block{'s' if number > 1 else ''} cut" for number in removed)]
+    for row in recipe.rows:
+        where = f"recipe {recipe.name}, row {row.name!r}"
+        if row.frozen is not None and row.frozen not in (BEST_FROZEN, *depths):
+            raise UsageError(
+                f"{where}: {backbone.name} cannot be read at {row.frozen!r}. Write frozen = one of "
+                f"{', '.join(repr(name) for name in (BEST_FROZEN, *depths))}."
+            )
+        if row.plan is not None:
+            plan, options = parse_plan(row.plan), training_of(recipe, row, epochs)
+            try:
+                phases(plan, plan_network(plan, session.network, session.dataset, options, session.options.seed), 1)
+            except ThawlineError as error:
+                raise type(error)(f"{where}: {error}") from None
+
+
 def solved_names(recipe: Recipe, backbone: str) -> frozenset[str] | None:
     """Return the frozen strategies that a recipe's rows need compared; None: all, since a row takes the best of them.
 
@@ -140,9 +170,8 @@ def rows_once(field: Field) -> Rows:
 
 def answer_once(field: Field, row: Row, rows: Rows) -> AnsweredRow:
     """Return a row that learnt from every training picture and answered the held-out ones: their only reading by it."""
-    start = time.perf_counter()
     classifier, strategy, curve, spent = model_of(field, row)
-    compared = field.compared
+    start, compared = time.perf_counter(), field.compared
     dataset, test = compared.dataset, compared.split.test
     samples = [dataset.samples[sample] for sample in test]
     if row.frozen is not None:
@@ -164,20 +193,22 @@ def model_of(field: Field, row: Row) -> tuple[Classifier, Strategy, Curve | None
     """Return a row's model, trained on every picture that is not held out, with its strategy and its curve.
 
     Its temperature comes from pictures that it did not learn from: those of the folds, or the tenth that its training
-    watched; without either it is 1. The last number is the time that the comparison had spent on it before.
+    watched; without either it is 1. The last number is the seconds that it took, those of an earlier run included.
     """
     compared, session = field.compared, field.session
+    start = time.perf_counter()
     if row.frozen is not None:
         trial = field.solved(row)
         frozen = compared.comparison.frozen
         entry = next(entry for entry in frozen.answers if entry.strategy.name == trial.name)
         head, strategy, curve, network = fit_head(compared, trial), trial.strategy, None, session.network
+        spent = trial.fit_s + time.perf_counter() - start
         temperature = fit_temperature(entry.logits, frozen.rows.scored_labels)
-        spent = trial.fit_s
     else:
         ground, plan = field.ground_of(row), parse_plan(row.plan or "")
         network, head, trained = train_rows(plan, ground, compared.split.pool, NONE, "final")
-        strategy, curve, spent = strategy_of(plan, network_of(plan, ground), ground), trained.curve, 0.0
+        strategy, curve = strategy_of(plan, network_of(plan, ground), ground), trained.curve
+        spent = max(trained.seconds, time.perf_counter() - start)
         temperature = 1.0
         if ground.options.watches:
             _, watched = set_aside(compared.dataset, compared.split.pool, ground.seed)

@@ -12,13 +12,14 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from thawline import __version__
-from thawline.core.errors import BackboneError, UsageError
+from thawline.core.errors import BackboneError, DataError, UsageError, first_few
 from thawline.core.options import Options
 from thawline.core.progress import Progress, SilentProgress
 from thawline.core.runtime import package_versions
@@ -28,7 +29,7 @@ from thawline.core.types import Ints
 from thawline.data.check import ledger_csv
 from thawline.data.dataset import Dataset
 from thawline.data.images import decode, encode_jpeg
-from thawline.data.listing import FileSource
+from thawline.data.listing import FileSource, display_path
 from thawline.search.answers import Rows
 from thawline.search.judge import rank
 from thawline.search.leaderboard import Leaderboard
@@ -44,6 +45,7 @@ from thawline.use.recipe_rows import (
     answer_by_folds,
     answer_once,
     model_of,
+    require_rows,
     rows_once,
     solved_names,
 )
@@ -58,6 +60,9 @@ __all__ = ["RecipeOrder", "RecipeRun", "run_recipe"]
 OFFLINE_BACKBONE = "efficientnet_lite0"
 PICTURES_A_CLASS, SHOWN_CLASSES, THUMBNAIL_PX = 6, 20, 110
 SHOWN_OUTSIDE = 48
+SAME_SCORES = frozenset({"backbone", "class_names", "one_against_rest", "limit", "cache_dir", "device", "on_bad"})
+"""Options that may differ from the recipe's where its stated scores are compared: the key of the pictures and labels
+tells whether they changed anything, or they change no score."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,7 @@ def run_recipe(order: RecipeOrder, progress: Progress | None = None) -> RecipeRu
 
     Raises:
         BackboneError: The recipe's weights are not at hand; says so before anything else, and what works without.
+        UsageError: A protocol, option, row or folder that cannot be; says so before anything is trained.
         ThawlineError: Anything else that the person can mend; what was extracted and trained is kept.
     """
     recipe, out, clock = order.recipe, order.out, Clock()
@@ -120,17 +126,16 @@ def run_recipe(order: RecipeOrder, progress: Progress | None = None) -> RecipeRu
     protocol = order.protocol or recipe.protocol
     _require_weights(recipe, options)
     require_place(out, order.photos)
+    shown = _outside_files(order.outside)
     session = open_session(order.photos, options, TuneOptions(), progress or SilentProgress(), clock)
     if session.processes.count > 1:
         raise UsageError("recipe run: a recipe runs in one process. Start it without `accelerate launch`.")
     if protocol == "folds":
         session = replace(session, dataset=_pooled(session.dataset))
+    require_rows(recipe, session, order.epochs)
     named = solved_names(recipe, session.network.backbone.name)
     compared = compare_frozen(session, hold_out=protocol == "test", only=named)
     field = Field(recipe, session, compared, _ground(order, session, compared, protocol), order.epochs)
-    for row in recipe.rows:  # what the backbone cannot do is refused before the work
-        if row.frozen is not None:
-            field.solved(row)
     if protocol == "test":
         rows = rows_once(field)
         answered = [answer_once(field, row, rows) for row in recipe.rows]
@@ -141,19 +146,33 @@ def run_recipe(order: RecipeOrder, progress: Progress | None = None) -> RecipeRu
     board = _leaderboard(answered, rows, field, protocol)
     bundle = _deliver(field, answered, out)
     clock.lap("model")
-    outside = _outside(order.outside, bundle, session.progress)
+    outside, unread = _outside(shown, bundle, session.progress)
     clock.lap("outside")
     data = _data(order, field, answered, board, outside, protocol, clock)
+    data = replace(data, notes=(*data.notes, *unread))
     return _write(out, data, compared, clock)
 
 
 def _options(order: RecipeOrder) -> Options:
-    """Return the options of the run: the recipe's, what the person changed, and accuracy as what is compared."""
-    recipe = order.recipe
+    """Return the options of the run: the recipe's, what the person changed, and accuracy as what is compared.
+
+    Folds are drawn once unless somebody says otherwise: every repeat trains all rows anew.
+    """
+    recipe, protocol = order.recipe, order.protocol or order.recipe.protocol
+    if protocol not in ("test", "folds"):
+        raise UsageError(f"recipe {recipe.name}: there is no protocol {protocol!r}. Name test or folds.")
+    if order.epochs is not None and order.epochs < 1:
+        raise UsageError(f"recipe {recipe.name}: --epochs {order.epochs}: 1 or more are required.")
     table = {"metric": "accuracy", **recipe.options, **order.changes}
-    if order.protocol == "folds" and recipe.protocol == "test":
+    if protocol == "folds":
         table.setdefault("repeats", 1)
-    return checked(Options, table, f"recipe {recipe.name}, options")
+    options = checked(Options, table, f"recipe {recipe.name}, options")
+    if options.metric != "accuracy":
+        raise UsageError(
+            f"recipe {recipe.name}, options: metric = {options.metric!r}: the rows of a recipe are compared by accuracy. "
+            "Leave the option out."
+        )
+    return options
 
 
 def _require_weights(recipe: Recipe, options: Options) -> None:
@@ -226,22 +245,32 @@ def _deliver(field: Field, answered: Sequence[AnsweredRow], out: Path) -> Bundle
     return load_bundle(out / "model", device=field.session.options.device)
 
 
-def _outside(folder: Path | None, bundle: Bundle, progress: Progress) -> tuple[Outside, ...]:
-    """Return what the delivered model says of pictures from outside the set, the first of each folder in turn."""
+def _outside_files(folder: Path | None) -> tuple[Path, ...]:
+    """Return the files from outside the set that will be shown: of each folder its first, its second, and so on."""
     if folder is None:
         return ()
-    found = find_pictures([folder])
-    if not found:
+    by_folder: dict[Path, list[Path]] = {}
+    for path in find_pictures([folder]) if folder.exists() else ():
+        by_folder.setdefault(path.parent, []).append(path)
+    if not by_folder:
         raise UsageError(f"recipe run: --outside {folder} holds no pictures. Name a folder of pictures.")
-    step = max(1, len(found) // SHOWN_OUTSIDE)
-    shown = found[::step][:SHOWN_OUTSIDE]
-    rows = []
-    for path, said in zip(shown, predict_pictures(bundle, shown, progress=progress), strict=True):
-        if said.label is None or said.probability is None:
-            continue
+    in_turn = [path for path in chain.from_iterable(zip_longest(*by_folder.values())) if path is not None]
+    return tuple(sorted(in_turn[:SHOWN_OUTSIDE]))
+
+
+def _outside(files: Sequence[Path], bundle: Bundle, progress: Progress) -> tuple[tuple[Outside, ...], tuple[str, ...]]:
+    """Return what the delivered model says of pictures from outside the set, and a note on files that it cannot read."""
+    rows, unread = [], []
+    for path, said in zip(files, predict_pictures(bundle, files, progress=progress) if files else (), strict=True):
         true = path.parent.name if path.parent.name in bundle.class_names else None
-        rows.append(Outside(str(path), _small(path), said.label, said.probability, true))
-    return tuple(rows)
+        try:
+            if said.label is None or said.probability is None:
+                raise DataError(said.error or "it cannot be read")
+            rows.append(Outside(said.path, _small(path), said.label, said.probability, true))
+        except DataError as error:
+            unread.append(f"{said.path} ({error})")
+    notes = (f"From outside, {len(unread)} of {len(files)} files cannot be read: {first_few(unread)}.",)
+    return tuple(rows), notes if unread else ()
 
 
 def _small(path: Path) -> bytes:
@@ -312,7 +341,8 @@ def _stated(order: RecipeOrder, dataset: Dataset, backbone: str, protocol: str) 
 
     A quick look, another seed, size or weights are another run than the one that was measured.
     """
-    if order.epochs is not None or {"size", "seed", "weights", "fit", "folds", "repeats"} & set(order.changes):
+    asked, own = options_json(_options(order)), options_json(_options(replace(order, changes={})))
+    if order.epochs is not None or any(asked[name] != own[name] for name in asked.keys() - SAME_SCORES):
         return None
     key = _labelled_key(dataset)
     found = [
@@ -345,10 +375,15 @@ def _notes(order: RecipeOrder, field: Field, protocol: str, stated: Expected | N
     watched = [row.name for row in field.recipe.rows if row.plan and field.training_of(row).watches]
     if watched:
         notes.append("Where a training watched pictures while it ran, they are a tenth of its training pictures.")
+    if protocol == "folds" and split.num_repeats > 1:
+        notes.append("The scores of a row are those of the first drawing of the folds; tests and ties take them all.")
+    if protocol == "folds" and any(row.drift for row in field.recipe.rows):
+        notes.append("How far a training moved the backbone is measured on held-out pictures: --protocol test.")
     if order.epochs is not None:
-        notes.append(f"A quick look: {order.epochs} epochs instead of the recipe's; its stated scores do not apply.")
+        epochs = "one epoch" if order.epochs == 1 else f"{order.epochs} epochs"
+        notes.append(f"A quick look: {epochs} instead of the recipe's; its stated scores do not apply.")
     elif stated is None:
-        notes.append("The recipe states no scores for these pictures, labels and backbone; none are compared.")
+        notes.append("The recipe states no scores for these pictures, labels, backbone and options; none are compared.")
     return tuple(notes)
 
 
