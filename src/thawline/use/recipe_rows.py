@@ -174,8 +174,9 @@ def answer_once(field: Field, row: Row, rows: Rows) -> AnsweredRow:
     start, compared = time.perf_counter(), field.compared
     dataset, test = compared.dataset, compared.split.test
     samples = [dataset.samples[sample] for sample in test]
-    if row.frozen is not None:
-        features = compared.extraction.bank.read([sample.sha256 for sample in samples], strategy.blocks)
+    bank = compared.extraction.bank
+    if strategy.kind == "frozen" and set(strategy.blocks) <= set(bank.spec.columns):  # the pass has read them already
+        features = bank.read([sample.sha256 for sample in samples], strategy.blocks)
         shares = probabilities(classifier.head.logits(features), classifier.temperature)
     else:
         shares = classify_samples(classifier, samples, progress=field.session.progress)

@@ -12,14 +12,13 @@ import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from thawline import __version__
-from thawline.core.errors import BackboneError, DataError, UsageError, first_few
+from thawline.core.errors import BackboneError, UsageError
 from thawline.core.options import Options
 from thawline.core.progress import Progress, SilentProgress
 from thawline.core.runtime import package_versions
@@ -28,17 +27,15 @@ from thawline.core.tables import checked
 from thawline.core.types import Ints
 from thawline.data.check import ledger_csv
 from thawline.data.dataset import Dataset
-from thawline.data.images import decode, encode_jpeg
-from thawline.data.listing import FileSource, display_path
 from thawline.search.answers import Rows
 from thawline.search.judge import rank
 from thawline.search.leaderboard import Leaderboard
 from thawline.tune.options import TuneOptions
 from thawline.tune.trial import Ground
 from thawline.use.bundle import Bundle, load_bundle, save_bundle
-from thawline.use.predict import find_pictures, predict_pictures
 from thawline.use.recipe import Expected, Recipe
 from thawline.use.recipe_data import Outside, RecipeData, RowData
+from thawline.use.recipe_outside import answer_outside, outside_files
 from thawline.use.recipe_rows import (
     AnsweredRow,
     Field,
@@ -59,7 +56,6 @@ __all__ = ["RecipeOrder", "RecipeRun", "run_recipe"]
 
 OFFLINE_BACKBONE = "efficientnet_lite0"
 PICTURES_A_CLASS, SHOWN_CLASSES, THUMBNAIL_PX = 6, 20, 110
-SHOWN_OUTSIDE = 48
 SAME_SCORES = frozenset({"backbone", "class_names", "one_against_rest", "limit", "cache_dir", "device", "on_bad"})
 """Options that may differ from the recipe's where its stated scores are compared: the key of the pictures and labels
 tells whether they changed anything, or they change no score."""
@@ -126,7 +122,7 @@ def run_recipe(order: RecipeOrder, progress: Progress | None = None) -> RecipeRu
     protocol = order.protocol or recipe.protocol
     _require_weights(recipe, options)
     require_place(out, order.photos)
-    shown = _outside_files(order.outside)
+    shown = outside_files(order.outside)
     session = open_session(order.photos, options, TuneOptions(), progress or SilentProgress(), clock)
     if session.processes.count > 1:
         raise UsageError("recipe run: a recipe runs in one process. Start it without `accelerate launch`.")
@@ -146,7 +142,7 @@ def run_recipe(order: RecipeOrder, progress: Progress | None = None) -> RecipeRu
     board = _leaderboard(answered, rows, field, protocol)
     bundle = _deliver(field, answered, out)
     clock.lap("model")
-    outside, unread = _outside(shown, bundle, session.progress)
+    outside, unread = answer_outside(shown, bundle, THUMBNAIL_PX, session.progress)
     clock.lap("outside")
     data = _data(order, field, answered, board, outside, protocol, clock)
     data = replace(data, notes=(*data.notes, *unread))
@@ -169,8 +165,8 @@ def _options(order: RecipeOrder) -> Options:
     options = checked(Options, table, f"recipe {recipe.name}, options")
     if options.metric != "accuracy":
         raise UsageError(
-            f"recipe {recipe.name}, options: metric = {options.metric!r}: the rows of a recipe are compared by accuracy. "
-            "Leave the option out."
+            f"recipe {recipe.name}, options: metric = {options.metric!r}: the rows are compared by accuracy. Leave the "
+            "option out."
         )
     return options
 
@@ -243,39 +239,6 @@ def _deliver(field: Field, answered: Sequence[AnsweredRow], out: Path) -> Bundle
     with field.session.progress.stage("model"):
         save_bundle(out / "model", classifier, replace(training, strategy=chosen.does))
     return load_bundle(out / "model", device=field.session.options.device)
-
-
-def _outside_files(folder: Path | None) -> tuple[Path, ...]:
-    """Return the files from outside the set that will be shown: of each folder its first, its second, and so on."""
-    if folder is None:
-        return ()
-    by_folder: dict[Path, list[Path]] = {}
-    for path in find_pictures([folder]) if folder.exists() else ():
-        by_folder.setdefault(path.parent, []).append(path)
-    if not by_folder:
-        raise UsageError(f"recipe run: --outside {folder} holds no pictures. Name a folder of pictures.")
-    in_turn = [path for path in chain.from_iterable(zip_longest(*by_folder.values())) if path is not None]
-    return tuple(sorted(in_turn[:SHOWN_OUTSIDE]))
-
-
-def _outside(files: Sequence[Path], bundle: Bundle, progress: Progress) -> tuple[tuple[Outside, ...], tuple[str, ...]]:
-    """Return what the delivered model says of pictures from outside the set, and a note on files that it cannot read."""
-    rows, unread = [], []
-    for path, said in zip(files, predict_pictures(bundle, files, progress=progress) if files else (), strict=True):
-        true = path.parent.name if path.parent.name in bundle.class_names else None
-        try:
-            if said.label is None or said.probability is None:
-                raise DataError(said.error or "it cannot be read")
-            rows.append(Outside(said.path, _small(path), said.label, said.probability, true))
-        except DataError as error:
-            unread.append(f"{said.path} ({error})")
-    notes = (f"From outside, {len(unread)} of {len(files)} files cannot be read: {first_few(unread)}.",)
-    return tuple(rows), notes if unread else ()
-
-
-def _small(path: Path) -> bytes:
-    """Return a picture file as a small JPEG."""
-    return encode_jpeg(decode(FileSource(path).read(), THUMBNAIL_PX).image, THUMBNAIL_PX)
 
 
 def _data(
