@@ -326,7 +326,7 @@ def run_recipe(
     Raises:
         ThawlineError: Anything that the person can mend; what was extracted and trained is kept.
     """
-    from thawline.use.recipe_run import RecipeOrder
+    from thawline.use.recipe_order import RecipeOrder
     from thawline.use.recipe_run import run_recipe as run
 
     asked = load_recipe(recipe) if isinstance(recipe, str) else recipe
