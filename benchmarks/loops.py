@@ -29,12 +29,13 @@ from thawline.features.backbones import Network
 from thawline.features.reader import to_input
 from thawline.tune.batches import Batch, Pictures, Rows, epoch_batches
 from thawline.tune.engine import Objective, open_engine
+from thawline.tune.head import new_head
 from thawline.tune.job import Job
 from thawline.tune.optimizer import make_optimizer, set_rate
 from thawline.tune.options import TuneOptions
 from thawline.tune.plan import parse_plan, phases
 from thawline.tune.prefix import PrefixCache
-from thawline.tune.thawed import Thawed, new_head, working_copy
+from thawline.tune.thawed import Thawed, working_copy
 from thawline.tune.train import train
 
 TIMED_EPOCHS = 2

@@ -134,3 +134,11 @@ def test_an_optimiser_that_took_no_step_remembers_nothing():
     assert moments(optimizer) == {}
     load_moments(optimizer, {})
     assert moments(optimizer) == {}
+
+
+@pytest.mark.parametrize(("optimizer_name", "expected"), [("adamw", 0.01), ("adam", 0.0), ("sgd", 0.0)])
+def test_only_decoupled_decay_is_on_unless_it_is_asked_for(optimizer_name, expected, network):
+    thawed, scales = thawed_and_scales(network("mobilenetv3_small_050"), 1.0)
+    for options, decay in ((TuneOptions(optimizer=optimizer_name), expected), (TuneOptions(weight_decay=0.2), 0.2)):
+        groups = make_optimizer(thawed.trained(), scales, options).param_groups
+        assert {group["weight_decay"] for group in groups} == {0.0, decay}

@@ -30,11 +30,11 @@ def make_optimizer(
     Args:
         parameters: Name → parameter, in a fixed order.
         scales: Name → factor on the step size.
-        options: `optimizer`, `momentum`, `weight_decay`.
+        options: `optimizer`, `momentum`, `decay`.
     """
     groups: dict[tuple[float, float], dict[str, Any]] = {}
     for name, parameter in parameters.items():
-        decay = options.weight_decay if parameter.ndim in LAYER_NDIMS else 0.0
+        decay = options.decay if parameter.ndim in LAYER_NDIMS else 0.0
         key = (scales[name], decay)
         group = groups.setdefault(key, {"params": [], "scale": key[0], "weight_decay": decay})
         group["params"].append(parameter)

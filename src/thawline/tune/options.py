@@ -51,8 +51,9 @@ class TuneOptions:
     layer_decay: float = 1.0
     """Factor on the step size for every group of layers further from the head; 1 treats all alike."""
 
-    weight_decay: float = 0.01
-    """Pull of the weights towards zero; biases and norms are left out."""
+    weight_decay: float | None = None
+    """Pull of the weights towards zero; biases and norms are left out. Default: 0.01 for `adamw`; 0 for `adam` and
+    `sgd`, which take it into the gradient, where so much of it would stop the learning."""
 
     l2_sp: float = 0.0
     """Pull of the pretrained weights towards where they started."""
@@ -148,6 +149,16 @@ class TuneOptions:
     def watches(self) -> bool:
         """Whether a tenth of the training rows is set aside, for curves or for decisions that need their own rows."""
         return self.watch or self.patience is not None or self.keep == "best" or self.schedule == "plateau"
+
+    @property
+    def decay(self) -> float:
+        """The weight decay: as asked for, else 0.01 for AdamW, which decouples it from the gradient, and 0 otherwise.
+
+        Source: Loshchilov & Hutter, "Decoupled weight decay regularization", ICLR 2019.
+        """
+        if self.weight_decay is not None:
+            return self.weight_decay
+        return 0.01 if self.optimizer == "adamw" else 0.0
 
     @property
     def policy(self) -> str:

@@ -22,6 +22,7 @@ from thawline.use.recipe_summary import (
     scored_text,
     small_part_text,
     tied_rows,
+    unclear_rows,
 )
 from thawline.use.story import story_svg
 from thawline.use.words import percent, printable
@@ -67,6 +68,7 @@ def render_recipe_report(data: RecipeData) -> str:
     facts: dict[str, Any] = {
         "best": best_row(data),
         "ties": tied_rows(data),
+        "unclear": unclear_rows(data),
         "goal_text": goal_text(data, percent),
         "scored": scored_text(data),
         "small_part": small_part_text(data, percent),

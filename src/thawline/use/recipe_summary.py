@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from thawline.core.html import html_table, interval_bar, scale_of
 from thawline.core.metrics import wilson
+from thawline.search.judge import SIGNIFICANCE
 from thawline.use.evaluation import Score
 from thawline.use.recipe_data import RecipeData, RowData
 from thawline.use.words import duration_text, printable
@@ -22,6 +23,7 @@ __all__ = [
     "scored_text",
     "small_part_text",
     "tied_rows",
+    "unclear_rows",
 ]
 
 SMALL_PART = 100
@@ -38,6 +40,20 @@ def tied_rows(data: RecipeData) -> tuple[RowData, ...]:
     """Return the rows that a paired test cannot tell from the best one, in the author's order, without it."""
     best = best_row(data)
     return tuple(row for row in data.rows if row is not best and data.trial_of(row).tied)
+
+
+def unclear_rows(data: RecipeData) -> tuple[RowData, ...]:
+    """Return the rows that the pictures are too few to judge, in the author's order.
+
+    A paired test cannot tell them from the best one, and a loss of more than 5 points cannot be ruled out either.
+    """
+    best = best_row(data)
+    trials = {row.name: data.trial_of(row) for row in data.rows}
+    return tuple(
+        row
+        for row in data.rows
+        if row is not best and not trials[row.name].tied and trials[row.name].p_value > SIGNIFICANCE
+    )
 
 
 def is_held_out_once(data: RecipeData) -> bool:
@@ -102,21 +118,25 @@ def small_part_text(data: RecipeData, share: Callable[[float], str]) -> str:
 def recipe_text(data: RecipeData) -> str:
     """Return the comparison as aligned columns in the author's order, and what follows from it.
 
-    `*` marks the best row, `=` those that a paired test cannot tell from it. Of names, what would move the cursor of a
-    terminal is shown as `?`.
+    `*` marks the best row, `=` those that a paired test cannot tell from it, within 5 points, and `?` those of which
+    the pictures are too few to say either. Of names, what would move the cursor of a terminal is shown as `?`.
     """
     best = best_row(data)
     heading = ("row", "accuracy", "95 % interval", "macro-F1", "time", "origin", "expected", "")
     cells = [heading, *(_cells(row) for row in data.rows)]
     widths = [max(len(text) for text in column) for column in zip(*cells, strict=True)]
     said = [place for place, column in enumerate(zip(*cells[1:], strict=True)) if any(column)]
-    marks = ["  ", *(("*" if row is best else " ") + ("=" if data.trial_of(row).tied else " ") for row in data.rows)]
+    unclear = unclear_rows(data)
+    second = {row.name: "=" if data.trial_of(row).tied else "?" if row in unclear else " " for row in data.rows}
+    marks = ["  ", *(("*" if row is best else " ") + second[row.name] for row in data.rows)]
     lines = [printable(data.title), f"  {scored_text(data)}, {printable(data.backbone)}", ""]
     for mark, line in zip(marks, cells, strict=True):
         shown = "  ".join(_fit(line[place], widths[place], place) for place in said)
         lines.append(f"  {mark} {shown}".rstrip())
     ties = f"{len(tied_rows(data))} tied with it (=): a paired test at 5 % cannot tell them apart, within 5 points"
     lines += ["", f"* best row; {ties if tied_rows(data) else 'none is tied with it'}."]
+    if unclear:
+        lines.append(f"? the pictures are too few to tell {len(unclear)} of the others from it, or to call that a tie.")
     lines += _of_times(data) + _of_leaks(best)
     if data.goal is not None:
         outcome = "PASS" if data.goal_reached else "FAIL"
