@@ -22,7 +22,15 @@ from thawline.search.strategy import Strategy
 from thawline.use.evaluate import evaluate
 from thawline.use.recipe_data import Outside, RecipeData, RowData
 from thawline.use.recipe_report import recipe_csv, render_recipe_report
-from thawline.use.recipe_summary import best_row, goal_text, recipe_repr_html, recipe_text, small_part_text, tied_rows
+from thawline.use.recipe_summary import (
+    best_row,
+    goal_text,
+    recipe_repr_html,
+    recipe_text,
+    small_part_text,
+    tied_rows,
+    unclear_rows,
+)
 from thawline.use.report_data import Picture
 
 _beside = importlib.util.spec_from_file_location("report_cases", Path(__file__).with_name("test_report.py"))
@@ -68,7 +76,8 @@ def board_of(rows):
         kind = "frozen" if row.epochs is None else "partial"
         strategy = Strategy("net", (3,), ("mean",), "linear", row.name, 1.0, kind)
         trial = cases.make_trial((3,), score.value, lead=lead, curve=CURVE if row.epochs else None)
-        trials.append(replace(trial, strategy=strategy, low=score.low, high=score.high, tied=place < 2))
+        judged = {"tied": place < 2, "p_value": 0.5 if place < 2 else 0.001}
+        trials.append(replace(trial, strategy=strategy, low=score.low, high=score.high, **judged))
     num = ranked[0].evaluation.accuracy.n
     return Leaderboard("accuracy", f"{num} held-out pictures", tuple(trials), 0, lead, 0.5, 0.9, num, 3, 4.0)
 
@@ -330,6 +339,19 @@ def test_the_best_row_and_its_ties_are_the_leaderboards():
     data = make_data()
     assert best_row(data).name == "thawed"
     assert [row.name for row in tied_rows(data)] == ["solved"]
+    assert unclear_rows(data) == ()
+
+
+def test_rows_that_the_pictures_are_too_few_to_judge_are_neither_tied_nor_behind():
+    data = make_data()
+    trials = tuple(replace(trial, p_value=0.2) if not trial.tied else trial for trial in data.leaderboard.trials)
+    data = replace(data, leaderboard=replace(data.leaderboard, trials=trials))
+    assert [row.name for row in unclear_rows(data)] == ["from Adam"]
+    lines = recipe_text(data).splitlines()
+    assert lines[4].startswith("   ? from Adam")
+    assert "? the pictures are too few to tell 1 of the others from it, or to call that a tie." in lines
+    assert "these pictures are too few to tell." in words(render_recipe_report(data))
+    assert "too few" not in words(render_recipe_report(make_data()))
 
 
 def test_a_notebook_shows_the_rows():
