@@ -403,6 +403,7 @@ def test_a_tuning_that_meets_a_full_disk_leaves_the_last_good_run_whole(
 
 
 @linux
+@pytest.mark.slow
 def test_a_tuning_into_a_folder_that_may_not_be_written_trains_nothing(tuned, thawline, shared_cache, tuning, tmp_path):
     out = shutil.copytree(tuned.out, tmp_path / "out")
     before = snapshot(out)
@@ -535,6 +536,7 @@ def test_an_interrupted_extraction_says_what_is_kept_and_goes_on_from_there(scan
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
     )
     deadline = time.monotonic() + 60
     while not any(path.is_dir() for path in own_cache.glob("banks/*/*")) and time.monotonic() < deadline:
@@ -604,6 +606,7 @@ def test_closed_streams(run):
     assert done.stdout.startswith("55 pictures used")
 
 
+@pytest.mark.slow
 def test_a_terminal_that_cannot_show_a_name(run, photos, shell):
     (photos / "test/9/café 📷.txt").write_text("no picture")
     said = shell("check", photos, PYTHONIOENCODING="ascii:strict")

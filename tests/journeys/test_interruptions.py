@@ -166,6 +166,7 @@ def wait_for_segments(cache, number):
         time.sleep(0.002)
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_call_that_changes_the_disk_costs_no_byte(runs, undisturbed, tmp_path):
     """Before, while and after a segment is written, flushed and renamed; every fifth call meets each somewhere."""
     survived = []

@@ -329,6 +329,7 @@ def test_a_budget_is_spent_on_training_and_whatever_is_best_wins(run, thawline, 
     assert not (tmp_path / "out/tune").exists()
 
 
+@pytest.mark.slow
 def test_compare_lets_heads_learn_from_altered_views(run, thawline, shared_cache):
     said = thawline("compare", run.photos, "--size", "64", "--augment", "crop", "--views", "2", "--json")
     assert said.code == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
 
@@ -37,6 +37,7 @@ def shares(head, x):
 @given(problems(), st.sampled_from(FITS))
 def test_rows_and_columns_may_come_in_any_order(problem, fit):
     rng, x, labels, k = problem
+    assume(x.shape[1] > 1)  # on a line all neighbours to one side are equally near, and the first ones count
     rows, columns = rng.permutation(len(x)), rng.permutation(x.shape[1])
     first = shares(fit(x, labels, k), x)
     second = shares(fit(x[rows][:, columns], labels[rows], k), x[:, columns])
