@@ -20,9 +20,10 @@ from thawline.core.metrics import (
     wilson,
 )
 from thawline.core.types import Floats, Ints
+from thawline.data.dataset import Dataset
 from thawline.use.evaluation import ClassScore, Evaluation, Score
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "evaluate_rows"]
 
 
 def evaluate(
@@ -79,6 +80,27 @@ def evaluate(
         labels=labels,
         probabilities=probabilities.astype(np.float32),
         leaked=leaked.astype(np.int64),
+    )
+
+
+def evaluate_rows(dataset: Dataset, rows: Ints, shares: Floats, *, strategy: str, leaked: Ints) -> Evaluation:
+    """Return every score of one model on some rows of a data set.
+
+    Args:
+        dataset: Labels, groups and names.
+        rows: (N,) indices of samples.
+        shares: (N, K) probabilities.
+        strategy: As in `evaluate`.
+        leaked: As in `evaluate`.
+    """
+    return evaluate(
+        dataset.labels[rows],
+        shares,
+        strategy=strategy,
+        class_names=dataset.class_names,
+        paths=[dataset.samples[row].path for row in rows],
+        groups=dataset.groups[rows],
+        leaked=leaked,
     )
 
 

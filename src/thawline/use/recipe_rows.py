@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from thawline.core.errors import ThawlineError, UsageError
-from thawline.core.types import Curve, Floats, Ints
+from thawline.core.types import Curve, Ints
 from thawline.data.split import Split, leaked
 from thawline.features.drift import measure_drift
 from thawline.heads.calibrate import fit_temperature, probabilities
@@ -29,13 +29,12 @@ from thawline.tune.options import TuneOptions
 from thawline.tune.plan import parse_plan, phases
 from thawline.tune.trial import Ground, answer_fold, answers_of, held_out_logits, network_of, strategy_of, train_rows
 from thawline.use.bundle import Classifier
-from thawline.use.evaluate import evaluate
+from thawline.use.evaluate import evaluate_rows
 from thawline.use.evaluation import Evaluation
-from thawline.use.predict import classify_samples
 from thawline.use.recipe import BEST_FROZEN, Recipe, Row
 from thawline.use.run import CompareResult
 from thawline.use.session import Session
-from thawline.use.winner import fit_head
+from thawline.use.winner import answer_test, fit_head
 
 __all__ = [
     "AnsweredRow",
@@ -50,7 +49,6 @@ __all__ = [
 ]
 
 NONE = np.empty(0, dtype=np.int64)
-DRIFT_PICTURES = 1000
 LONGEST_SLUG = 40
 
 
@@ -173,15 +171,10 @@ def answer_once(field: Field, row: Row, rows: Rows) -> AnsweredRow:
     classifier, strategy, curve, spent = model_of(field, row)
     start, compared = time.perf_counter(), field.compared
     dataset, test = compared.dataset, compared.split.test
-    samples = [dataset.samples[sample] for sample in test]
-    bank = compared.extraction.bank
-    if strategy.kind == "frozen" and set(strategy.blocks) <= set(bank.spec.columns):  # the pass has read them already
-        features = bank.read([sample.sha256 for sample in samples], strategy.blocks)
-        shares = probabilities(classifier.head.logits(features), classifier.temperature)
-    else:
-        shares = classify_samples(classifier, samples, progress=field.session.progress)
+    shares = answer_test(compared, classifier, strategy, field.session.progress)
     seconds = spent + time.perf_counter() - start
-    evaluation = _evaluate(field, row, test, shares, leaked(dataset, compared.split).astype(np.int64))
+    leaks = leaked(dataset, compared.split).astype(np.int64)
+    evaluation = evaluate_rows(dataset, test, shares, strategy=row.name, leaked=leaks)
     named = replace(strategy, name=row.name)
     logits = np.log(np.maximum(shares, np.finfo(np.float32).tiny))
     answers = answers_from(named, shares.argmax(axis=1)[None], logits, rows, seconds=seconds, curve=curve)
@@ -240,39 +233,24 @@ def answer_by_folds(field: Field, row: Row) -> AnsweredRow:
         plan, ground = parse_plan(row.plan or ""), field.ground_of(row)
         found = answers_of(plan, ground, [answer_fold(plan, ground, fold) for fold in range(len(split.folds))])
         epochs = len(found.curve.train_loss) if found.curve is not None else None
-    evaluation = _evaluate(
-        field, row, frozen.rows.samples[frozen.rows.scored], probabilities(found.logits, 1.0), np.zeros_like(split.pool)
-    )
+    samples = frozen.rows.samples[frozen.rows.scored]
+    shares = probabilities(found.logits, 1.0)
+    evaluation = evaluate_rows(compared.dataset, samples, shares, strategy=row.name, leaked=np.zeros_like(samples))
     named = replace(found, strategy=replace(found.strategy, name=row.name))
     return AnsweredRow(row, found.strategy.name, named, evaluation, found.seconds, epochs)
 
 
-def _evaluate(field: Field, row: Row, samples: Ints, shares: Floats, leaks: Ints) -> Evaluation:
-    dataset = field.compared.dataset
-    return evaluate(
-        dataset.labels[samples],
-        shares,
-        strategy=row.name,
-        class_names=dataset.class_names,
-        paths=[dataset.samples[sample].path for sample in samples],
-        groups=dataset.groups[samples],
-        leaked=leaks,
-    )
-
-
 def _drift(field: Field, classifier: Classifier, test: Ints) -> Mapping[str, Any]:
-    """Return how far a row's backbone moved from its pretrained features, on some held-out pictures."""
+    """Return how far a row's backbone moved from its pretrained features, on held-out pictures."""
     dataset, session = field.compared.dataset, field.session
-    rng = np.random.default_rng(session.options.seed)
-    some = np.sort(rng.permutation(test)[:DRIFT_PICTURES])
     known = {name: indices for name, indices in field.recipe.imagenet.items() if name in dataset.class_names}
     drift = measure_drift(
         session.network,
         classifier.network,
         session.runtime,
-        [dataset.samples[sample] for sample in some],
-        labels=dataset.labels[some],
-        groups=dataset.groups[some],
+        [dataset.samples[sample] for sample in test],
+        labels=dataset.labels[test],
+        groups=dataset.groups[test],
         class_names=dataset.class_names,
         imagenet=known or None,
         progress=session.progress,

@@ -18,6 +18,7 @@ from thawline.core.progress import Progress, SilentProgress
 from thawline.core.store import content_key, write_bytes, write_json
 from thawline.data.check import ledger_csv
 from thawline.data.dataset import Dataset
+from thawline.features.backbones import Network
 from thawline.search.answers import Rows
 from thawline.search.judge import rank
 from thawline.search.leaderboard import Leaderboard
@@ -84,10 +85,10 @@ def run_recipe(order: RecipeOrder, progress: Progress | None = None) -> RecipeRu
     """
     recipe, out, clock = order.recipe, order.out, Clock()
     options, protocol = order.options, order.scored_by
-    _require_weights(recipe, options)
+    network = _load_backbone(recipe, options)
     require_place(out, order.photos)
     shown = outside_files(order.outside)
-    session = open_session(order.photos, options, TuneOptions(), progress or SilentProgress(), clock)
+    session = open_session(order.photos, options, TuneOptions(), progress or SilentProgress(), clock, network)
     if session.processes.count > 1:
         raise UsageError("recipe run: a recipe runs in one process. Start it without `accelerate launch`.")
     if protocol == "folds":
@@ -113,10 +114,10 @@ def run_recipe(order: RecipeOrder, progress: Progress | None = None) -> RecipeRu
     return _write(out, data, compared, clock)
 
 
-def _require_weights(recipe: Recipe, options: Options) -> None:
-    """Refuse a backbone whose weights are not at hand before the work begins, with one that always is."""
+def _load_backbone(recipe: Recipe, options: Options) -> Network:
+    """Return the backbone; where its weights are not at hand, the refusal names one whose weights always are."""
     try:
-        load_network(options)
+        return load_network(options)
     except BackboneError as error:
         if options.backbone == OFFLINE_BACKBONE:
             raise

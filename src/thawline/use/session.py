@@ -213,9 +213,17 @@ def _write(
 
 
 def open_session(
-    photos: Path | str, options: Options, training: TuneOptions, progress: Progress, clock: Clock
+    photos: Path | str,
+    options: Options,
+    training: TuneOptions,
+    progress: Progress,
+    clock: Clock,
+    network: Network | None = None,
 ) -> Session:
-    """Return checked pictures, the network and the machine; several processes join each other here."""
+    """Return checked pictures, the network and the machine; several processes join each other here.
+
+    A network that was loaded before, to see whether it can be, is taken as it is.
+    """
     runtime = choose_runtime(options.device, options.dtype)
     processes = join_processes(runtime.device)
     if processes.state is not None:
@@ -223,7 +231,7 @@ def open_session(
     heard = progress if processes.is_first else SilentProgress()
     dataset, report = check(photos, options, progress=heard)
     clock.lap("check")
-    network = load_network(options)
+    network = network or load_network(options)
     clock.lap("load")
     return Session(dataset, report, network, runtime, processes, options, training, heard, clock)
 

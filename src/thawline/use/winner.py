@@ -8,6 +8,7 @@ from thawline import __version__
 from thawline.core.options import Options
 from thawline.core.progress import Progress
 from thawline.core.runtime import Runtime, package_versions
+from thawline.core.types import Floats
 from thawline.data.split import leaked
 from thawline.features.backbones import Network
 from thawline.heads.calibrate import fit_temperature, probabilities
@@ -16,14 +17,15 @@ from thawline.heads.linear import fit_linear
 from thawline.heads.nearest import fit_class_mean, fit_neighbours
 from thawline.search.frozen import class_row_weights, stacked_views
 from thawline.search.leaderboard import Trial
+from thawline.search.strategy import Strategy
 from thawline.tune.trial import Ground, final_model
 from thawline.use.bundle import Classifier, Training
-from thawline.use.evaluate import evaluate
+from thawline.use.evaluate import evaluate_rows
 from thawline.use.evaluation import Evaluation
 from thawline.use.predict import classify_samples
 from thawline.use.run import CompareResult, options_json, thumbnail
 
-__all__ = ["describe_training", "evaluate_winner", "fit_head", "train_winner"]
+__all__ = ["answer_test", "describe_training", "evaluate_winner", "fit_head", "train_winner"]
 
 GOLDEN_PICTURES, GOLDEN_PX = 4, 320
 
@@ -86,26 +88,25 @@ def fit_head(compared: CompareResult, trial: Trial) -> Head:
 
 
 def evaluate_winner(compared: CompareResult, classifier: Classifier, progress: Progress | None = None) -> Evaluation:
-    """Return the scores on the test rows: the only reading of their labels.
+    """Return the scores on the test rows: the only reading of their labels."""
+    winner = compared.leaderboard.trials[compared.leaderboard.winner]
+    shares = answer_test(compared, classifier, winner.strategy, progress)
+    leaks = leaked(compared.dataset, compared.split).astype(np.int64)
+    return evaluate_rows(compared.dataset, compared.split.test, shares, strategy=winner.name, leaked=leaks)
 
-    A frozen winner finds their features in the bank; a trained network reads the pictures.
+
+def answer_test(
+    compared: CompareResult, classifier: Classifier, strategy: Strategy, progress: Progress | None = None
+) -> Floats:
+    """Return (n, K) probabilities of the test rows; no label is read.
+
+    What a frozen backbone says of them lies in the bank where the pass read it; a trained one reads the pictures.
     """
-    dataset, rows, board = compared.dataset, compared.split.test, compared.leaderboard
-    winner = board.trials[board.winner]
-    if winner.strategy.tune:
-        answers = classify_samples(classifier, [dataset.samples[row] for row in rows], progress=progress)
-    else:
-        features = compared.extraction.bank.read([dataset.samples[row].sha256 for row in rows], winner.strategy.blocks)
-        answers = probabilities(classifier.head.logits(features), classifier.temperature)
-    return evaluate(
-        dataset.labels[rows],
-        answers,
-        strategy=winner.name,
-        class_names=dataset.class_names,
-        paths=[dataset.samples[row].path for row in rows],
-        groups=dataset.groups[rows],
-        leaked=leaked(dataset, compared.split).astype(np.int64),
-    )
+    bank, samples = compared.extraction.bank, [compared.dataset.samples[row] for row in compared.split.test]
+    if strategy.kind == "frozen" and set(strategy.blocks) <= set(bank.spec.columns):
+        features = bank.read([sample.sha256 for sample in samples], strategy.blocks)
+        return probabilities(classifier.head.logits(features), classifier.temperature)
+    return classify_samples(classifier, samples, progress=progress)
 
 
 def describe_training(compared: CompareResult, options: Options) -> Training:
