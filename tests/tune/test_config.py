@@ -57,19 +57,19 @@ def test_what_is_given_beside_the_file_goes_before_it(config):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("epoch = 3", r"no such option: 'epoch' \(did you mean epochs\?\)\. `thawline tune --help` lists them"),
-        ("plan = ['all']", r"'plan' \(did you mean plans\?\)"),
-        ("zzz = 1\nepoch = 3", r"'epoch' \(did you mean epochs\?\), 'zzz'\."),
+        ("epoch = 3", r"there is no key 'epoch'; did you mean epochs\?"),
+        ("plan = ['all']", r"no key 'plan'; did you mean plans\?"),
+        ("zzz = 1\nepoch = 3", r"no key 'zzz' \(there is photos, plans, .*no key 'epoch'; did you mean epochs"),
         ('"\\u001b[31m" = 1', r"'\\x1b\[31m'"),
-        ("[training]\nepochs = 3", r"no such option: 'training'"),
-        ("epochs = 'many'", r"epochs = 'many': Input should be a valid integer"),
-        ("epochs = [3]\nfolds = 2", r"epochs = \[3\]: Input should be a valid integer"),
-        ("fit = 'zoom'", r"fit = 'zoom': Input should be 'crop', 'letterbox' or 'stretch'"),
-        ("pooling = ['mode']", r"pooling = 'mode'"),
+        ("[training]\nepochs = 3", r"no key 'training'"),
+        ("epochs = 'many'", r"epochs = 'many': input should be a valid integer"),
+        ("epochs = [3]\nfolds = 2", r"epochs = \[3\]: input should be a valid integer"),
+        ("fit = 'zoom'", r"fit = 'zoom': input should be 'crop', 'letterbox' or 'stretch'"),
+        ("pooling = ['mode']", r"pooling\.0 = 'mode'"),
         ("plans = 'all'", r'plans a list of texts, e\.g\. plans = \["last 20 %"\]'),
         ("plans = [1]", r"plans a list of texts"),
         ("photos = 3", r"photos must be a text"),
-        ("epochs = ", r"Invalid value .*A TOML file is needed, with plans = \[\.\.\.\] and options"),
+        ("epochs = ", r"Invalid value .*Mend the TOML there"),
     ],
 )
 def test_what_cannot_be_is_refused_by_its_key(text, said, config):
@@ -87,10 +87,10 @@ def test_contradictions_are_refused_as_on_the_command_line(config):
 
 
 def test_files_that_cannot_be_read(tmp_path):
-    with pytest.raises(UsageError, match=r"run\.toml: No such file or directory\. A TOML file is needed"):
+    with pytest.raises(UsageError, match=r"run\.toml: No such file or directory\. Name a TOML file"):
         read_config(tmp_path / "run.toml")
     with pytest.raises(UsageError, match="Is a directory"):
         read_config(tmp_path)
     (tmp_path / "run.toml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UsageError, match=r"run\.toml: .*decode"):
+    with pytest.raises(UsageError, match=r"run\.toml: no UTF-8 text"):
         read_config(tmp_path / "run.toml")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import reprlib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from thawline.core.errors import UsageError, first_few
 
-__all__ = ["checked", "parse_table", "read_text"]
+__all__ = ["checked", "parse_table", "read_text", "refuse_unknown"]
 
 Checked = TypeVar("Checked")
 
@@ -74,10 +74,7 @@ def checked(kind: type[Checked], table: Mapping[str, Any], where: str) -> Checke
     Raises:
         UsageError: A key that is no field, with the nearest that is; a value that the field cannot take.
     """
-    names = [item.name for item in fields(kind)]  # type: ignore[arg-type]
-    unknown = [key for key in table if key not in names]
-    if unknown:
-        raise UsageError(f"{where}: {first_few([_no_such(key, names) for key in unknown])}.")
+    refuse_unknown(table, [item.name for item in fields(kind)], where)  # type: ignore[arg-type]
     try:
         return kind(**table)
     except ValidationError as error:
@@ -92,7 +89,23 @@ def checked(kind: type[Checked], table: Mapping[str, Any], where: str) -> Checke
         raise UsageError(f"{where}: {error}") from None
 
 
-def _no_such(key: str, names: list[str]) -> str:
+def refuse_unknown(table: Mapping[str, Any], names: Sequence[str], where: str) -> None:
+    """Refuse keys that are no field, each with the nearest that is.
+
+    Args:
+        table: Field name → value.
+        names: The fields that there are.
+        where: Where the table stands, for the error: `recipe my.toml, [options]`.
+
+    Raises:
+        UsageError: A key is none of `names`.
+    """
+    unknown = [key for key in table if key not in names]
+    if unknown:
+        raise UsageError(f"{where}: {first_few([_no_such(key, names) for key in unknown])}.")
+
+
+def _no_such(key: str, names: Sequence[str]) -> str:
     near = difflib.get_close_matches(key, names, n=1)
     return f"there is no key {SHOWN.repr(key)}" + (
         f"; did you mean {near[0]}?" if near else f" (there is {', '.join(names)})"

@@ -8,17 +8,14 @@ epochs = 12
 
 from __future__ import annotations
 
-import difflib
-import tomllib
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from thawline.core.errors import UsageError, first_few
+from thawline.core.errors import UsageError
 from thawline.core.options import Options
+from thawline.core.tables import checked, parse_table, read_text, refuse_unknown
 from thawline.data.places import place_beside
 from thawline.tune.options import TuneOptions
 
@@ -51,27 +48,20 @@ def read_config(path: Path, options: Options | None = None, training: TuneOption
         UsageError: The file cannot be read, or a key or value is not one of an option's; the nearest key is named.
     """
     options, training = options or Options(), training or TuneOptions()
-    try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise UsageError(f"config {path}: {reason}. A TOML file is needed, with plans = [...] and options.") from None
-    photos, plans = found.pop("photos", None), found.pop("plans", [])
+    where = f"config {path}"
+    found = parse_table(read_text(path, "config"), where)
+    kinds = {kind: [item.name for item in fields(kind)] for kind in (Options, TuneOptions)}
+    refuse_unknown(found, ["photos", "plans", *chain.from_iterable(kinds.values())], where)
+    photos, plans = found.get("photos"), found.get("plans", [])
     if not (photos is None or isinstance(photos, str)) or not _are_texts(plans):
-        raise UsageError(f'config {path}: photos must be a text and plans a list of texts, e.g. plans = ["last 20 %"].')
-    names = {field.name for field in fields(Options)}, {field.name for field in fields(TuneOptions)}
-    _refuse_unknown(path, found, names[0] | names[1])
-    said = [{name: value for name, value in found.items() if name in own} for own in names]
-    try:
-        return Config(
-            photos=place_beside(path.parent, photos) if photos else None,
-            plans=tuple(plans),
-            options=Options(**said[0] | _changed(options, Options())),
-            training=TuneOptions(**said[1] | _changed(training, TuneOptions())),
-        )
-    except ValidationError as error:
-        wrong = [f"{item['loc'][0]} = {item['input']!r}: {item['msg']}" for item in error.errors()]
-        raise UsageError(f"config {path}: {first_few(wrong)}. `thawline tune --help` says what can be given.") from None
+        raise UsageError(f'{where}: photos must be a text and plans a list of texts, e.g. plans = ["last 20 %"].')
+    said = {kind: {name: found[name] for name in names if name in found} for kind, names in kinds.items()}
+    return Config(
+        photos=place_beside(path.parent, photos) if photos else None,
+        plans=tuple(plans),
+        options=checked(Options, said[Options] | _changed(options, Options()), where),
+        training=checked(TuneOptions, said[TuneOptions] | _changed(training, TuneOptions()), where),
+    )
 
 
 def _changed(given: Options | TuneOptions, default: Options | TuneOptions) -> dict[str, Any]:
@@ -82,13 +72,3 @@ def _changed(given: Options | TuneOptions, default: Options | TuneOptions) -> di
 
 def _are_texts(plans: object) -> bool:
     return isinstance(plans, list) and all(isinstance(plan, str) for plan in plans)
-
-
-def _refuse_unknown(path: Path, found: Mapping[str, Any], known: set[str]) -> None:
-    """Refuse keys that are no option, with the nearest that is."""
-    unknown = sorted(set(found) - known)
-    if unknown:
-        near = [difflib.get_close_matches(key, [*known, "photos", "plans"], n=1) for key in unknown]
-        hints = [f" (did you mean {names[0]}?)" if names else "" for names in near]
-        said = [f"{key!r}{hint}" for key, hint in zip(unknown, hints, strict=True)]
-        raise UsageError(f"config {path}: no such option: {first_few(said)}. `thawline tune --help` lists them.")

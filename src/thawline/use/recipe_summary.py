@@ -133,8 +133,9 @@ def recipe_text(data: RecipeData) -> str:
     for mark, line in zip(marks, cells, strict=True):
         shown = "  ".join(_fit(line[place], widths[place], place) for place in said)
         lines.append(f"  {mark} {shown}".rstrip())
-    ties = f"{len(tied_rows(data))} tied with it (=): a paired test at 5 % cannot tell them apart, within 5 points"
-    lines += ["", f"* best row; {ties if tied_rows(data) else 'none is tied with it'}."]
+    ties = len(tied_rows(data))
+    told = f"{ties} tied with it (=): a paired test at 5 % cannot tell them apart, within 5 points"
+    lines += ["", f"* best row; {told}." if ties else "* best row." if unclear else "* best row; none is tied with it."]
     if unclear:
         lines.append(f"? the pictures are too few to tell {len(unclear)} of the others from it, or to call that a tie.")
     lines += _of_times(data) + _of_leaks(best)
