@@ -23,6 +23,7 @@ recipe = App(
 def recipe_list(*, json: Annotated[bool, Parameter(help="Print the result as JSON.")] = False) -> None:
     """List the recipes that come with Thawline: what each compares, and how long it takes."""
     from thawline import api
+    from thawline.use.words import duration_text
 
     found = [api.load_recipe(name) for name in api.recipe_names()]
     if json:
@@ -30,7 +31,7 @@ def recipe_list(*, json: Annotated[bool, Parameter(help="Print the result as JSO
         return
     width = max(len(one.name) for one in found)
     for one in found:
-        time = "" if one.minutes is None else f" (about {one.minutes:.0f} min on two cores)"
+        time = "" if one.minutes is None else f" (about {duration_text(60 * one.minutes)} on two cores)"
         say(f"{one.name:<{width}}  {one.title}{time}")
 
 

@@ -30,9 +30,6 @@ frozen = "whole"
 """
 
 
-UNMEASURED = {"cifar10"}
-
-
 def refused(text, *said):
     with pytest.raises(UsageError) as error:
         parse_recipe(text, "mine")
@@ -56,15 +53,7 @@ def test_every_shipped_recipe_loads_and_says_what_it_does(name):
             recipe.training_of(row)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[pytest.mark.xfail(strict=True, reason="not measured yet: docs/open-ends.md")])
-        if name in UNMEASURED
-        else name
-        for name in recipe_names()
-    ],
-)
+@pytest.mark.parametrize("name", recipe_names())
 def test_every_shipped_recipe_says_what_it_gave_and_how_long_it_took(name):
     recipe = load_recipe(name)
     assert recipe.expected

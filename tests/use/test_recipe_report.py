@@ -162,7 +162,7 @@ def text(page):
         "▼ below 95.0–99.0 %",
         "✓ as expected 55.0–68.0 %",
         "solved frozen tied model kept",
-        "the solved heads share one pass of the network over the pictures, 33 s",
+        "rows on the frozen network share one pass of it over the pictures, 33 s",
         "goal 88.0 %",
         "the 2 whose class is known, 1 is right",
         "41.3 % sure 3.jpg",
@@ -301,7 +301,7 @@ def test_the_table_as_csv():
         "low": f"{test.accuracy.low:.6f}", "high": f"{test.accuracy.high:.6f}",
         "accuracy_without_leaks": f"{52 / 55:.6f}", "precision": f"{test.macro_precision:.6f}",
         "recall": f"{test.macro_recall:.6f}", "macro_f1": f"{test.macro_f1.value:.6f}", "seconds": "21.000000",
-        "tied": "true", "expected": "0.900000", "verdict": "above",
+        "shares_pass": "false", "tied": "true", "expected": "0.900000", "verdict": "above",
     }  # fmt: skip
     assert (rows[2]["origin"], rows[2]["verdict"]) == ("", "below")
 
@@ -309,19 +309,19 @@ def test_the_table_as_csv():
 def test_the_terminal_shows_the_rows_aligned():
     lines = recipe_text(make_data()).splitlines()
     assert lines[4:7] == [
-        "     from Adam     0.667  [0.541, 0.773]     0.667    21 s   0.691  0.610 [0.550, 0.680]  as expected",
-        "  *= thawed        0.950  [0.863, 0.983]     0.950    21 s   0.956  0.900 [0.800, 0.940]  above",
-        "   = solved        0.900  [0.799, 0.953]     0.900  0.25 s          0.970 [0.950, 0.990]  below",
+        "     from Adam     0.667  [0.541, 0.773]     0.667           21 s   0.691  0.610 [0.550, 0.680]  as expected",
+        "  *= thawed        0.950  [0.863, 0.983]     0.950           21 s   0.956  0.900 [0.800, 0.940]  above",
+        "   = solved        0.900  [0.799, 0.953]     0.900  0.25 s + pass          0.970 [0.950, 0.990]  below",
     ]
     text = "\n".join(lines)
     assert "* best row; 1 tied with it (=)" in text
     assert "PASS  goal 0.880: reached, but its interval begins at 0.863, below the goal" in text
-    assert "share took 33 s more" in text
+    assert "+ pass: the one pass of the network over the pictures, which these rows share, took 33 s." in text
     assert "the best row: 0.945 [0.851, 0.981] of 55." in text
     bare = recipe_text(solved_only(make_data())).splitlines()
     assert bare[3:5] == [
-        "     row        accuracy   95 % interval  macro-F1    time",
-        "     from Adam     0.667  [0.541, 0.773]     0.667    21 s",
+        "     row        accuracy   95 % interval  macro-F1           time",
+        "     from Adam     0.667  [0.541, 0.773]     0.667    21 s + pass",
     ]
     assert "FAIL  goal 0.990: not reached, by the whole of the interval." in recipe_text(make_data(goal=0.99))
 

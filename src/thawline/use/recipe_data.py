@@ -31,7 +31,7 @@ class RowData:
         origin: What the recipe's author got, in [0, 1], or None.
         expected: Accuracy and the ends of its 95 % interval as the recipe states them for these pictures and this
             backbone, or None.
-        seconds: Of its own training; heads on frozen features share one more pass of the pictures, `RecipeData.pass_s`.
+        seconds: Of its own training; where `RecipeData.shares_pass`, `RecipeData.pass_s` comes on top, once for all.
         epochs: Passes of its training, or None for a solved head.
         evaluation: Of its answers to the held-out pictures.
         drift: How far the training moved the backbone, as `Drift` says it in plain data, or None.
@@ -142,6 +142,10 @@ class RecipeData:
     def trial_of(self, row: RowData) -> Trial:
         """Return a row's trial on the leaderboard."""
         return next(trial for trial in self.leaderboard.trials if trial.name == row.name)
+
+    def shares_pass(self, row: RowData) -> bool:
+        """Return whether a row learns from features of the one pass that all heads on the frozen network share."""
+        return self.trial_of(row).strategy.kind == "frozen"
 
     def to_json(self) -> str:
         """Return the data as JSON text; the same text for the same data."""

@@ -38,7 +38,7 @@ def recipe_csv(data: RecipeData) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     scores = ("accuracy", "low", "high", "accuracy_without_leaks", "precision", "recall", "macro_f1")
-    writer.writerow(["row", "does", "origin", *scores, "seconds", "tied", "expected", "verdict"])
+    writer.writerow(["row", "does", "origin", *scores, "seconds", "shares_pass", "tied", "expected", "verdict"])
     for row in data.rows:
         test = row.evaluation
         clean = test.accuracy_without_leaks
@@ -50,9 +50,9 @@ def recipe_csv(data: RecipeData) -> str:
             test.macro_f1.value,
             row.seconds,
         ]
-        tied = str(data.trial_of(row).tied).lower()
+        facts = [str(fact).lower() for fact in (data.shares_pass(row), data.trial_of(row).tied)]
         stated = row.expected[0] if row.expected else None
-        writer.writerow([row.name, row.does, *map(_number, numbers), tied, _number(stated), row.verdict])
+        writer.writerow([row.name, row.does, *map(_number, numbers), *facts, _number(stated), row.verdict])
     return out.getvalue()
 
 
@@ -78,6 +78,7 @@ def render_recipe_report(data: RecipeData) -> str:
         "has_origins": any(row.origin is not None for row in data.rows),
         "has_expected": any(row.expected for row in data.rows),
         "is_mixed": len({trial.strategy.kind for trial in data.leaderboard.trials}) > 1,
+        "has_pass": any(data.shares_pass(row) for row in data.rows),
         "times": _times(data),
         "curves": _curves(data),
         "drifts": _drifts(data),
@@ -103,10 +104,11 @@ def _times(data: RecipeData) -> tuple[Markup, Markup] | None:
     trials = tuple(
         replace(
             trial,
-            fit_s=of_name[trial.name].seconds,
+            fit_s=row.seconds + (data.pass_s if data.shares_pass(row) else 0.0),
             strategy=replace(trial.strategy, name=printable(trial.name)),
         )
         for trial in data.leaderboard.trials
+        for row in [of_name[trial.name]]
     )
     board = replace(data.leaderboard, trials=trials, winner=0)  # the ring is to mark the best row
     return both_widths(partial(story_svg, trials=trials), board)

@@ -123,7 +123,7 @@ def recipe_text(data: RecipeData) -> str:
     """
     best = best_row(data)
     heading = ("row", "accuracy", "95 % interval", "macro-F1", "time", "origin", "expected", "")
-    cells = [heading, *(_cells(row) for row in data.rows)]
+    cells = [heading, *(_cells(data, row) for row in data.rows)]
     widths = [max(len(text) for text in column) for column in zip(*cells, strict=True)]
     said = [place for place, column in enumerate(zip(*cells[1:], strict=True)) if any(column)]
     unclear = unclear_rows(data)
@@ -156,7 +156,7 @@ def recipe_repr_html(data: RecipeData) -> str:
     for row, score in zip(data.rows, scores, strict=True):
         tied = data.trial_of(row).tied
         tone = "lead" if row is best else "tied" if tied else "behind"
-        name, value, _, f1, time, origin, _, verdict = _cells(row)
+        name, value, _, f1, time, origin, _, verdict = _cells(data, row)
         bar, mark = interval_bar(scale, score.low, score.value, score.high, tone), "tied" if tied else ""
         rows.append((name, value, bar, f1, time, origin, verdict, "best" if row is best else mark))
     said = [f"Goal {data.goal:.3f}: {goal_text(data, '{:.3f}'.format)}." if data.goal is not None else ""]
@@ -168,7 +168,7 @@ def recipe_repr_html(data: RecipeData) -> str:
     )
 
 
-def _cells(row: RowData) -> tuple[str, ...]:
+def _cells(data: RecipeData, row: RowData) -> tuple[str, ...]:
     """Return a row of the table as texts."""
     score, stated = row.evaluation.accuracy, row.expected
     return (
@@ -176,7 +176,7 @@ def _cells(row: RowData) -> tuple[str, ...]:
         f"{score.value:.3f}",
         f"[{score.low:.3f}, {score.high:.3f}]",
         f"{row.evaluation.macro_f1.value:.3f}",
-        duration_text(row.seconds),
+        duration_text(row.seconds) + (" + pass" if data.shares_pass(row) else ""),
         "" if row.origin is None else f"{row.origin:.3f}",
         "" if stated is None else f"{stated[0]:.3f} [{stated[1]:.3f}, {stated[2]:.3f}]",
         "" if stated is None else row.verdict,
@@ -189,11 +189,11 @@ def _fit(text: str, width: int, column: int) -> str:
 
 
 def _of_times(data: RecipeData) -> list[str]:
-    """Return what the column of times leaves out, where some heads were solved."""
-    if all(row.epochs is not None for row in data.rows):
+    """Return what the column of times leaves out, where there are heads on the frozen network."""
+    if not any(data.shares_pass(row) for row in data.rows):
         return []
-    shared = f"took {duration_text(data.pass_s)} more" if data.pass_s else "was there from an earlier run"
-    return [f"Time is a row's own; the one pass of the network that the solved heads share {shared}."]
+    shared = f"took {duration_text(data.pass_s)}" if data.pass_s else "was there from an earlier run"
+    return [f"+ pass: the one pass of the network over the pictures, which these rows share, {shared}."]
 
 
 def _of_leaks(row: RowData) -> list[str]:
