@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PARALLEL ?= --numprocesses auto --maxprocesses 4 --dist loadfile  # files side by side: networks are torch's to spread
 
 .PHONY: help install demo test test-all check format bench clean
 
@@ -18,10 +19,10 @@ demo: $(STAMP)  ## the main job on pictures that need no download
 	@$(BIN)/thawline demo
 
 test: $(STAMP)  ## the tests that take seconds
-	@$(BIN)/pytest -m "not slow"
+	@$(BIN)/pytest $(PARALLEL) -m "not slow"
 
 test-all: $(STAMP)  ## every test
-	@$(BIN)/pytest
+	@$(BIN)/pytest $(PARALLEL)
 
 check: $(STAMP)  ## what needs no run: lint, format, types
 	@$(BIN)/ruff check .
