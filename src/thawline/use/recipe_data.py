@@ -143,6 +143,11 @@ class RecipeData:
         """Return a row's trial on the leaderboard."""
         return next(trial for trial in self.leaderboard.trials if trial.name == row.name)
 
+    @property
+    def has_shared_pass(self) -> bool:
+        """Whether any row shares the pass."""
+        return any(self.shares_pass(row) for row in self.rows)
+
     def shares_pass(self, row: RowData) -> bool:
         """Return whether a row learns from features of the one pass that all heads on the frozen network share."""
         return self.trial_of(row).strategy.kind == "frozen"

@@ -189,7 +189,7 @@ def recipe_json(data: RecipeData, clock: Clock) -> dict[str, Any]:
                 "precision": row.evaluation.macro_precision,
                 "recall": row.evaluation.macro_recall,
                 "seconds": row.seconds,
-                "shares_the_pass": data.shares_pass(row),
+                "shares_pass": data.shares_pass(row),
                 "tied_with_the_best": trial.tied,
                 "origin": row.origin,
                 "expected": row.expected,

@@ -78,7 +78,6 @@ def render_recipe_report(data: RecipeData) -> str:
         "has_origins": any(row.origin is not None for row in data.rows),
         "has_expected": any(row.expected for row in data.rows),
         "is_mixed": len({trial.strategy.kind for trial in data.leaderboard.trials}) > 1,
-        "has_pass": any(data.shares_pass(row) for row in data.rows),
         "times": _times(data),
         "curves": _curves(data),
         "drifts": _drifts(data),
@@ -101,14 +100,14 @@ def _times(data: RecipeData) -> tuple[Markup, Markup] | None:
     of_name = {row.name: row for row in data.rows}
     if len({(trial.strategy.kind, of_name[trial.name].epochs is None) for trial in data.leaderboard.trials}) == 1:
         return None
+    took = {row.name: row.seconds + (data.pass_s if data.shares_pass(row) else 0.0) for row in data.rows}
     trials = tuple(
         replace(
             trial,
-            fit_s=row.seconds + (data.pass_s if data.shares_pass(row) else 0.0),
+            fit_s=took[trial.name],
             strategy=replace(trial.strategy, name=printable(trial.name)),
         )
         for trial in data.leaderboard.trials
-        for row in [of_name[trial.name]]
     )
     board = replace(data.leaderboard, trials=trials, winner=0)  # the ring is to mark the best row
     return both_widths(partial(story_svg, trials=trials), board)

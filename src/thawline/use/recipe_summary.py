@@ -133,9 +133,11 @@ def recipe_text(data: RecipeData) -> str:
     for mark, line in zip(marks, cells, strict=True):
         shown = "  ".join(_fit(line[place], widths[place], place) for place in said)
         lines.append(f"  {mark} {shown}".rstrip())
-    ties = len(tied_rows(data))
-    told = f"{ties} tied with it (=): a paired test at 5 % cannot tell them apart, within 5 points"
-    lines += ["", f"* best row; {told}." if ties else "* best row." if unclear else "* best row; none is tied with it."]
+    if ties := len(tied_rows(data)):
+        told = f"; {ties} tied with it (=): a paired test at 5 % cannot tell them apart, within 5 points"
+    else:
+        told = "" if unclear else "; none is tied with it"
+    lines += ["", f"* best row{told}."]
     if unclear:
         lines.append(f"? the pictures are too few to tell {len(unclear)} of the others from it, or to call that a tie.")
     lines += _of_times(data) + _of_leaks(best)
@@ -190,7 +192,7 @@ def _fit(text: str, width: int, column: int) -> str:
 
 def _of_times(data: RecipeData) -> list[str]:
     """Return what the column of times leaves out, where there are heads on the frozen network."""
-    if not any(data.shares_pass(row) for row in data.rows):
+    if not data.has_shared_pass:
         return []
     shared = f"took {duration_text(data.pass_s)}" if data.pass_s else "was there from an earlier run"
     return [f"+ pass: the one pass of the network over the pictures, which these rows share, {shared}."]
