@@ -70,6 +70,17 @@ def test_a_tensor_of_another_shape_is_refused(rows, name):
                 load({**tensors, key: wrong})
 
 
+def test_of_several_faults_the_same_one_is_named_in_whatever_order_a_file_gives_its_tensors(rows):
+    tensors = head_tensors(all_heads(rows)["linear"])
+    said = set()
+    for order in (sorted(tensors), sorted(tensors, reverse=True)):
+        with pytest.raises(BundleError) as refusal:
+            head_from_tensors({name: tensors[name] for name in order}, num_columns=D + 1, num_classes=K + 1)
+        said.add(str(refusal.value))
+    assert len(said) == 1
+    assert "load the head: rooted is uint8 of shape (5,)" in said.pop()
+
+
 @pytest.mark.parametrize("name", ["linear", "k-NN"])
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_a_number_that_is_none_is_refused(rows, name, value):

@@ -198,11 +198,11 @@ def _load_exactly(model: nn.Module, tensors: Mapping[str, Tensor], problem: str)
     """Copy `tensors` into `model` after checking that each one has its place and each place its tensor."""
     wanted = model.state_dict()
     missing = [name for name in wanted if name not in tensors and not name.endswith("num_batches_tracked")]
-    unexpected = [name for name in tensors if name not in wanted]
+    unexpected = sorted(name for name in tensors if name not in wanted)  # a safetensors file keeps no order
     shapes = [
-        f"{name} is {tuple(tensor.shape)}, required {tuple(wanted[name].shape)}"
-        for name, tensor in tensors.items()
-        if name in wanted and tensor.shape != wanted[name].shape
+        f"{name} is {tuple(tensors[name].shape)}, required {tuple(own.shape)}"
+        for name, own in wanted.items()
+        if name in tensors and tensors[name].shape != own.shape
     ]
     found = (("missing", missing), ("not part of it", unexpected), ("of another shape", shapes))
     parts = [f"{len(names):,} {what} ({first_few(names, 3)})" for what, names in found if names]

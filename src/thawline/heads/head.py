@@ -77,10 +77,11 @@ def head_from_tensors(tensors: Mapping[str, Any], *, num_columns: int, num_class
         "labels": (rows,),
         "k": (1,),
     }
-    for name, tensor in tensors.items():
-        if tensor.dtype != types[name] or tensor.shape != shapes[name] or not np.isfinite(tensor).all():
+    for name, dtype in types.items():  # not of `tensors`: a file gives them in another order every time
+        tensor = tensors[name]
+        if tensor.dtype != dtype or tensor.shape != shapes[name] or not np.isfinite(tensor).all():
             raise BundleError(
-                f"load the head: {name} is {tensor.dtype} of shape {tensor.shape}, finite {np.dtype(types[name])} of "
+                f"load the head: {name} is {tensor.dtype} of shape {tensor.shape}, finite {np.dtype(dtype)} of "
                 f"shape {shapes[name]} is required. {WAY_OUT}"
             )
     columns = Columns(tensors["rooted"].astype(bool), tensors["mean"], tensors["scale"])
