@@ -6,17 +6,14 @@ imported where it is used, so that checking pictures or reading a report stays l
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
-from thawline.core.errors import DataError, StoreError, UsageError, first_few
+from thawline.core.errors import UsageError
 from thawline.core.options import CheckOptions, Options
 from thawline.core.progress import Progress, SilentProgress
-from thawline.core.store import Entry, cache_root, list_entries, remove_entry, write_bytes
+from thawline.core.store import Entry, cache_root, list_entries, prune
 from thawline.core.types import Prediction, Predictions
 from thawline.data.check import CheckReport
 from thawline.data.check import check as check_pictures
@@ -183,12 +180,20 @@ def fit(
         ThawlineError: Anything that the person can mend; what was extracted is kept.
     """
     from thawline.tune.options import TuneOptions
-    from thawline.use.session import Order, work
+    from thawline.tune.order import Order
+    from thawline.use.session import work
 
     if budget_s is None and plans:
         raise UsageError("fit: plans without a budget. Give one (--budget 15min), or name them to `thawline tune`.")
-    order = Order(Path(photos), Path(out), options or Options(), training or TuneOptions(), tuple(plans), budget_s)
-    return work(order, progress or SilentProgress(), tensorboard, is_named=False, is_new=True)
+    order = Order(Path(photos), tuple(plans), options or Options(), training or TuneOptions())
+    return work(
+        order,
+        Path(out),
+        progress or SilentProgress(),
+        budget_s=budget_s,
+        tensorboard=tensorboard,
+        is_named=False,
+    )
 
 
 def tune(
@@ -218,10 +223,11 @@ def tune(
         ThawlineError: Anything that the person can mend; the last good checkpoint is kept.
     """
     from thawline.tune.options import TuneOptions
-    from thawline.use.session import Order, work
+    from thawline.tune.order import Order
+    from thawline.use.session import work
 
-    order = Order(Path(photos), Path(out), options or Options(), training or TuneOptions(), tuple(plans), None)
-    return work(order, progress or SilentProgress(), tensorboard, is_named=True, is_new=True)
+    order = Order(Path(photos), tuple(plans), options or Options(), training or TuneOptions())
+    return work(order, Path(out), progress or SilentProgress(), tensorboard=tensorboard, is_named=True)
 
 
 def resume(run: Path | str, *, tensorboard: Path | None = None, progress: Progress | None = None) -> FitResult:
@@ -231,12 +237,12 @@ def resume(run: Path | str, *, tensorboard: Path | None = None, progress: Progre
         StoreError: There is no such run.
         TrainingError: Its pictures, backbone or version are no longer what they were; says what differs.
     """
-    from thawline.use.session import Order, work
-    from thawline.use.tuning import read_request
+    from thawline.use.request import read_request
+    from thawline.use.session import work
 
-    found = read_request(Path(run))
-    order = Order(found.photos, Path(run), found.options, found.training, found.plans, None)
-    return work(order, progress or SilentProgress(), tensorboard, is_named=True, is_new=False)
+    out = Path(run)
+    progress = progress or SilentProgress()
+    return work(read_request(out), out, progress, tensorboard=tensorboard, is_named=True, is_new=False)
 
 
 def forecast(
@@ -393,31 +399,11 @@ def evaluate(
         DataError: A class that the model does not know.
     """
     from thawline.use.bundle import Bundle
-    from thawline.use.evaluate import evaluate as score
-    from thawline.use.predict import classify_samples
+    from thawline.use.evaluate_model import evaluate_model
 
     bundle = model if isinstance(model, Bundle) else load(model)
     dataset, _ = check(photos, options, progress=progress)
-    unknown = sorted(set(dataset.class_names) - set(bundle.class_names))
-    if unknown:
-        raise DataError(
-            f"evaluate: {first_few(unknown)}: not among the model's classes ({first_few(bundle.class_names)}). "
-            "Rename the folders, or leave those out."
-        )
-    parts = np.array([sample.split or "" for sample in dataset.samples])
-    rows = np.flatnonzero(parts == "test") if (parts == "test").any() else np.arange(len(dataset))
-    seen = np.array([sample.sha256 in bundle.training_digests for sample in dataset.samples])
-    found = classify_samples(bundle.classifier, [dataset.samples[row] for row in rows], progress=progress)
-    index = np.array([bundle.class_names.index(name) for name in dataset.class_names])
-    return score(
-        index[dataset.labels[rows]],
-        found,
-        strategy=bundle.manifest.strategy,
-        class_names=bundle.class_names,
-        paths=[dataset.samples[row].path for row in rows],
-        groups=dataset.groups[rows],
-        leaked=np.isin(dataset.groups[rows], dataset.groups[seen]).astype(np.int64),
-    )
+    return evaluate_model(bundle, dataset, progress=progress)
 
 
 def export(model: Bundle | Path | str, out: Path | str | None = None) -> OnnxFile:
@@ -467,25 +453,9 @@ def render(run: Path | str) -> Path:
     Raises:
         StoreError: The folder is not one that `fit` or a recipe wrote.
     """
-    from thawline.use.recipe_data import RecipeData, is_recipe
-    from thawline.use.recipe_report import render_recipe_report
-    from thawline.use.report import ReportData, render_report
+    from thawline.use.render import render_run
 
-    source = Path(run) / "report.json"
-    try:
-        text = source.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise StoreError(
-            f"report: {source} cannot be read ({type(error).__name__}). Name a folder that `thawline fit` wrote."
-        ) from None
-    target = source.with_name("report.html")
-    page = (
-        render_recipe_report(RecipeData.from_json(text))
-        if is_recipe(text)
-        else render_report(ReportData.from_json(text))
-    )
-    write_bytes(target, page.encode())
-    return target
+    return render_run(Path(run))
 
 
 def demo_pictures(out: Path) -> Path:
@@ -511,13 +481,4 @@ def prune_cache(
         older_than_days: Remove what was not opened for so long.
         keep_bytes: Then remove the least recently used until at most so many bytes are left.
     """
-    root = cache_root(cache_dir)
-    removed, kept_bytes = [], 0
-    everything = older_than_days is None and keep_bytes is None
-    for entry in list_entries(root):
-        old = older_than_days is not None and time.time() - entry.last_used_s > older_than_days * 86400
-        kept_bytes += 0 if old else entry.size_bytes
-        if everything or old or (keep_bytes is not None and kept_bytes > keep_bytes):
-            remove_entry(entry, root)
-            removed.append(entry)
-    return tuple(removed)
+    return prune(cache_root(cache_dir), older_than_days=older_than_days, keep_bytes=keep_bytes)

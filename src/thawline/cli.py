@@ -5,11 +5,8 @@ Exit codes: 0 done, 1 something that the person can mend, 2 usage, 130 interrupt
 
 from __future__ import annotations
 
-import io
-import json
 import os
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -17,9 +14,10 @@ from cyclopts import App, CycloptsError, Parameter
 from pydantic import ValidationError
 
 from thawline import __version__
+from thawline.cli_cache import cache
 from thawline.cli_recipe import recipe
 from thawline.cli_service import export, serve
-from thawline.console import ReaderGoneError, say, say_json, stream
+from thawline.console import ReaderGoneError, discard_output, prepare_streams, say, say_json, stream
 from thawline.core.errors import ThawlineError, UsageError
 from thawline.core.options import CheckOptions, Options, refusal
 from thawline.core.progress import progress_for_stderr
@@ -42,7 +40,6 @@ app = App(
     result_action="return_value",  # `main` returns the exit code
     suppress_keyboard_interrupt=False,  # and says what is kept
 )
-cache = App(name="cache", help="Look at, or empty, the store of extracted features.")
 app.command(cache)
 app.command(recipe)
 app.command(export)
@@ -56,7 +53,6 @@ Photos = Annotated[
     ),
 ]
 AnyPhotos = Annotated[Path | None, Parameter(help="As for `fit`; not needed with --resume, or a --config that has it.")]
-CacheDir = Annotated[Path | None, Parameter(help="The cache to look at. Default: THAWLINE_CACHE, else the user's.")]
 Json = Annotated[bool, Parameter(help="Print the result as JSON.")]
 Out = Annotated[Path, Parameter(name=["--out", "-o"], help="Folder of the run; older results in it are replaced.")]
 Flat = Annotated[Options, Parameter(name="*")]
@@ -140,9 +136,8 @@ def tune(
         _say_fit(api.resume(resume, tensorboard=tensorboard, progress=progress), as_json=json)
         return
     if config is not None:
-        asked = read_config(config, options, training)
-        photos, plans = photos or asked.photos, plans or list(asked.plans)
-        options, training = asked.options, asked.training
+        order = read_config(config, photos=photos, plans=plans or (), options=options, training=training)
+        photos, plans, options, training = order.photos, list(order.plans), order.options, order.training
     if photos is None:
         raise UsageError("tune: no pictures are named. Name their folder: thawline tune PHOTOS --plan all.")
     result = api.tune(photos, out, plans or [], options, training=training, tensorboard=tensorboard, progress=progress)
@@ -304,54 +299,18 @@ def demo(
     _say_fit(result, as_json=json)
 
 
-@cache.command(name="list")
-def cache_list(*, cache_dir: CacheDir = None, json: Json = False) -> None:
-    """List the banks of features and the pictures that were fetched, most recently used first."""
-    from thawline import api
-
-    entries = api.cache_entries(cache_dir)
-    if json:
-        say_json([_entry_json(entry) for entry in entries])
-        return
-    for entry in entries:
-        facts = _entry_json(entry)
-        name = facts.get("backbone") or facts["source"]
-        say(f"{entry.key}  {entry.size_bytes / 2**20:10,.1f} MiB  {facts['last_used']}  {name}")
-    say(f"{len(entries)} entries, {sum(entry.size_bytes for entry in entries) / 2**20:,.1f} MiB")
-
-
-@cache.command(name="prune")
-def cache_prune(
-    *,
-    older_than_days: Annotated[float | None, Parameter(help="Remove what was not opened for so long.")] = None,
-    keep_mib: Annotated[float | None, Parameter(help="Remove the least recently used beyond this size.")] = None,
-    cache_dir: CacheDir = None,
-    json: Json = False,
-) -> None:
-    """Remove extracted features and fetched pictures; without a limit, all of them. They can always be had again."""
-    for flag, limit in (("--older-than-days", older_than_days), ("--keep-mib", keep_mib)):
-        if limit is not None and not 0 <= limit < float("inf"):
-            raise UsageError(f"cache prune: {flag} {limit:g}: it must be a number of at least 0.")
-    from thawline import api
-
-    keep_bytes = None if keep_mib is None else int(keep_mib * 2**20)
-    removed = api.prune_cache(cache_dir, older_than_days=older_than_days, keep_bytes=keep_bytes)
-    if json:
-        say_json([_entry_json(entry) for entry in removed])
-    else:
-        say(f"removed {len(removed)} entries, {sum(entry.size_bytes for entry in removed) / 2**20:,.1f} MiB")
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; what a person can mend is told without a traceback."""
-    _prepare_process()
+    # on a busy machine OpenMP's threads otherwise spin while they wait for one another: a picture took 1.1 s, not 9 ms
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded, which comes later
+    prepare_streams()
     try:
         app(arguments, exit_on_error=False, print_error=False)
     except CycloptsError as error:
         sys.stderr.write(f"thawline: {_usage_text(error)}\n")
         return UsageError.exit_code
     except ThawlineError as error:
-        _discard_output()
+        discard_output()
         sys.stderr.write(f"thawline: {error}\n")
         return error.exit_code
     except KeyboardInterrupt:
@@ -361,31 +320,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 130
     except ReaderGoneError:
-        _discard_output()
+        discard_output()
     return 0
-
-
-def _prepare_process() -> None:
-    """Make the streams ready for any text, and for having been closed; let threads that wait leave the processor.
-
-    On a busy machine OpenMP's threads otherwise spin while they wait for one another: a picture took 1.1 s, not 9 ms.
-    """
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded, which comes later
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:
-            setattr(sys, name, io.TextIOWrapper(io.FileIO(os.devnull, "w"), encoding="utf-8"))
-        elif isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
-            stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show ends no run
-
-
-def _discard_output() -> None:
-    """Let what is still held for standard output, if it takes no more, go nowhere instead of failing at exit."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        with suppress(OSError, ValueError):  # what stands in for it has no descriptor
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _usage_text(error: CycloptsError) -> str:
@@ -428,22 +364,3 @@ def _say_comparison(result: CompareResult) -> None:
 
     say(thaw_line_text(result.leaderboard, result.cut_labels) + "\n")
     say(leaderboard_text(result.leaderboard))
-
-
-def _entry_json(entry: Any) -> dict[str, Any]:
-    from datetime import UTC, datetime
-
-    is_bank = entry.kind == "banks"
-    try:
-        file = entry.directory / ("bank.json" if is_bank else "source.json")
-        name = json.loads(file.read_bytes())["backbone_name" if is_bank else "name"]
-    except (OSError, ValueError, KeyError, TypeError):
-        name = "unknown"
-    return {
-        "key": entry.key,
-        "kind": entry.kind,
-        "backbone" if is_bank else "source": name,
-        "size_bytes": entry.size_bytes,
-        "last_used": datetime.fromtimestamp(entry.last_used_s, UTC).isoformat(timespec="seconds"),
-        "directory": str(entry.directory),
-    }

@@ -1,15 +1,18 @@
-"""Text -> standard output, at once; what a reader who has gone, or a full disk, means for a command."""
+"""Text -> standard output, at once; what a closed stream, a reader who has gone, or a full disk means for a command."""
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from thawline.core.errors import StoreError
 
-__all__ = ["ReaderGoneError", "say", "say_json", "stream"]
+__all__ = ["ReaderGoneError", "discard_output", "prepare_streams", "say", "say_json", "stream"]
 
 
 class ReaderGoneError(Exception):
@@ -43,3 +46,22 @@ def stream(lines: Iterable[str]) -> None:
     """Write lines to standard output as they come."""
     for line in lines:
         say(line)
+
+
+def prepare_streams() -> None:
+    """Make standard output and error ready for any text, and for having been closed."""
+    for name in ("stdout", "stderr"):
+        found = getattr(sys, name)
+        if found is None:
+            setattr(sys, name, io.TextIOWrapper(io.FileIO(os.devnull, "w"), encoding="utf-8"))
+        elif isinstance(found, io.TextIOWrapper) and found.errors == "strict":
+            found.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show ends no run
+
+
+def discard_output() -> None:
+    """Let what is still held for standard output, if it takes no more, go nowhere instead of failing at exit."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with suppress(OSError, ValueError):  # what stands in for it has no descriptor
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

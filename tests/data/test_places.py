@@ -12,8 +12,9 @@ from thawline.data.places import absolute_place, folder_of, place_beside, place_
 from thawline.data.sources import list_pictures
 from thawline.tune.config import read_config
 from thawline.tune.options import TuneOptions
+from thawline.tune.order import Order
+from thawline.use.request import read_request, write_request
 from thawline.use.session import require_place
-from thawline.use.tuning import distinct_plans, read_request, write_request
 
 
 @pytest.mark.parametrize(
@@ -72,6 +73,6 @@ def test_what_begins_with_anything_else_is_told_what_may(place):
 def test_a_tuning_is_resumed_on_the_same_place_from_another_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     place = Path("webdataset:s/train-{0..3}.tar")
-    write_request(tmp_path / "run", place, Options(), TuneOptions(), distinct_plans(["all"]))
+    write_request(tmp_path / "run", Order(place, ("all",), Options(), TuneOptions()))
     monkeypatch.chdir("/")
     assert str(read_request(tmp_path / "run").photos) == f"webdataset:{tmp_path}/s/train-{{0..3}}.tar"

@@ -9,7 +9,8 @@ from sklearn.linear_model import LogisticRegression
 
 from thawline.heads import linear
 from thawline.heads.columns import fit_columns
-from thawline.heads.linear import LinearHead, fit_folds, fit_linear, rotate, train_epochs
+from thawline.heads.epochs import train_epochs
+from thawline.heads.linear import LinearHead, fit_folds, fit_linear, rotate
 
 TIGHT = {"tolerance": 1e-5, "max_steps": 2000}
 

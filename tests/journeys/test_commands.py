@@ -426,7 +426,7 @@ def test_cache_is_listed_and_pruned(run, thawline, one_bank):
     assert entry["size_bytes"] == size
     said = thawline("cache", "list", "--cache-dir", cache)
     assert said.out.startswith(entry["key"])
-    assert said.out.endswith(f"\n1 entries, {size / 2**20:.1f} MiB\n")
+    assert said.out.endswith(f"\n1 entry, {size / 2**20:.1f} MiB\n")
     kept = thawline("cache", "prune", "--keep-mib", "100", "--older-than-days", "1", "--cache-dir", cache, "--json")
     assert kept.json == []
     removed = thawline("cache", "prune", "--keep-mib", "0.1", "--cache-dir", cache, "--json")
@@ -437,7 +437,7 @@ def test_cache_is_listed_and_pruned(run, thawline, one_bank):
 
 def test_prune_without_a_limit_empties_the_cache(thawline, one_bank):
     cache = one_bank
-    assert re.fullmatch(r"removed 1 entries, \d\.\d MiB\n", thawline("cache", "prune", "--cache-dir", cache).out)
+    assert re.fullmatch(r"removed 1 entry, \d\.\d MiB\n", thawline("cache", "prune", "--cache-dir", cache).out)
     assert thawline("cache", "list", "--cache-dir", cache).out == "0 entries, 0.0 MiB\n"
 
 

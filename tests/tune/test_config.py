@@ -10,6 +10,9 @@ from thawline.core.errors import UsageError
 from thawline.core.options import Options
 from thawline.tune.config import read_config
 from thawline.tune.options import TuneOptions
+from thawline.tune.order import Order
+
+PHOTOS = Path("mine")
 
 
 @pytest.fixture
@@ -39,8 +42,7 @@ def test_every_key_reaches_its_option(config):
 
 
 def test_an_empty_file_asks_for_nothing(config):
-    asked = read_config(config(""))
-    assert (asked.photos, asked.plans, asked.options, asked.training) == (None, (), Options(), TuneOptions())
+    assert read_config(config(""), photos=PHOTOS) == Order(PHOTOS, (), Options(), TuneOptions())
 
 
 def test_an_absolute_folder_of_pictures_stays_what_it_is(config, tmp_path):
@@ -48,10 +50,17 @@ def test_an_absolute_folder_of_pictures_stays_what_it_is(config, tmp_path):
 
 
 def test_what_is_given_beside_the_file_goes_before_it(config):
-    path = config("size = 224\nfolds = 3\nepochs = 12\nbatch_size = 8")
-    asked = read_config(path, Options(size=96), TuneOptions(epochs=2))
+    path = config('photos = "theirs"\nplans = ["all"]\nsize = 224\nfolds = 3\nepochs = 12\nbatch_size = 8')
+    asked = read_config(path, photos=PHOTOS, plans=["head"], options=Options(size=96), training=TuneOptions(epochs=2))
+    assert (asked.photos, asked.plans) == (PHOTOS, ("head",))
     assert asked.options == Options(size=96, folds=3)
     assert asked.training == TuneOptions(epochs=2, batch_size=8)
+
+
+def test_pictures_must_be_named_in_the_file_or_beside_it(config):
+    path = config("epochs = 12")
+    with pytest.raises(UsageError, match=r"no pictures are named\. Write `photos` into it, or name their folder: thaw"):
+        read_config(path)
 
 
 @pytest.mark.parametrize(

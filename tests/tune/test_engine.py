@@ -13,8 +13,9 @@ import torch
 
 from thawline.core.runtime import Runtime
 from thawline.tune.batches import Batch, Pictures
-from thawline.tune.engine import Objective, is_out_of_memory, open_engine
+from thawline.tune.engine import is_out_of_memory, open_engine
 from thawline.tune.head import new_head
+from thawline.tune.objective import Objective
 from thawline.tune.plan import parse_plan, phases
 from thawline.tune.thawed import Thawed, working_copy
 

@@ -11,9 +11,10 @@ import torch
 from thawline.core.errors import TrainingError
 from thawline.core.runtime import Runtime
 from thawline.tune.batches import Pictures, epoch_batches
-from thawline.tune.engine import Objective, open_engine
+from thawline.tune.engine import open_engine
 from thawline.tune.finder import LARGEST, SMALLEST, STEPS, choose_rate, find_rate
 from thawline.tune.head import new_head
+from thawline.tune.objective import Objective
 from thawline.tune.optimizer import make_optimizer
 from thawline.tune.options import TuneOptions
 from thawline.tune.plan import parse_plan, phases

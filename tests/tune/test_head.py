@@ -9,8 +9,8 @@ import torch
 from thawline.core.errors import BackboneError
 from thawline.heads.dense import DenseHead
 from thawline.heads.linear import LinearHead
-from thawline.tune.engine import Objective
 from thawline.tune.head import HEAD_NAMES, head_block, new_head, trained_head
+from thawline.tune.objective import Objective
 
 
 def tensors_of(head):

@@ -28,9 +28,9 @@ from thawline.features.backbones import load_backbone
 from thawline.features.pooling import pooled
 from thawline.features.reader import to_input
 from thawline.tune.checkpoint import Checkpoints
-from thawline.tune.engine import Objective
 from thawline.tune.head import HEAD_BIAS, HEAD_WEIGHT
 from thawline.tune.job import set_aside
+from thawline.tune.objective import Objective
 from thawline.tune.thawed import Thawed, working_copy, write_back
 from thawline.tune.train import train
 

@@ -22,18 +22,12 @@ from thawline.features.extract import extract
 from thawline.search.compare import leaderboard_of
 from thawline.search.frozen import answer_frozen
 from thawline.tune.options import TuneOptions
+from thawline.tune.order import Order
 from thawline.tune.plan import candidate_plans, parse_plan
 from thawline.tune.processes import Processes
+from thawline.use.request import read_request, work_folder, write_request
 from thawline.use.run import CompareResult
-from thawline.use.tuning import (
-    distinct_plans,
-    forecast_all,
-    ground_of,
-    read_request,
-    with_trained,
-    work_folder,
-    write_request,
-)
+from thawline.use.tuning import distinct_plans, forecast_all, ground_of, with_trained
 
 PLANS = ("simple_cnn from nothing", "last 20 %", "head, then last 7 blocks", "all")
 FLOAT32 = Runtime("cpu", "float32", 8)
@@ -59,19 +53,18 @@ def test_what_was_asked_for_comes_back(tmp_path, monkeypatch):
         size=96, pooling=("mean", "grid"), weights=Path("net.safetensors"), class_names=Path("names.csv"), limit=9
     )
     training = TuneOptions(epochs=3, schedule="one-cycle", learning_rate=1e-3, augment="augmix", clip_norm=None)
-    plans = distinct_plans(PLANS)
-    write_request(tmp_path / "run", Path("photos"), options, training, plans)
+    write_request(tmp_path / "run", Order(Path("photos"), tuple(PLANS), options, training))
     found = read_request(tmp_path / "run")
     assert found.photos == tmp_path / "photos"  # wherever it is resumed from
     assert found.options == replace(options, weights=tmp_path / "net.safetensors", class_names=tmp_path / "names.csv")
     assert found.training == training
-    assert distinct_plans(found.plans) == plans
+    assert found.plans == tuple(PLANS)
 
 
 def test_a_new_request_removes_the_trainings_of_an_older_run_and_nothing_else(tmp_path):
     (tmp_path / "tune/all/fold-1").mkdir(parents=True)
     (tmp_path / "run.json").write_text("{}")
-    write_request(tmp_path, Path("photos"), Options(), TuneOptions(), distinct_plans(["all"]))
+    write_request(tmp_path, Order(Path("photos"), ("all",), Options(), TuneOptions()))
     assert {path.name for path in tmp_path.iterdir()} == {"tune", "run.json"}
     assert [path.name for path in work_folder(tmp_path).iterdir()] == ["request.json"]
 
@@ -94,7 +87,7 @@ def test_a_request_that_is_not_there_says_why(tmp_path):
     ],
 )
 def test_a_damaged_request_is_refused(change, tmp_path):
-    write_request(tmp_path, Path("photos"), Options(), TuneOptions(), distinct_plans(["all"]))
+    write_request(tmp_path, Order(Path("photos"), ("all",), Options(), TuneOptions()))
     path = work_folder(tmp_path) / "request.json"
     request = json.loads(path.read_text())
     change(request)

@@ -255,6 +255,28 @@ def remove_entry(entry: Entry, root: Path) -> None:
         entry.directory.rename(staged / entry.key)
 
 
+def prune(root: Path, *, older_than_days: float | None, keep_bytes: int | None) -> tuple[Entry, ...]:
+    """Return what was removed from the cache; with neither limit, everything.
+
+    Args:
+        root: The cache.
+        older_than_days: Remove what was not opened for so long.
+        keep_bytes: Then remove the least recently used until at most so many bytes are left.
+
+    Raises:
+        StoreError: The cache cannot be written.
+    """
+    removed, kept_bytes = [], 0
+    everything = older_than_days is None and keep_bytes is None
+    for entry in list_entries(root):
+        old = older_than_days is not None and time.time() - entry.last_used_s > older_than_days * 86400
+        kept_bytes += 0 if old else entry.size_bytes
+        if everything or old or (keep_bytes is not None and kept_bytes > keep_bytes):
+            remove_entry(entry, root)
+            removed.append(entry)
+    return tuple(removed)
+
+
 def _flush_tree(directory: Path) -> None:
     with ThreadPoolExecutor(_FLUSHED_AT_ONCE) as pool:  # the disk takes many at once: twelve times as fast as in turn
         for _ in pool.map(_flush, directory.rglob("*")):

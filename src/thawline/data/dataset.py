@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
+from thawline.core.store import content_key
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -116,3 +118,8 @@ class Dataset:
         """Hex digest of the set of pictures, independent of labels, paths, order and repetition."""
         unique = sorted({sample.sha256 for sample in self.samples})
         return hashlib.sha256("\n".join(unique).encode()).hexdigest()
+
+    @cached_property
+    def labelled_key(self) -> str:
+        """Hex digest of the pictures with the names of their classes, independent of paths and order."""
+        return content_key(sorted((sample.sha256, self.class_names[sample.label]) for sample in self.samples))

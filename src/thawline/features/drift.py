@@ -144,26 +144,6 @@ def measure_drift(
     before, after = _seen(
         (pretrained, tuned), runtime, [samples[row] for row in rows], classify, progress or SilentProgress()
     )
-    one_each, unpooled = slice(num_distinct), slice(min(num_distinct, MAX_UNPOOLED))
-    cuts = tuple(
-        CutDrift(
-            cut.label,
-            stage,
-            cut.cost_fraction,
-            linear_cka(old[one_each], new[one_each]),
-            *linear_cka_interval(old[one_each], new[one_each]),
-            linear_cka(old_whole[unpooled], new_whole[unpooled]),
-        )
-        for cut, stage, old, new, old_whole, new_whole in zip(
-            pretrained.backbone.cuts,
-            _stages(pretrained),
-            before.pooled,
-            after.pooled,
-            before.sketches,
-            after.sketches,
-            strict=True,
-        )
-    )
     head = None
     if classify is not None:
         head = score_head(
@@ -174,7 +154,7 @@ def measure_drift(
             groups=groups[rows],
             class_names=class_names,
         )
-    return Drift(cuts, num_distinct, head, no_head)
+    return Drift(_drifts(pretrained, before, after, num_distinct), num_distinct, head, no_head)
 
 
 @dataclass(frozen=True)
@@ -190,6 +170,25 @@ class _Seen:
     pooled: tuple[Floats, ...]
     sketches: tuple[Floats, ...]
     top1: Ints
+
+
+def _drifts(network: Network, before: _Seen, after: _Seen, num_distinct: int) -> tuple[CutDrift, ...]:
+    """Return how alike the features of the first pictures, those without copies, are at every cut."""
+    one_each, unpooled = slice(num_distinct), slice(min(num_distinct, MAX_UNPOOLED))
+    seen = zip(before.pooled, after.pooled, before.sketches, after.sketches, strict=True)
+    return tuple(
+        CutDrift(
+            cut.label,
+            stage,
+            cut.cost_fraction,
+            linear_cka(old[one_each], new[one_each]),
+            *linear_cka_interval(old[one_each], new[one_each]),
+            linear_cka(old_whole[unpooled], new_whole[unpooled]),
+        )
+        for cut, stage, (old, new, old_whole, new_whole) in zip(
+            network.backbone.cuts, _stages(network), seen, strict=True
+        )
+    )
 
 
 def _seen(

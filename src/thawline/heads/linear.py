@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from thawline.core.types import Curve, Floats, Ints
+from thawline.core.types import Floats, Ints
 from thawline.heads.columns import Columns, fit_columns
 
 __all__ = [
@@ -27,7 +27,6 @@ __all__ = [
     "fit_folds",
     "fit_linear",
     "rotate",
-    "train_epochs",
 ]
 
 L2_STRENGTHS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
@@ -309,59 +308,3 @@ def fit_linear(
     rotated_weight = torch.from_numpy(fits[0, 0, :-1]) / rotated.eigenvalues[:, None]
     weight = rotated.columns.apply(features).T @ (rotated.z @ rotated_weight).numpy()
     return LinearHead(rotated.columns, weight, fits[0, 0, -1])
-
-
-def train_epochs(
-    features: Floats,
-    labels: Ints,
-    train: Ints,
-    validation: Ints,
-    *,
-    num_classes: int,
-    num_epochs: int = 20,
-    learning_rate: float = 0.01,
-    weight_decay: float = 1e-4,
-    batch_size: int = 64,
-    seed: int = 0,
-) -> Curve:
-    """Return the curves of a dense layer trained by Adam on frozen features, epoch by epoch.
-
-    This is how tutorials train a head; it is drawn for comparison, the solved head is what is used. Defaults are those
-    of the project that the method comes from. Columns are prepared with the training rows. A seed fixes the result
-    on a CPU.
-
-    Args:
-        features: (N, D) raw features.
-        labels: (N,) class indices.
-        train: Rows to train on.
-        validation: Rows to watch.
-        num_classes: K.
-        num_epochs: Passes over the training rows.
-        learning_rate: Adam's.
-        weight_decay: Adam's L2 term.
-        batch_size: Rows a step.
-        seed: Of the order of rows and the initial weights.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    x = torch.from_numpy(fit_columns(features[train]).apply(features))
-    y = torch.from_numpy(labels)
-    dense = torch.nn.Linear(x.shape[1], num_classes)
-    with torch.no_grad():
-        dense.weight.normal_(0, 0.01, generator=generator)
-        dense.bias.zero_()
-    optimiser = torch.optim.Adam(dense.parameters(), lr=learning_rate, weight_decay=weight_decay)
-    rows = {"train": torch.from_numpy(train), "validation": torch.from_numpy(validation)}
-    history: dict[str, list[float]] = {f"{name}_{what}": [] for name in rows for what in ("loss", "accuracy")}
-    for _ in range(num_epochs):
-        order = rows["train"][torch.randperm(len(train), generator=generator)]
-        for batch in torch.split(order, batch_size):
-            optimiser.zero_grad()
-            loss = torch.nn.functional.cross_entropy(dense(x[batch]), y[batch])
-            torch.autograd.backward(loss)
-            optimiser.step()
-        with torch.no_grad():
-            for name, part in rows.items():
-                logits = dense(x[part])
-                history[f"{name}_loss"].append(float(torch.nn.functional.cross_entropy(logits, y[part])))
-                history[f"{name}_accuracy"].append(float((logits.argmax(1) == y[part]).float().mean()))
-    return Curve(**{name: tuple(values) for name, values in history.items()})

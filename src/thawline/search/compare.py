@@ -21,7 +21,7 @@ from thawline.data.split import Split
 from thawline.features.backbones import Backbone
 from thawline.features.bank import FeatureBank
 from thawline.features.extract import in_streams
-from thawline.heads.linear import train_epochs
+from thawline.heads.epochs import train_epochs
 from thawline.search.answers import Answers
 from thawline.search.frozen import CompareOptions, FrozenAnswers, answer_frozen
 from thawline.search.judge import rank, score_choosing

@@ -8,7 +8,8 @@ epochs = 12
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Sequence
+from dataclasses import asdict, fields
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -18,50 +19,53 @@ from thawline.core.options import Options
 from thawline.core.tables import checked, parse_table, read_text, refuse_unknown
 from thawline.data.places import place_beside
 from thawline.tune.options import TuneOptions
+from thawline.tune.order import Order
 
-__all__ = ["Config", "read_config"]
-
-
-@dataclass(frozen=True)
-class Config:
-    """What a file asks for.
-
-    Attributes:
-        photos: Where the pictures lie, relative to the file; or None.
-        plans: In words.
-        options: Of the run.
-        training: Of the trainings.
-    """
-
-    photos: Path | None
-    plans: tuple[str, ...]
-    options: Options
-    training: TuneOptions
+__all__ = ["read_config"]
 
 
-def read_config(path: Path, options: Options | None = None, training: TuneOptions | None = None) -> Config:
-    """Return what a TOML file asks for, below what `options` and `training` say that is not their default.
+def read_config(
+    path: Path,
+    *,
+    photos: Path | None = None,
+    plans: Sequence[str] = (),
+    options: Options | None = None,
+    training: TuneOptions | None = None,
+) -> Order:
+    """Return what a TOML file asks for, below what is given beside it and is not the default.
 
     So a person may try a file's run with one option changed on the command line.
 
+    Args:
+        path: The file; places in it are relative to its folder.
+        photos: The pictures, instead of the file's.
+        plans: In words, instead of the file's.
+        options: Of the run.
+        training: Of the trainings.
+
     Raises:
-        UsageError: The file cannot be read, or a key or value is not one of an option's; the nearest key is named.
+        UsageError: The file cannot be read, a key or value is not one of an option's (the nearest key is named), or no
+            pictures are named in it or beside it.
     """
     options, training = options or Options(), training or TuneOptions()
     where = f"config {path}"
     found = parse_table(read_text(path, "config"), where)
     kinds = {kind: [item.name for item in fields(kind)] for kind in (Options, TuneOptions)}
     refuse_unknown(found, ["photos", "plans", *chain.from_iterable(kinds.values())], where)
-    photos, plans = found.get("photos"), found.get("plans", [])
-    if not (photos is None or isinstance(photos, str)) or not _are_texts(plans):
+    own_photos, own_plans = found.get("photos"), found.get("plans", [])
+    if not (own_photos is None or isinstance(own_photos, str)) or not _are_texts(own_plans):
         raise UsageError(f'{where}: photos must be a text and plans a list of texts, e.g. plans = ["last 20 %"].')
     said = {kind: {name: found[name] for name in names if name in found} for kind, names in kinds.items()}
-    return Config(
-        photos=place_beside(path.parent, photos) if photos else None,
-        plans=tuple(plans),
-        options=checked(Options, said[Options] | _changed(options, Options()), where),
-        training=checked(TuneOptions, said[TuneOptions] | _changed(training, TuneOptions()), where),
-    )
+    options = checked(Options, said[Options] | _changed(options, Options()), where)
+    training = checked(TuneOptions, said[TuneOptions] | _changed(training, TuneOptions()), where)
+    if photos is None and own_photos:
+        photos = place_beside(path.parent, own_photos)
+    if photos is None:
+        raise UsageError(
+            f"{where}: no pictures are named. Write `photos` into it, or name their folder: thawline tune PHOTOS "
+            f"--config {path}."
+        )
+    return Order(photos, tuple(plans or own_plans), options, training)
 
 
 def _changed(given: Options | TuneOptions, default: Options | TuneOptions) -> dict[str, Any]:

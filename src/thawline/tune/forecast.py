@@ -25,9 +25,10 @@ from thawline.features.bank import BankSpec
 from thawline.features.extract import map_pictures
 from thawline.features.reader import FeatureReader
 from thawline.tune.batches import Pictures, Rows, epoch_batches
-from thawline.tune.engine import STREAM_ROWS, Engine, Objective, open_engine
+from thawline.tune.engine import STREAM_ROWS, Engine, open_engine
 from thawline.tune.head import NewHead, head_block
 from thawline.tune.job import Job, plan_network
+from thawline.tune.objective import Objective
 from thawline.tune.optimizer import make_optimizer, set_rate
 from thawline.tune.options import TuneOptions
 from thawline.tune.plan import Phase, Plan, phases

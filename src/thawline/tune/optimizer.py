@@ -2,6 +2,7 @@
 
 A group holds parameters of one layer scale and one weight decay. `set_rate` multiplies each group's scale in, whatever
 the schedule: a scale that only some schedules honour would silently do nothing.
+What scales float16's loss stands beside it.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from thawline.core.runtime import Runtime
 from thawline.tune.options import TuneOptions
 
-__all__ = ["load_moments", "make_optimizer", "moments", "set_rate"]
+__all__ = ["load_moments", "loss_scaler", "make_optimizer", "moments", "set_rate"]
 
 LAYER_NDIMS = (2, 4)
 """Dimensions of the weights of linear layers and convolutions; tokens and position embeddings have three."""
@@ -69,3 +71,19 @@ def load_moments(optimizer: torch.optim.Optimizer, held: Mapping[str, Tensor]) -
         index, _, name = key.partition("/")
         state.setdefault(int(index), {})[name] = tensor
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def loss_scaler(runtime: Runtime, held: Mapping[str, Any] | None) -> torch.amp.GradScaler:
+    """Return what keeps float16's gradients from vanishing; for other formats it does nothing.
+
+    Source: Micikevicius et al., "Mixed precision training", ICLR 2018.
+
+    Args:
+        runtime: Device and number format.
+        held: Its state as a checkpoint left it, or None.
+    """
+    scaler = torch.amp.GradScaler(torch.device(runtime.device).type, enabled=runtime.dtype == "float16")
+    scaler.scale(torch.zeros((), device=runtime.device))  # it is set up with the first loss; ours are scaled elsewhere
+    if held is not None:
+        scaler.load_state_dict(dict(held))
+    return scaler

@@ -10,8 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict
 
 import numpy as np
 import torch
@@ -20,57 +19,28 @@ from torch.nn import functional as F
 
 from thawline.core.errors import TrainingError, first_few
 from thawline.core.progress import Advance, Progress, SilentProgress
-from thawline.core.runtime import Runtime
 from thawline.core.types import Curve, Floats
 from thawline.features.layers import layer_scales
 from thawline.tune.batches import Batch, Rows, epoch_batches
 from thawline.tune.checkpoint import Checkpoints, State
-from thawline.tune.engine import Engine, Objective, StepSums, open_engine
+from thawline.tune.engine import Engine, StepSums, open_engine
 from thawline.tune.finder import find_rate
 from thawline.tune.head import HEAD_NAMES
 from thawline.tune.inputs import Inputs
 from thawline.tune.job import Job, Trained, set_aside
-from thawline.tune.optimizer import load_moments, make_optimizer, moments, set_rate
+from thawline.tune.objective import Objective
+from thawline.tune.optimizer import load_moments, loss_scaler, make_optimizer, moments, set_rate
 from thawline.tune.plan import Phase, phases
+from thawline.tune.position import CURVES, Position
 from thawline.tune.processes import Processes
-from thawline.tune.schedule import Plateau, schedule_factor
+from thawline.tune.schedule import schedule_factor
 from thawline.tune.thawed import Thawed
 
 __all__ = ["EpochNews", "train"]
 
 WATCHED_ROWS = 2000
 NOTE_EVERY_S = 5.0
-CURVES = ("train_loss", "validation_loss", "train_accuracy", "validation_accuracy", "learning_rate")
 EpochNews = Callable[[int, Mapping[str, float]], None]
-
-
-@dataclass
-class _Position:
-    """Where a training stands; JSON."""
-
-    phase: int = 0
-    epoch: int = 0  # within the phase
-    step: int = 0  # within the epoch
-    steps: int = 0  # all so far
-    loss: float = 0.0
-    right: float = 0.0
-    count: int = 0
-    seconds: float = 0.0
-    best_loss: float = math.inf
-    stalled: int = 0
-    is_over: bool = False
-    history: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in CURVES})
-    plateau: Plateau = field(default_factory=Plateau)
-
-    @classmethod
-    def of(cls, facts: Mapping[str, Any]) -> _Position:
-        """Return the position that a checkpoint holds."""
-        return cls(**{**facts, "plateau": Plateau(**facts["plateau"])})
-
-    @property
-    def epochs(self) -> int:
-        """Epochs done, over all phases."""
-        return len(self.history["train_loss"])
 
 
 def train(
@@ -131,7 +101,7 @@ class _Training:
         self.inputs = Inputs(job, np.union1d(self.rows, self.watched), processes, progress)
         self.rate = job.learning_rate
         self.finder: tuple[tuple[float, float], ...] = ()
-        self.at = _Position()
+        self.at = Position()
         self.mean: dict[str, Tensor] = {}
         self.best: dict[str, Tensor] = {}
         self.saved_at = self.noted_at = self.began_at = time.monotonic()
@@ -140,7 +110,7 @@ class _Training:
         """Train from the last checkpoint, or from the start, to the end."""
         state = self.checkpoints.latest() if self.checkpoints is not None else None
         if state is not None:
-            self.at = _Position.of(state.facts["position"])
+            self.at = Position.of(state.facts["position"])
             self.rate, self.finder = state.facts["learning_rate"], tuple(map(tuple, state.facts["finder"]))
             self.began_at -= self.at.seconds
             self.progress.note(f"tune: {self.job.name} goes on at epoch {self.at.epochs + 1}, step {self.at.step + 1}")
@@ -178,7 +148,7 @@ class _Training:
                 )
             for name, weight in weights.items() if self.options.ema else ():
                 self.mean.setdefault(name, weight.detach().clone())
-            scaler = _loss_scaler(self.job.runtime, state)
+            scaler = loss_scaler(self.job.runtime, None if state is None else state.facts["scaler"])
             while self.at.epoch < phase.epochs and not self.at.is_over:
                 self._run_epoch(phase, engine, optimizer, scaler, rows, advance)
 
@@ -366,10 +336,7 @@ class _Training:
 
     def _result(self) -> Trained:
         """Return the weights to keep: the best ones where they were kept, else the running mean, else the last."""
-        tensors = self.best or {
-            **self._tensors(self.thawed),
-            **self.mean,
-        }  # what thawed after the best epoch is left out
+        tensors = self.best or self._tensors(self.thawed) | self.mean  # what thawed after the best epoch is left out
         history = {name: tuple(values) for name, values in self.at.history.items()}
         return Trained(
             {name: tensor.detach().cpu() for name, tensor in tensors.items()},
@@ -378,15 +345,3 @@ class _Training:
             self.rate,
             self.finder,
         )
-
-
-def _loss_scaler(runtime: Runtime, state: State | None) -> torch.amp.GradScaler:
-    """Return what keeps float16's gradients from vanishing, as a checkpoint left it; for other formats it does nothing.
-
-    Source: Micikevicius et al., "Mixed precision training", ICLR 2018.
-    """
-    scaler = torch.amp.GradScaler(torch.device(runtime.device).type, enabled=runtime.dtype == "float16")
-    scaler.scale(torch.zeros((), device=runtime.device))  # it is set up with the first loss; ours are scaled elsewhere
-    if state is not None:
-        scaler.load_state_dict(state.facts["scaler"])
-    return scaler

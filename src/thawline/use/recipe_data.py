@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from thawline.core.errors import StoreError
 from thawline.search.leaderboard import Leaderboard, Trial
 from thawline.use.evaluation import Evaluation
-from thawline.use.report_data import Picture, encode, evaluation_from, leaderboard_from, with_jpeg
+from thawline.use.report_data import Picture
+from thawline.use.report_json import encode, evaluation_from, leaderboard_from, refusing_damage, with_jpeg
 
 __all__ = ["RECIPE_KIND", "Outside", "RecipeData", "RowData", "Verdict", "is_recipe"]
 
@@ -164,7 +163,7 @@ class RecipeData:
         Raises:
             StoreError: The text is damaged, incomplete, or of another version's format.
         """
-        try:
+        with refusing_damage("Run the recipe again"):
             raw = json.loads(text)
             if (found := (raw.pop("kind"), raw.pop("format"))) != (RECIPE_KIND, _FORMAT):
                 raise ValueError(f"format {found}, this version reads {(RECIPE_KIND, _FORMAT)}")
@@ -174,11 +173,6 @@ class RecipeData:
             raw["outside"] = tuple(Outside(**with_jpeg(picture)) for picture in raw["outside"])
             raw["counts"] = {role: tuple(counts) for role, counts in raw["counts"].items()}
             return cls(**raw | {name: tuple(raw[name]) for name in ("class_names", "notes")})
-        except (ValueError, TypeError, KeyError, AttributeError, zlib.error) as error:
-            raise StoreError(
-                f"report: the stored data of the report cannot be read ({type(error).__name__}: {error}). "
-                "Run the recipe again with the same options; nothing is extracted twice."
-            ) from error
 
 
 def is_recipe(text: str) -> bool:

@@ -13,7 +13,6 @@ import numpy as np
 
 from thawline import __version__
 from thawline.core.runtime import package_versions
-from thawline.core.store import content_key
 from thawline.core.types import Ints
 from thawline.data.dataset import Dataset
 from thawline.search.leaderboard import Leaderboard
@@ -24,7 +23,7 @@ from thawline.use.recipe_rows import AnsweredRow, Field
 from thawline.use.report_data import Picture
 from thawline.use.run import Clock, options_json, thumbnail
 
-__all__ = ["labelled_key", "recipe_data", "recipe_json"]
+__all__ = ["recipe_data", "recipe_json"]
 
 PICTURES_A_CLASS, SHOWN_CLASSES, THUMBNAIL_PX = 6, 20, 110
 SAME_SCORES = frozenset({"backbone", "class_names", "one_against_rest", "limit", "cache_dir", "device", "on_bad"})
@@ -106,7 +105,7 @@ def _stated(order: RecipeOrder, dataset: Dataset, backbone: str) -> Expected | N
     asked, own = options_json(order.options), options_json(replace(order, changes={}).options)
     if order.epochs is not None or any(asked[name] != own[name] for name in asked.keys() - SAME_SCORES):
         return None
-    wanted = (labelled_key(dataset), backbone, order.scored_by)
+    wanted = (dataset.labelled_key, backbone, order.scored_by)
     found = [one for one in order.recipe.expected if (one.pictures, one.backbone, one.protocol) == wanted]
     return found[0] if found else None
 
@@ -158,17 +157,12 @@ def _provenance(order: RecipeOrder, field: Field, clock: Clock) -> dict[str, Any
             "licence": backbone.license,
             "sha256": backbone.weights_sha256,
         },
-        "pictures and labels": labelled_key(field.session.dataset),
+        "pictures and labels": field.session.dataset.labelled_key,
         "options": options_json(field.session.options),
         "runtime": asdict(field.session.runtime),
         "seconds": {f"{name}_s": seconds for name, seconds in clock.parts.items()},
         "versions": package_versions(),
     }
-
-
-def labelled_key(dataset: Dataset) -> str:
-    """Return a key of pictures with their labels: what a stated score holds for."""
-    return content_key(sorted((sample.sha256, dataset.class_names[sample.label]) for sample in dataset.samples))
 
 
 def recipe_json(data: RecipeData, clock: Clock) -> dict[str, Any]:

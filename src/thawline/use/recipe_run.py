@@ -27,7 +27,7 @@ from thawline.tune.trial import Ground
 from thawline.use.bundle import Bundle, load_bundle, save_bundle
 from thawline.use.recipe import Recipe
 from thawline.use.recipe_data import RecipeData
-from thawline.use.recipe_facts import THUMBNAIL_PX, labelled_key, recipe_data, recipe_json
+from thawline.use.recipe_facts import THUMBNAIL_PX, recipe_data, recipe_json
 from thawline.use.recipe_order import RecipeOrder
 from thawline.use.recipe_outside import answer_outside, outside_files
 from thawline.use.recipe_rows import (
@@ -40,9 +40,10 @@ from thawline.use.recipe_rows import (
     rows_once,
     solved_names,
 )
+from thawline.use.request import work_folder
 from thawline.use.run import Clock, CompareResult, options_json
 from thawline.use.session import Session, compare_frozen, load_network, open_session, require_place
-from thawline.use.tuning import ground_of, work_folder
+from thawline.use.tuning import ground_of
 from thawline.use.winner import describe_training
 
 __all__ = ["RecipeOrder", "RecipeRun", "run_recipe"]
@@ -144,8 +145,8 @@ def _ground(order: RecipeOrder, session: Session, compared: CompareResult) -> Gr
         processes=session.processes,
         log=None,
     )
-    said = [order.recipe.text, options_json(session.options), order.scored_by, order.epochs]
-    said.append(labelled_key(session.dataset))
+    key = session.dataset.labelled_key
+    said = [order.recipe.text, options_json(session.options), order.scored_by, order.epochs, key]
     return replace(ground, folder=work_folder(order.out) / content_key(said)[:12])
 
 

@@ -6,21 +6,16 @@ made again from `RUN/report.json`. Pictures are in base64, arrays compressed; no
 
 from __future__ import annotations
 
-import base64
 import json
-import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import numpy as np
+from thawline.search.leaderboard import Leaderboard
+from thawline.use.evaluation import Evaluation
+from thawline.use.report_json import encode, evaluation_from, leaderboard_from, refusing_damage, with_jpeg
 
-from thawline.core.errors import StoreError
-from thawline.search.leaderboard import Curve, Leaderboard, Trial
-from thawline.search.strategy import Strategy
-from thawline.use.evaluation import ClassScore, Evaluation, Score
-
-__all__ = ["Cut", "Mistake", "Picture", "ReportData", "encode", "evaluation_from", "leaderboard_from", "with_jpeg"]
+__all__ = ["Cut", "Mistake", "Picture", "ReportData"]
 
 _FORMAT = 2
 
@@ -135,7 +130,7 @@ class ReportData:
         Raises:
             StoreError: The text is damaged, incomplete, or of another version's format.
         """
-        try:
+        with refusing_damage("Run `thawline fit` again"):
             raw = json.loads(text)
             if (found := raw.pop("format")) != _FORMAT:
                 raise ValueError(f"format {found}, this version reads {_FORMAT}")
@@ -147,52 +142,3 @@ class ReportData:
             raw["counts"] = {role: tuple(counts) for role, counts in raw["counts"].items()}
             raw["finder"] = tuple((rate, loss) for rate, loss in raw["finder"])
             return cls(**raw | {name: tuple(raw[name]) for name in ("class_names", "notes", "forecast")})
-        except (ValueError, TypeError, KeyError, AttributeError, zlib.error) as error:
-            raise StoreError(
-                f"report: the stored data of the report cannot be read ({type(error).__name__}: {error}). "
-                "Run `thawline fit` again with the same options; nothing is extracted twice."
-            ) from error
-
-
-def encode(value: object) -> dict[str, Any]:
-    """Return bytes and arrays in a form that JSON can hold."""
-    if isinstance(value, bytes):
-        return {"base64": base64.b64encode(value).decode("ascii")}
-    if isinstance(value, np.ndarray):
-        plain = np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("<"))
-        packed = base64.b64encode(zlib.compress(plain.tobytes(), 6)).decode("ascii")
-        return {"array": packed, "dtype": plain.dtype.str, "shape": list(plain.shape)}
-    if isinstance(value, np.generic):
-        return value.item()  # type: ignore[no-any-return]
-    raise TypeError(f"a report cannot hold {type(value).__name__}: {value!r}")
-
-
-def with_jpeg(raw: dict[str, Any]) -> dict[str, Any]:
-    """Return fields of a picture, its encoded bytes as they were before `encode`."""
-    return raw | {"jpeg": base64.b64decode(raw["jpeg"]["base64"], validate=True)}
-
-
-def _array_from(raw: dict[str, Any]) -> Any:
-    flat = np.frombuffer(zlib.decompress(base64.b64decode(raw["array"], validate=True)), dtype=raw["dtype"])
-    return flat.reshape(raw["shape"])
-
-
-def leaderboard_from(raw: dict[str, Any]) -> Leaderboard:
-    """Return the leaderboard whose fields, as JSON gives them back, are `raw`."""
-    return Leaderboard(**raw | {"trials": tuple(_trial_from(trial) for trial in raw["trials"])})
-
-
-def _trial_from(raw: dict[str, Any]) -> Trial:
-    strategy = raw["strategy"]
-    strategy = Strategy(**strategy | {name: tuple(strategy[name]) for name in ("depths", "pooling")})
-    curve = raw["curve"] and Curve(**{name: tuple(values) for name, values in raw["curve"].items()})
-    return Trial(**raw | {"strategy": strategy, "curve": curve, "fold_scores": tuple(raw["fold_scores"])})
-
-
-def evaluation_from(raw: dict[str, Any]) -> Evaluation:
-    """Return the evaluation whose fields, as JSON gives them back, are `raw`."""
-    scores = ("accuracy", "accuracy_without_leaks", "top5", "balanced_accuracy", "macro_f1")
-    typed: dict[str, Any] = {name: raw[name] and Score(**raw[name]) for name in scores}
-    typed |= {name: tuple(raw[name]) for name in ("class_names", "paths")}
-    typed |= {name: _array_from(raw[name]) for name in ("confusion", "labels", "probabilities", "leaked")}
-    return Evaluation(**raw | typed | {"per_class": tuple(ClassScore(**row) for row in raw["per_class"])})

@@ -31,18 +31,19 @@ from thawline.search.compare import CompareOptions, compare, with_curves
 from thawline.search.leaderboard import Leaderboard
 from thawline.tune.job import plan_network
 from thawline.tune.options import TuneOptions
+from thawline.tune.order import Order
 from thawline.tune.plan import candidate_plans, phases
 from thawline.tune.processes import Processes, join_processes
 from thawline.use.bundle import Classifier, save_bundle
 from thawline.use.evaluation import Evaluation
+from thawline.use.request import work_folder, write_request
 from thawline.use.run import Clock, CompareResult, leaderboard_json, run_json, write_report
 from thawline.use.track import TensorBoardLog
-from thawline.use.tuning import distinct_plans, ground_of, with_trained, work_folder, write_request
+from thawline.use.tuning import distinct_plans, ground_of, with_trained
 from thawline.use.winner import describe_training, evaluate_winner, train_winner
 
 __all__ = [
     "FitResult",
-    "Order",
     "Session",
     "compare_frozen",
     "load_network",
@@ -95,27 +96,6 @@ class FitResult:
 
 
 @dataclass(frozen=True)
-class Order:
-    """What a run is asked for.
-
-    Attributes:
-        photos: The pictures.
-        out: Folder of the run.
-        options: Of the run.
-        training: Of the trainings; its `augment`, where given, makes views for frozen heads too.
-        plans: What to train, in words: named by the person, or candidates of a budget.
-        budget_s: Seconds for the whole run, or None.
-    """
-
-    photos: Path
-    out: Path
-    options: Options
-    training: TuneOptions
-    plans: tuple[str, ...]
-    budget_s: float | None
-
-
-@dataclass(frozen=True)
 class Session:
     """Checked pictures and a loaded network: what every comparison starts from.
 
@@ -142,9 +122,28 @@ class Session:
     clock: Clock
 
 
-def work(order: Order, progress: Progress, tensorboard: Path | None, *, is_named: bool, is_new: bool) -> FitResult:
-    """Do the whole of a run; of several processes that train together the first one writes and speaks."""
-    clock, options, out = Clock(), order.options, order.out
+def work(
+    order: Order,
+    out: Path,
+    progress: Progress,
+    *,
+    budget_s: float | None = None,
+    tensorboard: Path | None = None,
+    is_named: bool,
+    is_new: bool = True,
+) -> FitResult:
+    """Do the whole of a run; of several processes that train together the first one writes and speaks.
+
+    Args:
+        order: What is asked for.
+        out: Folder of the run.
+        progress: Where to report to.
+        budget_s: Seconds for the whole run, to be spent on its plans or those worth trying; None trains heads only.
+        tensorboard: Folder for TensorBoard's log of the trainings.
+        is_named: Whether the person named the plans, so that each is trained to its end and the run can be resumed.
+        is_new: Whether the run starts, rather than going on.
+    """
+    clock, options = Clock(), order.options
     require_place(out, order.photos)
     plans = distinct_plans(order.plans) if is_named or order.plans else ()
     session = open_session(order.photos, options, order.training, progress, clock)
@@ -152,7 +151,7 @@ def work(order: Order, progress: Progress, tensorboard: Path | None, *, is_named
     for plan in plans:  # what the network cannot do is refused before the work, not after
         phases(plan, plan_network(plan, session.network, session.dataset, order.training, options.seed), 1)
     if is_named and is_new and first:
-        write_request(out, order.photos, options, order.training, plans)
+        write_request(out, order)
     elif is_new and first:  # what a budget run left behind when it was cut off belongs to no run any more
         shutil.rmtree(work_folder(out), ignore_errors=True)
     compared = compare_frozen(session, hold_out=True)
@@ -168,12 +167,12 @@ def work(order: Order, progress: Progress, tensorboard: Path | None, *, is_named
         processes=session.processes,
         log=log.epoch if log is not None else None,
     )
-    if is_named or order.budget_s is not None:
+    if is_named or budget_s is not None:
         compared = with_trained(
             compared,
             plans or candidate_plans(session.network, order.training.hidden),
             ground,
-            budget_s=order.budget_s,
+            budget_s=budget_s,
             started_at=clock.start,
         )
         clock.lap("tune")

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from thawline.core.errors import StoreError, UsageError
+from thawline.core.errors import UsageError
 from thawline.core.options import Options
 from thawline.core.progress import Progress
 from thawline.core.runtime import Runtime
-from thawline.core.store import cache_root, write_json
+from thawline.core.store import cache_root
 from thawline.data.dataset import Dataset
-from thawline.data.places import absolute_place
 from thawline.data.split import Split
 from thawline.features.backbones import Network
 from thawline.features.extract import bank_spec
@@ -26,40 +23,18 @@ from thawline.tune.options import TuneOptions
 from thawline.tune.plan import Plan, candidate_plans, parse_plan
 from thawline.tune.processes import Processes
 from thawline.tune.trial import Ground, TrainingLog, answers_of
-from thawline.use.run import CompareResult, options_json
+from thawline.use.request import work_folder
+from thawline.use.run import CompareResult
 
 __all__ = [
-    "Resumed",
     "distinct_plans",
     "forecast_all",
     "ground_of",
-    "read_request",
     "with_trained",
-    "work_folder",
-    "write_request",
 ]
 
-WORK = "tune"
-REQUEST = "request.json"
 FROZEN_SHARE = 1.7
 """Seconds of extraction and comparison of the frozen strategies over those of the passes alone, as measured."""
-
-
-@dataclass(frozen=True)
-class Resumed:
-    """What a run was asked for, read back from its folder.
-
-    Attributes:
-        photos: Where its pictures lie.
-        options: Of the run.
-        training: Of its trainings.
-        plans: Named by the person, or candidates of a budget.
-    """
-
-    photos: Path
-    options: Options
-    training: TuneOptions
-    plans: tuple[str, ...]
 
 
 def distinct_plans(texts: Sequence[str]) -> tuple[Plan, ...]:
@@ -72,59 +47,6 @@ def distinct_plans(texts: Sequence[str]) -> tuple[Plan, ...]:
     if not plans:
         raise UsageError('tune: no plan is named. Name one or more: --plan "last 20 %" --plan "head, then all".')
     return plans
-
-
-def work_folder(out: Path) -> Path:
-    """Return the folder inside a run's that holds its trainings until it is done."""
-    return out / WORK
-
-
-def write_request(out: Path, photos: Path, options: Options, training: TuneOptions, plans: Sequence[Plan]) -> None:
-    """Write down what the run was asked for, so that it can be resumed; trainings of an older run there are removed.
-
-    Raises:
-        StoreError: The folder cannot be written.
-    """
-    shutil.rmtree(work_folder(out), ignore_errors=True)
-    request = {
-        "photos": str(absolute_place(photos)),
-        "options": options_json(_with_absolute_paths(options)),
-        "training": asdict(training),
-        "plans": [f"{plan.network} {plan.name}" if plan.network else plan.name for plan in plans],
-    }
-    write_json(work_folder(out) / REQUEST, request)
-
-
-def _with_absolute_paths(options: Options) -> Options:
-    """Return options that mean the same from any folder."""
-    return replace(
-        options,
-        weights=options.weights and options.weights.resolve(),
-        class_names=options.class_names and options.class_names.resolve(),
-        cache_dir=options.cache_dir and options.cache_dir.resolve(),
-    )
-
-
-def read_request(out: Path) -> Resumed:
-    """Return what a run that was cut off was asked for.
-
-    Raises:
-        StoreError: There is no such run, or it is done.
-    """
-    path = work_folder(out) / REQUEST
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return Resumed(
-            Path(found["photos"]), Options(**found["options"]), TuneOptions(**found["training"]), tuple(found["plans"])
-        )
-    except FileNotFoundError:
-        done = (out / "run.json").exists()
-        reason = "that run is done" if done else "no tuning was started there"
-        raise StoreError(
-            f"resume: {path} does not exist: {reason}. Start one: thawline tune PHOTOS -o {out} --plan all."
-        ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"resume: {path} cannot be read ({type(error).__name__}). Start the run anew.") from None
 
 
 def ground_of(

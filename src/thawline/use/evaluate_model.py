@@ -1,0 +1,50 @@
+"""A model folder and labelled pictures -> its Evaluation on them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from thawline.core.errors import DataError, first_few
+from thawline.core.progress import Progress
+from thawline.data.dataset import Dataset
+from thawline.use.bundle import Bundle
+from thawline.use.evaluate import evaluate
+from thawline.use.evaluation import Evaluation
+from thawline.use.predict import classify_samples
+
+__all__ = ["evaluate_model"]
+
+
+def evaluate_model(bundle: Bundle, dataset: Dataset, *, progress: Progress | None = None) -> Evaluation:
+    """Return the scores of a model on labelled pictures: their test part where they have one, else all of them.
+
+    Pictures that the model was trained on, or whose copies it was, count as leaked.
+
+    Args:
+        bundle: The model.
+        dataset: Checked pictures; every class is one of the model's, by name.
+        progress: Where to report to.
+
+    Raises:
+        DataError: A class that the model does not know.
+    """
+    unknown = sorted(set(dataset.class_names) - set(bundle.class_names))
+    if unknown:
+        raise DataError(
+            f"evaluate: {first_few(unknown)}: not among the model's classes ({first_few(bundle.class_names)}). "
+            "Rename the folders, or leave those out."
+        )
+    parts = np.array([sample.split or "" for sample in dataset.samples])
+    rows = np.flatnonzero(parts == "test") if (parts == "test").any() else np.arange(len(dataset))
+    seen = np.array([sample.sha256 in bundle.training_digests for sample in dataset.samples])
+    found = classify_samples(bundle.classifier, [dataset.samples[row] for row in rows], progress=progress)
+    index = np.array([bundle.class_names.index(name) for name in dataset.class_names])
+    return evaluate(
+        index[dataset.labels[rows]],
+        found,
+        strategy=bundle.manifest.strategy,
+        class_names=bundle.class_names,
+        paths=[dataset.samples[row].path for row in rows],
+        groups=dataset.groups[rows],
+        leaked=np.isin(dataset.groups[rows], dataset.groups[seen]).astype(np.int64),
+    )

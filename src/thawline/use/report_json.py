@@ -1,0 +1,74 @@
+"""Pictures, arrays, leaderboards and evaluations <-> what JSON can hold: the words that both reports are stored in."""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from thawline.core.errors import StoreError
+from thawline.search.leaderboard import Curve, Leaderboard, Trial
+from thawline.search.strategy import Strategy
+from thawline.use.evaluation import ClassScore, Evaluation, Score
+
+__all__ = ["encode", "evaluation_from", "leaderboard_from", "refusing_damage", "with_jpeg"]
+
+
+def encode(value: object) -> dict[str, Any]:
+    """Return bytes and arrays in a form that JSON can hold."""
+    if isinstance(value, bytes):
+        return {"base64": base64.b64encode(value).decode("ascii")}
+    if isinstance(value, np.ndarray):
+        plain = np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("<"))
+        packed = base64.b64encode(zlib.compress(plain.tobytes(), 6)).decode("ascii")
+        return {"array": packed, "dtype": plain.dtype.str, "shape": list(plain.shape)}
+    if isinstance(value, np.generic):
+        return value.item()  # type: ignore[no-any-return]
+    raise TypeError(f"a report cannot hold {type(value).__name__}: {value!r}")
+
+
+def with_jpeg(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return fields of a picture, its encoded bytes as they were before `encode`."""
+    return raw | {"jpeg": base64.b64decode(raw["jpeg"]["base64"], validate=True)}
+
+
+def _array_from(raw: dict[str, Any]) -> Any:
+    flat = np.frombuffer(zlib.decompress(base64.b64decode(raw["array"], validate=True)), dtype=raw["dtype"])
+    return flat.reshape(raw["shape"])
+
+
+def leaderboard_from(raw: dict[str, Any]) -> Leaderboard:
+    """Return the leaderboard whose fields, as JSON gives them back, are `raw`."""
+    return Leaderboard(**raw | {"trials": tuple(_trial_from(trial) for trial in raw["trials"])})
+
+
+def _trial_from(raw: dict[str, Any]) -> Trial:
+    strategy = raw["strategy"]
+    strategy = Strategy(**strategy | {name: tuple(strategy[name]) for name in ("depths", "pooling")})
+    curve = raw["curve"] and Curve(**{name: tuple(values) for name, values in raw["curve"].items()})
+    return Trial(**raw | {"strategy": strategy, "curve": curve, "fold_scores": tuple(raw["fold_scores"])})
+
+
+def evaluation_from(raw: dict[str, Any]) -> Evaluation:
+    """Return the evaluation whose fields, as JSON gives them back, are `raw`."""
+    scores = ("accuracy", "accuracy_without_leaks", "top5", "balanced_accuracy", "macro_f1")
+    typed: dict[str, Any] = {name: raw[name] and Score(**raw[name]) for name in scores}
+    typed |= {name: tuple(raw[name]) for name in ("class_names", "paths")}
+    typed |= {name: _array_from(raw[name]) for name in ("confusion", "labels", "probabilities", "leaked")}
+    return Evaluation(**raw | typed | {"per_class": tuple(ClassScore(**row) for row in raw["per_class"])})
+
+
+@contextmanager
+def refusing_damage(way_out: str) -> Iterator[None]:
+    """Turn whatever goes wrong in reading a report's data into a `StoreError` that ends in the `way_out`."""
+    try:
+        yield
+    except (ValueError, TypeError, KeyError, AttributeError, zlib.error) as error:
+        raise StoreError(
+            f"report: the stored data of the report cannot be read ({type(error).__name__}: {error}). {way_out} with "
+            "the same options; nothing is extracted twice."
+        ) from error
