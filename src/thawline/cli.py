@@ -344,7 +344,7 @@ def _say_fit(result: FitResult, *, as_json: bool) -> None:
     if result.run["forecast"]:
         say("\n" + forecast_text(result.run["forecast"], result.run["budget_s"]))
     say(f"\nWinner: {result.winner}")
-    say(evaluation_text(result.evaluation))
+    say(evaluation_text(result.evaluation, rule="read once"))
     say("")
     for name in ("report.html", "model", "leaderboard.json", "history.csv", "ledger.csv", "run.json"):
         say(f"  {result.out / name}")

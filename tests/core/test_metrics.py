@@ -92,6 +92,21 @@ def test_calibration_error_of_a_calibrated_model_is_small(rng):
     assert metrics.expected_calibration_error(labels, certain) == 0
 
 
+def test_the_calibration_error_by_chance_is_what_calibrated_answers_show_on_average(rng):
+    for n in (20, 500):
+        _, probabilities = some_probabilities(rng, n=n)
+        shown = [
+            metrics.expected_calibration_error(
+                (probabilities.cumsum(axis=1) < rng.random((n, 1))).sum(axis=1).clip(0, 5), probabilities
+            )
+            for _ in range(400)
+        ]
+        by_chance = metrics.calibration_error_by_chance(probabilities)
+        assert by_chance == pytest.approx(np.mean(shown), rel=0.1)
+        assert by_chance == metrics.calibration_error_by_chance(probabilities)
+    assert metrics.calibration_error_by_chance(np.eye(6)) == 0
+
+
 # Intervals
 
 

@@ -125,6 +125,17 @@ def test_perfect_answers_have_open_intervals():
         assert 0.9 < score.low < 0.95
 
 
+def test_a_model_that_is_too_sure_has_a_calibration_error():
+    labels = np.arange(40) % 4
+    honest = np.where(np.arange(40) < 28, labels, (labels + 1) % 4)  # 28 of 40 right, so 0.7 would be the truth
+    for said, error in ((0.7, 0.0), (0.97, 0.27), (0.4, 0.3)):
+        shares = np.full((40, 4), (1 - said) / 3, np.float32)
+        shares[np.arange(40), honest] = said
+        found = evaluated(labels, shares)
+        assert found.mean_confidence == pytest.approx(said)
+        assert found.calibration_error == pytest.approx(error, abs=1e-6)
+
+
 def test_what_was_given_is_kept_in_order():
     labels, probabilities = answers(n=5)
     found = evaluated(labels, probabilities)

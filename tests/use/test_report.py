@@ -133,6 +133,7 @@ def words(html: str) -> str:
         "fused (1, 2, 3) winner 89.3 % −0.7 (−1.9 to +0.5) 88.9 % 3.2 ms",
         "73.2 % balanced accuracy",
         "76.4 % macro-F1",
+        "The model was 100.0 % sure on average and right in 91.7 %. Its calibration error is 8.3 %; one that is",
         "ant 4 72.2 % 91.1 % 83.3 %",
         "→ bee 94.3 % · 9.jpg",
         "train 33",

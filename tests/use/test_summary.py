@@ -161,19 +161,25 @@ def test_without_a_single_depth_there_is_no_line():
 
 def test_an_evaluation_in_words():
     assert evaluation_text(make_evaluation()).splitlines() == [
-        "Test: 0.751 [0.301, 0.951] of 1,234 pictures, read once",
+        "Test: 0.751 [0.301, 0.951] of 1,234 pictures",
         "      balanced 0.642, macro-F1 0.533",
+        "      mean confidence 1.000, calibration error 0.250 (by chance alone 0.000)",
     ]
+    assert evaluation_text(make_evaluation(), rule="read once").startswith(
+        "Test: 0.751 [0.301, 0.951] of 1,234 pictures, read once\n"
+    )
     full = evaluation_text(make_evaluation(without=Score(0.7, 0.2, 0.9, 1190), top5=Score(0.99, 0.9, 1.0, 1234)))
     assert full.splitlines()[1:] == [
         "      0.700 [0.200, 0.900] of the 1,190 without a copy in training",
         "      balanced 0.642, macro-F1 0.533, top-5 0.990",
+        "      mean confidence 1.000, calibration error 0.250 (by chance alone 0.000)",
     ]
 
 
 def test_an_evaluation_as_plain_data():
     facts = json.loads(json.dumps(evaluation_json(make_evaluation())))
     assert facts["accuracy"] == {"value": 0.7512, "low": 0.3012, "high": 0.9512, "n": 1234}
+    assert (facts["mean_confidence"], facts["calibration_error"], facts["calibration_error_by_chance"]) == (1, 0.25, 0)
     assert facts["confusion"] == [[2, 0], [1, 1]]
     assert (facts["num_leaked"], facts["top5"], facts["accuracy_without_leaks"]) == (1, None, None)
     assert [row["name"] for row in facts["per_class"]] == ["cat", "dog"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
+import numpy.typing as npt
 
 from thawline.core.types import Floats, Ints
 
@@ -17,6 +18,7 @@ __all__ = [
     "accuracy",
     "accuracy_interval",
     "balanced_accuracy",
+    "calibration_error_by_chance",
     "confusion_bootstrap",
     "confusion_matrix",
     "expected_calibration_error",
@@ -146,11 +148,32 @@ def expected_calibration_error(labels: Ints, probabilities: Floats, bins: int = 
         bins: Number of bins over [0, 1].
     """
     _check_lengths(labels=labels, probabilities=probabilities)
-    confidence = probabilities.max(axis=1).astype(np.float64)
-    right = probabilities.argmax(axis=1) == labels
-    index = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
-    gaps = np.bincount(index, weights=right - confidence, minlength=bins)
-    return float(np.abs(gaps).sum() / len(labels))
+    return _calibration_error(probabilities.max(axis=1), probabilities.argmax(axis=1) == labels, bins)
+
+
+def calibration_error_by_chance(probabilities: Floats, bins: int = 15, *, num_draws: int = 200, seed: int = 0) -> float:
+    """Return the mean calibration error that a calibrated model with these probabilities would show by chance.
+
+    Fewer pictures make it larger: an error is worth a thought only where it is well above. Answers are drawn as right
+    with the probability that they state: Vaicenavicius et al. (2019), "Evaluating model calibration in classification",
+    consistency resampling.
+
+    Args:
+        probabilities: (N, K) in [0, 1], rows sum to 1.
+        bins: As in `expected_calibration_error`.
+        num_draws: Draws of N right or wrong answers.
+        seed: Equal seeds give equal numbers.
+    """
+    confidence = probabilities.max(axis=1)
+    rng = np.random.default_rng(seed)
+    drawn = (_calibration_error(confidence, rng.random(len(confidence)) < confidence, bins) for _ in range(num_draws))
+    return float(np.mean(list(drawn)))
+
+
+def _calibration_error(confidence: Floats, right: npt.NDArray[np.bool_], bins: int) -> float:
+    index = np.clip(np.ceil(confidence.astype(np.float64) * bins).astype(np.int64) - 1, 0, bins - 1)
+    gaps = np.bincount(index, weights=right - confidence.astype(np.float64), minlength=bins)
+    return float(np.abs(gaps).sum() / len(confidence))
 
 
 def wilson(successes: float, n: float, confidence: float = 0.95) -> tuple[float, float]:

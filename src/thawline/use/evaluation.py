@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from thawline.core.html import html_table, interval_bar, scale_of
+from thawline.core.metrics import calibration_error_by_chance, expected_calibration_error
 from thawline.core.types import Floats, Ints
 
 __all__ = ["ClassScore", "Evaluation", "Score"]
@@ -95,6 +96,24 @@ class Evaluation:
     def num_images(self) -> int:
         """Test pictures evaluated."""
         return len(self.labels)
+
+    @property
+    def calibration_error(self) -> float:
+        """How far the stated probabilities and the share of right answers lie apart on average, in [0, 1].
+
+        Of few pictures chance alone makes much of it: set it beside `calibration_error_by_chance`.
+        """
+        return expected_calibration_error(self.labels, self.probabilities)
+
+    @property
+    def calibration_error_by_chance(self) -> float:
+        """The calibration error that a calibrated model as sure as this one shows on as many pictures by chance."""
+        return calibration_error_by_chance(self.probabilities)
+
+    @property
+    def mean_confidence(self) -> float:
+        """Mean probability of what the model said, in [0, 1]: the accuracy, where it knows how sure to be."""
+        return float(self.probabilities.max(axis=1).mean())
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the accuracy, and the weakest classes with the intervals of their recall."""

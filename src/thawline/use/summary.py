@@ -130,10 +130,16 @@ def thaw_line_text(board: Leaderboard, labels: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def evaluation_text(evaluation: Evaluation) -> str:
-    """Return the test scores in two to four lines."""
+def evaluation_text(evaluation: Evaluation, *, rule: str = "") -> str:
+    """Return the test scores in three or four lines.
+
+    Args:
+        evaluation: The scores.
+        rule: How the pictures were used, put behind their number: `read once`.
+    """
     score = evaluation.accuracy
-    lines = [f"Test: {score.value:.3f} [{score.low:.3f}, {score.high:.3f}] of {score.n:,} pictures, read once"]
+    used = f", {rule}" if rule else ""
+    lines = [f"Test: {score.value:.3f} [{score.low:.3f}, {score.high:.3f}] of {score.n:,} pictures{used}"]
     clean = evaluation.accuracy_without_leaks
     if clean is not None:
         lines.append(
@@ -143,6 +149,10 @@ def evaluation_text(evaluation: Evaluation) -> str:
     lines.append(
         f"      balanced {evaluation.balanced_accuracy.value:.3f}, macro-F1 {evaluation.macro_f1.value:.3f}{top5}"
     )
+    lines.append(
+        f"      mean confidence {evaluation.mean_confidence:.3f}, calibration error {evaluation.calibration_error:.3f} "
+        f"(by chance alone {evaluation.calibration_error_by_chance:.3f})"
+    )
     return "\n".join(lines)
 
 
@@ -151,7 +161,14 @@ def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
     facts = asdict(evaluation)
     for rows in ("paths", "labels", "probabilities", "leaked"):
         facts.pop(rows)
-    return {**facts, "confusion": evaluation.confusion.tolist(), "num_leaked": int(evaluation.leaked.sum())}
+    return {
+        **facts,
+        "mean_confidence": evaluation.mean_confidence,
+        "calibration_error": evaluation.calibration_error,
+        "calibration_error_by_chance": evaluation.calibration_error_by_chance,
+        "confusion": evaluation.confusion.tolist(),
+        "num_leaked": int(evaluation.leaked.sum()),
+    }
 
 
 def prediction_lines(rows: Iterable[Prediction]) -> Iterator[str]:
