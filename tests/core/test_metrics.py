@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics as sk
@@ -245,7 +245,6 @@ def test_copies_are_no_evidence(rng):
     assert float(alone) == float(copied) > 0.3
 
 
-@settings(deadline=None)
 @given(st.integers(0, 1000))
 def test_the_sign_of_a_difference_does_not_matter(seed):
     differences = np.random.default_rng(seed).choice([-1, -0.5, 0, 0.5, 1], 25)

@@ -40,7 +40,7 @@ class Population:
         return factors @ self.a, factors @ self.b
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 2**32 - 1),
     num_pictures=st.integers(8, 40),
@@ -58,7 +58,7 @@ def test_turned_scaled_and_shifted_features_are_the_same(seed, num_pictures, num
     assert linear_cka_interval(x, turned)[0] > 0.99
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**32 - 1), num_pictures=st.integers(8, 30))
 def test_it_is_symmetric_a_share_and_inside_its_interval(seed, num_pictures):
     rng = np.random.default_rng(seed)

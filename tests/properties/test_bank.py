@@ -51,7 +51,7 @@ specs = st.builds(
 pictures = st.lists(st.integers(0, 40), unique=True, min_size=1, max_size=12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(specs, st.lists(pictures, max_size=4), st.lists(st.integers(0, 40), max_size=15), st.data())
 def test_rows_come_back_whatever_the_segments_and_the_order(spec, segments, wanted, data):
     with tempfile.TemporaryDirectory() as folder:
@@ -71,7 +71,7 @@ def test_rows_come_back_whatever_the_segments_and_the_order(spec, segments, want
         assert np.array_equal(bank.read(names_of(known), blocks, view), expected[:, columns])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(FILES), st.floats(0, 1, exclude_max=True), st.integers(1, 255), st.integers(0, 3))
 def test_whatever_byte_changes_no_wrong_number_is_read(name, where, difference, cut):
     """A changed header or row, and a file cut short or grown by up to three bytes."""

@@ -24,7 +24,7 @@ def data_sets(draw: st.DrawFn) -> Dataset:
     return Dataset(None, tuple("abcd"[:num_classes]), samples, ())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data_sets(), st.integers(2, 6), st.integers(1, 3), st.integers(0, 3))
 def test_disjoint_exhaustive_group_safe(dataset: Dataset, num_folds: int, num_repeats: int, seed: int) -> None:
     try:

@@ -52,7 +52,7 @@ def gradients(run, operands, wanted, g=None):
 
 
 @given(convolutions(), st.tuples(st.booleans(), st.booleans()).filter(any))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_in_float32_gradients_are_autograds(drawn, wanted):
     """For every stride, kernel and padding, and where input or weight is frozen."""
     *operands, stride, padding = drawn
@@ -68,7 +68,7 @@ def test_in_float32_gradients_are_autograds(drawn, wanted):
 
 
 @given(convolutions())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_in_bfloat16_gradients_are_exact_to_its_rounding(drawn):
     """Against float32 on the same numbers; the bound is a sum's: its terms' absolute values, rounded."""
     *operands, stride, padding = drawn
