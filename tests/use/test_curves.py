@@ -21,13 +21,14 @@ def height(svg):
     return float(re.search(r'height="([\d.]+)"', svg).group(1))
 
 
-def test_the_step_size_has_a_strip_where_it_was_recorded():
+def test_the_step_size_has_a_strip_where_it_changed():
     with_rates, without = curve_svg(make_curve(), prefix="a"), curve_svg(make_curve(()), prefix="a")
     assert ">step size<" in with_rates
     assert "Loss, top-1 and step size by epoch" in with_rates
     assert ">step size<" not in without
     assert height(with_rates) > height(without)
-    assert curve_svg(make_curve((0.0, 0.0, 0.0)), prefix="a") == without
+    for rates in ((0.0, 0.0, 0.0), (1e-3, 1e-3, 1e-3), (1e-3, 0.0, 0.0)):
+        assert curve_svg(make_curve(rates), prefix="a") == without
 
 
 def test_the_step_size_is_drawn_on_a_logarithmic_scale():
@@ -41,7 +42,7 @@ def test_the_step_size_is_drawn_on_a_logarithmic_scale():
     assert np.allclose(np.diff(points[:, 1]), np.diff(points[:, 1])[0], atol=1e-3)
 
 
-@pytest.mark.parametrize("rates", [(1e-3,), (1e-3, 1e-3, 1e-3), (1e-3, 0.0, 0.0), (3e-12, 2e5), (0.1,) * 40], ids=str)
+@pytest.mark.parametrize("rates", [(1e-3, 1.1e-3), (1e-3, 1e-4, 0.0), (3e-12, 2e5), (0.1,) * 40 + (0.01,)], ids=str)
 def test_any_step_sizes_can_be_drawn(rates):
     n = len(rates)
     svg = curve_svg(Curve((1.0,) * n, (1.0,) * n, (0.5,) * n, (0.5,) * n, rates), prefix="a")

@@ -232,8 +232,10 @@ def test_many_classes_are_folded_to_the_confused_pairs():
 
 
 def test_folds_hold_every_picture_out():
-    data = make_data(counts={"train": (20, 20, 20)}, rule="5 folds × 1")
+    data = make_data(counts={"train": (16, 16, 16), "validation": (4, 4, 4)}, rule="5 folds × 1")
     text = words(render_recipe_report(data))
+    assert "60 pictures · 3 classes" in text
+    assert "as they are parted in the first fold; every picture is held out in one. train 48 validation 12" in text
     assert "95.0 % of 60 pictures right, each held out in turn: “ thawed ”" in text
     assert "5 folds × 1, 60 pictures, 2 min" in text
     assert "--protocol folds" not in text

@@ -243,7 +243,11 @@ def test_folds_hold_every_picture_out_once_and_pool_the_parts(pooled, parted):
     assert {sample.split for sample in dataset.samples} == {"train", "test"}
     for row in pooled.data.rows:
         assert sorted(row.evaluation.paths) == sorted(sample.path for sample in dataset.samples)
-    assert set(pooled.data.counts) == {"train"}
+    unparted = replace(dataset, samples=tuple(replace(sample, split=None) for sample in dataset.samples))
+    split = make_split(unparted, num_folds=2, num_repeats=1, hold_out=False)
+    shown = {role: sum(counts) for role, counts in pooled.data.counts.items()}  # both parts of the first fold
+    assert shown == dict(zip(("train", "validation"), map(len, split.folds[0]), strict=True))
+    assert {picture.role for picture in pooled.data.pictures} == {"train", "validation"}
     assert pooled.data.rule == "2 folds × 1"  # drawn once, for every repeat trains all anew
     assert any("--protocol test" in note for note in pooled.data.notes)  # where drift would be measured
     bundle = thawline.load(pooled.out / "model")

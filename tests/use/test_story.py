@@ -133,6 +133,20 @@ def test_any_times_leave_two_that_can_be_read(times):
     assert "inf" not in svg
 
 
+@pytest.mark.parametrize("width_px", [360, 920])
+@pytest.mark.parametrize("slowest_s", [3.0, 10.0, 19.0, 20.5, 190.0, 200.0, 1200.0])
+def test_no_time_is_cut_off_by_the_edge_of_the_paper(width_px, slowest_s):
+    trials = (make_trial("frozen", 0.9, 3.3), make_trial("full", 0.8, slowest_s))
+    svg = story_svg(make_board(*trials), width_px=width_px)
+    pattern = r'text-anchor: (\w+)[^>]*? x="([\d.]+)"[^>]*>(\d+.(?:s|min|h))</text>'
+    ends = [
+        float(x) + 3.5 * len(text) * {"start": 2, "middle": 1, "end": 0}[anchor]
+        for anchor, x, text in re.findall(pattern, svg)
+    ]
+    assert len(ends) >= 2
+    assert max(ends) <= width_px
+
+
 def test_scores_of_zero_and_one_stay_on_the_paper():
     svg = story_svg(make_board(make_trial("frozen", 1.0, 1.0), make_trial("scratch", 0.0, 60.0)))
     assert "stretched towards 100" in svg

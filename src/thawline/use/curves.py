@@ -1,7 +1,7 @@
 """An epoch-wise training, or a learning-rate finder's sweep -> SVG text.
 
 One idea: what a training does is read from three lines together, the loss, the top-1 and the step size that drove
-both; the step size is drawn where it was recorded, on a logarithmic scale.
+both; the step size is drawn where it was recorded and changed, on a logarithmic scale.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from thawline.use.axes import round_shares, rule_shares
 from thawline.use.svg import LIGHT, drawing, figure_svg, strip_axes
 from thawline.use.words import percent
 
-__all__ = ["curve_svg", "finder_svg"]
+__all__ = ["curve_svg", "finder_svg", "is_stepped"]
 
 _WIDTH_PX, _PANEL_PX, _TOP_PX, _BOTTOM_PX = 440, 130, 31, 44
 _STRIP_PX, _STRIP_GAP_PX = 34, 70
@@ -29,14 +29,14 @@ def curve_svg(curve: Curve, *, prefix: str, goal: float | None = None) -> str:
     """Return loss and top-1 by epoch, training and held-out rows, side by side, the step size in a strip below.
 
     Args:
-        curve: At least one epoch; the strip is left out where no positive step size was recorded.
+        curve: At least one epoch; the strip is left out where the step size stayed the same, or none was recorded.
         prefix: Keeps the ids of several figures in a page apart.
         goal: A top-1 in [0, 1] that somebody wanted to exceed, drawn as a line in the panel of top-1; or None.
 
     Returns:
         A self-contained `<svg>` element; equal bytes for equal arguments.
     """
-    rates = curve.learning_rate if any(rate > 0 for rate in curve.learning_rate) else ()
+    rates = curve.learning_rate if is_stepped(curve) else ()
     base_px = _BOTTOM_PX + (_STRIP_PX + _STRIP_GAP_PX if rates else 0)
     height_px = base_px + _PANEL_PX + _TOP_PX
     with drawing(_WIDTH_PX, height_px) as figure:
@@ -56,6 +56,11 @@ def curve_svg(curve: Curve, *, prefix: str, goal: float | None = None) -> str:
         label = "Loss, top-1 and step size by epoch" if rates else "Loss and top-1 by epoch"
         label += f"; the goal is {percent(goal)}" if goal is not None else ""
         return figure_svg(figure, prefix=prefix, label=label, tooltips={})
+
+
+def is_stepped(curve: Curve) -> bool:
+    """Return whether the step size of a training changed, so that there is something to draw."""
+    return len({rate for rate in curve.learning_rate if rate > 0}) > 1
 
 
 def _panel(figure: Figure, box_px: tuple[float, float, float, float], name: str) -> Any:

@@ -92,7 +92,7 @@ class RecipeData:
         rule: How rows were scored, in words: `5 folds × 1`, `272 held-out pictures, read once`.
         backbone: Its name.
         class_names: K names.
-        counts: Role (`train`, `test`) → pictures of each class.
+        counts: Role → pictures of each class: `train` and `test`, or those of the first fold, `train` and `validation`.
         leaderboard: The rows as trials, best first, with intervals, paired tests and curves; named as the rows are.
         rows: The rows in the author's order.
         delivered: Name of the row whose model is kept.

@@ -52,9 +52,10 @@ def recipe_data(
     recipe, compared = order.recipe, field.compared
     dataset, split, backbone = compared.dataset, compared.split, field.session.network.backbone
     stated = _stated(order, dataset, backbone.name)
-    roles: dict[str, Ints] = {"train": split.pool}
     if len(split.test):
-        roles["test"] = split.test
+        roles = {"train": split.pool, "test": split.test}
+    else:  # every picture is held out in turn: the parts of the first fold, whose curves are drawn
+        roles = dict(zip(("train", "validation"), split.folds[0], strict=True))
     num_classes = len(dataset.class_names)
     return RecipeData(
         name=recipe.name,

@@ -12,7 +12,7 @@ import numpy as np
 from markupsafe import Markup
 
 from thawline.search.leaderboard import Leaderboard, Trial
-from thawline.use.curves import curve_svg, finder_svg
+from thawline.use.curves import curve_svg, finder_svg, is_stepped
 from thawline.use.page import both_widths, render_page, safe_figure
 from thawline.use.report_data import Cut, Mistake, Picture, ReportData
 from thawline.use.story import shared_backbone, story_svg
@@ -102,7 +102,7 @@ def _kind_facts(board: Leaderboard) -> dict[str, Any]:
         "mixed": mixed,
         "story": both_widths(story_svg, board) if mixed else None,
         "partial": any(trial.num_pictures < board.num_pictures for trial in board.trials),
-        "stepped": any(trial.curve.learning_rate for trial in board.trials if trial.curve),
+        "stepped": any(is_stepped(trial.curve) for trial in board.trials if trial.curve),
     }
 
 

@@ -129,6 +129,9 @@ def _frame_times(axes: Any, times_s: Sequence[float]) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xticks(shown, [_time_label(at) for at in shown], color=LIGHT["ink"])
+    for at, label in zip(shown, axes.get_xticklabels(), strict=True):
+        if at > high**0.96 * low**0.04:  # so near the edge of the paper that half of the label would lie beyond it
+            label.set_horizontalalignment("right")
 
 
 def _time_label(seconds: float) -> str:
