@@ -389,11 +389,19 @@ def evaluate(
     photos: Path | str,
     options: CheckOptions | None = None,
     *,
+    device: str = "auto",
     progress: Progress | None = None,
 ) -> Evaluation:
     """Return the scores of a model on labelled pictures: their test part where they have one, else all of them.
 
     Pictures that the model was trained on, or whose copies it was, count as leaked.
+
+    Args:
+        model: A loaded bundle, or its folder.
+        photos: As in `check`.
+        options: As in `check`.
+        device: Where a folder's network is to run; a loaded bundle has its own.
+        progress: Where to report to.
 
     Raises:
         DataError: A class that the model does not know.
@@ -401,7 +409,7 @@ def evaluate(
     from thawline.use.bundle import Bundle
     from thawline.use.evaluate_model import evaluate_model
 
-    bundle = model if isinstance(model, Bundle) else load(model)
+    bundle = model if isinstance(model, Bundle) else load(model, device=device)
     dataset, _ = check(photos, options, progress=progress)
     return evaluate_model(bundle, dataset, progress=progress)
 

@@ -54,6 +54,7 @@ Photos = Annotated[
 ]
 AnyPhotos = Annotated[Path | None, Parameter(help="As for `fit`; not needed with --resume, or a --config that has it.")]
 Json = Annotated[bool, Parameter(help="Print the result as JSON.")]
+Device = Annotated[str, Parameter(help="Where the network runs: `auto`, `cpu`, `cuda`, `mps`.")]
 Out = Annotated[Path, Parameter(name=["--out", "-o"], help="Folder of the run; older results in it are replaced.")]
 Flat = Annotated[Options, Parameter(name="*")]
 FlatCheck = Annotated[CheckOptions, Parameter(name="*")]
@@ -230,17 +231,20 @@ def predict(
     *,
     json: Annotated[bool, Parameter(help="One line of JSON a picture.")] = False,
     csv: Annotated[bool, Parameter(help="CSV with a column a class.")] = False,
-    device: Annotated[str, Parameter(help="Where the network runs: `auto`, `cpu`, `cuda`, `mps`.")] = "auto",
+    device: Device = "auto",
 ) -> None:
-    """Say what is on pictures; one that cannot be read gets a row with the reason, and the rest goes on."""
+    """Say what is on pictures; one that cannot be read gets a row with the reason, and the rest goes on.
+
+    Where none can be read, the exit code is 1.
+    """
     if json and csv:
         raise UsageError("predict: --json and --csv contradict each other. Choose one.")
     from thawline import api
-    from thawline.use.predict import predictions_csv, predictions_jsonl
+    from thawline.use.predict import predictions_csv, predictions_jsonl, requiring_one
     from thawline.use.summary import prediction_lines
 
     bundle = api.load(model, device=device)
-    rows = api.iterate_predictions(bundle, pictures, progress=progress_for_stderr())
+    rows = requiring_one(api.iterate_predictions(bundle, pictures, progress=progress_for_stderr()), pictures)
     if json:
         stream(predictions_jsonl(rows))
     elif csv:
@@ -254,6 +258,7 @@ def evaluate(
     model: Annotated[Path, Parameter(help="A `model` folder that `thawline fit` wrote.")],
     photos: Photos,
     *,
+    device: Device = "auto",
     options: FlatCheck = CHECK_DEFAULTS,
     json: Json = False,
 ) -> None:
@@ -261,7 +266,7 @@ def evaluate(
     from thawline import api
     from thawline.use.summary import evaluation_json, evaluation_text
 
-    result = api.evaluate(model, photos, options, progress=progress_for_stderr())
+    result = api.evaluate(model, photos, options, device=device, progress=progress_for_stderr())
     say_json(evaluation_json(result)) if json else say(evaluation_text(result))
 
 

@@ -243,6 +243,19 @@ def test_predict_as_json_has_what_scripts_rely_on(run, thawline, tmp_path):
     assert wrong[1]["error"] == "no such file"
 
 
+def test_predict_that_can_read_nothing_fails_in_the_end(run, thawline, tmp_path):
+    bad = tmp_path / "folder" / "bad.jpg"
+    bad.parent.mkdir()
+    said = thawline("predict", run.out / "model", bad.parent)
+    assert (said.code, said.out) == (1, "")
+    assert f"predict {bad.parent}: there is no file. Name pictures, or folders that hold some" in said.err
+    bad.write_text("no picture")
+    said = thawline("predict", run.out / "model", bad.parent, tmp_path / "gone.png", "--json")
+    assert [row["error"] for row in said.rows] == ["text, not a picture", "no such file"]
+    assert said.code == 1
+    assert "no file could be read, each row says why. Name pictures" in said.err
+
+
 def test_predict_says_the_same_in_every_form(run, thawline, tmp_path):
     bad = tmp_path / "bad, very.jpg"
     bad.write_text("no picture")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from thawline.core.errors import DataError
+from thawline.core.errors import DataError, first_few
 from thawline.core.progress import Progress, SilentProgress
 from thawline.core.types import Floats, Pixels, Prediction
 from thawline.data.dataset import Sample
@@ -23,7 +23,14 @@ from thawline.data.listing import MAX_FILE_BYTES, display_path
 from thawline.features.extract import in_streams, map_pictures
 from thawline.use.bundle import Bundle, Classifier
 
-__all__ = ["classify_samples", "find_pictures", "predict_pictures", "predictions_csv", "predictions_jsonl"]
+__all__ = [
+    "classify_samples",
+    "find_pictures",
+    "predict_pictures",
+    "predictions_csv",
+    "predictions_jsonl",
+    "requiring_one",
+]
 
 
 def find_pictures(paths: Sequence[Path | str]) -> tuple[Path, ...]:
@@ -59,6 +66,28 @@ def predict_pictures(
         for rows in in_streams(lambda batch: _predict_batch(classifier, batch), batches):
             yield from rows
             advance(len(rows))
+
+
+def requiring_one(rows: Iterable[Prediction], named: Sequence[Path | str]) -> Iterator[Prediction]:
+    """Yield the rows as they are, so that a script that got no answer at all notices.
+
+    Args:
+        rows: From `predict_pictures`.
+        named: What the person named.
+
+    Raises:
+        DataError: At the end, where not one row is an answer.
+    """
+    num_rows = num_answers = 0
+    for row in rows:
+        num_rows += 1
+        num_answers += row.error is None
+        yield row
+    if not num_answers:
+        found = "no file could be read, each row says why" if num_rows else "there is no file"
+        raise DataError(
+            f"predict {first_few(list(map(str, named)))}: {found}. Name pictures, or folders that hold some."
+        )
 
 
 def classify_samples(classifier: Classifier, samples: Sequence[Sample], *, progress: Progress | None = None) -> Floats:
