@@ -7,6 +7,7 @@ pooling, head, temperature. The folder's golden pictures go through the finished
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -228,17 +229,19 @@ def _onnx_bytes(graph: Graph, bundle: Bundle) -> bytes:
 
 @contextmanager
 def _exporter(bundle: Bundle) -> Iterator[None]:
-    """Turn what torch's exporter refuses into errors of ours."""
+    """Turn what torch's exporter refuses into errors of ours, and keep to itself what it warns itself of."""
     name = bundle.manifest.backbone.name
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # torch 2.11 uses what torch 2.11 deprecates
+            yield
     except ImportError as error:
         raise UsageError(
             f"export {bundle.directory}: onnx and onnxscript are needed and cannot be loaded ({error}). Run "
             "`pip install thawline[export]`."
         ) from None
     except torch.onnx.OnnxExporterError as error:
-        reason = str(error.__cause__ or error).strip().splitlines()[0][:200]
+        reason = str(error.__cause__ or error).strip().splitlines()[0][:200].rstrip(".")
         raise BundleError(
             f"export {bundle.directory}: {name} cannot be expressed in ONNX by torch {torch.__version__}: {reason}. "
             "Predict with the model folder, or choose another backbone."
