@@ -22,6 +22,15 @@ NAMES = ("cross", 'stripe, "wide"', "träne 🦜")
 CLASSES = len(NAMES)
 
 
+@pytest.fixture(scope="module")
+def one_thread():
+    """Keep torch to one thread: its threads wait for each other by spinning, which costs most where others run too."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def draw(seed: int) -> bytes:
     """Return a JPEG of coloured noise around a ramp, different for every seed."""
     rng = np.random.default_rng(seed)

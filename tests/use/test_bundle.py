@@ -33,6 +33,8 @@ from thawline.use.manifest import Manifest
 BLOCKS = ((8, "mean"), (8, "std"), (9, "mean"), (9, "std"))
 NAMES = ("ash", "Buche 🌳", "çam")
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 def picture(seed: int) -> bytes:
     """Return a JPEG whose class, seed % 3, shows in its stripes."""
@@ -46,15 +48,6 @@ def picture(seed: int) -> bytes:
 
 
 PICTURES = [picture(seed) for seed in range(12)]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Keep torch to one thread: its threads wait for each other by spinning, which costs most where others run too."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

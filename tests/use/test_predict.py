@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from thawline.core.runtime import Runtime
@@ -24,6 +23,8 @@ from thawline.use.bundle import Classifier, Training, load_bundle, save_bundle
 from thawline.use.predict import find_pictures, predict_pictures, predictions_csv, predictions_jsonl
 
 NAMES = ("cross", 'stripe, "wide"', "träne 🦜")
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 BLOCKS = ((9, "mean"), (9, "std"))
 RUNTIME = Runtime("cpu", "float32", 8)
 
@@ -37,15 +38,6 @@ def picture(seed: int, size: tuple[int, int] = (70, 50)) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(buffer, "JPEG")
     return buffer.getvalue()
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Keep torch to one thread, as `predict_pictures` does in its own."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
