@@ -228,6 +228,21 @@ def test_only_the_staging_of_the_dead_is_swept(tmp_path):
     assert sweep_staging(tmp_path / "no cache yet") == 0
 
 
+def test_a_folder_that_goes_while_it_is_listed_holds_nothing(tmp_path, monkeypatch):
+    """Of two runs at once one removes the empty staging folder that the other is about to look into."""
+    (tmp_path / "staging").mkdir()
+    scandir = os.scandir
+
+    def remove_meanwhile(path):
+        if Path(path).name == "staging":
+            Path(path).rmdir()
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", remove_meanwhile)
+    assert sweep_staging(tmp_path) == 0
+    assert not (tmp_path / "staging").exists()
+
+
 @pytest.mark.parametrize(
     ("code", "text"),
     [
