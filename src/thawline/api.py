@@ -240,9 +240,8 @@ def resume(run: Path | str, *, tensorboard: Path | None = None, progress: Progre
     from thawline.use.request import read_request
     from thawline.use.session import work
 
-    out = Path(run)
-    progress = progress or SilentProgress()
-    return work(read_request(out), out, progress, tensorboard=tensorboard, is_named=True, is_new=False)
+    order, heard = read_request(Path(run)), progress or SilentProgress()
+    return work(order, Path(run), heard, tensorboard=tensorboard, is_named=True, is_new=False)
 
 
 def forecast(

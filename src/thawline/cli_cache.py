@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
+from thawline.cli_words import Json
 from thawline.console import say, say_json
 from thawline.core.errors import UsageError
 
@@ -21,7 +22,6 @@ __all__ = ["cache"]
 cache = App(name="cache", help="Look at, or empty, the store of extracted features.")
 
 CacheDir = Annotated[Path | None, Parameter(help="The cache to look at. Default: THAWLINE_CACHE, else the user's.")]
-Json = Annotated[bool, Parameter(help="Print the result as JSON.")]
 
 
 @cache.command(name="list")

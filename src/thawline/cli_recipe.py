@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
+from thawline.cli_words import Json
 from thawline.console import say, say_json
 from thawline.core.errors import UsageError
 from thawline.core.progress import progress_for_stderr
@@ -20,7 +21,7 @@ recipe = App(
 
 
 @recipe.command(name="list")
-def recipe_list(*, json: Annotated[bool, Parameter(help="Print the result as JSON.")] = False) -> None:
+def recipe_list(*, json: Json = False) -> None:
     """List the recipes that come with Thawline: what each compares, and how long it takes."""
     from thawline import api
     from thawline.use.words import duration_text
@@ -73,7 +74,7 @@ def recipe_run(
     seed: Annotated[int | None, Parameter(help="Of every random choice.")] = None,
     device: Annotated[str | None, Parameter(help="Where the network runs: `auto`, `cpu`, `cuda`, `mps`.")] = None,
     cache_dir: Annotated[Path | None, Parameter(help="Where features are kept between runs.")] = None,
-    json: Annotated[bool, Parameter(help="Print the result as JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Remake a recipe's comparison on its pictures: every row trained, scored with an interval, and reported."""
     from thawline import api

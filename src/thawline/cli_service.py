@@ -9,18 +9,19 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from thawline.cli_words import Json, Model
 from thawline.console import say, say_json
 
 __all__ = ["export", "serve"]
 
 
 def export(
-    model: Annotated[Path, Parameter(help="A `model` folder that `thawline fit` wrote.")],
+    model: Model,
     *,
     out: Annotated[
         Path | None, Parameter(name=["--out", "-o"], help="The ONNX file. Default: MODEL.onnx, beside the folder.")
     ] = None,
-    json: Annotated[bool, Parameter(help="Print the result as JSON.")] = False,
+    json: Json = False,
 ) -> None:
     """Write a model as one ONNX file that answers as the folder does, for `serve` and for other programs."""
     from thawline import api

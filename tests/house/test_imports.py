@@ -12,7 +12,18 @@ import pytest
 import thawline
 
 FLOORS = ("core", "data", "features", "heads", "recipes", "search", "tune", "use")
-ROOF = ("api", "cli", "cli_cache", "cli_recipe", "cli_service", "console", "__main__", "__init__")
+ROOF = (
+    "api",
+    "cli",
+    "cli_cache",
+    "cli_fit",
+    "cli_recipe",
+    "cli_service",
+    "cli_words",
+    "console",
+    "__main__",
+    "__init__",
+)
 HEAVY = ("torch", "torchvision", "timm", "sklearn", "scipy", "matplotlib", "pyarrow", "PIL")
 PACKAGE = Path(thawline.__file__).parent
 

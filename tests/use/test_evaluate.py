@@ -132,8 +132,8 @@ def test_a_model_that_is_too_sure_has_a_calibration_error():
         shares = np.full((40, 4), (1 - said) / 3, np.float32)
         shares[np.arange(40), honest] = said
         found = evaluated(labels, shares)
-        assert found.mean_confidence == pytest.approx(said)
-        assert found.calibration_error == pytest.approx(error, abs=1e-6)
+        assert found.calibration.mean_confidence == pytest.approx(said)
+        assert found.calibration.calibration_error == pytest.approx(error, abs=1e-6)
 
 
 def test_what_was_given_is_kept_in_order():

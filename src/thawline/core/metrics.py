@@ -148,7 +148,8 @@ def expected_calibration_error(labels: Ints, probabilities: Floats, bins: int = 
         bins: Number of bins over [0, 1].
     """
     _check_lengths(labels=labels, probabilities=probabilities)
-    return _calibration_error(probabilities.max(axis=1), probabilities.argmax(axis=1) == labels, bins)
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    return _calibration_error(confidence, _bins(confidence, bins), probabilities.argmax(axis=1) == labels)
 
 
 def calibration_error_by_chance(probabilities: Floats, bins: int = 15, *, num_draws: int = 200, seed: int = 0) -> float:
@@ -164,15 +165,19 @@ def calibration_error_by_chance(probabilities: Floats, bins: int = 15, *, num_dr
         num_draws: Draws of N right or wrong answers.
         seed: Equal seeds give equal numbers.
     """
-    confidence = probabilities.max(axis=1)
-    rng = np.random.default_rng(seed)
-    drawn = (_calibration_error(confidence, rng.random(len(confidence)) < confidence, bins) for _ in range(num_draws))
-    return float(np.mean(list(drawn)))
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    index, rng = _bins(confidence, bins), np.random.default_rng(seed)
+    drawn = [_calibration_error(confidence, index, rng.random(len(confidence)) < confidence) for _ in range(num_draws)]
+    return float(np.mean(drawn))
 
 
-def _calibration_error(confidence: Floats, right: npt.NDArray[np.bool_], bins: int) -> float:
-    index = np.clip(np.ceil(confidence.astype(np.float64) * bins).astype(np.int64) - 1, 0, bins - 1)
-    gaps = np.bincount(index, weights=right - confidence.astype(np.float64), minlength=bins)
+def _bins(confidence: Floats, bins: int) -> Ints:
+    """Return the bin of every confidence: equal widths over [0, 1], closed on the right."""
+    return np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+
+
+def _calibration_error(confidence: Floats, index: Ints, right: npt.NDArray[np.bool_]) -> float:
+    gaps = np.bincount(index, weights=right - confidence)
     return float(np.abs(gaps).sum() / len(confidence))
 
 

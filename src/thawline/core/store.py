@@ -29,8 +29,8 @@ __all__ = [
     "commit_directory",
     "content_key",
     "disk_errors",
-    "entries_in",
     "list_entries",
+    "paths_in",
     "prune",
     "remove_entry",
     "replace_directory",
@@ -151,7 +151,7 @@ def _remove_if_empty(directory: Path) -> None:
         directory.rmdir()
 
 
-def entries_in(directory: Path, pattern: str = "*") -> list[Path]:
+def paths_in(directory: Path, pattern: str = "*") -> list[Path]:
     """Return what a folder holds, sorted; nothing where there is none, or another process removes it just now."""
     with suppress(FileNotFoundError):
         return sorted(directory.glob(pattern))
@@ -161,7 +161,7 @@ def entries_in(directory: Path, pattern: str = "*") -> list[Path]:
 def sweep_staging(root: Path) -> int:
     """Return how many staging folders of dead processes were removed; those of live ones stay."""
     removed = 0
-    for directory in entries_in(root / "staging"):
+    for directory in paths_in(root / "staging"):
         host, _, pid = directory.name.rpartition("-")[0].rpartition("-")
         try:
             stale = time.time() - directory.stat().st_mtime > STALE_STAGING_S
@@ -247,7 +247,7 @@ def write_json(path: Path, value: object) -> None:
 def list_entries(root: Path) -> tuple[Entry, ...]:
     """Return what the cache holds, most recently used first; what another run removes meanwhile is left out."""
     entries = []
-    for directory in (*entries_in(root / "banks", "*/"), *entries_in(root / "pictures", "*/")):
+    for directory in (*paths_in(root / "banks", "*/"), *paths_in(root / "pictures", "*/")):
         with suppress(FileNotFoundError):
             size = sum(file.stat().st_size for file in directory.rglob("*") if file.is_file())
             entries.append(Entry(directory.parent.name, directory.name, directory, size, directory.stat().st_mtime))

@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from thawline.core.errors import StoreError, first_few
-from thawline.core.store import commit_directory, content_key, disk_errors, entries_in, staging_directory, write_json
+from thawline.core.store import commit_directory, content_key, disk_errors, paths_in, staging_directory, write_json
 from thawline.core.types import Floats, InputSpec, Ints
 from thawline.features.mapped import MappedRows, map_rows
 
@@ -274,9 +274,8 @@ def open_bank(root: Path, spec: BankSpec) -> FeatureBank:
         _describe(root, directory, spec)
         with suppress(OSError):  # when it was last used is worth knowing, no more
             os.utime(directory)
-        while unseen := sorted(
-            set(entries_in(directory / "segments", SEGMENT_NAME)) - seen
-        ):  # until another look adds none
+        # until another look adds none
+        while unseen := [path for path in paths_in(directory / "segments", SEGMENT_NAME) if path not in seen]:
             seen.update(unseen)
             for path in unseen:
                 segment, rows = _verify(path, spec)

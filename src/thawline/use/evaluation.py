@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from thawline.core.html import html_table, interval_bar, scale_of
 from thawline.core.metrics import calibration_error_by_chance, expected_calibration_error
 from thawline.core.types import Floats, Ints
 
-__all__ = ["ClassScore", "Evaluation", "Score"]
+__all__ = ["Calibration", "ClassScore", "Evaluation", "Score"]
 
 NOTEBOOK_ROWS = 20
 
@@ -51,6 +52,21 @@ class ClassScore:
     recall_low: float
     recall_high: float
     support: int
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How far stated probabilities and the share of right answers lie apart; all in [0, 1].
+
+    Attributes:
+        mean_confidence: Mean probability of what the model said: the accuracy, where it knows how sure to be.
+        calibration_error: The expected calibration error. Of few pictures chance alone makes much of it.
+        calibration_error_by_chance: What a calibrated model, as sure, shows on as many pictures.
+    """
+
+    mean_confidence: float
+    calibration_error: float
+    calibration_error_by_chance: float
 
 
 @dataclass(frozen=True)
@@ -97,23 +113,14 @@ class Evaluation:
         """Test pictures evaluated."""
         return len(self.labels)
 
-    @property
-    def calibration_error(self) -> float:
-        """How far the stated probabilities and the share of right answers lie apart on average, in [0, 1].
-
-        Of few pictures chance alone makes much of it: set it beside `calibration_error_by_chance`.
-        """
-        return expected_calibration_error(self.labels, self.probabilities)
-
-    @property
-    def calibration_error_by_chance(self) -> float:
-        """The calibration error that a calibrated model as sure as this one shows on as many pictures by chance."""
-        return calibration_error_by_chance(self.probabilities)
-
-    @property
-    def mean_confidence(self) -> float:
-        """Mean probability of what the model said, in [0, 1]: the accuracy, where it knows how sure to be."""
-        return float(self.probabilities.max(axis=1).mean())
+    @cached_property
+    def calibration(self) -> Calibration:
+        """How far the probabilities can be trusted."""
+        return Calibration(
+            float(self.probabilities.max(axis=1).mean()),
+            expected_calibration_error(self.labels, self.probabilities),
+            calibration_error_by_chance(self.probabilities),
+        )
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the accuracy, and the weakest classes with the intervals of their recall."""

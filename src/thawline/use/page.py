@@ -75,7 +75,6 @@ def _picture_facts(data: ReportData | RecipeData) -> dict[str, Any]:
         "class_totals": totals,
         "largest": largest,
         "pictures_of": pictures_of,
-        "parts_words": "",
     }
 
 

@@ -71,19 +71,7 @@ def recipe_data(
             for role, rows in roles.items()
         },
         leaderboard=board,
-        rows=tuple(
-            RowData(
-                name=one.row.name,
-                does=one.does,
-                origin=one.row.origin,
-                expected=stated.scores.get(one.row.name) if stated else None,
-                seconds=one.seconds,
-                epochs=one.epochs,
-                evaluation=one.evaluation,
-                drift=one.drift,
-            )
-            for one in answered
-        ),
+        rows=tuple(_row_data(one, stated) for one in answered),
         delivered=recipe.delivered,
         pass_s=compared.extraction.seconds if compared.extraction.num_extracted else 0.0,
         total_s=clock.parts["total"],
@@ -95,6 +83,20 @@ def recipe_data(
         check=compared.report.to_json(),
         provenance=_provenance(order, field, clock),
         notes=_notes(order, field, stated),
+    )
+
+
+def _row_data(answered: AnsweredRow, stated: Expected | None) -> RowData:
+    """Return what the report shows of a row, beside what is stated of it."""
+    return RowData(
+        name=answered.row.name,
+        does=answered.does,
+        origin=answered.row.origin,
+        expected=stated.scores.get(answered.row.name) if stated else None,
+        seconds=answered.seconds,
+        epochs=answered.epochs,
+        evaluation=answered.evaluation,
+        drift=answered.drift,
     )
 
 

@@ -29,8 +29,6 @@ from thawline.use.words import percent, printable
 
 __all__ = ["recipe_csv", "recipe_text", "render_recipe_report"]
 
-FIRST_FOLD = "The pictures as they are parted in the first fold; every picture is held out in one."
-
 
 def recipe_csv(data: RecipeData) -> str:
     """Return the comparison as CSV with a heading row, in the author's order: shares in [0, 1], six decimals.
@@ -75,7 +73,6 @@ def render_recipe_report(data: RecipeData) -> str:
         "scored": scored_text(data),
         "small_part": small_part_text(data, percent),
         "held_out_once": is_held_out_once(data),
-        "parts_words": FIRST_FOLD if "validation" in data.counts else "",
         "row_scale": _row_scale(data),
         "clean_n": next((clean.n for row in data.rows if (clean := row.evaluation.accuracy_without_leaks)), None),
         "has_origins": any(row.origin is not None for row in data.rows),

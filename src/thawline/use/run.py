@@ -257,9 +257,7 @@ def run_json(
             "balanced_accuracy": evaluation.balanced_accuracy.value,
             "macro_f1": evaluation.macro_f1.value,
             "top5": evaluation.top5.value if evaluation.top5 else None,
-            "mean_confidence": evaluation.mean_confidence,
-            "calibration_error": evaluation.calibration_error,
-            "calibration_error_by_chance": evaluation.calibration_error_by_chance,
+            **asdict(evaluation.calibration),
         },
         "pictures": {
             "used": compared.report.used,

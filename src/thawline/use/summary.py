@@ -149,9 +149,10 @@ def evaluation_text(evaluation: Evaluation, *, rule: str = "") -> str:
     lines.append(
         f"      balanced {evaluation.balanced_accuracy.value:.3f}, macro-F1 {evaluation.macro_f1.value:.3f}{top5}"
     )
+    trust = evaluation.calibration
     lines.append(
-        f"      mean confidence {evaluation.mean_confidence:.3f}, calibration error {evaluation.calibration_error:.3f} "
-        f"(by chance alone {evaluation.calibration_error_by_chance:.3f})"
+        f"      mean confidence {trust.mean_confidence:.3f}, calibration error {trust.calibration_error:.3f} "
+        f"(by chance alone {trust.calibration_error_by_chance:.3f})"
     )
     return "\n".join(lines)
 
@@ -163,9 +164,7 @@ def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
         facts.pop(rows)
     return {
         **facts,
-        "mean_confidence": evaluation.mean_confidence,
-        "calibration_error": evaluation.calibration_error,
-        "calibration_error_by_chance": evaluation.calibration_error_by_chance,
+        **asdict(evaluation.calibration),
         "confusion": evaluation.confusion.tolist(),
         "num_leaked": int(evaluation.leaked.sum()),
     }
