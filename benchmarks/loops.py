@@ -25,18 +25,18 @@ from thawline.core.types import Ints
 from thawline.data.dataset import Dataset
 from thawline.data.load import load_pixels, map_ordered
 from thawline.data.split import make_split
-from thawline.features.backbones import Network
+from thawline.features.network import Network
 from thawline.features.reader import to_input
-from thawline.tune.batches import Batch, Pictures, Rows, epoch_batches
-from thawline.tune.engine import Objective, open_engine
-from thawline.tune.head import new_head
-from thawline.tune.job import Job
-from thawline.tune.optimizer import make_optimizer, set_rate
-from thawline.tune.options import TuneOptions
-from thawline.tune.plan import parse_plan, phases
-from thawline.tune.prefix import PrefixCache
-from thawline.tune.thawed import Thawed, working_copy
-from thawline.tune.train import train
+from thawline.train.batches import Batch, Pictures, Rows, epoch_batches
+from thawline.train.engine import Objective, open_engine
+from thawline.train.hyperparameters import TrainOptions
+from thawline.train.job import Job
+from thawline.train.loop import train
+from thawline.train.new_head import new_head
+from thawline.train.optimizer import make_optimizer, set_rate
+from thawline.train.plan import parse_plan, phases
+from thawline.train.prefix import PrefixCache
+from thawline.train.thawed import Thawed, working_copy
 
 TIMED_EPOCHS = 2
 WARM_STEPS = 2
@@ -57,7 +57,7 @@ def job_of(dataset: Dataset, network: Network, plan: str, cache: Path, **options
         network=network,
         runtime=choose_runtime("cpu"),
         plan=parse_plan(plan),
-        options=TuneOptions(epochs=1 + TIMED_EPOCHS, **options),
+        options=TrainOptions(epochs=1 + TIMED_EPOCHS, **options),
         seed=0,
         train=make_split(dataset).pool,
         held_out=np.empty(0, dtype=np.int64),

@@ -28,8 +28,8 @@ from thawline.data.check import check
 from thawline.data.images import prepare
 from thawline.data.load import map_ordered, read_checked
 from thawline.data.split import make_split
-from thawline.features.backbones import frozen_for_inference, load_backbone
 from thawline.features.extract import extract, in_streams
+from thawline.features.network import frozen_for_inference, load_backbone
 from thawline.features.reader import to_input
 from thawline.search.compare import compare
 

@@ -47,17 +47,17 @@ from thawline.core.progress import progress_for_stderr
 from thawline.core.runtime import choose_runtime
 from thawline.data.check import check
 from thawline.data.load import load_pixels
-from thawline.features.backbones import Network, load_backbone
 from thawline.features.extract import extract, in_streams
+from thawline.features.network import Network, load_backbone
 from thawline.features.reader import FeatureReader
 from thawline.heads.linear import fit_linear
-from thawline.tune.batches import Pictures
-from thawline.tune.job import Job, plan_network
-from thawline.tune.options import TuneOptions, parse_duration
-from thawline.tune.plan import parse_plan, phases
-from thawline.tune.prefix import open_prefix
-from thawline.tune.thawed import write_back
-from thawline.tune.train import train
+from thawline.train.batches import Pictures
+from thawline.train.hyperparameters import TrainOptions, parse_duration
+from thawline.train.job import Job, plan_network
+from thawline.train.loop import train
+from thawline.train.plan import parse_plan, phases
+from thawline.train.prefix import open_prefix
+from thawline.train.thawed import write_back
 
 PLAN = "last 7 blocks"
 NONE, EVEN = np.empty(0, dtype=np.int64), np.ones(10, dtype=np.float32)
@@ -156,7 +156,7 @@ def full_of(job: Job, repeats: int) -> None:
         return engine_s(job, rows, None, batches)
 
     def slow_depthwise_s() -> float:
-        with mock.patch("thawline.tune.engine._depthwise", nullcontext):
+        with mock.patch("thawline.train.engine._depthwise", nullcontext):
             return own_s()
 
     own, slow, plain, inductor = "own engine", "own engine, PyTorch's depthwise", "eager autocast", "Inductor fp32"
@@ -246,7 +246,7 @@ def cifar10(asked: argparse.Namespace, scratch: Path) -> None:
 
     def trained(text: str, size_px: int, epochs: int, reach: str) -> None:
         start = time.perf_counter()
-        plan, options = parse_plan(text), TuneOptions(epochs=epochs, batch_size=64)
+        plan, options = parse_plan(text), TrainOptions(epochs=epochs, batch_size=64)
         network = plan_network(plan, load_backbone(size_px=size_px), dataset, options, 0)
         job = Job(dataset, network, runtime, plan, options, 0, rows, NONE, EVEN, None, cache)
         done = train(job, progress=progress_for_stderr())

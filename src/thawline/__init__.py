@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from thawline.core.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from thawline.api import (
         check,
@@ -27,14 +29,13 @@ if TYPE_CHECKING:
     )
     from thawline.core.errors import ThawlineError
     from thawline.core.options import Options, make_options
-    from thawline.tune.options import TuneOptions
+    from thawline.train.hyperparameters import TrainOptions
 
-__version__ = "0.1.0"
 
 _HOMES = {
     "Options": "core.options",
     "ThawlineError": "core.errors",
-    "TuneOptions": "tune.options",
+    "TrainOptions": "train.hyperparameters",
     "check": "api",
     "compare": "api",
     "evaluate": "api",
@@ -54,7 +55,7 @@ _HOMES = {
 __all__ = [
     "Options",
     "ThawlineError",
-    "TuneOptions",
+    "TrainOptions",
     "check",
     "compare",
     "evaluate",

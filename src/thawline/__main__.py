@@ -2,7 +2,7 @@
 
 import sys
 
-from thawline.cli import main
+from thawline.cli.app import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -20,17 +20,17 @@ from thawline.data.check import check as check_pictures
 from thawline.data.dataset import Dataset
 
 if TYPE_CHECKING:
-    from thawline.data.export import Export, HeldOut
+    from thawline.data.exported import Export, HeldOut
     from thawline.data.writers import Form
     from thawline.features.extract import Extraction
-    from thawline.tune.options import TuneOptions
+    from thawline.train.hyperparameters import TrainOptions
     from thawline.use.bundle import Bundle
     from thawline.use.evaluation import Evaluation
     from thawline.use.export import OnnxFile
-    from thawline.use.recipe import Recipe
-    from thawline.use.recipe_run import RecipeRun
-    from thawline.use.run import CompareResult
-    from thawline.use.session import FitResult
+    from thawline.work.recipe import Recipe
+    from thawline.work.recipe_run import RecipeRun
+    from thawline.work.run import CompareResult
+    from thawline.work.session import FitResult
 
 __all__ = [
     "cache_entries",
@@ -97,7 +97,7 @@ def export_data(
         DataError: There is nothing to learn from, or `out` and the pictures lie inside one another.
         StoreError: `out` holds something else, or cannot be written.
     """
-    from thawline.data.export import export
+    from thawline.data.exported import export
 
     options = options or CheckOptions()
     dataset, report = check(photos, options, progress=progress)
@@ -108,7 +108,7 @@ def extract(photos: Path | str, options: Options | None = None, *, progress: Pro
     """Return the bank of pooled features at every depth, filled with all pictures of a folder."""
     from thawline.core.runtime import choose_runtime
     from thawline.features.extract import extract as fill
-    from thawline.use.session import load_network
+    from thawline.work.session import load_network
 
     options = options or Options()
     dataset, _ = check(photos, options, progress=progress)
@@ -140,11 +140,11 @@ def compare(
         views: Views of a picture, the plain one included; None takes what suits the policy.
         progress: Where to report to.
     """
-    from thawline.tune.options import TuneOptions
-    from thawline.use.run import Clock
-    from thawline.use.session import compare_frozen, open_session
+    from thawline.train.hyperparameters import TrainOptions
+    from thawline.work.run import Clock
+    from thawline.work.session import compare_frozen, open_session
 
-    training = TuneOptions(augment=augment, views=views)
+    training = TrainOptions(augment=augment, views=views)
     session = open_session(photos, options or Options(), training, progress or SilentProgress(), Clock())
     return compare_frozen(session, hold_out=False)
 
@@ -154,7 +154,7 @@ def fit(
     out: Path | str,
     options: Options | None = None,
     *,
-    training: TuneOptions | None = None,
+    training: TrainOptions | None = None,
     budget_s: float | None = None,
     plans: Sequence[str] = (),
     tensorboard: Path | None = None,
@@ -179,13 +179,13 @@ def fit(
     Raises:
         ThawlineError: Anything that the person can mend; what was extracted is kept.
     """
-    from thawline.tune.options import TuneOptions
-    from thawline.tune.order import Order
-    from thawline.use.session import work
+    from thawline.train.hyperparameters import TrainOptions
+    from thawline.work.order import Order
+    from thawline.work.session import work
 
     if budget_s is None and plans:
         raise UsageError("fit: plans without a budget. Give one (--budget 15min), or name them to `thawline tune`.")
-    order = Order(Path(photos), tuple(plans), options or Options(), training or TuneOptions())
+    order = Order(Path(photos), tuple(plans), options or Options(), training or TrainOptions())
     return work(
         order,
         Path(out),
@@ -202,7 +202,7 @@ def tune(
     plans: Sequence[str],
     options: Options | None = None,
     *,
-    training: TuneOptions | None = None,
+    training: TrainOptions | None = None,
     tensorboard: Path | None = None,
     progress: Progress | None = None,
 ) -> FitResult:
@@ -222,11 +222,11 @@ def tune(
     Raises:
         ThawlineError: Anything that the person can mend; the last good checkpoint is kept.
     """
-    from thawline.tune.options import TuneOptions
-    from thawline.tune.order import Order
-    from thawline.use.session import work
+    from thawline.train.hyperparameters import TrainOptions
+    from thawline.work.order import Order
+    from thawline.work.session import work
 
-    order = Order(Path(photos), tuple(plans), options or Options(), training or TuneOptions())
+    order = Order(Path(photos), tuple(plans), options or Options(), training or TrainOptions())
     return work(order, Path(out), progress or SilentProgress(), tensorboard=tensorboard, is_named=True)
 
 
@@ -237,8 +237,8 @@ def resume(run: Path | str, *, tensorboard: Path | None = None, progress: Progre
         StoreError: There is no such run.
         TrainingError: Its pictures, backbone or version are no longer what they were; says what differs.
     """
-    from thawline.use.request import read_request
-    from thawline.use.session import work
+    from thawline.work.request import read_request
+    from thawline.work.session import work
 
     order, heard = read_request(Path(run)), progress or SilentProgress()
     return work(order, Path(run), heard, tensorboard=tensorboard, is_named=True, is_new=False)
@@ -248,7 +248,7 @@ def forecast(
     photos: Path | str,
     options: Options | None = None,
     *,
-    training: TuneOptions | None = None,
+    training: TrainOptions | None = None,
     plans: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> tuple[Mapping[str, Any], ...]:
@@ -263,13 +263,13 @@ def forecast(
         plans: As in `fit`.
         progress: Where to report to.
     """
-    from thawline.tune.options import TuneOptions
-    from thawline.use.run import Clock
-    from thawline.use.session import open_session, split_of
-    from thawline.use.tuning import forecast_all
+    from thawline.train.hyperparameters import TrainOptions
+    from thawline.work.run import Clock
+    from thawline.work.session import open_session, split_of
+    from thawline.work.tuning import forecast_all
 
     session = open_session(
-        photos, options or Options(), training or TuneOptions(), progress or SilentProgress(), Clock()
+        photos, options or Options(), training or TrainOptions(), progress or SilentProgress(), Clock()
     )
     split = split_of(session, hold_out=True)
     return forecast_all(
@@ -286,7 +286,7 @@ def forecast(
 
 def recipe_names() -> tuple[str, ...]:
     """Return the names of the recipes that come with Thawline, sorted."""
-    from thawline.use.recipe import recipe_names as names
+    from thawline.work.recipe import recipe_names as names
 
     return names()
 
@@ -300,7 +300,7 @@ def load_recipe(name: str) -> Recipe:
     Raises:
         UsageError: There is no such recipe, or it says what cannot be.
     """
-    from thawline.use.recipe import load_recipe as read
+    from thawline.work.recipe import load_recipe as read
 
     return read(name)
 
@@ -331,8 +331,8 @@ def run_recipe(
     Raises:
         ThawlineError: Anything that the person can mend; what was extracted and trained is kept.
     """
-    from thawline.use.recipe_order import RecipeOrder
-    from thawline.use.recipe_run import run_recipe as run
+    from thawline.work.recipe_order import RecipeOrder
+    from thawline.work.recipe_run import run_recipe as run
 
     asked = load_recipe(recipe) if isinstance(recipe, str) else recipe
     named = photos or asked.data
@@ -460,7 +460,7 @@ def render(run: Path | str) -> Path:
     Raises:
         StoreError: The folder is not one that `fit` or a recipe wrote.
     """
-    from thawline.use.render import render_run
+    from thawline.view.render import render_run
 
     return render_run(Path(run))
 

@@ -12,9 +12,9 @@ import pytest
 from thawline.core.errors import DataError
 from thawline.core.options import CheckOptions, make_options
 from thawline.data.check import check
-from thawline.data.listing import Candidate, FileSource, Listing
 from thawline.data.naming import against_rest, limited, read_class_names, renamed
-from thawline.data.sources import list_pictures
+from thawline.data.sources.listing import Candidate, FileSource, Listing
+from thawline.data.sources.pictures import list_pictures
 
 MESSY = "Label,  Latin Name\t , Common Name \nn0 , apus_apus\t, common_swift ,\n\n n1, hirundo,barn_swallow , 12\n"
 
@@ -170,8 +170,8 @@ def test_the_monkeys_go_by_their_common_names(shared_data):
 def test_relabelling_extracts_nothing_anew(shared_data, tmp_path):
     from thawline.core.runtime import choose_runtime
     from thawline.core.store import cache_root
-    from thawline.features.backbones import load_backbone
     from thawline.features.extract import extract
+    from thawline.features.network import load_backbone
 
     root = tmp_path / "photos"
     for name in ("n0", "n1", "n2"):

@@ -18,8 +18,8 @@ from thawline.core.runtime import Runtime
 from thawline.data.check import check
 from thawline.data.dataset import Sample
 from thawline.features import drift as drift_module
-from thawline.features.backbones import Network, load_backbone
 from thawline.features.drift import drift_from_json, measure_drift
+from thawline.features.network import Network, load_backbone
 
 FLOAT32 = Runtime("cpu", "float32", 8)
 CLASSES = ("a", "b")

@@ -25,8 +25,8 @@ from thawline.data.check import check
 from thawline.data.dataset import Dataset, Sample
 from thawline.data.images import prepare
 from thawline.features import extract as extract_module
-from thawline.features.backbones import load_backbone
 from thawline.features.extract import bank_spec, extract, extract_views, in_streams
+from thawline.features.network import load_backbone
 from thawline.features.pooling import pooled
 from thawline.features.reader import FeatureReader, to_input
 

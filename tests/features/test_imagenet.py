@@ -11,8 +11,8 @@ from safetensors.torch import save_file
 
 from thawline.core.errors import BackboneError, UsageError
 from thawline.core.metrics import wilson
-from thawline.features.backbones import Network, load_backbone
 from thawline.features.imagenet import allowed_classes, pretrained_classifier, score_head
+from thawline.features.network import Network, load_backbone
 
 CLASSES = ("howler", "macaque", "uakari")
 

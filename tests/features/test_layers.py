@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from thawline.core.errors import BackboneError
-from thawline.features.backbones import Network, load_backbone
 from thawline.features.cuts import cut_points
 from thawline.features.layers import layer_scales, trained_parameters, weight_layers
+from thawline.features.network import Network, load_backbone
 from thawline.features.scratch import SCRATCH, ScratchCNN
 
 SMALL = {"vit_tiny_patch16_224": 64, "resnet18": 64, "convnext_atto": 64, "efficientnet_lite0": 64}

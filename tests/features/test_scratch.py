@@ -10,7 +10,7 @@ from torch import nn
 from thawline.core.errors import BackboneError
 from thawline.core.runtime import Runtime
 from thawline.features import hub
-from thawline.features.backbones import load_backbone
+from thawline.features.network import load_backbone
 from thawline.features.reader import FeatureReader
 from thawline.features.scratch import SCRATCH, create_scratch
 

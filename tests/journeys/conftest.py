@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from thawline.cli import main
+from thawline.cli.app import main
 from thawline.data.digits import write_digits
 
 DIGITS = ("3", "8", "9")  # the ones that are hard to tell apart

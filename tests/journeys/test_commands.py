@@ -19,8 +19,8 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from thawline import __version__
-from thawline.cli import app
+from thawline.cli.app import app
+from thawline.core.version import __version__
 
 OUTPUTS = ("run.json", "ledger.csv", "leaderboard.json", "history.csv", "report.html", "model")
 COMMANDS = (

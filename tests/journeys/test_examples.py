@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from thawline.use.recipe import recipe_names
+from thawline.work.recipe import recipe_names
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PHOTOS = {"bulldog": "celebrities", "celebrity": "celebrities"}

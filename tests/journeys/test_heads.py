@@ -16,14 +16,14 @@ from thawline.core.progress import SilentProgress
 from thawline.core.runtime import choose_runtime
 from thawline.data.check import check
 from thawline.data.split import make_split
-from thawline.features.backbones import load_backbone
 from thawline.features.extract import extract
+from thawline.features.network import load_backbone
 from thawline.heads.linear import fit_linear
-from thawline.tune.job import Job
-from thawline.tune.options import TuneOptions
-from thawline.tune.plan import parse_plan
-from thawline.tune.train import train
-from thawline.use.report_data import ReportData
+from thawline.train.hyperparameters import TrainOptions
+from thawline.train.job import Job
+from thawline.train.loop import train
+from thawline.train.plan import parse_plan
+from thawline.view.report_data import ReportData
 
 pytestmark = [pytest.mark.pictures, pytest.mark.slow]
 
@@ -90,7 +90,7 @@ def test_trained_long_a_head_says_what_the_solved_one_says(shared_data, tmp_path
     bank = extract(dataset, network, runtime, cache=tmp_path).bank
     train_rows, held_out = make_split(dataset, num_folds=2, num_repeats=1).folds[0]
     sha256s = np.array([sample.sha256 for sample in dataset.samples])
-    options = TuneOptions(
+    options = TrainOptions(
         epochs=60, optimizer="adam", learning_rate=0.003, weight_decay=1e-4, batch_size=64, augment="none"
     )
     for text, optimizer in ((PLAN, "adam"), ("head", "adam"), ("head, 1 block cut", "sgd")):

@@ -23,7 +23,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from thawline.use import session
+from thawline.work import session
 
 NEW_NETWORKS = {"HF_ENDPOINT": "http://127.0.0.1:9", "http_proxy": None, "https_proxy": None, "HTTP_PROXY": None}
 NEW_NETWORKS |= {"HTTPS_PROXY": None, "HF_HUB_OFFLINE": None}

@@ -26,7 +26,7 @@ from thawline.core.runtime import Runtime
 from thawline.core.store import cache_root
 from thawline.data.check import check
 from thawline.features import extract
-from thawline.features.backbones import load_backbone
+from thawline.features.network import load_backbone
 
 network = load_backbone("test_efficientnet", pretrained=False, size_px=32)
 

@@ -24,13 +24,13 @@ from thawline.use.evaluation import Evaluation
     [
         "import thawline",
         "import thawline; thawline.make_options(folds=3); thawline.ThawlineError",
-        "from thawline.cli import main; main(['--help'])",
-        "import thawline; thawline.TuneOptions(epochs=3)",
-        "from thawline.cli import main; main(['fit', '--help'])",
-        "from thawline.cli import main; main(['tune', '--help'])",
-        "from thawline.cli import main; main(['cache', 'list'])",
-        "from thawline.cli import main; main(['fit', 'photos', '--folds', '1'])",
-        "from thawline.cli import main; main(['tune', 'photos', '--plan', 'all', '--epochs', '0'])",
+        "from thawline.cli.app import main; main(['--help'])",
+        "import thawline; thawline.TrainOptions(epochs=3)",
+        "from thawline.cli.app import main; main(['fit', '--help'])",
+        "from thawline.cli.app import main; main(['tune', '--help'])",
+        "from thawline.cli.app import main; main(['cache', 'list'])",
+        "from thawline.cli.app import main; main(['fit', 'photos', '--folds', '1'])",
+        "from thawline.cli.app import main; main(['tune', 'photos', '--plan', 'all', '--epochs', '0'])",
     ],
 )
 def test_what_is_light_loads_no_torch(statement):
@@ -44,8 +44,8 @@ def test_what_is_light_loads_no_torch(statement):
 def test_everything_public_is_there_and_nothing_else():
     for name in thawline.__all__:
         assert callable(getattr(thawline, name))
-    with pytest.raises(AttributeError, match="no attribute 'train'"):
-        _ = thawline.train
+    with pytest.raises(AttributeError, match="no attribute 'melt'"):
+        _ = thawline.melt
 
 
 def test_fit_returns_what_it_writes(run, shared_cache, tmp_path, capfd):
@@ -63,7 +63,7 @@ def test_fit_returns_what_it_writes(run, shared_cache, tmp_path, capfd):
 
 @pytest.mark.slow
 def test_tune_returns_a_network_that_has_thawed(run, shared_cache, tmp_path, capfd):
-    training = thawline.TuneOptions(epochs=2, augment="none")
+    training = thawline.TrainOptions(epochs=2, augment="none")
     options = thawline.make_options(size=64)
     result = api.tune(run.photos, tmp_path / "out", ["Head, then last 1 block"], options, training=training)
     assert capfd.readouterr() == ("", "")

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import thawline as package
-from thawline.use.report_data import ReportData
+from thawline.view.report_data import ReportData
 
 SCRATCH, PARTIAL = "tutorial_cnn · from nothing", "efficientnet_lite0 · head, then last 2 blocks"
 OUTPUTS = {

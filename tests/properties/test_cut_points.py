@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from thawline.core.runtime import Runtime
-from thawline.features.backbones import Network, frozen_for_inference, load_backbone
 from thawline.features.folding import fold_batch_norms
+from thawline.features.network import Network, frozen_for_inference, load_backbone
 
 SCRATCH = ["tutorial_cnn", "simple_cnn", "deep_cnn"]
 FAST = ["efficientnet_lite0", "resnet18", "resnet34", "vit_tiny_patch16_224", *SCRATCH]

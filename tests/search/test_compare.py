@@ -11,9 +11,9 @@ import pytest
 from thawline.core.types import Curve, InputSpec
 from thawline.data.dataset import Dataset, Sample
 from thawline.data.split import make_split
-from thawline.features.backbones import Backbone
 from thawline.features.bank import BankSpec, FeatureBank, open_bank, write_segment
 from thawline.features.cuts import CutPoint
+from thawline.features.network import Backbone
 from thawline.heads.linear import L2_STRENGTHS
 from thawline.heads.nearest import NEIGHBOURS
 from thawline.search import frozen as module

@@ -11,7 +11,7 @@ from PIL import Image
 
 from thawline.core.runtime import Runtime
 from thawline.data.images import prepare
-from thawline.features.backbones import load_backbone
+from thawline.features.network import load_backbone
 from thawline.heads.columns import fit_columns
 from thawline.heads.dense import DenseHead
 from thawline.heads.linear import fit_linear

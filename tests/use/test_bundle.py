@@ -23,7 +23,7 @@ from thawline.core import store
 from thawline.core.errors import BundleError, StoreError
 from thawline.core.runtime import choose_runtime
 from thawline.data.images import prepare
-from thawline.features.backbones import load_backbone
+from thawline.features.network import load_backbone
 from thawline.features.reader import FeatureReader
 from thawline.heads.linear import fit_linear
 from thawline.heads.nearest import fit_neighbours

@@ -15,8 +15,8 @@ from PIL import Image
 from thawline.core.runtime import Runtime
 from thawline.core.types import Prediction
 from thawline.data.check import check
-from thawline.features.backbones import load_backbone
 from thawline.features.extract import extract
+from thawline.features.network import load_backbone
 from thawline.heads.calibrate import probabilities
 from thawline.heads.linear import fit_linear
 from thawline.use.bundle import Classifier, Training, load_bundle, save_bundle

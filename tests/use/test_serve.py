@@ -24,7 +24,7 @@ from thawline.use.serve import Limits, make_app, serve
 
 SERVE = """
 import sys
-from thawline.cli import main
+from thawline.cli.app import main
 code = main(sys.argv[1:])
 print("torch" in sys.modules)
 sys.exit(code)

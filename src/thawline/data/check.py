@@ -25,10 +25,10 @@ from thawline.data.copies import THUMBNAIL_PX, group_copies
 from thawline.data.dataset import Dataset, LedgerRow, Sample
 from thawline.data.findings import CheckReport, find_all
 from thawline.data.images import decode
-from thawline.data.listing import Candidate, Listing, display_path
 from thawline.data.load import map_ordered
 from thawline.data.naming import apply_options
-from thawline.data.sources import list_pictures
+from thawline.data.sources.listing import Candidate, Listing, display_path
+from thawline.data.sources.pictures import list_pictures
 
 __all__ = ["CheckOptions", "CheckReport", "check", "ledger_csv"]
 

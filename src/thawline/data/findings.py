@@ -9,7 +9,7 @@ from typing import Any
 
 from thawline.core.types import Ints
 from thawline.data.dataset import Dataset, Sample
-from thawline.data.listing import Listing
+from thawline.data.sources.listing import Listing
 
 __all__ = ["CheckReport", "find_all"]
 

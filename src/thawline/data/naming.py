@@ -18,7 +18,7 @@ from pathlib import Path
 
 from thawline.core.errors import DataError, first_few
 from thawline.core.options import CheckOptions
-from thawline.data.listing import FileSource, Listing, display_path
+from thawline.data.sources.listing import FileSource, Listing, display_path
 
 __all__ = ["REST", "against_rest", "apply_options", "limited", "read_class_names", "renamed"]
 

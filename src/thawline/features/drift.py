@@ -26,9 +26,9 @@ from thawline.core.progress import Progress, SilentProgress
 from thawline.core.runtime import Runtime
 from thawline.core.types import Count, Floats, Ints, Pixels, Share
 from thawline.data.dataset import Sample
-from thawline.features.backbones import Network, frozen_for_inference
 from thawline.features.extract import map_pictures
 from thawline.features.imagenet import HeadScore, allowed_classes, pretrained_classifier, score_head
+from thawline.features.network import Network, frozen_for_inference
 from thawline.features.pooling import pooled
 from thawline.features.reader import to_input
 from thawline.features.similarity import MIN_PICTURES, linear_cka, linear_cka_interval, sketched

@@ -20,7 +20,7 @@ import timm
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
 from thawline.core.errors import BackboneError
-from thawline.core.network import is_reachable
+from thawline.core.online import is_reachable
 from thawline.features.scratch import SCRATCH
 
 __all__ = ["BUNDLED", "Source", "hub_file", "resolve"]

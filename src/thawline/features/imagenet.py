@@ -17,7 +17,7 @@ from torch import Tensor
 from thawline.core.errors import BackboneError, UsageError, first_few
 from thawline.core.metrics import accuracy_interval
 from thawline.core.types import Count, Ints, Share
-from thawline.features.backbones import Network
+from thawline.features.network import Network
 from thawline.features.weights import is_random
 
 __all__ = ["HeadScore", "allowed_classes", "pretrained_classifier", "score_head"]

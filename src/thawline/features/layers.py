@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from thawline.core.errors import BackboneError, first_few
-from thawline.features.backbones import Network
 from thawline.features.cuts import shadow_of
+from thawline.features.network import Network
 
 __all__ = ["layer_scales", "trained_parameters", "weight_layers"]
 
@@ -33,7 +33,7 @@ def weight_layers(network: Network) -> tuple[str, ...]:
     that cut. A layer that runs more than once has the place of its first use. Takes a fraction of a second and no
     memory for activations; where an architecture looks at numbers on its way, the network itself runs once.
 
-    >>> from thawline.features.backbones import load_backbone
+    >>> from thawline.features.network import load_backbone
     >>> layers = weight_layers(load_backbone(pretrained=False))
     >>> len(layers), layers[0], layers[-1]
     (49, 'conv_stem', 'conv_head')

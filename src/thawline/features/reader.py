@@ -17,8 +17,8 @@ import torch
 from thawline.core.errors import BackboneError, StoreError
 from thawline.core.runtime import Runtime
 from thawline.core.types import Floats, InputSpec, Pixels
-from thawline.features.backbones import Network, frozen_for_inference
 from thawline.features.bank import Block
+from thawline.features.network import Network, frozen_for_inference
 from thawline.features.pooling import pooled
 
 __all__ = ["FeatureReader", "StorageRangeError", "measure_pass_ms", "to_input"]

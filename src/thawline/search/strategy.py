@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from thawline.features.bank import BankSpec
 
 if TYPE_CHECKING:  # the networks' module loads torch, which a reader of leaderboards does not need
-    from thawline.features.backbones import Backbone
+    from thawline.features.network import Backbone
 
 __all__ = [
     "HEADS",

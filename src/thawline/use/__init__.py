@@ -1,1 +1,1 @@
-"""A model meets people: evaluation, the bundle, prediction and the report."""
+"""A model folder in use: its manifest, the bundle, prediction, evaluation, export and service."""

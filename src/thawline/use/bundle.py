@@ -23,7 +23,7 @@ from thawline.core.runtime import Runtime, choose_runtime
 from thawline.core.store import disk_errors, replace_directory, staging_directory, write_bytes, write_json
 from thawline.core.types import Floats, InputSpec, Pixels
 from thawline.data.images import prepare
-from thawline.features.backbones import Network, load_backbone
+from thawline.features.network import Network, load_backbone
 from thawline.features.pooling import POOLINGS, pooling_columns
 from thawline.features.reader import FeatureReader
 from thawline.heads.calibrate import probabilities

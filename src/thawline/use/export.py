@@ -18,13 +18,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from thawline import __version__
 from thawline.core.errors import BundleError, UsageError
 from thawline.core.runtime import Runtime
 from thawline.core.store import write_bytes
 from thawline.core.types import Floats, InputSpec
+from thawline.core.version import __version__
 from thawline.data.images import prepare
-from thawline.features.backbones import Network, frozen_for_inference
+from thawline.features.network import Network, frozen_for_inference
 from thawline.features.pooling import pooled
 from thawline.heads.columns import Columns
 from thawline.heads.dense import DenseHead

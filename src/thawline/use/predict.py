@@ -19,7 +19,7 @@ from thawline.core.progress import Progress, SilentProgress
 from thawline.core.types import Floats, Pixels, Prediction
 from thawline.data.dataset import Sample
 from thawline.data.images import prepare
-from thawline.data.listing import MAX_FILE_BYTES, display_path
+from thawline.data.sources.listing import MAX_FILE_BYTES, display_path
 from thawline.features.extract import in_streams, map_pictures
 from thawline.use.bundle import Bundle, Classifier
 

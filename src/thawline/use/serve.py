@@ -18,9 +18,9 @@ import uvicorn
 from fastapi import FastAPI, HTTPException, Request, Response, UploadFile
 from fastapi.responses import HTMLResponse, JSONResponse
 
-from thawline import __version__
 from thawline.core.errors import UsageError
 from thawline.core.types import Prediction
+from thawline.core.version import __version__
 from thawline.use.onnx_model import OnnxModel, open_onnx
 
 __all__ = ["Limits", "make_app", "serve"]

@@ -1,0 +1,253 @@
+"""A checked Dataset -> a folder that holds it again: every picture once, in its part, under its class, with a card.
+
+The one idea: what is written is decided first, from the ledger alone; then the pictures stream into a folder beside the
+final place, which is renamed when it is whole. An older export there gives way only if nobody has touched it since.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from thawline.core.errors import DataError, StoreError, first_few
+from thawline.core.progress import Progress, SilentProgress
+from thawline.core.store import (
+    disk_errors,
+    replace_directory,
+    require_space,
+    staging_directory,
+    sweep_staging,
+    write_bytes,
+    write_json,
+)
+from thawline.core.version import __version__
+from thawline.data.card import card_markdown
+from thawline.data.dataset import Dataset, Role, Sample
+from thawline.data.findings import CheckReport
+from thawline.data.sources.listing import FileSource, display_path
+from thawline.data.sources.places import folder_of, place_title
+from thawline.data.split import make_split
+from thawline.data.writers import PARTS, Form, Kept, write_folders, write_tables
+
+__all__ = ["Export", "HeldOut", "export"]
+
+HeldOut = Literal["fifth", "none"]
+CARD, CARD_VERSION = "dataset.json", 1
+_WRITERS = {"folder": write_folders, "parquet": write_tables}
+
+
+@dataclass(frozen=True)
+class Export:
+    """What was written.
+
+    Attributes:
+        out: The folder.
+        card: What its `dataset.json` holds: classes, counts, where it came from and what was left out.
+    """
+
+    out: Path
+    card: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Which pictures are written and which are not; all in the order of the data set."""
+
+    kept: tuple[Kept, ...]
+    copies: tuple[tuple[Sample, Sample], ...]
+    conflicts: tuple[Sample, ...]
+
+
+def export(
+    dataset: Dataset,
+    report: CheckReport,
+    out: Path,
+    *,
+    form: Form = "folder",
+    held_out: HeldOut = "fifth",
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Export:
+    """Write a checked data set to `out`, whole or not at all, and return its card.
+
+    Pictures keep their bytes. Of exact copies one is kept, the held-out one where they lie in several parts; near
+    copies are all kept and share a group number. Pictures with the same bytes under several labels are left out, since
+    nobody can tell which is right. The person's own parts are kept; without any, the same fifth is held out as in
+    `fit`.
+
+    `folder` writes `train/class/picture` and its like with a manifest `pictures.csv`, `parquet` tables that embed the
+    pictures; both with `dataset.json` and `README.md`. Streams: memory does not grow with the number of pictures.
+
+    Args:
+        dataset: Checked pictures.
+        report: What the check found.
+        out: Folder to write: new, empty, or an older export that nobody has changed.
+        form: `folder` or `parquet`.
+        held_out: Without parts of the person's own: `fifth` draws a test, `none` puts all into `train`.
+        seed: Of that drawing.
+        progress: Where to report; silent by default.
+
+    Raises:
+        DataError: `out` and the pictures lie inside one another; a class is left without pictures to learn from; a
+            picture has changed since the check.
+        StoreError: `out` holds something else, is too small or cannot be written; what was there is intact.
+    """
+    out = out.resolve()
+    _refuse_place(dataset, out)
+    parts, rule = _parts(dataset, held_out, seed)
+    plan = _plan(dataset, parts)
+    _refuse_classes(dataset, plan)
+    place = out.with_name(f".{out.name}.export")  # of our own, so that what a kill left there can be swept
+    try:
+        with disk_errors("export", out):
+            sweep_staging(place)
+            with staging_directory(place) as staged:
+                require_space("export", staged, sum(item.size_bytes for item in plan.kept), "choose another with -o")
+                with (progress or SilentProgress()).stage("export", total=len(plan.kept)) as advance:
+                    folders = _WRITERS[form](plan.kept, dataset.class_names, staged, advance)
+                card = _card(dataset, report, plan, folders) | {"form": form, "split": rule}
+                write_bytes(staged / "README.md", card_markdown(card).encode())
+                num_files, size_bytes = _measure(staged)
+                card |= {"num_files": num_files, "size_bytes": size_bytes}
+                write_json(staged / CARD, card)
+                replace_directory(staged, out)
+    except FileNotFoundError:  # a place such as /proc, in which nothing can be made
+        raise StoreError(f"export: {display_path(out)} cannot be made. Choose another place with -o.") from None
+    finally:
+        with suppress(OSError):  # another export to the same place may be at work in there
+            place.rmdir()
+    return Export(out, card)
+
+
+def _parts(dataset: Dataset, held_out: HeldOut, seed: int) -> tuple[list[Role], str]:
+    """Return the part of every sample, and how it came to be, in words."""
+    own = [sample.split for sample in dataset.samples if sample.split is not None]
+    if own:
+        return own, "the parts that the pictures came in"
+    if held_out == "none":
+        return ["train"] * len(dataset), "all pictures in one part"
+    test = set(make_split(dataset, num_folds=2, num_repeats=1, seed=seed).test.tolist())
+    parts: list[Role] = ["test" if index in test else "train" for index in range(len(dataset))]
+    return parts, f"a fifth held out for the test, stratified, copies together, seed {seed}"
+
+
+def _plan(dataset: Dataset, parts: Sequence[Role]) -> _Plan:
+    """Return what is written: one of each set of exact copies, none where these have several labels."""
+    samples = dataset.samples
+    sizes = {row.sha256: row.size_bytes for row in dataset.ledger}
+    same: dict[str, list[int]] = defaultdict(list)
+    for index, sample in enumerate(samples):
+        same[sample.sha256].append(index)
+    kept, copies, conflicts = [], [], []
+    for digest, rows in same.items():
+        if len({samples[row].label for row in rows}) > 1:
+            conflicts += rows
+            continue
+        chosen = max(rows, key=lambda row: (PARTS.index(parts[row]), -row))
+        label = dataset.class_names[samples[chosen].label]
+        kept.append((chosen, Kept(samples[chosen], label, parts[chosen], sizes[digest])))
+        copies += [(row, chosen) for row in rows if row != chosen]
+    return _Plan(
+        tuple(item for _, item in sorted(kept, key=lambda pair: pair[0])),
+        tuple((samples[row], samples[chosen]) for row, chosen in sorted(copies)),
+        tuple(samples[row] for row in sorted(conflicts)),
+    )
+
+
+def _refuse_classes(dataset: Dataset, plan: _Plan) -> None:
+    """Refuse an export that could not be learned from: a class needs a training picture, and two in all."""
+    trained = {item.label for item in plan.kept if item.part == "train"}
+    counts = Counter(item.label for item in plan.kept)
+    lost = [name for name in dataset.class_names if name not in trained or counts[name] < 2]
+    if lost:
+        raise DataError(
+            f"export: without exact copies and pictures under two labels, {first_few(lost)} has no picture to learn "
+            "from, or a single one. Run `thawline check` and settle the conflicts that it lists, or remove the class."
+        )
+
+
+def _refuse_place(dataset: Dataset, out: Path) -> None:
+    """Refuse a place that holds anything but an untouched export, or that the pictures are read from."""
+    root = dataset.root
+    pictures = (folder_of(root) or root).resolve()
+    if pictures.exists() and (out.is_relative_to(pictures) or pictures.is_relative_to(out)):
+        raise DataError(
+            f"export: {display_path(out)} and the pictures in {display_path(root)} lie inside one another. "
+            "Choose another place with -o."
+        )
+    if out.exists() and not out.is_dir():
+        raise StoreError(f"export: {display_path(out)} is a file. Choose another place with -o.")
+    if not out.is_dir() or not any(out.iterdir()):
+        return
+    card = _read_card(out)
+    if card is None:
+        raise StoreError(
+            f"export: {display_path(out)} holds files that no export wrote. Choose a new or empty folder with -o."
+        )
+    if (card.get("num_files"), card.get("size_bytes")) != _measure(out):
+        raise StoreError(
+            f"export: {display_path(out)} was changed since it was exported. Choose another place with -o, or remove "
+            "that folder if nothing in it is needed."
+        )
+    sources = [sample.source for sample in dataset.samples]
+    if any(isinstance(source, FileSource) and source.path.resolve().is_relative_to(out) for source in sources):
+        raise DataError(
+            f"export: {display_path(root)} names pictures inside {display_path(out)}, which would be replaced. "
+            "Choose another place with -o."
+        )
+
+
+def _read_card(folder: Path) -> Mapping[str, Any] | None:
+    """Return the card of an earlier export, or None where there is none that can be read."""
+    try:
+        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return card if isinstance(card, dict) and card.get("thawline_data") == CARD_VERSION else None
+
+
+def _measure(folder: Path) -> tuple[int, int]:
+    """Return how many files lie in a folder, the card aside, and their bytes."""
+    sizes = [path.lstat().st_size for path in folder.rglob("*") if not path.is_dir() and path != folder / CARD]
+    return len(sizes), sum(sizes)
+
+
+def _card(dataset: Dataset, report: CheckReport, plan: _Plan, folders: Mapping[str, str]) -> dict[str, Any]:
+    """Return what `dataset.json` holds: a summary first, then every file that was left out."""
+    root, names = dataset.root, dataset.class_names
+    counts = Counter((item.part, item.label) for item in plan.kept)
+    groups = Counter(item.sample.group for item in plan.kept)
+    first: dict[int, int] = defaultdict(lambda: len(PARTS))
+    for item in plan.kept:
+        first[item.sample.group] = min(first[item.sample.group], PARTS.index(item.part))
+    leaked = [item for item in plan.kept if PARTS.index(item.part) > first[item.sample.group]]
+    return {
+        "thawline_data": CARD_VERSION,
+        "thawline": __version__,
+        "made_from": place_title(root),
+        "images_key": replace(dataset, samples=tuple(item.sample for item in plan.kept)).images_key,
+        "pictures": len(plan.kept),
+        "class_names": list(names),
+        "counts": {
+            part: {name: counts[part, name] for name in names}
+            for part in PARTS
+            if any(item.part == part for item in plan.kept)
+        },
+        "renamed_folders": {folder: name for name, folder in folders.items() if folder != name},
+        "groups_of_near_copies": sum(count > 1 for count in groups.values()),
+        "held_out_near_copies": len(leaked),
+        "notes": list(report.notes),
+        "left_out": {
+            "skipped": [{"path": path, "reason": reason} for path, reason in report.skipped],
+            "exact_copies": [{"path": copy.path, "of": of.path} for copy, of in plan.copies],
+            "conflicts": [
+                {"path": sample.path, "label": names[sample.label], "sha256": sample.sha256}
+                for sample in plan.conflicts
+            ],
+        },
+    }

@@ -1,0 +1,147 @@
+"""A zip archive of class folders -> a Listing.
+
+The one idea: an archive is a folder that is read in place. Its table of contents is laid out as a folder's paths would
+be; a member is unpacked into memory when its picture is wanted, never to the disk, and never further than it claims.
+"""
+
+from __future__ import annotations
+
+import struct
+import threading
+import weakref
+import zipfile
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from stat import S_IFMT, S_IFREG, S_ISLNK
+
+from thawline.core.errors import DataError
+from thawline.data.sources.folders import lay_out
+from thawline.data.sources.listing import MAX_FILE_BYTES, Listing, Skipped, display_path, reading, refuse_long
+from thawline.data.sources.members import BoundedReader, member_parts, refuse_many, unwrap
+
+__all__ = ["ZipArchive", "ZipSource", "list_zip"]
+
+MAX_CONTENTS_BYTES = 1 << 28
+MAX_RATIO, SMALL_BYTES = 200, 1 << 24
+MAX_TOTAL_RATIO, SMALL_TOTAL_BYTES = 100, 1 << 30
+_BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, RuntimeError, ValueError, EOFError)
+
+
+class ZipArchive:
+    """A zip archive that stays open; its members are read one at a time, from any thread."""
+
+    def __init__(self, file: Path) -> None:
+        stream = BoundedReader(file, MAX_CONTENTS_BYTES)
+        weakref.finalize(self, stream.close)
+        self._lock = threading.Lock()
+        self._zip = zipfile.ZipFile(stream)
+        self.members = self._zip.infolist()
+        stream.max_read_bytes = 2 * MAX_FILE_BYTES  # a member may be longer than the table of contents
+
+    def read(self, member: zipfile.ZipInfo) -> bytes:
+        """Return a member's bytes, checked against their sum in the archive.
+
+        Raises:
+            DataError: It is encrypted, packed in a way that is not read, damaged, or longer than a picture may be.
+        """
+        if member.flag_bits & 0x1:
+            raise DataError("encrypted")
+        if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+            raise DataError(f"packed in a way that is not read (method {member.compress_type})")
+        refuse_long(member.file_size)
+        if member.file_size > max(SMALL_BYTES, MAX_RATIO * member.compress_size):
+            raise DataError(f"{member.compress_size:,} bytes claim to unpack to {member.file_size:,}: a zip bomb")
+        pieces = []
+        try:
+            with reading(), self._lock, self._zip.open(member) as stream:
+                while piece := stream.read(member.file_size + 1):  # never further than it claims; at the end, the sum
+                    pieces.append(piece)
+        except _BROKEN as error:
+            raise DataError(f"damaged in the archive: {str(error)[:100]}") from None
+        return b"".join(pieces)
+
+
+@dataclass(frozen=True)
+class ZipSource:
+    """A picture that is a member of a zip archive."""
+
+    name: str
+    member: zipfile.ZipInfo = field(compare=False, repr=False)
+    archive: ZipArchive = field(compare=False, repr=False)
+
+    def read(self) -> bytes:
+        """Return the unpacked bytes; raises `DataError` as `ZipArchive.read` does."""
+        return self.archive.read(self.member)
+
+
+def list_zip(file: Path) -> Listing:
+    """Return the members of an archive as candidates of the classes whose folders they lie in.
+
+    Members whose names lead elsewhere, links and second members of one name are listed as skipped; one that is
+    encrypted, damaged or a bomb is told by `check`, as a file that cannot be read.
+
+    Raises:
+        DataError: No zip archive, too many members, members that overlap or claim absurd sizes; or as `list_folder`.
+    """
+    shown = display_path(file)
+    try:
+        archive = ZipArchive(file)
+    except _BROKEN as error:
+        raise DataError(
+            f"list: {shown} is no zip archive that can be read: {str(error)[:100]}. Make it again, or unpack it and "
+            "name the folder."
+        ) from None
+    refuse_many(shown, len(archive.members))
+    _refuse_bomb(file, archive)
+    files: dict[tuple[str, ...], ZipSource] = {}
+    skipped = []
+    for member in archive.members:
+        name = _name_of(member)
+        mode = member.external_attr >> 16
+        parts = member_parts(name)
+        if member.is_dir() or parts is None:
+            continue
+        if isinstance(parts, str):
+            skipped.append(Skipped(display_path(name), parts))
+        elif S_IFMT(mode) not in {0, S_IFREG}:
+            skipped.append(Skipped("/".join(parts), "a link" if S_ISLNK(mode) else "not a regular file"))
+        elif parts in files:
+            skipped.append(Skipped("/".join(parts), "the archive holds another member of this name"))
+        else:
+            files[parts] = ZipSource(name, member, archive)
+    inner, wrapper = unwrap(sorted(files.items()))
+    notes = [f"everything lies inside {display_path(wrapper)}/, which was taken for the root"] if wrapper else []
+    return lay_out(file, inner, skipped, notes)
+
+
+def _name_of(member: zipfile.ZipInfo) -> str:
+    """Return a member's whole name; one that is UTF-8 without saying so, as a Mac writes it, is read as that."""
+    name = member.orig_filename
+    if not member.flag_bits & 0x800:
+        try:
+            return name.encode("cp437").decode("utf-8")
+        except UnicodeError:
+            return name
+    return name
+
+
+def _refuse_bomb(file: Path, archive: ZipArchive) -> None:
+    """Refuse an archive whose members share bytes, or unpack to far more than any pictures do.
+
+    Raises:
+        DataError: Either, with the numbers.
+    """
+    size = file.stat().st_size
+    packed = sum(member.compress_size for member in archive.members)
+    unpacked = sum(member.file_size for member in archive.members)
+    if packed > size:
+        raise DataError(
+            f"list: {display_path(file)} has {size:,} bytes but members of {packed:,}: they overlap, as in a zip bomb. "
+            "Make the archive again."
+        )
+    if unpacked > max(SMALL_TOTAL_BYTES, MAX_TOTAL_RATIO * size):
+        raise DataError(
+            f"list: {display_path(file)} has {size:,} bytes and claims to unpack to {unpacked:,}: a zip bomb. "
+            "If it is none, unpack it and name the folder."
+        )

@@ -1,0 +1,163 @@
+"""`OWNER/NAME[/CONFIG][@REVISION][:SPLIT]` or a folder -> its splits, loaded by the `datasets` library.
+
+The one idea: the hub is asked once whether it is there; where it is not, the cache of `datasets` is all there is, and a
+copy in it counts only as the revision that it is. No code of a data set ever runs: `datasets` has had no way to since
+its version 4.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from thawline.core.errors import DataError, UsageError, first_few
+from thawline.core.online import is_reachable
+
+__all__ = ["HubName", "hub_or_cache", "load_builder", "load_splits", "parse_hub", "require_datasets", "telling"]
+
+LOADERS = ("parquet", "imagefolder", "arrow", "webdataset", "json", "csv", "cache")
+
+
+@dataclass(frozen=True)
+class HubName:
+    """What `hf:` is followed by.
+
+    Attributes:
+        path: `OWNER/NAME`, or a folder of this machine.
+        config: Which of several data sets under one name, or None.
+        revision: Branch, tag or commit, or None.
+        split: The one split to take, or None for all that are train, validation or test.
+        is_local: Whether `path` is a folder.
+    """
+
+    path: str
+    config: str | None = None
+    revision: str | None = None
+    split: str | None = None
+    is_local: bool = False
+
+
+def parse_hub(rest: str) -> HubName:
+    """Return the parts of a name.
+
+    >>> parse_hub("ethz/food101@main:validation")
+    HubName(path='ethz/food101', config=None, revision='main', split='validation', is_local=False)
+    >>> parse_hub("./birds:train").path
+    './birds'
+
+    Raises:
+        UsageError: It has none of the forms.
+    """
+    if rest.startswith((".", "/", "~")):
+        folder, _, split = (rest, "", "") if Path(rest).expanduser().exists() else rest.rpartition(":")
+        return HubName(folder or rest, split=split if folder and split else None, is_local=True)
+    form = r"([\w.-]+(?:/[\w.-]+)?)(?:/([\w.-]+))?(?:@([\w./-]+))?(?::([\w.-]+(?:\[[\w:%+.-]*\])?))?"
+    found = re.fullmatch(form, rest)
+    if not found:
+        raise UsageError(
+            f"hf:{rest}: needed is hf:OWNER/NAME[/CONFIG][@REVISION][:SPLIT], or hf:./FOLDER for a folder that "
+            "`datasets` can read."
+        )
+    path, config, revision, split = found.groups()
+    return HubName(path, config, revision, split)
+
+
+def require_datasets(place: Path) -> Any:
+    """Return the `datasets` library, made quiet.
+
+    Raises:
+        DataError: It is not installed.
+    """
+    try:
+        import datasets
+    except ImportError:
+        raise DataError(
+            f"list: {place}: this needs the `datasets` library. Install the extra: pip install 'thawline[hub]', or "
+            "name a folder or a Parquet table."
+        ) from None
+    datasets.disable_progress_bars()
+    datasets.utils.logging.set_verbosity_error()
+    return datasets
+
+
+@contextmanager
+def hub_or_cache(datasets: Any) -> Iterator[tuple[str, ...]]:
+    """Let `datasets` ask its cache alone where the hub does not answer, instead of trying for half a minute.
+
+    Yields:
+        Nothing to note, or that the hub did not answer.
+    """
+    from huggingface_hub import constants
+
+    before = datasets.config.HF_HUB_OFFLINE, constants.HF_HUB_OFFLINE
+    online = not any(before) and is_reachable(datasets.config.HF_ENDPOINT)
+    try:
+        if not online:
+            datasets.config.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE = True
+        yield () if online else ("the hub was not asked: the copy in the cache of `datasets` was taken",)
+    finally:
+        datasets.config.HF_HUB_OFFLINE, constants.HF_HUB_OFFLINE = before
+
+
+def load_builder(place: Path, name: HubName, datasets: Any, *, is_online: bool) -> Any:
+    """Return what loads a data set of the hub, refusing a copy in the cache that is not the revision asked for."""
+    with telling(place, name):
+        builder = datasets.load_dataset_builder(name.path, name.config, revision=name.revision)
+    kind = type(builder).__module__.split(".")[-1]
+    if kind not in LOADERS:
+        raise DataError(f"list: {place}: it is made of {kind} files, which hold no pictures. Name another data set.")
+    if not is_online and name.revision and not _is_commit(builder.hash, name):
+        raise DataError(
+            f"list: {place}: the network cannot be reached, and the copy in the cache of `datasets` is another "
+            f"revision ({builder.hash}). Leave the revision out to take it, or try again with a network."
+        )
+    return builder
+
+
+def _is_commit(commit: str | None, name: HubName) -> bool:
+    """Whether the revision asked for is a commit, as far as this machine knows."""
+    from huggingface_hub import try_to_load_from_cache
+
+    if commit and commit.startswith(str(name.revision)) and len(str(name.revision)) >= 7:
+        return True
+    card = try_to_load_from_cache(name.path, "README.md", revision=name.revision, repo_type="dataset")
+    return isinstance(card, str) and Path(card).parent.name == commit
+
+
+def load_splits(place: Path, name: HubName, datasets: Any) -> Mapping[str, Any]:
+    """Return the splits of a data set, downloaded into the cache of `datasets` where they are not there yet."""
+    path = Path(name.path).expanduser()
+    with telling(place, name):
+        if name.is_local and not path.is_dir():
+            raise DataError("there is no such folder; a table or an archive is named without hf:")
+        if name.is_local and any((path / file).is_file() for file in ("dataset_dict.json", "state.json")):
+            found = datasets.load_from_disk(str(path))
+            if isinstance(found, datasets.Dataset):
+                return {name.split or "all": found}
+            if name.split and name.split not in found:
+                raise DataError(f"it has the splits {first_few(list(found))}, no {name.split}")
+            return {name.split: found[name.split]} if name.split else dict(found)
+        source = str(path) if name.is_local else name.path
+        found = datasets.load_dataset(source, name.config, revision=name.revision, split=name.split)
+        return {name.split: found} if name.split else dict(found)
+
+
+@contextmanager
+def telling(place: Path, name: HubName) -> Iterator[None]:
+    """Turn whatever `datasets` and its HTTP library raise into an error that says what to do."""
+    try:
+        yield
+    except ConnectionError:
+        raise DataError(
+            f"list: {place}: it is not in the cache of `datasets`, and the network cannot be reached. On a machine "
+            "with network run the same command and bring its HF_HOME, or bring the data set as Parquet or as a "
+            "folder and name that."
+        ) from None
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        remedy = "Check the folder" if name.is_local else "Check the name, the revision and the split"
+        raise DataError(f"list: {place}: {reason.rstrip('.')}. {remedy}, or name Parquet or class folders.") from None

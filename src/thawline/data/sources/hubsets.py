@@ -1,0 +1,214 @@
+"""`hf:OWNER/NAME[/CONFIG][@REVISION][:SPLIT]`, or `hf:./FOLDER`, read by the `datasets` library -> a Listing.
+
+The one idea: `datasets` fetches, verifies and keeps a data set in its own cache; here the encoded pictures are read out
+of there, row by row. One that is too large to be fetched and then written again is streamed once onto a shelf of ours.
+No code of a data set ever runs: `datasets` of version 4 and later has no way to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from thawline.core.errors import DataError, UsageError, first_few
+from thawline.core.progress import Progress
+from thawline.data.dataset import Role
+from thawline.data.sources.hubload import (
+    HubName,
+    hub_or_cache,
+    load_builder,
+    load_splits,
+    parse_hub,
+    require_datasets,
+    telling,
+)
+from thawline.data.sources.listing import Candidate, FileSource, Listing, Skipped, name_role, settle_roles
+from thawline.data.sources.shelf import Part, Shelf, open_shelf
+
+__all__ = ["HubSource", "HubTable", "list_hub"]
+
+STREAMED_BYTES = 4 << 30
+"""A data set whose declared download is larger is streamed onto a shelf, so that its pictures lie on the disk once."""
+
+
+class HubTable:
+    """The pictures of one split, encoded as they came, read in any order from any thread.
+
+    Args:
+        rows: A `datasets.Dataset` of the one column.
+        column: Its name.
+        folders: A cell that names a file instead of holding bytes may lead into these only.
+    """
+
+    def __init__(self, rows: Any, column: str, folders: tuple[Path, ...]) -> None:
+        self.rows = rows
+        self.column = column
+        self.folders = tuple(folder.resolve() for folder in folders)
+
+    def read(self, row: int) -> bytes:
+        """Return the encoded picture of a row.
+
+        Raises:
+            DataError: The cell is empty, or names a file elsewhere, or the cache has been emptied meanwhile.
+        """
+        try:
+            cell = self.rows[row][self.column] or {}
+        except (OSError, ValueError, IndexError) as error:  # pyarrow's errors are the first two
+            raise DataError(f"row {row} cannot be read: {str(error)[:100]}") from None
+        if cell.get("bytes"):
+            return bytes(cell["bytes"])
+        if not cell.get("path"):
+            raise DataError("the cell is empty")
+        path = Path(cell["path"])
+        if not any(path.resolve().is_relative_to(folder) for folder in self.folders):
+            raise DataError("the cell names a file outside the data set")
+        return FileSource(path).read()
+
+
+@dataclass(frozen=True)
+class HubSource:
+    """A picture that is a cell of a data set in the cache of `datasets`."""
+
+    row: int
+    table: HubTable = field(compare=False, repr=False)
+
+    def read(self) -> bytes:
+        """Return the encoded bytes; raises `DataError` as `HubTable.read` does."""
+        return self.table.read(self.row)
+
+
+def list_hub(place: Path, rest: str, *, cache_dir: Path | None = None, progress: Progress | None = None) -> Listing:
+    """Return the rows of a data set as candidates; its splits are the parts of the data.
+
+    Writes to the cache of `datasets` (`HF_HOME`), or, for a data set of more than 4 GiB, to a shelf in ours; either is
+    read again without a network.
+
+    Args:
+        place: What the person named, `hf:` and all.
+        rest: What follows `hf:`.
+        cache_dir: Our cache, or None for the usual one.
+        progress: Where to report to.
+
+    Raises:
+        UsageError: The name has no known form.
+        DataError: `datasets` is not installed; there is no such data set, split or column; or it is not in the cache
+            and the network cannot be reached.
+    """
+    name = parse_hub(rest)
+    if name.is_local:
+        return _from_arrow(place, name, load_splits(place, name, require_datasets(place)), ())
+    if Path(name.path).is_dir():
+        raise UsageError(f"{place}: a folder has that name. Write hf:./{name.path} for it, or go to another folder.")
+    request = {"source": "hf", "name": name.path, "config": name.config, "revision": name.revision, "split": name.split}
+    shelf = open_shelf(request, cache_dir)
+    if shelf.is_filled:
+        return shelf.list(place)
+    datasets = require_datasets(place)
+    with hub_or_cache(datasets) as notes:
+        builder = load_builder(place, name, datasets, is_online=not notes)
+        is_large = (builder.info.download_size or 0) > STREAMED_BYTES and builder.info.features is not None
+        if is_large and not notes and not Path(builder.cache_dir).is_dir():
+            _stream(place, name, builder, shelf, datasets, progress)
+            return shelf.list(place)
+        return _from_arrow(place, name, load_splits(place, name, datasets), notes)
+
+
+def _from_arrow(place: Path, name: HubName, splits: Mapping[str, Any], notes: tuple[str, ...]) -> Listing:
+    """Return the rows of splits that lie in the cache of `datasets`."""
+    import datasets
+    from huggingface_hub import constants
+
+    folders: tuple[Path, ...] = (Path(datasets.config.HF_DATASETS_CACHE), Path(constants.HF_HUB_CACHE))
+    if name.is_local:
+        folders = (*folders, Path(name.path).expanduser())
+    parts, passed = _roles(place, name, list(splits))
+    candidates: list[Candidate] = []
+    skipped: list[Skipped] = []
+    for split, role in parts.items():
+        rows = splits[split]
+        image, label = _columns(place, rows.features)
+        names = getattr(rows.features[label], "names", None)
+        labels = rows.select_columns([label]).with_format("arrow")[:].column(0).to_pylist()
+        pictures = rows.select_columns([image]).cast_column(image, datasets.Image(decode=False))
+        table = HubTable(pictures, image, folders)
+        for row, value in enumerate(labels):
+            known = names[value] if names and value is not None and 0 <= value < len(names) else None
+            if value in (None, "") or (names and known is None):
+                skipped.append(Skipped(f"{split}#{row}", f"label {value} has no name" if names else "no label"))
+            else:
+                candidates.append(Candidate(f"{split}#{row}", str(known or value), role, HubSource(row, table)))
+    if not candidates:
+        raise DataError(f"list: {place} has no rows with a picture and a label. Name another data set.")
+    class_names = tuple(sorted({candidate.label for candidate in candidates}))
+    return Listing(place, class_names, settle_roles(candidates), tuple(skipped), (*notes, *passed))
+
+
+def _stream(place: Path, name: HubName, builder: Any, shelf: Shelf, datasets: Any, progress: Progress | None) -> None:
+    """Write a data set onto a shelf while it comes in, each picture once."""
+    sizes = {split: facts.num_examples for split, facts in (builder.info.splits or {}).items()}
+    with telling(place, name):
+        found = builder.as_streaming_dataset(split=name.split)
+        splits = {name.split: found} if name.split else dict(found)
+    roles, _ = _roles(place, name, list(splits))
+    image, label = _columns(place, builder.info.features)
+    class_names = getattr(builder.info.features[label], "names", None) or ()
+
+    def rows(split: str) -> Iterator[tuple[bytes, int | str]]:
+        stream = splits[split].select_columns([image, label]).cast_column(image, datasets.Image(decode=False))
+        with telling(place, name):
+            for row in stream:
+                value = -1 if row[label] is None and class_names else row[label]
+                yield _streamed_bytes(row[image] or {}, name), value if class_names else str(value or "")
+
+    parts = [Part(role or "all", rows(split), sizes.get(split)) for split, role in roles.items()]
+    shelf.fill(parts, class_names=class_names, facts={"commit": builder.hash}, progress=progress)
+
+
+def _streamed_bytes(cell: Mapping[str, Any], name: HubName) -> bytes:
+    """Return the bytes of a streamed cell; a file that it names is fetched from the data set itself only, else none."""
+    path = str(cell.get("path") or "")
+    if cell.get("bytes") or not path.split("::")[-1].startswith(f"hf://datasets/{name.path}@"):
+        return cell.get("bytes") or b""
+    import fsspec
+
+    with fsspec.open(path, "rb") as stream:
+        return bytes(stream.read())
+
+
+def _roles(place: Path, name: HubName, splits: list[str]) -> tuple[dict[str, Role | None], tuple[str, ...]]:
+    """Return the part of the data of every split that takes part, and a note on those that do not."""
+    if name.split or len(splits) == 1:
+        return dict.fromkeys(splits), ()
+    roles = {split: name_role(split) for split in splits}
+    if "train" not in roles.values():
+        raise DataError(
+            f"list: {place} has the splits {first_few(splits)}, none for training. Choose one, which is then split "
+            f"anew: {place}:{splits[0]}."
+        )
+    beside = [split for split, role in roles.items() if role is None]
+    notes = (f"not taken: {first_few(beside)}, no part named train, validation or test",) if beside else ()
+    return {split: role for split, role in roles.items() if role is not None}, notes
+
+
+def _columns(place: Path, features: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the columns with the picture and the class: the only ones of their kind, or those of the usual names."""
+    import datasets
+
+    images = [name for name, kind in features.items() if isinstance(kind, datasets.Image)]
+    labels = [name for name, kind in features.items() if isinstance(kind, datasets.ClassLabel)]
+    labels = labels or [name for name in ("label", "class") if isinstance(features.get(name), datasets.Value)]
+    image = _one_of(images, ("image", "img"))
+    label = _one_of(labels, ("label", "labels", "fine_label"))
+    if image is None or label is None:
+        raise DataError(
+            f"list: {place} has the columns {first_few(list(features))}; needed are one of pictures and one of "
+            "classes, or columns called image and label. Name another data set, or bring it as Parquet with these."
+        )
+    return image, label
+
+
+def _one_of(names: list[str], usual: tuple[str, ...]) -> str | None:
+    """Return the only name, or the first usual one among several, or None."""
+    return names[0] if len(names) == 1 else next((name for name in usual if name in names), None)

@@ -1,0 +1,118 @@
+"""What a person names -> a Listing of everything that may be a picture under it.
+
+A path is a folder of class folders (`folders.py`), an archive of one (`archives.py`, `shards.py`), a manifest, or
+Parquet that holds the pictures (`tables.py`). `webdataset:`, `hf:` and `torchvision:` name the rest (`shards.py`,
+`hubsets.py`, `torchsets.py`).
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from thawline.core.errors import DataError
+from thawline.core.progress import Progress
+from thawline.data.sources.archives import list_zip
+from thawline.data.sources.folders import list_folder
+from thawline.data.sources.hubsets import list_hub
+from thawline.data.sources.listing import Candidate, FileSource, Listing, Skipped, display_path
+from thawline.data.sources.places import SCHEMES, split_place
+from thawline.data.sources.shards import list_shards, list_tar
+from thawline.data.sources.tables import ParquetSource, list_csv, list_parquet
+from thawline.data.sources.torchsets import list_torchvision
+
+__all__ = ["Candidate", "FileSource", "Listing", "ParquetSource", "Skipped", "list_pictures"]
+
+_COMPRESSED = (".tgz", ".tar.gz", ".tbz2", ".tar.bz2", ".txz", ".tar.xz", ".tar.zst", ".7z", ".rar")
+
+
+def list_pictures(root: str | Path, *, cache_dir: Path | None = None, progress: Progress | None = None) -> Listing:
+    """Return every file or row under `root` with its label and its part of the data; no picture is opened.
+
+    The order is that of the sorted paths, or of the rows; it is the same on every machine. A data set that has to be
+    fetched first is kept in a cache.
+
+    Args:
+        root: A folder of class folders (flat, or under `train`, `validation`, `test`), a zip or tar archive of one, a
+            folder of Parquet tables, one Parquet table, or a CSV manifest; or `webdataset:SHARDS`, `hf:OWNER/NAME`,
+            `torchvision:NAME`.
+        cache_dir: Where fetched pictures are kept, or None for the usual cache.
+        progress: Where fetching reports to.
+
+    Raises:
+        DataError: It does not exist, cannot be read, is empty, or has none of these forms.
+        UsageError: A name after `hf:` or `torchvision:` that cannot be.
+    """
+    scheme, rest = split_place(root)
+    place = Path(root)
+    if scheme and not rest:
+        raise DataError(f"list: {scheme}: what is to be read? Name it, as in {_EXAMPLES[scheme]}.")
+    if scheme == "webdataset":
+        return list_shards(place, rest)
+    if scheme == "hf":
+        return list_hub(place, rest, cache_dir=cache_dir, progress=progress)
+    if scheme == "torchvision":
+        return list_torchvision(place, rest, cache_dir=cache_dir, progress=progress)
+    return _list_path(place)
+
+
+_EXAMPLES = {
+    "webdataset": "'webdataset:shards/train-{000..003}.tar'",
+    "hf": "hf:OWNER/NAME",
+    "torchvision": "torchvision:CIFAR10",
+}
+
+
+def _list_path(path: Path) -> Listing:
+    """Return the listing of a folder or file."""
+    shown = display_path(path)
+    try:
+        if path.is_dir():
+            tables = _tables_in(path)
+            return list_parquet(path, tables) if tables else list_folder(path)
+        if not path.exists():
+            raise DataError(f"list: {shown} does not exist. {_spelling(str(path))}")
+        with path.open("rb") as stream:
+            head = stream.read(512)
+    except PermissionError:
+        raise DataError(f"list: {shown}: no permission to read it. Change its permissions, or name another.") from None
+    except OSError as error:  # a link to itself, a name too long
+        raise DataError(f"list: {shown} cannot be read: {error.strerror}. Name another folder or table.") from None
+    ending = path.suffix.lower()
+    if head.startswith(b"PAR1"):
+        return list_parquet(path, [path])
+    if ending in {".parquet", ".pq"}:
+        raise DataError(f"list: {shown} is named like a Parquet table but is none. Write it again, or name a folder.")
+    if ending in {".csv", ".txt"}:
+        return list_csv(path)
+    if ending == ".zip" or head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        return list_zip(path)
+    if path.name.lower().endswith(_COMPRESSED):
+        raise DataError(
+            f"list: {shown} is a compressed archive, in which no picture can be found without unpacking all before it. "
+            "Unpack it and name the folder, or bring a .zip or a plain .tar."
+        )
+    if ending == ".tar" or head[257:262] == b"ustar":
+        return list_tar(path)
+    raise DataError(
+        f"list: {shown} is a single file. Name a folder of class folders, a zip or tar archive of one, a CSV manifest "
+        "or a Parquet table."
+    )
+
+
+def _spelling(text: str) -> str:
+    """Return what may be wrong with a path that leads nowhere."""
+    scheme = re.match(r"([A-Za-z][\w-]+):", text)
+    if scheme:
+        forms = ", ".join(f"{known}:" for known in SCHEMES)
+        return f"Paths are read, and what begins with {forms}; nothing that begins with {scheme[1]}:."
+    return f"Check the spelling; relative paths start at {Path.cwd()}."
+
+
+def _tables_in(folder: Path) -> list[Path]:
+    """Return the Parquet tables that lie in a folder or in its `data` folder, where there are no pictures besides."""
+    for place in (folder, folder / "data"):
+        tables = sorted(place.glob("*.parquet")) if place.is_dir() else []
+        if tables:
+            return tables
+    return []

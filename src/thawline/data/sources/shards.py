@@ -1,0 +1,226 @@
+"""Tar archives -> a Listing: WebDataset shards, in which a label stands beside its picture, or an archive of folders.
+
+The one idea: a sample is whatever members share a name up to its first dot. (The `webdataset` package reads shards from
+front to back only, runs commands that a shard's address may hold and unpickles members; none of that is wanted here.)
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from thawline.core.errors import DataError, first_few
+from thawline.data.dataset import Role
+from thawline.data.sources.folders import lay_out
+from thawline.data.sources.listing import Candidate, Listing, Skipped, display_path, name_role, settle_roles
+from thawline.data.sources.members import unwrap
+from thawline.data.sources.tars import TarSource, read_contents
+
+__all__ = ["expand_braces", "list_shards", "list_tar"]
+
+MAX_LABEL_BYTES = 1 << 20
+MAX_NAME_LENGTH = 200
+MAX_SHARDS = 100_000
+PICTURES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "ppm", "pgm", "jfif")
+LABELS = ("cls", "json", "txt")
+
+
+def list_tar(file: Path) -> Listing:
+    """Return the pictures of one tar archive: as a shard where a label stands beside a picture, else as class folders.
+
+    Raises:
+        DataError: No tar archive, damaged, or as `list_folder` and `list_shards`.
+    """
+    contents = read_contents(file)
+    samples = _by_key(contents.files)
+    if any(_pictures(names) and set(names) & set(LABELS) for names in samples.values()):
+        return _list_shards(file, [(file, None)])
+    inner, wrapper = unwrap(sorted(contents.files.items()))
+    notes = [f"everything lies inside {display_path(wrapper)}/, which was taken for the root"] if wrapper else []
+    return lay_out(file, inner, contents.skipped, notes)
+
+
+def list_shards(place: Path, rest: str) -> Listing:
+    """Return the samples of WebDataset shards as candidates.
+
+    A sample is the members of one name up to its first dot: a picture, and its class in `.cls`, in `.json` under
+    `label`, or in `.txt`. A number is looked up in `classnames.txt` (a name a line) or `classes.json` beside the
+    shards. A shard named `train-…`, `val-…` or `test-…`, or in a folder of that name, belongs to that part.
+
+    Args:
+        place: What the person named, `webdataset:` and all.
+        rest: A folder of shards, a shard, or several with braces: `shards/train-{000..003}.tar`.
+
+    Raises:
+        DataError: A shard is missing or damaged, there are none, or names leave the part of the data open.
+    """
+    if "://" in rest or rest.startswith("pipe:"):
+        raise DataError(f"list: {place}: shards are read from this machine's disk only. Download them first.")
+    root = Path(rest).expanduser()
+    if root.is_dir():
+        inside = [folder for folder in sorted(root.iterdir()) if folder.is_dir() and name_role(folder.name)]
+        files = [file for folder in (root, *inside) for file in sorted(folder.glob("*.tar"))]
+        if not files:
+            raise DataError(f"list: {display_path(root)} holds no .tar files, nor do train/, val/ and test/ in it.")
+    else:
+        files = [Path(text).expanduser() for text in expand_braces(rest)]
+        missing = [display_path(file) for file in files if not file.is_file()]
+        if missing:
+            raise DataError(
+                f"list: {place}: {len(missing):,} of {len(files):,} shards do not exist: {first_few(missing)}. "
+                "Check the spelling; braces want quotes: 'webdataset:shards/train-{000..003}.tar'."
+            )
+    return _list_shards(place, _with_roles(files, root))
+
+
+def expand_braces(text: str) -> list[str]:
+    """Return what a pattern with braces stands for, in order; leading zeros are kept.
+
+    >>> expand_braces("a-{08..10}.tar")
+    ['a-08.tar', 'a-09.tar', 'a-10.tar']
+    >>> expand_braces("{train,test}.tar")
+    ['train.tar', 'test.tar']
+
+    Raises:
+        DataError: It stands for more than 100,000.
+    """
+    pieces, number = [], 1
+    for piece in re.split(r"(\{[^{}]*\})", text):
+        span = re.fullmatch(r"\{(\d{1,9})\.\.(\d{1,9})\}", piece)
+        if span:
+            first, last = (int(end) for end in span.groups())
+            number *= abs(last - first) + 1
+            step, width = (1 if first <= last else -1), len(span[1]) if span[1].startswith("0") else 0
+            choices: Sequence[int | str] = range(first, last + step, step)
+            pieces.append((choices, width))
+        else:
+            choices = piece[1:-1].split(",") if piece.startswith("{") and "," in piece else [piece]
+            number *= len(choices)
+            pieces.append((choices, 0))
+        if number > MAX_SHARDS:
+            raise DataError(f"list: {text} stands for more than {MAX_SHARDS:,} shards. Check the braces.")
+    parts = [[f"{choice:0{width}d}" if width else str(choice) for choice in choices] for choices, width in pieces]
+    return ["".join(choice) for choice in itertools.product(*parts)]
+
+
+def _list_shards(place: Path, shards: Sequence[tuple[Path, Role | None]]) -> Listing:
+    """Return the samples of shards whose part of the data is known."""
+    roles = {role for _, role in shards}
+    shown = display_path(place)
+    if None in roles and len(roles) > 1:
+        odd = [file.name for file, role in shards if role is None]
+        raise DataError(
+            f"list: {shown} holds shards named after parts of the data and others that are not: {first_few(odd)}. "
+            "Name each train-…, val-… or test-…, or move the others away."
+        )
+    if None not in roles and "train" not in roles:
+        raise DataError(f"list: {shown} holds no training shard. Add train-….tar.")
+    common = {file.parent for file, _ in shards}
+    candidates: list[Candidate] = []
+    skipped: list[Skipped] = []
+    for file, role in shards:
+        prefix = f"{display_path(file.parent.name)}/{file.name}" if len(common) > 1 else display_path(file.name)
+        names = _class_names(file.parent) or (_class_names(file.parent.parent) if name_role(file.parent.name) else {})
+        contents = read_contents(file)
+        skipped += [Skipped(f"{prefix}/{item.path}", item.reason) for item in contents.skipped]
+        for key, members in _by_key(contents.files).items():
+            found = _sample(key, members, names)
+            path = f"{prefix}/{display_path(found.path)}"
+            if isinstance(found, Skipped):
+                skipped.append(Skipped(path, found.reason))
+            else:
+                candidates.append(Candidate(path, found.label, role, found.source))
+    if not candidates:
+        hint = f": {first_few([f'{item.path} ({item.reason})' for item in skipped], 3)}" if skipped else ""
+        raise DataError(
+            f"list: {shown} holds no picture with a label beside it{hint}. "
+            "A shard has members 0001.jpg and 0001.cls, or 0001.json with a label."
+        )
+    names_found = tuple(sorted({candidate.label for candidate in candidates}))
+    return Listing(place, names_found, settle_roles(candidates), tuple(skipped))
+
+
+def _sample(key: str, members: dict[str, TarSource], class_names: dict[int, str]) -> Candidate | Skipped:
+    """Return a sample's picture with its class, or why there is none; the path is that inside the shard."""
+    pictures = _pictures(members)
+    if len(pictures) != 1:
+        found = ", ".join(pictures or members)
+        return Skipped(f"{key}.{next(iter(members))}", f"{len(pictures)} pictures under one name ({found})")
+    path = f"{key}.{pictures[0]}"
+    kind = next((kind for kind in LABELS if kind in members), None)
+    if kind is None:
+        return Skipped(path, "no label beside it (.cls, .json or .txt)")
+    try:
+        if members[kind].size_bytes > MAX_LABEL_BYTES:
+            raise DataError(f"{members[kind].size_bytes:,} bytes are too many for one")
+        label = _label(members[kind].read(), kind)
+    except (DataError, ValueError, RecursionError) as error:
+        return Skipped(path, f"its .{kind} holds no label: {str(error)[:80]}")
+    if label.isdecimal() and class_names:
+        if int(label) not in class_names:
+            return Skipped(path, f"label {label} has no name")
+        label = class_names[int(label)]
+    return Candidate(path, label, None, members[pictures[0]])
+
+
+def _label(data: bytes, kind: str) -> str:
+    """Return the label that a member holds, a number as text."""
+    text = data.decode("utf-8-sig").strip()
+    if kind == "json":
+        value = json.loads(text)
+        label = value.get("label") if isinstance(value, dict) else None
+        if isinstance(label, bool) or not isinstance(label, str | int):
+            raise DataError("needed is a text or a whole number under `label`")
+        text = str(label).strip()
+    if not text or len(text) > MAX_NAME_LENGTH or not text.isprintable():
+        raise DataError("a class name is one line of at most 200 letters" if text else "empty")
+    return str(int(text)) if text.isdecimal() and text.isascii() else text
+
+
+def _class_names(folder: Path) -> dict[int, str]:
+    """Return the names of numbered classes that stand beside shards: `classnames.txt` or `classes.json`; else none."""
+    text_file, json_file = folder / "classnames.txt", folder / "classes.json"
+    try:
+        if text_file.is_file():
+            return dict(enumerate(line.strip() for line in text_file.read_text("utf-8-sig").splitlines()))
+        if not json_file.is_file():
+            return {}
+        found = json.loads(json_file.read_text("utf-8-sig"))
+        pairs = enumerate(found) if isinstance(found, list) else ((int(key), name) for key, name in found.items())
+        return {number: str(name) for number, name in pairs}
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
+        culprit = text_file if text_file.is_file() else json_file
+        raise DataError(
+            f"list: {display_path(culprit)} names no classes: {str(error)[:80]}. Needed is a name a line, or JSON: "
+            'a list of names, or {"0": "cat", …}.'
+        ) from None
+
+
+def _by_key(files: dict[tuple[str, ...], TarSource]) -> dict[str, dict[str, TarSource]]:
+    """Return the members of every sample by what their names end in: {key: {ending: source}}."""
+    samples: dict[str, dict[str, TarSource]] = defaultdict(dict)
+    for parts, source in files.items():
+        stem, _, ending = parts[-1].partition(".")
+        samples["/".join((*parts[:-1], stem))][ending.lower()] = source
+    return samples
+
+
+def _pictures(endings: dict[str, TarSource]) -> list[str]:
+    """Return which endings are pictures: `jpg` and its like, or, where none is, such as `image.jpg`."""
+    plain = [ending for ending in endings if ending in PICTURES]
+    return plain or [ending for ending in endings if ending.rpartition(".")[2] in PICTURES]
+
+
+def _with_roles(files: Sequence[Path], root: Path) -> list[tuple[Path, Role | None]]:
+    """Return every shard with the part of the data that its name says, or its folder's; none where all say the same."""
+    folders = {file.parent for file in files}
+    roles = [
+        name_role(re.split(r"[-_.]", file.name)[0])
+        or (name_role(file.parent.name) if len(folders) > 1 and file.parent != root else None)
+        for file in files
+    ]
+    return [(file, role if len(set(roles)) > 1 else None) for file, role in zip(files, roles, strict=True)]

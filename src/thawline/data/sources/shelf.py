@@ -1,0 +1,179 @@
+"""Pictures that come from elsewhere -> Parquet tables in the cache, written once, with the pictures inside.
+
+The one idea: whatever is expensive to fetch or to take apart becomes what the house reads anyway. A shelf is keyed by
+what it was asked to hold; it is committed whole or not at all, and stays as it is until it is pruned.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from thawline.core.errors import DataError
+from thawline.core.progress import Advance, Progress, SilentProgress
+from thawline.core.store import (
+    cache_root,
+    commit_directory,
+    content_key,
+    disk_errors,
+    staging_directory,
+    sweep_staging,
+    write_json,
+)
+from thawline.data.sources.listing import Listing
+from thawline.data.sources.tables import list_parquet
+
+__all__ = ["Part", "Shelf", "open_shelf"]
+
+KIND = "pictures"
+FORMAT = 1
+ROWS_A_GROUP, GROUP_BYTES, TABLE_BYTES = 256, 1 << 25, 1 << 30
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows of one part of the data.
+
+    Attributes:
+        name: `train`, `validation`, `test`, or `all` where the source has no parts.
+        rows: Encoded picture and label: an index into the class names, or a name.
+        num_rows: How many there will be, or None where nobody knows.
+    """
+
+    name: str
+    rows: Iterable[tuple[bytes, int | str]]
+    num_rows: int | None = None
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """A place in the cache for the pictures of one source.
+
+    Attributes:
+        directory: Where the tables lie, once they are written.
+        request: What the shelf is asked to hold.
+        cache: The cache.
+    """
+
+    directory: Path
+    request: Mapping[str, object]
+    cache: Path
+
+    @property
+    def is_filled(self) -> bool:
+        """Whether the tables have been written."""
+        return (self.directory / "source.json").is_file()
+
+    def fill(
+        self,
+        parts: Iterable[Part],
+        *,
+        class_names: Sequence[str],
+        facts: Mapping[str, object] | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Write the tables: `train-00000.parquet` and so on, of about a GiB each.
+
+        Memory: one row group, 32 MiB and a picture. A kill leaves nothing but a staging folder.
+
+        Args:
+            parts: Written one after the other.
+            class_names: What numbers stand for; empty where labels are names already.
+            facts: Kept beside the request for people to read.
+            progress: Where to report to.
+
+        Raises:
+            StoreError: No space or no permission; nothing is left half-written.
+        """
+        with disk_errors("keep pictures", self.directory), staging_directory(self.cache) as staged:
+            counts = {}
+            for part in parts:
+                with (progress or SilentProgress()).stage(f"fetch {part.name}", total=part.num_rows) as advance:
+                    counts[part.name] = _write_part(staged, part, class_names, advance)
+            write_json(staged / "source.json", {**self.request, **(facts or {}), "pictures": counts})
+            commit_directory(staged, self.directory)
+
+    def list(self, place: Path) -> Listing:
+        """Return the listing of the tables under the name that the person gave.
+
+        Raises:
+            DataError: They are damaged, or hold no pictures with labels.
+        """
+        os.utime(self.directory)  # pruning goes by when it was last used
+        try:
+            listing = list_parquet(self.directory, sorted(self.directory.glob("*.parquet")))
+        except DataError as error:
+            raise DataError(
+                f"{error} It was kept from {place}: remove {self.directory} to have it made anew."
+            ) from None
+        return replace(listing, root=place)
+
+
+def open_shelf(request: Mapping[str, object], cache_dir: Path | None = None) -> Shelf:
+    """Return the place in the cache for what `request` describes, filled or not.
+
+    Args:
+        request: JSON-like; equal requests share a shelf.
+        cache_dir: The cache, or None for the usual one.
+
+    Raises:
+        StoreError: The cache cannot be made.
+    """
+    cache = cache_root(cache_dir)
+    sweep_staging(cache)
+    key = content_key({**request, "format": FORMAT})
+    return Shelf(cache / KIND / key, request, cache)
+
+
+def _write_part(folder: Path, part: Part, class_names: Sequence[str], advance: Advance) -> int:
+    """Write the tables of one part and return how many pictures they hold; at least one table, be it empty."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    label_type = pa.int64() if class_names else pa.string()
+    cell = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    features: dict[str, Any] = {"image": {"_type": "Image"}}
+    if class_names:
+        features["label"] = {"_type": "ClassLabel", "names": list(class_names)}
+    schema = pa.schema(
+        [("image", cell), ("label", label_type)],
+        metadata={"huggingface": json.dumps({"info": {"features": features}})},
+    )
+    groups = _groups(part.rows)
+    num_rows = 0
+    for number in itertools.count():
+        written = 0
+        file = folder / f"{part.name}-{number:05d}.parquet"
+        with pq.ParquetWriter(file, schema, compression="zstd", use_dictionary=["label"]) as writer:
+            for pictures, labels in groups:
+                cells = [{"bytes": data, "path": None} for data in pictures]
+                writer.write_table(pa.table({"image": cells, "label": labels}, schema=schema))
+                advance(len(labels))
+                num_rows += len(labels)
+                written += sum(map(len, pictures))
+                if written >= TABLE_BYTES:
+                    break
+            else:
+                return num_rows
+    raise AssertionError  # the loop ends with the groups
+
+
+def _groups(rows: Iterable[tuple[bytes, int | str]]) -> Iterator[tuple[list[bytes], list[int | str]]]:
+    """Yield pictures and labels of up to 256 rows or 32 MiB at a time."""
+    pictures: list[bytes] = []
+    labels: list[int | str] = []
+    size = 0
+    for data, label in rows:
+        pictures.append(data)
+        labels.append(label)
+        size += len(data)
+        if len(labels) >= ROWS_A_GROUP or size >= GROUP_BYTES:
+            yield pictures, labels
+            pictures, labels, size = [], [], 0
+    if labels:
+        yield pictures, labels

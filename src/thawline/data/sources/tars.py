@@ -1,0 +1,109 @@
+"""A tar archive -> the regular files in it, each a stretch of the archive.
+
+The one idea: a tar archive that is not compressed can be read anywhere. It is gone through once, header by header; what
+is kept of a member is where its bytes begin and how many there are.
+"""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from thawline.core.errors import DataError
+from thawline.data.sources.listing import Skipped, display_path, reading, refuse_long
+from thawline.data.sources.members import BoundedReader, member_parts, refuse_many
+
+__all__ = ["TarContents", "TarSource", "read_contents"]
+
+MAX_HEADER_BYTES = 1 << 24
+
+
+@dataclass(frozen=True)
+class TarSource:
+    """A picture that is a member of a tar archive: a stretch of a file."""
+
+    file: Path
+    offset: int
+    size_bytes: int
+
+    def read(self) -> bytes:
+        """Return the member's bytes.
+
+        Raises:
+            DataError: The archive is gone or ends within them, or they are longer than a picture may be.
+        """
+        refuse_long(self.size_bytes)
+        with reading(), self.file.open("rb") as stream:
+            stream.seek(self.offset)
+            data = stream.read(self.size_bytes)
+        if len(data) < self.size_bytes:
+            raise DataError(f"the archive ends after {len(data):,} of its {self.size_bytes:,} bytes")
+        return data
+
+
+@dataclass(frozen=True)
+class TarContents:
+    """What an archive holds.
+
+    Attributes:
+        files: Its regular members, in its order, by the parts of their names.
+        skipped: What is passed over, with the reason.
+    """
+
+    files: dict[tuple[str, ...], TarSource] = field(default_factory=dict)
+    skipped: list[Skipped] = field(default_factory=list)
+
+
+def read_contents(file: Path) -> TarContents:
+    """Return what a tar archive holds, from its headers alone.
+
+    Raises:
+        DataError: It is none, is damaged or cut short, or holds too many members.
+    """
+    shown = display_path(file)
+    contents = TarContents()
+    try:
+        with BoundedReader(file, MAX_HEADER_BYTES) as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
+            for number, member in enumerate(_forward(tar)):
+                refuse_many(shown, number)
+                _sort_in(contents, file, member)
+            stream.seek(tar.offset)
+            if stream.read(tarfile.BLOCKSIZE).strip(b"\0"):
+                raise tarfile.ReadError(f"no header at byte {tar.offset:,}")
+    except PermissionError:
+        raise DataError(f"list: {shown}: no permission to read it. Change its permissions.") from None
+    except (tarfile.TarError, ValueError, OSError) as error:
+        raise DataError(
+            f"list: {shown} is no tar archive that can be read to its end: {str(error)[:100]}. "
+            "Copy or make it again; a compressed one must be unpacked first."
+        ) from None
+    return contents
+
+
+def _forward(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """Yield an archive's members; one that leads back, so that the reading would never end, is refused."""
+    end = -1
+    for member in tar:
+        if member.size < 0 or member.offset <= end:
+            raise tarfile.ReadError(f"the member at byte {member.offset:,} claims {member.size:,} bytes")
+        end = member.offset
+        yield member
+
+
+def _sort_in(contents: TarContents, file: Path, member: tarfile.TarInfo) -> None:
+    """Put a member among the files, or among those that are passed over with a reason."""
+    parts = member_parts(member.name)
+    if member.isdir() or parts is None:
+        return
+    shown = display_path(member.name)
+    if isinstance(parts, str):
+        contents.skipped.append(Skipped(shown, parts))
+    elif not member.isreg() or member.issparse():
+        reason = "a link" if member.issym() or member.islnk() else "not a regular file"
+        contents.skipped.append(Skipped(shown, reason))
+    elif parts in contents.files:
+        contents.skipped.append(Skipped(shown, "the archive holds another member of this name"))
+    else:
+        contents.files[parts] = TarSource(file, member.offset_data, member.size)

@@ -1,0 +1,1 @@
+"""A plan becomes a trained network: thawing, cached prefix, the training loop, checkpoints, forecast, budget."""

@@ -1,0 +1,187 @@
+"""What a training is of, and what it makes: the two ends of `train`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from thawline.core.errors import UsageError
+from thawline.core.runtime import Runtime
+from thawline.core.store import content_key
+from thawline.core.types import Curve, Floats, Ints
+from thawline.core.version import __version__
+from thawline.data.dataset import Dataset
+from thawline.features.bank import BankSpec, Block
+from thawline.features.network import Network, load_backbone
+from thawline.heads.dense import DenseHead
+from thawline.heads.linear import LinearHead
+from thawline.train.hyperparameters import TrainOptions
+from thawline.train.new_head import NewHead, head_block, new_head, trained_head
+from thawline.train.plan import GRADUAL, HEAD_FIRST, Plan, default_epochs, default_learning_rate, scratch_size_px
+from thawline.train.thawed import working_copy
+
+__all__ = ["Job", "Trained", "check_plan", "plan_network", "set_aside"]
+
+WATCHED_SHARE = 10
+NOT_IDENTITY = ("checkpoint_every", "disk_budget", "score_folds")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training.
+
+    Attributes:
+        dataset: Checked pictures.
+        network: As loaded; it is left as it is.
+        runtime: Device and number format of the steps.
+        plan: What thaws.
+        options: How it is trained.
+        seed: Of order, augmentation, blending and dropout.
+        train: Rows to learn from, as indices of samples.
+        held_out: Rows to watch without learning from them; may be empty. Nothing is decided by them.
+        class_weights: (K,) float32, mean 1 over the training rows.
+        start: Solved head to start from, (C, K) and (K,), or None for a head of zeros.
+        cache: Where activations and features of a frozen prefix are kept.
+        bank: That of the run's pooled features, which a head that trains alone reads; None: it makes its own.
+    """
+
+    dataset: Dataset
+    network: Network
+    runtime: Runtime
+    plan: Plan
+    options: TrainOptions
+    seed: int
+    train: Ints
+    held_out: Ints
+    class_weights: Floats
+    start: tuple[Floats, Floats] | None
+    cache: Path
+    bank: BankSpec | None = None
+
+    @property
+    def name(self) -> str:
+        """The strategy's name on the leaderboard."""
+        return self.plan.strategy_name(self.network.backbone.name, self.options.hidden)
+
+    @property
+    def block(self) -> Block:
+        """The cut and pooling that the head reads."""
+        return head_block(self.network, self.plan.blocks_cut)
+
+    def new_head(self) -> NewHead:
+        """Return the head that the training starts from, on the runtime's device."""
+        head = new_head(
+            self.network,
+            len(self.class_weights),
+            self.start,
+            blocks_cut=self.plan.blocks_cut,
+            num_hidden=self.options.hidden,
+            seed=self.seed,
+        )
+        return head.to(self.runtime.device)
+
+    def new_network(self) -> Network:
+        """Return the copy that is trained, on the runtime's device; the network itself where only a head trains."""
+        if self.plan.kind == "frozen":
+            return self.network
+        copy = working_copy(self.network, keeps_norms=self.plan.from_nothing)
+        copy.model.to(self.runtime.device)
+        return copy
+
+    @property
+    def num_epochs(self) -> int:
+        """Epochs asked for, or what suits the plan and the number of pictures."""
+        return self.options.epochs or default_epochs(self.plan, len(self.train))
+
+    @property
+    def learning_rate(self) -> float:
+        """Largest step size asked for, or what suits the plan."""
+        return self.options.learning_rate or default_learning_rate(self.plan, self.options.optimizer)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what tells this training from any other, as flat JSON: a checkpoint of another one is refused."""
+        samples = self.dataset.samples
+        learnt = [(samples[row].sha256, samples[row].label) for row in self.train.tolist()]
+        options = {name: value for name, value in asdict(self.options).items() if name not in NOT_IDENTITY}
+        return {
+            "thawline": __version__,
+            "plan": self.plan.name,
+            "backbone": self.network.backbone.name,
+            "backbone weights": self.network.backbone.weights_sha256[:16],
+            "input": content_key(asdict(self.network.backbone.input)),
+            "training pictures and labels": content_key(learnt),
+            "classes": content_key(list(self.dataset.class_names)),
+            "class weights": content_key(self.class_weights.astype(float).round(6).tolist()),
+            "number format": self.runtime.dtype,
+            "seed": self.seed,
+            **{f"--{name.replace('_', '-')}": value for name, value in options.items()},
+        }
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training made.
+
+    Attributes:
+        tensors: Trained weights of the working copy, its norms' buffers where they learn, and the head's, by name.
+        curve: A value an epoch.
+        seconds: Wall time, what earlier runs of a resumed training took included.
+        learning_rate: Largest step size used.
+        finder: (step size, smoothed loss) of the range test, where it was asked for.
+    """
+
+    tensors: Mapping[str, Tensor]
+    curve: Curve
+    seconds: float
+    learning_rate: float
+    finder: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def head(self) -> LinearHead | DenseHead:
+        """The head, for features as they are."""
+        return trained_head(self.tensors)
+
+
+def check_plan(plan: Plan, options: TrainOptions) -> None:
+    """Refuse a plan and options of its training that contradict each other.
+
+    Raises:
+        UsageError: They do; says how, and the way out.
+    """
+    if plan.head_first and options.hidden:
+        raise UsageError(
+            f"tune: plan {plan.name!r} starts from a solved linear head, --hidden {options.hidden} asks for one with a "
+            f"hidden layer. Drop --hidden, or write: {plan.name.removeprefix(HEAD_FIRST).removeprefix(GRADUAL)}."
+        )
+
+
+def plan_network(plan: Plan, backbone: Network, dataset: Dataset, options: TrainOptions, seed: int) -> Network:
+    """Return the network that a plan trains: the backbone, or another one with random weights from the seed.
+
+    Raises:
+        BackboneError: There is no such network, or not at that size.
+        UsageError: Plan and options contradict each other.
+    """
+    check_plan(plan, options)
+    if not plan.from_nothing:
+        return backbone
+    name = plan.network or backbone.backbone.name
+    size_px = options.scratch_size or scratch_size_px(name, dataset)
+    return load_backbone(name, pretrained=False, seed=seed, size_px=size_px, fit=backbone.backbone.input.fit)
+
+
+def set_aside(dataset: Dataset, rows: Ints, seed: int) -> tuple[Ints, Ints]:
+    """Return (training rows, a tenth to watch): whole groups of copies, stratified, at least one of a class of five."""
+    rng = np.random.default_rng((seed, WATCHED_SHARE))
+    groups, labels = dataset.groups[rows], dataset.labels[rows]
+    watched: list[int] = []
+    for label in np.unique(labels):
+        own = rng.permutation(np.unique(groups[labels == label]))
+        watched += own[: round(len(own) / WATCHED_SHARE) or int(len(own) >= 5)].tolist()
+    away = np.isin(groups, watched)
+    return rows[~away], rows[away]

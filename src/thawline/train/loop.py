@@ -1,0 +1,347 @@
+"""A job in, a trained network out: the training loop, phase by phase, epoch by epoch, step by step.
+
+The loop keeps the position in the training and nothing random: what is drawn is drawn from the seed and the position.
+So a checkpoint is weights, moments and the position, and a training that is resumed ends with the same bytes.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from thawline.core.errors import TrainingError, first_few
+from thawline.core.progress import Advance, Progress, SilentProgress
+from thawline.core.types import Curve, Floats
+from thawline.features.layers import layer_scales
+from thawline.train.batches import Batch, Rows, epoch_batches
+from thawline.train.checkpoint import Checkpoints, State
+from thawline.train.engine import Engine, StepSums, open_engine
+from thawline.train.finder import find_rate
+from thawline.train.inputs import Inputs
+from thawline.train.job import Job, Trained, set_aside
+from thawline.train.new_head import HEAD_NAMES
+from thawline.train.objective import Objective
+from thawline.train.optimizer import load_moments, loss_scaler, make_optimizer, moments, set_rate
+from thawline.train.plan import Phase, phases
+from thawline.train.position import CURVES, Position
+from thawline.train.processes import Processes
+from thawline.train.schedule import schedule_factor
+from thawline.train.thawed import Thawed
+
+__all__ = ["EpochNews", "train"]
+
+WATCHED_ROWS = 2000
+NOTE_EVERY_S = 5.0
+EpochNews = Callable[[int, Mapping[str, float]], None]
+
+
+def train(
+    job: Job,
+    *,
+    checkpoints: Checkpoints | None = None,
+    progress: Progress | None = None,
+    news: EpochNews | None = None,
+    processes: Processes | None = None,
+) -> Trained:
+    """Return the network that a job's training makes; a training with checkpoints goes on where the last one stands.
+
+    Equal jobs give equal bytes on a CPU, in one run or in several. Writes checkpoints, and activations to the cache.
+
+    Args:
+        job: What to train.
+        checkpoints: Where to keep the state, or None to keep none.
+        progress: Where to report to.
+        news: Called after every epoch with its number, from 1, and its values by name.
+        processes: Those that train together.
+
+    Raises:
+        TrainingError: The loss is no number, or the checkpoint is of another training.
+        StoreError: A checkpoint or the activations cannot be written; the last good checkpoint stays.
+    """
+    return _Training(job, checkpoints, progress or SilentProgress(), news, processes or Processes()).run()
+
+
+class _Training:
+    """A running training: its weights, its position, and the loop."""
+
+    def __init__(
+        self,
+        job: Job,
+        checkpoints: Checkpoints | None,
+        progress: Progress,
+        news: EpochNews | None,
+        processes: Processes,
+    ) -> None:
+        self.job, self.options, self.checkpoints = job, job.options, checkpoints
+        self.progress, self.news, self.processes = progress, news, processes
+        self.rows, watched = job.train, job.held_out
+        if job.options.watches:
+            self.rows, watched = set_aside(job.dataset, job.train, job.seed)
+        self.watched = watched[:: max(1, -(-len(watched) // WATCHED_ROWS))]
+        self.keeps_norms = job.plan.from_nothing
+        self.network, self.head = job.new_network(), job.new_head()
+        self.phases = phases(job.plan, self.network, job.num_epochs)
+        self.pretrained: dict[str, Tensor] = {}
+        if job.options.l2_sp:
+            self.pretrained = {
+                name: p.detach().clone() for name, p in self.network.model.named_parameters() if name not in HEAD_NAMES
+            }
+        self.objective = Objective(
+            job.dataset.labels, job.class_weights, job.options.label_smoothing, job.options.dropout, job.seed
+        )
+        self.thawed: Thawed  # of the present phase, then of the last
+        self.inputs = Inputs(job, np.union1d(self.rows, self.watched), processes, progress)
+        self.rate = job.learning_rate
+        self.finder: tuple[tuple[float, float], ...] = ()
+        self.at = Position()
+        self.mean: dict[str, Tensor] = {}
+        self.best: dict[str, Tensor] = {}
+        self.saved_at = self.noted_at = self.began_at = time.monotonic()
+
+    def run(self) -> Trained:
+        """Train from the last checkpoint, or from the start, to the end."""
+        state = self.checkpoints.latest() if self.checkpoints is not None else None
+        if state is not None:
+            self.at = Position.of(state.facts["position"])
+            self.rate, self.finder = state.facts["learning_rate"], tuple(map(tuple, state.facts["finder"]))
+            self.began_at -= self.at.seconds
+            self.progress.note(f"tune: {self.job.name} goes on at epoch {self.at.epochs + 1}, step {self.at.step + 1}")
+        total = sum(phase.epochs for phase in self.phases) * len(self.rows)
+        while self.at.phase < len(self.phases) and not self.at.is_over:
+            phase = self.phases[self.at.phase]
+            rows, cut = self.inputs.of(phase)  # before the bar: filling the cache has one of its own
+            with self.progress.stage(f"tune {self.job.name}", total) as advance:
+                advance(self.at.epochs * len(self.rows) + self.at.count)
+                self._run_phase(phase, rows, cut, state, advance)
+            state = None
+            self.at.phase, self.at.epoch = self.at.phase + 1, 0
+        return self._result()
+
+    def _run_phase(self, phase: Phase, rows: Rows, cut: int | None, state: State | None, advance: Advance) -> None:
+        """Train one phase, from `state` where the training was cut off within it."""
+        thawed = self.thawed = Thawed(self.network, cut, phase.layers, self.head)
+        weights = thawed.trained()
+        own = [name for name in weights if name not in HEAD_NAMES]
+        scales = dict.fromkeys(weights, 1.0) | layer_scales(self.network.model, own, self.options.layer_decay)
+        optimizer = make_optimizer(weights, scales, self.options)
+        if state is not None:
+            self._restore(state, weights, optimizer)
+        with open_engine(
+            thawed,
+            self.objective,
+            self.job.runtime,
+            keeps_norms=self.keeps_norms,
+            accumulate=self.options.accumulate,
+            note=self.progress.note,
+        ) as engine:
+            if self.options.find_rate and not self.finder:
+                self.rate, self.finder = find_rate(
+                    engine, optimizer, lambda at: self._gradients(engine, rows, *at), self._batches()
+                )
+            for name, weight in weights.items() if self.options.ema else ():
+                self.mean.setdefault(name, weight.detach().clone())
+            scaler = loss_scaler(self.job.runtime, None if state is None else state.facts["scaler"])
+            while self.at.epoch < phase.epochs and not self.at.is_over:
+                self._run_epoch(phase, engine, optimizer, scaler, rows, advance)
+
+    def _run_epoch(
+        self,
+        phase: Phase,
+        engine: Engine,
+        optimizer: torch.optim.Optimizer,
+        scaler: torch.amp.GradScaler,
+        rows: Rows,
+        advance: Advance,
+    ) -> None:
+        """Take the steps of an epoch that are still to take, then look at the rows to watch."""
+        batches = self._batches()
+        for step in range(self.at.step, len(batches)):
+            set_rate(optimizer, self._rate_at(phase, step, len(batches)))
+            sums = self._gradients(engine, rows, batches[step], step, scaler.get_scale())
+            self._take_step(engine, optimizer, scaler)
+            self.at.step, self.at.steps = step + 1, self.at.steps + 1
+            self.at.loss, self.at.right = self.at.loss + sums.loss, self.at.right + sums.right
+            self.at.count += sums.count
+            advance(sums.count)
+            if time.monotonic() - self.saved_at >= self.options.checkpoint_every_s:
+                self._save(engine, optimizer, scaler)
+        self._end_epoch(engine, rows, self._rate_at(phase, len(batches) - 1, len(batches)))
+
+    def _rate_at(self, phase: Phase, step: int, num_steps: int) -> float:
+        """Return the step size at a step of the present epoch."""
+        done = self.at.epoch + step / num_steps
+        factor = schedule_factor(self.options.schedule, done, phase.epochs, self.options.warmup)
+        return self.rate * self.at.plateau.factor * factor
+
+    def _gradients(self, engine: Engine, rows: Rows, batch: Batch, step: int, scale: float = 1.0) -> StepSums:
+        """Add up the gradients of a batch over all processes, and return the sums over all of them."""
+        mine = batch.part(self.processes.share(np.arange(len(batch))))
+        sums = engine.gradients(mine, rows, (self.at.epochs, step), scale / len(batch))
+        told = torch.tensor([sums.loss, sums.right], dtype=torch.float32, device=self.job.runtime.device)
+        gradients = [weight.grad for weight in engine.thawed.trained().values() if weight.grad is not None]
+        self.processes.add_up([*gradients, told])
+        loss, right = (sums.loss, sums.right) if self.processes.count == 1 else (float(told[0]), float(told[1]))
+        if not math.isfinite(loss):
+            self._refuse_loss(loss, batch, step)
+        return StepSums(loss, right, len(batch))
+
+    def _refuse_loss(self, loss: float, batch: Batch, step: int) -> None:
+        """Stop a training whose loss is no number, and say where to look."""
+        names = first_few([self.job.dataset.samples[row].path for row in np.union1d(batch.samples, batch.partners)], 5)
+        newest = self.checkpoints.newest_path() if self.checkpoints is not None else None
+        kept = f"The last good checkpoint is {newest}." if newest else "No checkpoint was written yet."
+        raise TrainingError(
+            f"tune: {self.job.name}: the loss is {loss} at epoch {self.at.epochs + 1}, step {step + 1}, on {names}. "
+            f"{kept} Lower --learning-rate (it was {self.rate:g}), or pass --dtype float32."
+        )
+
+    def _take_step(self, engine: Engine, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler) -> None:
+        """Change the weights by their gradients, and the running mean by the weights."""
+        weights = engine.thawed.trained()
+        scaler.unscale_(optimizer)
+        with torch.no_grad():
+            for name, start in self.pretrained.items():
+                if name in weights and weights[name].grad is not None:
+                    weights[name].grad.add_(weights[name] - start, alpha=self.options.l2_sp)  # type: ignore[union-attr]
+        if self.options.clip_norm is not None:
+            nn.utils.clip_grad_norm_(weights.values(), self.options.clip_norm)
+        scaler.step(optimizer)
+        scaler.update()
+        optimizer.zero_grad()
+        with torch.no_grad():
+            for name, mean in self.mean.items():
+                mean.lerp_(weights[name], 1 - min(self.options.ema, (1 + self.at.steps) / (10 + self.at.steps)))
+        engine.refresh()
+
+    def _end_epoch(self, engine: Engine, rows: Rows, rate: float) -> None:
+        """Write the epoch into the history; whether to stop is decided by rows set aside, never by those held out."""
+        at, history = self.at, self.at.history
+        self._average_norms(engine)
+        loss, accuracy = math.nan, math.nan
+        if len(self.watched):
+            with self._mean_weights(engine):
+                mine = engine.logits(self.processes.share(self.watched), rows)
+                loss, accuracy = self._watched_scores(self.processes.gather(mine, len(self.watched)))
+                if self.options.watches:
+                    self._judge_epoch(loss, engine)
+        values = (at.loss / at.count, loss, at.right / at.count, accuracy, rate)
+        for name, value in zip(CURVES, values, strict=True):
+            history[name].append(value)
+        at.epoch, at.step, at.loss, at.right, at.count = at.epoch + 1, 0, 0.0, 0.0, 0
+        if self.news is not None:
+            self.news(at.epochs, dict(zip(CURVES, values, strict=True)))
+        if time.monotonic() - self.noted_at >= NOTE_EVERY_S:
+            self.noted_at = time.monotonic()
+            best = min(history["validation_loss" if len(self.watched) else "train_loss"])
+            watched = f"; watched {loss:.3f}, {accuracy:.3f}" if len(self.watched) else ""
+            self.progress.note(
+                f"tune: {self.job.name}: epoch {at.epochs} of {sum(phase.epochs for phase in self.phases)}: "
+                f"loss {values[0]:.3f}, top-1 {values[2]:.3f}{watched}; best {best:.3f}"
+            )
+
+    def _watched_scores(self, logits: Floats) -> tuple[float, float]:
+        labels = torch.from_numpy(self.job.dataset.labels[self.watched])
+        answers = torch.from_numpy(logits)
+        return float(F.cross_entropy(answers, labels)), float((answers.argmax(1) == labels).float().mean())
+
+    def _judge_epoch(self, loss: float, engine: Engine) -> None:
+        """Keep the best weights so far, lower the step size where learning stalls, stop where it has long stalled."""
+        if self.options.schedule == "plateau":
+            self.at.plateau.see(loss)
+        if loss < self.at.best_loss:
+            self.at.best_loss, self.at.stalled = loss, 0
+            if self.options.keep == "best" or self.options.patience is not None:
+                self.best = self._tensors(engine.thawed)
+            return
+        self.at.stalled += 1
+        self.at.is_over = self.options.patience is not None and self.at.stalled >= self.options.patience
+
+    def _average_norms(self, engine: Engine) -> None:
+        """Give all processes the mean of the statistics that their norms learnt from different pictures."""
+        if self.keeps_norms and self.processes.count > 1:
+            buffers = [b for b in engine.thawed.model.buffers() if b.is_floating_point()]
+            self.processes.add_up(buffers)
+            torch._foreach_div_(buffers, self.processes.count)
+
+    @contextmanager
+    def _mean_weights(self, engine: Engine) -> Iterator[None]:
+        """Put the running mean in the place of the weights, where there is one."""
+        if not self.mean:
+            yield
+            return
+        weights = engine.thawed.trained()
+        own = {name: weights[name].detach().clone() for name in self.mean}
+        with torch.no_grad():
+            for name, mean in self.mean.items():
+                weights[name].copy_(mean)
+            engine.refresh()
+            yield
+            for name, tensor in own.items():
+                weights[name].copy_(tensor)
+            engine.refresh()
+
+    def _tensors(self, thawed: Thawed) -> dict[str, Tensor]:
+        """Return copies of what the training has changed so far, by name."""
+        found: dict[str, Tensor] = {**thawed.trained()}
+        if self.keeps_norms:
+            found.update(thawed.model.named_buffers())
+        return {name: tensor.detach().clone() for name, tensor in found.items()}
+
+    def _save(self, engine: Engine, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler) -> None:
+        """Write a checkpoint; the first process does, the others go on."""
+        self.saved_at = time.monotonic()
+        if self.checkpoints is None or not self.processes.is_first:
+            return
+        self.at.seconds = self.saved_at - self.began_at
+        parts = {
+            "weights": self._tensors(engine.thawed),
+            "moments": moments(optimizer),
+            "mean": self.mean,
+            "best": self.best,
+        }
+        tensors = {f"{part}/{name}": tensor for part, held in parts.items() for name, tensor in held.items()}
+        facts = {
+            "position": asdict(self.at),
+            "learning_rate": self.rate,
+            "finder": self.finder,
+            "scaler": scaler.state_dict(),
+        }
+        self.checkpoints.save(self.at.steps, State(tensors, facts))
+
+    def _restore(self, state: State, weights: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> None:
+        """Put a checkpoint's tensors back where they were."""
+        parts: dict[str, dict[str, Tensor]] = {"weights": {}, "moments": {}, "mean": {}, "best": {}}
+        for key, tensor in state.tensors.items():
+            part, _, name = key.partition("/")
+            parts[part][name] = tensor.to(self.job.runtime.device)
+        buffers = dict(self.network.model.named_buffers())
+        with torch.no_grad():
+            for name, tensor in parts["weights"].items():
+                (weights[name] if name in weights else buffers[name]).copy_(tensor)
+        load_moments(optimizer, parts["moments"])
+        self.mean, self.best = parts["mean"], parts["best"]
+
+    def _batches(self) -> list[Batch]:
+        """Return the batches of the present epoch."""
+        labels = self.job.dataset.labels[self.rows]
+        return list(epoch_batches(self.rows, labels, self.at.epochs, self.options, self.job.seed))
+
+    def _result(self) -> Trained:
+        """Return the weights to keep: the best ones where they were kept, else the running mean, else the last."""
+        tensors = self.best or self._tensors(self.thawed) | self.mean  # what thawed after the best epoch is left out
+        history = {name: tuple(values) for name, values in self.at.history.items()}
+        return Trained(
+            {name: tensor.detach().cpu() for name, tensor in tensors.items()},
+            Curve(**history),
+            time.monotonic() - self.began_at,
+            self.rate,
+            self.finder,
+        )

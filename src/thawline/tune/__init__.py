@@ -1,1 +1,0 @@
-"""Strategy -> fine-tuned model."""

@@ -1,0 +1,175 @@
+"""A template and facts -> one HTML page: what every report shares, whatever it reports.
+
+One idea: names of classes and files come from strangers. The templates escape everything, and a content security
+policy inside the page forbids scripts and requests.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+
+from thawline.core.html import scale_of
+from thawline.use.evaluation import ClassScore, Evaluation
+from thawline.view.recipe_data import RecipeData
+from thawline.view.report_data import Picture, ReportData
+from thawline.view.story import short_name
+from thawline.view.svg import PALETTE_CSS
+from thawline.view.words import (
+    GAP,
+    KIND_WORDS,
+    duration_text,
+    fact,
+    moment,
+    odds,
+    percent,
+    points,
+    size_text,
+    span,
+    training,
+    unit,
+)
+
+__all__ = ["both_widths", "render_page", "safe_figure"]
+
+
+def render_page(template: str, data: ReportData | RecipeData, facts: Mapping[str, Any]) -> str:
+    """Return one HTML document that needs no other file, no network and no script.
+
+    Equal arguments give equal text. Whatever cannot be written as UTF-8 (file names that are not text) becomes `?`.
+
+    Args:
+        template: Name of the template, one that extends `page.html.j2`.
+        data: What is shown; its pictures, check and provenance end every page.
+        facts: What the template asks for besides.
+    """
+    shared: dict[str, Any] = {
+        "data": data,
+        "board": data.leaderboard,
+        "palette": Markup(PALETTE_CSS),  # noqa: S704  (a constant of ours)
+        "findings": _findings(data.check),
+        "check_notes": _check_notes(data.check),
+        "provenance": {"command": data.command, "created": moment(data.created)} | dict(data.provenance),
+    }
+    html = _environment().get_template(template).render(shared | _picture_facts(data) | dict(facts))
+    return html.encode("utf-8", "replace").decode("utf-8")
+
+
+def _picture_facts(data: ReportData | RecipeData) -> dict[str, Any]:
+    """Return the pictures by class, and the totals that the bars are drawn from."""
+    pictures_of: dict[str, list[Picture]] = {}
+    for picture in data.pictures:
+        pictures_of.setdefault(picture.class_name, []).append(picture)
+    roles = [role for role in ("train", "validation", "test") if sum(data.counts.get(role, ()))]
+    totals = [sum(data.counts[role][k] for role in roles) for k in range(len(data.class_names))]
+    largest = max(totals, default=0) or 1
+    return {
+        "K": len(data.class_names),
+        "roles": roles,
+        "class_totals": totals,
+        "largest": largest,
+        "pictures_of": pictures_of,
+    }
+
+
+_FINDINGS = {  # field of the check -> what the report calls one and several, and whether a person should look
+    "used": ("picture used", "pictures used", False),
+    "skipped": ("file skipped", "files skipped", True),
+    "repaired": ("picture repaired", "pictures repaired", True),
+    "exact_copies": ("group of exact copies", "groups of exact copies", True),
+    "near_copies": ("group of near copies", "groups of near copies", True),
+    "leaks": ("held-out picture with a copy in training", "held-out pictures with a copy in training", True),
+    "conflicts": ("same picture, two labels", "same picture, two labels", True),
+    "small_classes": ("class with fewer than five", "classes with fewer than five", True),
+    "empty_classes": ("class left with nothing", "classes left with nothing", True),
+    "similar_names": ("group of names that look alike", "groups of names that look alike", True),
+}
+
+
+def _findings(check: Mapping[str, Any]) -> list[tuple[str, int, bool, Any]]:
+    """Return title, count, whether to look at it, and the value itself, for every known part of the check."""
+    rows = []
+    for key, (one, several, matters) in _FINDINGS.items():
+        if key not in check:
+            continue
+        value = check[key]
+        count = value if isinstance(value, int) else len(value)
+        rows.append((one if count == 1 else several, count, matters and count > 0, value))
+    return rows
+
+
+def _check_notes(check: Mapping[str, Any]) -> list[str]:
+    """Return the remarks of the check as sentences, imbalance included where it is worth one."""
+    notes = [str(note) for note in check.get("notes", ())]
+    if (imbalance := float(check.get("imbalance", 1.0))) >= 1.5:
+        notes.append(f"The largest class has {imbalance:.1f} times the pictures of the smallest.")
+    return notes
+
+
+def safe_figure(svg: str) -> Markup:
+    """Mark a figure as safe: its text was escaped when its tree was written."""
+    return Markup(svg)  # noqa: S704
+
+
+def both_widths(draw: Callable[..., str], *what: object) -> tuple[Markup, Markup]:
+    """Return a figure laid out for a page and for a phone."""
+    return safe_figure(draw(*what)), safe_figure(draw(*what, width_px=360))
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    """Return the template environment: everything is escaped, an unknown name is an error."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("thawline", "view"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "percent": percent,
+        "span": span,
+        "points": points,
+        "jpeg": _jpeg_url,
+        "moment": moment,
+        "fact": fact,
+        "unit": unit,
+        "odds": odds,
+        "duration": _duration,
+        "size": size_text,
+        "training": training,
+        "short": short_name,
+    }
+    environment.globals |= {"scale": scale_of, "confusions": _confusions, "weakest": _weakest, "kind_words": KIND_WORDS}
+    return environment
+
+
+def _jpeg_url(jpeg: bytes) -> str:
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
+
+
+def _duration(seconds: float) -> str:
+    """Return a duration with spaces that do not break."""
+    return duration_text(seconds).replace(" ", GAP)
+
+
+def _weakest(test: Evaluation) -> list[ClassScore]:
+    """Return the classes by recall, weakest first, those without a test picture last."""
+    return sorted(test.per_class, key=lambda row: (row.support == 0, row.recall, row.f1))
+
+
+def _confusions(test: Evaluation, limit: int = 20) -> list[tuple[str, str, int, int]]:
+    """Return the pairs confused most often: true class, predicted class, pictures, pictures of the true class."""
+    wrong = np.array(test.confusion)
+    np.fill_diagonal(wrong, 0)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:limit]
+    pairs = [divmod(int(flat), len(test.class_names)) for flat in order]
+    totals = np.asarray(test.confusion).sum(axis=1)
+    names = test.class_names
+    return [(names[i], names[j], int(wrong[i, j]), int(totals[i])) for i, j in pairs if wrong[i, j]]

@@ -1,0 +1,34 @@
+"""The folder of a finished run -> its report.html, made anew from its report.json."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from thawline.core.errors import StoreError
+from thawline.core.store import write_bytes
+from thawline.view.recipe_data import RecipeData, is_recipe
+from thawline.view.recipe_report import render_recipe_report
+from thawline.view.report import ReportData, render_report
+
+__all__ = ["render_run"]
+
+
+def render_run(run: Path) -> Path:
+    """Write `report.html` of a run, of `fit` or of a recipe, and return its path.
+
+    Raises:
+        StoreError: The folder is not one that `fit` or a recipe wrote, or cannot be written.
+    """
+    source, target = run / "report.json", run / "report.html"
+    try:
+        text = source.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StoreError(
+            f"report: {source} cannot be read ({type(error).__name__}). Name a folder that `thawline fit` wrote."
+        ) from None
+    if is_recipe(text):
+        page = render_recipe_report(RecipeData.from_json(text))
+    else:
+        page = render_report(ReportData.from_json(text))
+    write_bytes(target, page.encode())
+    return target

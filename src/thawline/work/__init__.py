@@ -1,0 +1,1 @@
+"""An order -> a finished run: its pictures opened, its rows answered, its model and its record written."""

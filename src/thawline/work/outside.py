@@ -1,0 +1,73 @@
+"""A folder of pictures from outside the set -> what a model says of some of them, and a note on those it cannot read.
+
+One idea: a folder may be huge, badly sorted or half broken; a look at it takes the first of each folder, then the
+second, and so on, until there are enough, and never stops the run that it belongs to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain, islice, zip_longest
+from pathlib import Path
+
+from thawline.core.errors import DataError, UsageError, first_few
+from thawline.core.progress import Progress
+from thawline.data.images import decode, encode_jpeg
+from thawline.data.sources.listing import FileSource
+from thawline.use.bundle import Bundle
+from thawline.use.predict import find_pictures, predict_pictures
+from thawline.view.recipe_data import Outside
+
+__all__ = ["answer_outside", "outside_files"]
+
+SHOWN = 48
+NAMED = 5
+
+
+def outside_files(folder: Path | None, limit: int = SHOWN) -> tuple[Path, ...]:
+    """Return the files that will be shown, sorted; none where no folder is given.
+
+    Args:
+        folder: Where they lie, hidden files left out; or one picture.
+        limit: Files at most: of each folder the first, then of each the second, and so on.
+
+    Raises:
+        UsageError: There is no such folder, or no file in it.
+    """
+    if folder is None:
+        return ()
+    by_folder: dict[Path, list[Path]] = {}
+    for path in find_pictures([folder]) if folder.exists() else ():
+        by_folder.setdefault(path.parent, []).append(path)
+    if not by_folder:
+        raise UsageError(f"recipe run: --outside {folder} holds no pictures. Name a folder of pictures.")
+    in_turn = chain.from_iterable(zip_longest(*by_folder.values()))
+    return tuple(sorted(islice((path for path in in_turn if path is not None), limit)))
+
+
+def answer_outside(
+    files: Sequence[Path], bundle: Bundle, longest_px: int, progress: Progress
+) -> tuple[tuple[Outside, ...], tuple[str, ...]]:
+    """Return what a model says of every picture that can be read, and a note on the files that cannot.
+
+    Args:
+        files: As `outside_files` returns them.
+        bundle: The model.
+        longest_px: Longer side of the thumbnails in pixels.
+        progress: Where to report to.
+    """
+    if not files:
+        return (), ()
+    rows, unread = [], []
+    for path, said in zip(files, predict_pictures(bundle, files, progress=progress), strict=True):
+        try:
+            if said.label is None or said.probability is None:
+                raise DataError(said.error or "it cannot be read")
+            jpeg = encode_jpeg(decode(FileSource(path).read(), longest_px).image, longest_px)
+        except DataError as error:
+            unread.append(f"{said.path} ({error})")
+            continue
+        true = path.parent.name if path.parent.name in bundle.class_names else None
+        rows.append(Outside(said.path, jpeg, said.label, said.probability, true))
+    note = f"Of {len(files)} files from outside {len(unread)} cannot be read: {first_few(unread, NAMED)}."
+    return tuple(rows), (note,) if unread else ()

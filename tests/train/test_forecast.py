@@ -1,0 +1,113 @@
+"""A forecast counts epochs, folds and bytes, trains nothing, and is near what a training then takes."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from thawline.core.progress import SilentProgress
+from thawline.data.split import make_split
+from thawline.features.extract import bank_spec
+from thawline.train.forecast import Forecast, forecast_plan, forecast_plans, measure_picture_s
+from thawline.train.hyperparameters import TrainOptions
+from thawline.train.plan import parse_plan
+from thawline.train.prefix import prefix_bytes
+
+PICTURE_S = 0.01
+
+
+def weights_of(network):
+    return {name: tensor.clone() for name, tensor in network.model.state_dict().items()}
+
+
+def test_folds_share_one_cache():
+    forecast = Forecast(
+        parse_plan("all"), "x · all", prefix_s=5.0, fold_s=3.0, final_s=4.0, memory_bytes=0, disk_bytes=0
+    )
+    assert (forecast.folds_s(1), forecast.folds_s(4)) == (8.0, 17.0)
+
+
+@pytest.mark.parametrize("plan", ["last 2 blocks", "all", "gradual last 2 blocks", "simple_cnn from nothing"])
+def test_a_forecast_changes_no_weight_and_writes_nothing(plan, make_job):
+    job = make_job(plan, backbone="simple_cnn" if "nothing" in plan else "test_resnet")
+    before = weights_of(job.network)
+    found = forecast_plan(job, 36, PICTURE_S)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in weights_of(job.network).items())
+    assert not job.cache.exists()
+    assert found.name == job.name
+    assert min(found.fold_s, found.final_s) > 0
+    assert found.memory_bytes > 4 * sum(parameter.numel() for parameter in job.network.model.parameters())
+
+
+def test_the_cache_of_the_prefix_is_counted_by_the_byte(make_job):
+    job = make_job("last 2 blocks", augment="crop", views=3)
+    cut = job.network.backbone.cut_removing(2)
+    found = forecast_plan(job, 36, PICTURE_S)
+    assert found.disk_bytes == prefix_bytes(job.network, cut.index, 36, 3, job.runtime)
+    assert found.prefix_s == pytest.approx(3 * 36 * PICTURE_S * cut.cost_fraction)
+
+
+@pytest.mark.parametrize("storage", ["float16", "float32"])
+def test_a_head_alone_needs_a_pass_for_each_view_that_the_run_has_not(make_job, storage):
+    job = make_job("head, 2 blocks cut", augment="crop", views=3)
+    cut = job.network.backbone.cut_removing(2)
+    alone = forecast_plan(job, 36, PICTURE_S)
+    assert alone.prefix_s == pytest.approx(3 * 36 * PICTURE_S * cut.cost_fraction)
+    assert alone.disk_bytes == 3 * 36 * (2 * cut.channels + 36)
+    bank = bank_spec(job.network.backbone, job.runtime, storage=storage)
+    beside = forecast_plan(replace(job, bank=bank), 36, PICTURE_S)
+    assert beside.prefix_s == pytest.approx(2 * 36 * PICTURE_S)
+    assert beside.disk_bytes == 2 * 36 * bank.row_bytes
+    plain = forecast_plan(replace(job, bank=bank, options=replace(job.options, augment="none", views=1)), 36, PICTURE_S)
+    assert (plain.prefix_s, plain.disk_bytes) == (0, 0)
+    assert not job.cache.exists()
+
+
+def test_a_cache_beyond_the_disk_budget_is_not_made(make_job):
+    found = forecast_plan(make_job("last 2 blocks", disk_budget="1kB"), 36, PICTURE_S)
+    assert (found.disk_bytes, found.prefix_s) == (0, 0)
+
+
+def test_every_layer_needs_no_cache(make_job):
+    found = forecast_plan(make_job("all"), 36, PICTURE_S)
+    assert (found.disk_bytes, found.prefix_s) == (0, 0)
+
+
+def test_more_layers_hold_more_memory(make_job):
+    held = [forecast_plan(make_job(plan), 36, PICTURE_S).memory_bytes for plan in ("head", "last 2 blocks", "all")]
+    assert held == sorted(held)
+    assert held[0] < held[-1]
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Give every step and answer a time of its own: a clock that ticks by one with every look."""
+    ticks = iter(range(10**6))
+    monkeypatch.setattr(time, "perf_counter", lambda: float(next(ticks)))
+
+
+def test_time_grows_with_epochs_and_rows(make_job, counted):
+    one, four = (forecast_plan(make_job("all", epochs=epochs), 36, 0.0) for epochs in (1, 4))
+    assert four.fold_s - one.fold_s == pytest.approx(3 * (one.fold_s - 1))  # a tick goes into the preparation
+    final = [forecast_plan(make_job("all", epochs=2), rows, 0.0).final_s - 1 for rows in (27, 54)]
+    assert final[1] == pytest.approx(2 * final[0])
+
+
+def test_plans_are_forecast_in_the_order_given_on_the_first_fold(learnable, network, runtime):
+    split = make_split(learnable, num_folds=3, num_repeats=1)
+    plans = [parse_plan(text) for text in ("last 1 block", "simple_cnn from nothing", "head")]
+    options = TrainOptions(epochs=1, augment="none")
+    found = forecast_plans(plans, learnable, split, network("test_resnet"), runtime, options, progress=SilentProgress())
+    assert [one.plan for one in found] == plans
+    assert [one.name for one in found] == [
+        "test_resnet · last 1 block", "simple_cnn · from nothing", "test_resnet · head",
+    ]  # fmt: skip
+
+
+def test_a_picture_takes_some_time(learnable, network, runtime):
+    rows = np.arange(len(learnable)).tolist()
+    assert measure_picture_s(learnable, network("test_resnet"), runtime, rows) > 0

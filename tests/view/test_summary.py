@@ -1,0 +1,245 @@
+"""What a terminal shows is what the results hold: rows, marks, gaps, bars, and nothing left out in silence."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from thawline.core.types import Prediction
+from thawline.search.leaderboard import Leaderboard, Trial
+from thawline.search.strategy import Strategy
+from thawline.use.evaluation import ClassScore, Evaluation, Score
+from thawline.view.summary import (
+    check_text,
+    evaluation_json,
+    evaluation_text,
+    forecast_text,
+    leaderboard_text,
+    prediction_lines,
+    thaw_line_text,
+)
+
+CHECKED = {
+    "used": 1369,
+    "class_counts": {"cat": 1300, "dog": 69},
+    "skipped": [], "repaired": [], "exact_copies": [], "near_copies": [], "leaks": [], "conflicts": [],
+    "small_classes": [], "empty_classes": [], "similar_names": [], "imbalance": 1.5, "notes": [],
+}  # fmt: skip
+
+
+def make_trial(depths, mean, *, head="linear", name=None, tied=False, lead=0.9):
+    strategy = Strategy("net", depths, ("mean",), head, name or f"net · {depths} · {head}", 0.5)
+    gap = mean - lead
+    return Trial(
+        strategy, (mean,), mean, mean - 0.04, mean + 0.03, mean, mean, gap, gap - 0.02, gap + 0.01, p_value=0.5,
+        tied=tied, l2=None, neighbours=None, fit_s=0.1, predict_ms=3.14, num_pictures=1097,
+    )  # fmt: skip
+
+
+def make_board(trials, winner=0, metric="accuracy"):
+    return Leaderboard(metric, "5 folds × 2", tuple(trials), winner, 0.8761, 0.8111, 0.9222, 1097, 2400, 3.21)
+
+
+def make_evaluation(*, without=None, top5=None):
+    labels = np.array([0, 0, 1, 1])
+    confusion = np.array([[2, 0], [1, 1]])
+    rows = (ClassScore("cat", 0.6667, 1.0, 0.8, 0.3, 1.0, 2), ClassScore("dog", 1.0, 0.5, 0.6667, 0.1, 0.9, 2))
+    return Evaluation(
+        "net · whole", ("cat", "dog"), Score(0.7512, 0.3012, 0.9512, 1234), without, top5, Score(0.6423, 0.3, 0.9, 4),
+        0.83, 0.75, Score(0.5334, 0.2, 0.9, 4), rows, confusion, tuple("abcd"), labels,
+        np.eye(2, dtype=np.float32)[[0, 0, 1, 0]], np.array([0, 0, 0, 1]),
+    )  # fmt: skip
+
+
+def test_a_leaderboard_shows_ranks_marks_scores_and_gaps():
+    board = make_board(
+        [make_trial((1, 2), 0.9, tied=True), make_trial((1,), 0.885, tied=True), make_trial((2,), 0.7)], winner=1
+    )
+    title, header, first, second, third, last = leaderboard_text(board).splitlines()
+    assert title == "Leaderboard: accuracy over 1,097 pictures, 5 folds × 2, 2,400 fits in 3.2 s"
+    assert header.split() == ["strategy", "score", "95", "%", "interval", "against", "the", "leader", "ms"]
+    assert " ".join(first.split()) == "1 = net · (1, 2) · linear 0.900 [0.860, 0.930] leader 3.1"
+    assert " ".join(second.split()) == "2 *= net · (1,) · linear 0.885 [0.845, 0.915] -0.015 [-0.035, -0.005] 3.1"
+    assert " ".join(third.split()) == "3 net · (2,) · linear 0.700 [0.660, 0.730] -0.200 [-0.220, -0.190] 3.1"
+    assert "cheapest of 2 " in last
+    assert last.endswith(": 0.876 [0.811, 0.922]")
+
+
+def test_the_columns_of_a_leaderboard_stand_below_one_another():
+    board = make_board([make_trial((1,), 0.9, name="a"), make_trial((2,), 0.8, name="a much longer name")])
+    _, header, first, second, _ = leaderboard_text(board).splitlines()
+    assert first.index("0.900") == second.index("0.800") == header.index("score")
+    assert first.index("[0.860") == second.index("[0.760") == header.index("95 %")
+    assert len(first) == len(second) == len(header)
+
+
+def test_a_long_leaderboard_is_cut_but_never_its_winner():
+    board = make_board([make_trial((i,), 0.9 - i / 100, tied=True) for i in range(20)], winner=17)
+    lines = leaderboard_text(board, most=3).splitlines()
+    assert [line.split()[0] for line in lines[2:6]] == ["1", "2", "3", "18"]
+    assert lines[5].split()[1] == "*="
+    assert lines[6] == "    … and 16 more in leaderboard.json"
+    assert "more in" not in leaderboard_text(board, most=20)
+
+
+def of_kind(kind, trial, **changes):
+    return replace(trial, strategy=replace(trial.strategy, kind=kind), **changes)
+
+
+def test_a_score_over_part_of_the_pictures_says_so():
+    whole, part = make_trial((1,), 0.9), of_kind("full", make_trial((2,), 0.8), num_pictures=219)
+    header, first, second = leaderboard_text(make_board([whole, part])).splitlines()[1:4]
+    assert header.split()[-2:] == ["ms", "pictures"]
+    assert first.split()[-2:] == ["3.1", "1,097"]
+    assert second.split()[-2:] == ["3.1", "219"]
+    assert len(header) == len(first) == len(second)
+    assert "pictures" not in leaderboard_text(make_board([whole])).splitlines()[1]
+
+
+def test_the_best_of_each_kind_is_shown_however_far_down():
+    trials = [make_trial((i,), 0.9 - i / 100) for i in range(8)]
+    trials += [of_kind("scratch", make_trial((), 0.5, name="a")), of_kind("scratch", make_trial((), 0.4, name="b"))]
+    lines = leaderboard_text(make_board(trials), most=3).splitlines()
+    assert [line.split()[0] for line in lines[2:6]] == ["1", "2", "3", "9"]
+    assert lines[6] == "    … and 6 more in leaderboard.json"
+
+
+def test_a_forecast_is_aligned_and_adds_up():
+    rows = [
+        {"strategy": "net · last 20 %", "seconds": 200.0, "memory_bytes": 3 * 2**29, "disk_bytes": 440 * 2**20},
+        {"strategy": "cnn", "seconds": 40.0, "memory_bytes": 600 * 2**20, "disk_bytes": 0, "outcome": "left out"},
+    ]
+    assert forecast_text(rows, 900.0).splitlines() == [
+        "  strategy               time   memory     disk",
+        "  net · last 20 %  3 min 20 s  1.5 GiB  440 MiB",
+        "  cnn                    40 s  600 MiB    0 MiB  left out",
+        "  together              4 min  1.5 GiB  440 MiB  of the 15 min allowed",
+    ]
+    assert forecast_text(rows, None).splitlines()[-1].endswith("440 MiB")
+    assert "nothing is trained" in forecast_text((), 900.0)
+
+
+def test_the_thaw_line_leaves_out_what_trains_the_network():
+    trials = [of_kind("partial", make_trial((1,), 0.95)), make_trial((1,), 0.9)]
+    trials += [of_kind("scratch", make_trial((), 0.4, name="cnn"))]
+    _, line = thaw_line_text(make_board(trials), ("3.0", "4.0")).splitlines()
+    assert line.split()[0] == "4.0"
+    assert "0.900" in line
+
+
+def test_the_metric_is_named_in_words():
+    board = make_board([make_trial((1,), 0.9)], metric="balanced_accuracy")
+    assert leaderboard_text(board).startswith("Leaderboard: balanced accuracy over")
+
+
+def test_the_thaw_line_has_a_bar_for_each_depth_alone():
+    board = make_board(
+        [
+            make_trial((0, 1, 2), 0.95),
+            make_trial((1,), 0.94, head="k-NN"),
+            make_trial((1,), 0.9),
+            make_trial((1,), 0.85),
+            make_trial((2,), 0.75),
+            make_trial((0,), 0.5),
+        ]
+    )
+    title, *lines = thaw_line_text(board, ("3.0", "4.0", "head")).splitlines()
+    assert "linear head on each depth alone" in title
+    assert [line.split()[0] for line in lines] == ["3.0", "4.0", "head"]
+    assert [line.count("█") for line in lines] == [20, 36, 30]
+    assert [line.split()[2] for line in lines] == ["0.500", "0.900", "0.750"]
+    assert ["← best" in line for line in lines] == [False, True, False]
+    assert lines[0].index("0.500") == lines[1].index("0.900")
+
+
+def test_without_a_single_depth_there_is_no_line():
+    assert thaw_line_text(make_board([make_trial((0, 1), 0.9), make_trial((1,), 0.8, head="k-NN")]), ("a", "b")) == ""
+
+
+def test_an_evaluation_in_words():
+    assert evaluation_text(make_evaluation()).splitlines() == [
+        "Test: 0.751 [0.301, 0.951] of 1,234 pictures",
+        "      balanced 0.642, macro-F1 0.533",
+        "      mean confidence 1.000, calibration error 0.250 (by chance alone 0.000)",
+    ]
+    assert evaluation_text(make_evaluation(), rule="read once").startswith(
+        "Test: 0.751 [0.301, 0.951] of 1,234 pictures, read once\n"
+    )
+    full = evaluation_text(make_evaluation(without=Score(0.7, 0.2, 0.9, 1190), top5=Score(0.99, 0.9, 1.0, 1234)))
+    assert full.splitlines()[1:] == [
+        "      0.700 [0.200, 0.900] of the 1,190 without a copy in training",
+        "      balanced 0.642, macro-F1 0.533, top-5 0.990",
+        "      mean confidence 1.000, calibration error 0.250 (by chance alone 0.000)",
+    ]
+
+
+def test_an_evaluation_as_plain_data():
+    facts = json.loads(json.dumps(evaluation_json(make_evaluation())))
+    assert facts["accuracy"] == {"value": 0.7512, "low": 0.3012, "high": 0.9512, "n": 1234}
+    assert (facts["mean_confidence"], facts["calibration_error"], facts["calibration_error_by_chance"]) == (1, 0.25, 0)
+    assert facts["confusion"] == [[2, 0], [1, 1]]
+    assert (facts["num_leaked"], facts["top5"], facts["accuracy_without_leaks"]) == (1, None, None)
+    assert [row["name"] for row in facts["per_class"]] == ["cat", "dog"]
+    assert not {"paths", "labels", "probabilities", "leaked"} & set(facts)
+
+
+def test_predictions_are_a_line_each():
+    rows = [
+        Prediction("a/1.jpg", "cat", 0.98765, {"cat": 0.98765, "dog": 0.01235}),
+        Prediction("a/2.jpg", None, None, {}, "text, not a picture"),
+    ]
+    assert list(prediction_lines(rows)) == ["0.988  cat  a/1.jpg", "  ---  a/2.jpg: text, not a picture"]
+
+
+def test_predictions_are_told_as_they_come():
+    def rows():
+        yield Prediction("1.jpg", "cat", 1.0, {"cat": 1.0})
+        raise RuntimeError("not asked for yet")
+
+    assert next(prediction_lines(rows())) == "1.000  cat  1.jpg"
+
+
+def test_a_check_without_findings_is_the_counts_alone():
+    assert check_text(CHECKED).splitlines() == [
+        "1,369 pictures used in 2 classes",
+        "   1,300  cat",
+        "      69  dog",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("found", "lines"),
+    [
+        ({"skipped": [{"path": "a.jpg", "reason": "text"}]}, ["1 skipped:", "  a.jpg: text"]),
+        ({"repaired": [{"path": "a.jpg", "reason": "EXIF"}]}, ["1 repaired:", "  a.jpg: EXIF"]),
+        ({"exact_copies": [["a", "b", "c"]]}, ["1 groups of exact copies:", "  a = b = c"]),
+        ({"near_copies": [["a", "b"]]}, ["1 groups of near copies:", "  a ≈ b"]),
+        ({"leaks": [{"path": "t", "of": "a"}]}, ["1 held-out pictures with a copy in training:", "  t ≈ a"]),
+        (
+            {"conflicts": [{"path": "a", "label": "cat", "other_path": "b", "other_label": "dog"}]},
+            ["1 pictures under two labels:", "  a (cat) = b (dog)"],
+        ),
+        (
+            {"small_classes": [{"class": "dog", "pictures": 4}]},
+            ["1 classes with fewer than five pictures:", "  dog: 4"],
+        ),
+        (
+            {"similar_names": [["Cat", "cat"]]},
+            ["1 groups of class names that differ in case or spaces only:", "  Cat, cat"],
+        ),
+        ({"imbalance": 18.84}, ["The largest class has 18.8 times the pictures of the smallest."]),
+        ({"notes": ["x lies inside a class folder."]}, ["x lies inside a class folder."]),
+        ({"empty_classes": ["cow"]}, ["1 classes without a usable picture:", "  cow"]),
+    ],
+)
+def test_each_finding_has_its_section(found, lines):
+    assert check_text({**CHECKED, **found}).splitlines()[3:] == lines
+
+
+def test_a_long_section_is_cut_and_says_so():
+    skipped = [{"path": f"{number}.jpg", "reason": "text"} for number in range(1, 1235)]
+    lines = check_text({**CHECKED, "skipped": skipped}, most=2).splitlines()[3:]
+    assert lines == ["1,234 skipped:", "  1.jpg: text", "  2.jpg: text", "  … and 1,232 more (--json lists them all)"]
