@@ -120,3 +120,8 @@ def test_asking_for_help_loads_no_torch():
         "assert not code, code"
     )
     assert set(loaded_by(code)) & {"torch", "torchvision", "timm", "sklearn", "matplotlib"} == set()
+
+
+def test_facts_are_read_without_torch():
+    facts = ("features.backbone", "features.bank", "features.drift", "search.leaderboard", "search.ties")
+    assert loaded_by("import " + ", ".join(f"thawline.{module}" for module in facts)) == []

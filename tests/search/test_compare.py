@@ -11,17 +11,16 @@ import pytest
 from thawline.core.types import Curve, InputSpec
 from thawline.data.dataset import Dataset, Sample
 from thawline.data.split import make_split
+from thawline.features.backbone import Backbone, CutPoint
 from thawline.features.bank import BankSpec, FeatureBank, open_bank, write_segment
-from thawline.features.cuts import CutPoint
-from thawline.features.network import Backbone
 from thawline.heads.linear import L2_STRENGTHS
 from thawline.heads.nearest import NEIGHBOURS
 from thawline.search import frozen as module
 from thawline.search.answers import answers_from
 from thawline.search.compare import CompareOptions, compare, leaderboard_of, with_curves
 from thawline.search.frozen import answer_frozen, class_row_weights, imbalance, stacked_views
-from thawline.search.judge import MARGIN
 from thawline.search.strategy import Strategy, candidate_features
+from thawline.search.ties import MARGIN
 
 INPUT = InputSpec(32, (0.5,) * 3, (0.5,) * 3)
 PLAIN = CompareOptions()

@@ -6,10 +6,10 @@ import pytest
 
 from thawline.core.runtime import Runtime
 from thawline.core.types import InputSpec
+from thawline.features.backbone import Backbone, CutPoint
 from thawline.features.bank import BankSpec
-from thawline.features.cuts import CutPoint
 from thawline.features.extract import bank_spec
-from thawline.features.network import Backbone, load_backbone
+from thawline.features.network import load_backbone
 from thawline.search.strategy import HEADS, Features, candidate_features, default_pooling, strategies_for, with_views
 
 INPUT = InputSpec(32, (0.5,) * 3, (0.5,) * 3)

@@ -7,8 +7,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from thawline.features.drift import CutDrift, Drift
-from thawline.features.imagenet import HeadScore
+from thawline.features.drift import CutDrift, Drift, HeadScore
 from thawline.view.drift_plot import drift_svg, head_words
 from thawline.view.words import GAP
 

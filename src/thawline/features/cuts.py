@@ -16,39 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from thawline.features.backbone import CutPoint
 from thawline.features.trunk import Trunk, chosen_blocks, stage_maps, trunk_of
 
-__all__ = ["CutPoint", "cut_points", "shadow_of"]
-
-
-@dataclass(frozen=True)
-class CutPoint:
-    """A depth at which a network can be read, or cut.
-
-    Attributes:
-        index: Position among the network's cuts, shallowest first.
-        module: Path of the module whose output is read: `blocks.4.0`, `layer4.1`, `conv_head`, `norm`.
-        channels: Channels of the activation.
-        stride: Input pixels for each position of the activation, along one side.
-        blocks_removed: Blocks that a network cut here loses; 0 at the last cut. A block is a residual or MBConv block,
-            or the convolution behind the last one where the architecture has it (EfficientNet, MobileNetV3). A final
-            norm is no block: the last block of a ViT is read behind it.
-        cost_fraction: Multiply-adds up to and including this cut as a share of those up to the last cut, in (0, 1].
-    """
-
-    index: int
-    module: str
-    channels: int
-    stride: int
-    blocks_removed: int
-    cost_fraction: float
-
-    @property
-    def label(self) -> str:
-        """Short name for a strategy: `4.0`, `layer4.1`, and `head` for what lies behind the last block."""
-        if self.module in {"conv_head", "norm", "norm_pre"}:
-            return "head"
-        return self.module.removeprefix("blocks.").removeprefix("stages.").replace(".blocks.", ".")
+__all__ = ["cut_points", "shadow_of"]
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,9 @@ from thawline.core.types import Floats, InputSpec, Pixels
 from thawline.data.augment import PLAIN, checked_view, seen_as
 from thawline.data.dataset import Dataset, Sample
 from thawline.data.load import load_pixels, map_ordered
+from thawline.features.backbone import Backbone
 from thawline.features.bank import BankSpec, FeatureBank, Segment, open_bank, write_segment
-from thawline.features.network import Backbone, Network
+from thawline.features.network import Network
 from thawline.features.pooling import pooling_columns
 from thawline.features.reader import FeatureReader
 

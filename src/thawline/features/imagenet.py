@@ -8,7 +8,6 @@ are right for each.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -16,42 +15,16 @@ from torch import Tensor
 
 from thawline.core.errors import BackboneError, UsageError, first_few
 from thawline.core.metrics import accuracy_interval
-from thawline.core.types import Count, Ints, Share
+from thawline.core.types import Ints
+from thawline.features.drift import HeadScore
 from thawline.features.network import Network
 from thawline.features.weights import is_random
 
-__all__ = ["HeadScore", "allowed_classes", "pretrained_classifier", "score_head"]
+__all__ = ["allowed_classes", "pretrained_classifier", "score_head"]
 
 IMAGENET_CLASSES = 1000
 
 Mask = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class HeadScore:
-    """What the pretrained network's own thousand-class head makes of pretrained and of tuned features.
-
-    A picture counts as right where its most probable class of the thousand is one that the mapping allows its class.
-
-    Attributes:
-        before: Share of right pictures with pretrained features.
-        before_low: Lower end of its 95 % Wilson interval, copies counted once.
-        before_high: Upper end.
-        after: Share of right pictures with tuned features.
-        after_low: Lower end.
-        after_high: Upper end.
-        num_pictures: Pictures whose class has ImageNet classes; the shares are of these.
-        class_names: Their classes.
-    """
-
-    before: Share
-    before_low: Share
-    before_high: Share
-    after: Share
-    after_low: Share
-    after_high: Share
-    num_pictures: Count
-    class_names: tuple[str, ...]
 
 
 def pretrained_classifier(network: Network) -> Callable[[Tensor], Tensor]:

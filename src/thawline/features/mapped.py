@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from thawline.core.types import Floats, Ints
 
@@ -58,6 +57,8 @@ def map_rows(file: Path, shape: tuple[int, int, int], storage: str) -> Floats:
     Raises:
         FileNotFoundError: The segment was removed.
     """
+    import torch  # a bank is described and compared without it
+
     count = file.stat().st_size // np.dtype(storage).itemsize  # NumPy pads the header to a multiple of 64 bytes
     dtype = torch.float16 if storage == "float16" else torch.float32
     flat: Floats = torch.from_file(str(file), shared=False, size=count, dtype=dtype).numpy()

@@ -2,77 +2,32 @@
 
 A network is a row of steps. `prefix` runs those below a cut, `suffix` those above it, and one after the other is the
 network's own forward pass, to the last bit. `features` runs the row once and hands out every depth on its way up.
-`Backbone` is the description alone, plain enough for JSON; `Network` holds the weights.
+`features.backbone` holds the description alone; `Network` adds the weights.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from thawline.core.errors import BackboneError, first_few
+from thawline.core.errors import BackboneError
 from thawline.core.runtime import Runtime
 from thawline.core.types import Fit, InputSpec, Interpolation
-from thawline.features.cuts import CutPoint, cut_points
+from thawline.features.backbone import Backbone, CutPoint
+from thawline.features.cuts import cut_points
 from thawline.features.folding import fold_batch_norms
 from thawline.features.hub import BUNDLED
 from thawline.features.trunk import Trunk, stage_maps, trunk_of
 from thawline.features.weights import digest, load_model
 
-__all__ = ["Backbone", "CutPoint", "Network", "frozen_for_inference", "lay_out_channels_last", "load_backbone"]
+__all__ = ["Network", "frozen_for_inference", "lay_out_channels_last", "load_backbone"]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-
-
-@dataclass(frozen=True)
-class Backbone:
-    """A network as a description, without its weights.
-
-    Attributes:
-        name: As it was asked for.
-        architecture: Loads the same network from a weights file alone: `load_backbone(architecture, weights=FILE)`.
-        weights_sha256: Hex digest over the tensors, whatever file they came in.
-        input: How pictures are prepared for it.
-        cuts: Where it can be cut, shallowest first; the last one is the whole backbone.
-        num_macs: Multiply-adds of one picture at that input size, up to the last cut.
-        num_params: Numbers in all its parameters, the original classifier's included.
-        num_prefix_tokens: Tokens before the patches in an activation of tokens; 0 for maps.
-        has_class_token: Whether the first token is a class token.
-        has_suffix: Whether the network can be continued from a cut; otherwise it can only be read.
-        license: Licence of the weights, `unknown` for a file of one's own.
-        weights_origin: Where the weights come from, in words.
-    """
-
-    name: str
-    architecture: str
-    weights_sha256: str
-    input: InputSpec
-    cuts: tuple[CutPoint, ...]
-    num_macs: int
-    num_params: int
-    num_prefix_tokens: int
-    has_class_token: bool
-    has_suffix: bool
-    license: str
-    weights_origin: str
-
-    def cut_removing(self, num_blocks: int) -> CutPoint:
-        """Return the cut that leaves out the last `num_blocks` blocks.
-
-        Raises:
-            BackboneError: The network has no such cut.
-        """
-        for cut in self.cuts:
-            if cut.blocks_removed == num_blocks:
-                return cut
-        have = first_few([cut.blocks_removed for cut in reversed(self.cuts)], 30)
-        raise BackboneError(f"{self.name}: no cut removes {num_blocks} blocks. Those it has remove {have}.")
 
 
 class Network:

@@ -18,9 +18,9 @@ from thawline.core.progress import Progress
 from thawline.core.types import Curve, Floats, Ints
 from thawline.data.dataset import Dataset
 from thawline.data.split import Split
+from thawline.features.backbone import Backbone
 from thawline.features.bank import FeatureBank
 from thawline.features.extract import in_streams
-from thawline.features.network import Backbone
 from thawline.heads.epochs import train_epochs
 from thawline.search.answers import Answers
 from thawline.search.frozen import CompareOptions, FrozenAnswers, answer_frozen

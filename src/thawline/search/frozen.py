@@ -17,9 +17,9 @@ from thawline.core.progress import Progress, SilentProgress
 from thawline.core.types import Floats, Ints
 from thawline.data.dataset import Dataset
 from thawline.data.split import Split
+from thawline.features.backbone import Backbone
 from thawline.features.bank import Block, FeatureBank
 from thawline.features.extract import in_streams
-from thawline.features.network import Backbone
 from thawline.heads.linear import L2_STRENGTHS, Rotated, fit_folds, rotate
 from thawline.heads.nearest import NEIGHBOURS, class_mean_folds, neighbour_folds
 from thawline.search.answers import Answers, Rows, answers_from

@@ -1,4 +1,4 @@
-"""Strategies' held-out answers in -> trials with intervals, the leader, its ties and the winner out.
+"""Strategies' held-out answers in -> trials with intervals, the leader, its ties (`search.ties`) and the winner out.
 
 One idea: a choice is scored as a strategy is. `rank` says who wins on all rows; `score_choosing` lets the rows outside
 each fold choose and scores that choice on the fold, which removes most of the optimism of having been picked.
@@ -24,11 +24,9 @@ from thawline.heads.linear import L2_STRENGTHS
 from thawline.heads.nearest import NEIGHBOURS
 from thawline.search.answers import Answers, Bools, Rows, right_shares
 from thawline.search.leaderboard import Trial
+from thawline.search.ties import SIGNIFICANCE, is_tie
 
-__all__ = ["MARGIN", "rank", "score_choosing"]
-
-SIGNIFICANCE = 0.05
-MARGIN = 0.05
+__all__ = ["rank", "score_choosing"]
 
 
 def rank(
@@ -127,11 +125,8 @@ class _Duel:
 
     @property
     def tied(self) -> Bools:
-        """Whether the test does not tell the two apart and the interval rules out a loss of more than `MARGIN`.
-
-        With few pictures a test alone would call almost anything a tie.
-        """
-        return (self.p_values > SIGNIFICANCE) & (self.low >= -MARGIN)
+        """(S,) whether each is tied with the leader, by the rule of `search.ties`."""
+        return is_tie(self.p_values, self.low)
 
 
 @dataclass(frozen=True)

@@ -32,8 +32,7 @@ class Trial:
         difference_low: Lower end of the paired 95 % interval of `difference`.
         difference_high: Upper end of it.
         p_value: Of the paired test against the leader; 1 for the leader.
-        tied: Whether the test cannot tell it from the leader at 5 % and a loss of more than 5 points is ruled out by
-            the paired interval; True for the leader.
+        tied: Whether it is tied with the leader, by the rule of `search.ties`; True for the leader.
         l2: Penalty strength chosen for the final fit, per picture, or None where the head has none.
         neighbours: Chosen k of k-NN, or None.
         fit_s: Seconds that its share of the comparison took.

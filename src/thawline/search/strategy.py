@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from thawline.features.backbone import Backbone
 from thawline.features.bank import BankSpec
-
-if TYPE_CHECKING:  # the networks' module loads torch, which a reader of leaderboards does not need
-    from thawline.features.network import Backbone
 
 __all__ = [
     "HEADS",

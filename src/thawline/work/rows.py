@@ -18,7 +18,7 @@ import numpy as np
 from thawline.core.errors import ThawlineError, UsageError
 from thawline.core.types import Curve, Ints
 from thawline.data.split import Split, leaked
-from thawline.features.drift import measure_drift
+from thawline.features.drift_pass import measure_drift
 from thawline.heads.calibrate import fit_temperature, probabilities
 from thawline.search.answers import Answers, Rows, answers_from
 from thawline.search.frozen import CompareOptions, rows_of

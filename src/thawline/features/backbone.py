@@ -1,0 +1,89 @@
+"""What a network is, without its weights: its name and origin, how pictures are prepared for it, where it can be cut.
+
+Plain records without torch, so that a leaderboard or a report is read without loading it. `features.network` holds the
+weights; `features.cuts` works the cut points out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from thawline.core.errors import BackboneError, first_few
+from thawline.core.types import InputSpec
+
+__all__ = ["Backbone", "CutPoint"]
+
+
+@dataclass(frozen=True)
+class CutPoint:
+    """A depth at which a network can be read, or cut.
+
+    Attributes:
+        index: Position among the network's cuts, shallowest first.
+        module: Path of the module whose output is read: `blocks.4.0`, `layer4.1`, `conv_head`, `norm`.
+        channels: Channels of the activation.
+        stride: Input pixels for each position of the activation, along one side.
+        blocks_removed: Blocks that a network cut here loses; 0 at the last cut. A block is a residual or MBConv block,
+            or the convolution behind the last one where the architecture has it (EfficientNet, MobileNetV3). A final
+            norm is no block: the last block of a ViT is read behind it.
+        cost_fraction: Multiply-adds up to and including this cut as a share of those up to the last cut, in (0, 1].
+    """
+
+    index: int
+    module: str
+    channels: int
+    stride: int
+    blocks_removed: int
+    cost_fraction: float
+
+    @property
+    def label(self) -> str:
+        """Short name for a strategy: `4.0`, `layer4.1`, and `head` for what lies behind the last block."""
+        if self.module in {"conv_head", "norm", "norm_pre"}:
+            return "head"
+        return self.module.removeprefix("blocks.").removeprefix("stages.").replace(".blocks.", ".")
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A network as a description, without its weights.
+
+    Attributes:
+        name: As it was asked for.
+        architecture: Loads the same network from a weights file alone: `load_backbone(architecture, weights=FILE)`.
+        weights_sha256: Hex digest over the tensors, whatever file they came in.
+        input: How pictures are prepared for it.
+        cuts: Where it can be cut, shallowest first; the last one is the whole backbone.
+        num_macs: Multiply-adds of one picture at that input size, up to the last cut.
+        num_params: Numbers in all its parameters, the original classifier's included.
+        num_prefix_tokens: Tokens before the patches in an activation of tokens; 0 for maps.
+        has_class_token: Whether the first token is a class token.
+        has_suffix: Whether the network can be continued from a cut; otherwise it can only be read.
+        license: Licence of the weights, `unknown` for a file of one's own.
+        weights_origin: Where the weights come from, in words.
+    """
+
+    name: str
+    architecture: str
+    weights_sha256: str
+    input: InputSpec
+    cuts: tuple[CutPoint, ...]
+    num_macs: int
+    num_params: int
+    num_prefix_tokens: int
+    has_class_token: bool
+    has_suffix: bool
+    license: str
+    weights_origin: str
+
+    def cut_removing(self, num_blocks: int) -> CutPoint:
+        """Return the cut that leaves out the last `num_blocks` blocks.
+
+        Raises:
+            BackboneError: The network has no such cut.
+        """
+        for cut in self.cuts:
+            if cut.blocks_removed == num_blocks:
+                return cut
+        have = first_few([cut.blocks_removed for cut in reversed(self.cuts)], 30)
+        raise BackboneError(f"{self.name}: no cut removes {num_blocks} blocks. Those it has remove {have}.")
