@@ -24,6 +24,7 @@ TEST_SOURCES = {
     if "__pycache__" not in path.parts
 }
 MOST_LINES, MOST_FUNCTION_LINES = 350, 60
+PATIENCE_S = 600  # a busy machine may need this long for what a quiet one does in seconds
 MOST_POSITIONAL, MOST_POSITIONAL_PRIVATE = 2, 4
 TESTED_BY_NAME = ("train", "use", "view", "work")
 
@@ -257,3 +258,46 @@ def test_what_people_see_is_made_without_the_floor_that_trains():
         if area_of(relative) == "view":
             names = imported(relative, source, for_types=True)
             assert [name for name in names if name.startswith("thawline.train")] == [], relative
+
+
+def impatient(source):
+    """Return the lines of a test that give up, or fail, sooner than a busy machine may need."""
+    clocks = ("time.monotonic()", "time.perf_counter()", "time.time()")
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        limits = []
+        if isinstance(node, ast.Call):
+            limits += [word.value for word in node.keywords if word.arg in {"timeout", "timeout_s"}]
+            if isinstance(node.func, ast.Attribute) and node.func.attr in {"wait", "join", "communicate"}:
+                limits += node.args
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add) and ast.unparse(node.left) in clocks:
+            limits.append(node.right)
+        elif isinstance(node, ast.Compare) and isinstance(node.left, ast.BinOp):
+            limits += node.comparators if ast.unparse(node.left.left) in clocks else []
+        for limit in limits:
+            if isinstance(limit, ast.Constant) and isinstance(limit.value, int | float) and limit.value < PATIENCE_S:
+                found.append(f"line {node.lineno}: {limit.value} s")
+    return found
+
+
+def test_no_test_has_a_deadline_that_a_busy_machine_breaks():
+    found = {relative: impatient(source) for relative, source in TEST_SOURCES.items()}
+    assert {relative: lines for relative, lines in found.items() if lines} == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "is_impatient"),
+    [
+        ("subprocess.run(call, timeout=60)", True),
+        ("subprocess.run(call, timeout=600)", False),
+        ("event.wait(5)", True),
+        ("child.wait()", False),
+        ("', '.join(names)", False),
+        ("deadline = time.monotonic() + 60", True),
+        ("deadline = time.monotonic() + 600", False),
+        ("assert time.perf_counter() - start < 5", True),
+        ("time.sleep(0.1)", False),
+    ],
+)
+def test_the_rule_sees_deadlines(source, is_impatient):
+    assert bool(impatient(source)) == is_impatient

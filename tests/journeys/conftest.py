@@ -56,7 +56,7 @@ class Run:
         return json.loads((self.out / name).read_text(encoding="utf-8"))
 
 
-def in_process_of_its_own(*words, cache, timeout=120, **changes):
+def in_process_of_its_own(*words, cache, **changes):
     """Run `thawline` as a shell does; `changes` go into its environment, None takes a variable away."""
     environment = {**os.environ, "THAWLINE_CACHE": str(cache), "PYTHONUNBUFFERED": None, **changes}
     done = subprocess.run(
@@ -65,7 +65,7 @@ def in_process_of_its_own(*words, cache, timeout=120, **changes):
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=timeout,
+        timeout=600,
         check=False,
     )
     return Said(done.returncode, done.stdout, done.stderr)

@@ -141,7 +141,7 @@ def test_progress_on_a_terminal_is_a_bar_with_rate_and_time_left(run):
     except OSError:  # the child has closed its end
         pass
     os.close(ours)
-    out, _ = child.communicate(timeout=60)
+    out, _ = child.communicate(timeout=600)
     bar = seen.decode()
     assert "\x1b[" in bar
     assert "━" in bar
@@ -548,7 +548,7 @@ def test_waiting_threads_leave_the_processor_unless_the_person_says_otherwise(th
 @pytest.mark.slow
 @pytest.mark.pictures
 def test_monkeys_end_with_all_outputs(shared_data, shell, tmp_path):
-    said = shell("fit", shared_data / "monkeys", "-o", tmp_path / "run", "--json", timeout=900)
+    said = shell("fit", shared_data / "monkeys", "-o", tmp_path / "run", "--json")
     assert said.code == 0, said.err
     assert all((tmp_path / "run" / name).exists() for name in OUTPUTS)
     facts = said.json
@@ -556,7 +556,7 @@ def test_monkeys_end_with_all_outputs(shared_data, shell, tmp_path):
     assert facts["test"]["accuracy"] >= 0.97
     assert facts["pictures"]["leaked"] == 272 - facts["test"]["n_without_leaks"] >= 44 - 6
     assert facts["test"]["accuracy_without_leaks"] >= 0.96
-    again = shell("fit", shared_data / "monkeys", "-o", tmp_path / "again", "--json", timeout=900)
+    again = shell("fit", shared_data / "monkeys", "-o", tmp_path / "again", "--json")
     assert again.json["extraction"]["pictures"] == 0
     assert again.json["test"] == facts["test"]
 
@@ -564,7 +564,7 @@ def test_monkeys_end_with_all_outputs(shared_data, shell, tmp_path):
 @pytest.mark.slow
 @pytest.mark.pictures
 def test_celebrities_end_with_all_outputs(shared_data, shell, tmp_path):
-    said = shell("fit", shared_data / "celebrities", "-o", tmp_path / "run", timeout=900)
+    said = shell("fit", shared_data / "celebrities", "-o", tmp_path / "run")
     assert said.code == 0, said.err
     assert all((tmp_path / "run" / name).exists() for name in OUTPUTS)
     board = json.loads((tmp_path / "run/leaderboard.json").read_text())

@@ -222,7 +222,7 @@ def test_a_stream_that_is_still_at_work_when_another_runs_out_of_memory_leaves_n
 
     def fails_once(self, h, keep=None):
         if next(calls) == 0:
-            other.wait(5)
+            other.wait(600)
             raise RuntimeError(FULL)
         other.set()
         if len(h) == 8:

@@ -574,7 +574,7 @@ def driver():
     assert process.stdout.readline() == "ready\n"
     yield Driver(process)
     process.stdin.close()
-    process.wait(timeout=60)
+    process.wait(timeout=600)
     process.stdout.close()
 
 

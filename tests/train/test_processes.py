@@ -125,7 +125,7 @@ def pair(photos, tmp_path_factory):
         for rank in range(2)
     ]
     try:
-        said = [process.communicate(timeout=120)[1] for process in running]
+        said = [process.communicate(timeout=600)[1] for process in running]
     finally:
         for process in running:
             process.kill()

@@ -72,7 +72,7 @@ def post(address, contents):
         for name, data in contents.items()
     ]
     body = b"\r\n".join([*parts, f"--{edge}--\r\n".encode()])
-    connection = http.client.HTTPConnection(address[1], int(address[2]), timeout=30)
+    connection = http.client.HTTPConnection(address[1], int(address[2]), timeout=600)
     connection.request("POST", "/predict", body, {"Content-Type": f"multipart/form-data; boundary={edge}"})
     response = connection.getresponse()
     found = response.status, json.loads(response.read())
@@ -212,7 +212,7 @@ def test_the_command_answers_without_torch_and_ends_when_told(drawn_onnx, drawn_
         broken.close()
         again, _ = post(address, {"a.jpg": picture(40)})
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=600)
     (tmp_path / "a.jpg").write_bytes(picture(40))
     (wanted,) = api.predict(drawn_model, tmp_path / "a.jpg")
     assert (status, again) == (200, 200)

@@ -227,7 +227,7 @@ def test_members_are_read_from_many_threads(make_zip):
     gate = threading.Barrier(8)
 
     def read_all(_):
-        gate.wait(timeout=20)
+        gate.wait(timeout=600)
         return {item.path: item.source.read() for item in listing.candidates}
 
     with ThreadPoolExecutor(8) as pool:
