@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from thawline.core import scores
 
 # Read when torch is loaded: threads that wait leave the processor to those that work, as the command line has it too.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -34,3 +37,20 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real pictures in {folder}; THAWLINE_DATA names another place")
     return folder
+
+
+@pytest.fixture
+def added_score(monkeypatch):
+    """Return a score that stands in the list for the length of a test: the share of answers that are wrong."""
+    kind = scores.ScoreKind(
+        "error_rate",
+        "error rate",
+        "Share of the pictures whose most probable class is not the true one.",
+        lambda given: given.share((given.predicted != given.labels).astype(float)),
+        higher_is_better=False,
+    )
+    kinds = scores.SCORES
+    for module in [module for name, module in sys.modules.items() if name.startswith("thawline")]:
+        if getattr(module, "SCORES", None) is kinds:
+            monkeypatch.setattr(module, "SCORES", (*kinds, kind))
+    return kind

@@ -66,16 +66,16 @@ def test_scores_equal_those_of_scikit_learn(seed):
 @pytest.mark.parametrize("k", [1, 2, 5])
 def test_top_k_equals_that_of_scikit_learn(rng, k):
     labels, probabilities = some_probabilities(rng)
-    assert metrics.top_k_accuracy(labels, probabilities, k) == pytest.approx(
+    assert metrics.within_top_k(labels, probabilities, k).mean() == pytest.approx(
         sk.top_k_accuracy_score(labels, probabilities, k=k, labels=range(6))
     )
 
 
 def test_top_k_gives_nothing_to_a_model_that_cannot_decide():
     labels, flat = np.arange(10), np.full((10, 10), 0.1)
-    assert metrics.top_k_accuracy(labels, flat, 5) == 0.5
-    assert metrics.top_k_accuracy(labels, flat, 1) == metrics.accuracy(labels, flat.argmax(axis=1)) == 0.1
-    assert metrics.top_k_accuracy(labels, flat, 99) == 1.0
+    assert metrics.within_top_k(labels, flat, 5).mean() == 0.5
+    assert metrics.within_top_k(labels, flat, 1).mean() == metrics.accuracy(labels, flat.argmax(axis=1)) == 0.1
+    assert metrics.within_top_k(labels, flat, 99).mean() == 1.0
 
 
 def test_calibration_error_by_hand():
@@ -284,4 +284,4 @@ def test_impossible_counts_are_refused():
     with pytest.raises(ValueError, match="5 successes of 4 trials"):
         metrics.wilson(5, 4)
     with pytest.raises(ValueError, match="k is 0"):
-        metrics.top_k_accuracy(np.array([0]), np.ones((1, 2)), 0)
+        metrics.within_top_k(np.array([0]), np.ones((1, 2)), 0)

@@ -42,8 +42,8 @@ def test_scores_equal_those_of_scikit_learn(seed, k):
     precision, recall, f1, support = sk.precision_recall_fscore_support(labels, said, zero_division=0)
     assert found.accuracy.value == pytest.approx(sk.accuracy_score(labels, said))
     assert found.balanced_accuracy.value == pytest.approx(sk.balanced_accuracy_score(labels, said))
-    assert found.macro_precision == pytest.approx(precision.mean())
-    assert found.macro_recall == pytest.approx(recall.mean())
+    assert found.macro_precision.value == pytest.approx(precision.mean())
+    assert found.macro_recall.value == pytest.approx(recall.mean())
     assert found.macro_f1.value == pytest.approx(f1.mean())
     for row, values in zip(found.per_class, zip(precision, recall, f1, support, strict=True), strict=True):
         assert (row.precision, row.recall, row.f1, row.support) == pytest.approx(values)
@@ -103,9 +103,11 @@ def test_a_class_without_test_pictures_enters_no_mean():
     assert (row.precision, row.recall, row.f1, row.support) == (0, 0, 0, 0)
     assert (row.recall_low, row.recall_high) == (0, 1)
     present = [k for k in range(7) if k != 3]
-    assert found.macro_recall == pytest.approx(sk.recall_score(labels, said, labels=present, average="macro"))
+    assert found.macro_recall.value == pytest.approx(sk.recall_score(labels, said, labels=present, average="macro"))
     assert found.macro_f1.value == pytest.approx(sk.f1_score(labels, said, labels=present, average="macro"))
-    assert found.macro_precision == pytest.approx(sk.precision_score(labels, said, labels=present, average="macro"))
+    assert found.macro_precision.value == pytest.approx(
+        sk.precision_score(labels, said, labels=present, average="macro")
+    )
 
 
 def test_a_model_sure_of_a_wrong_class_gains_nothing_by_ties_at_zero():

@@ -124,9 +124,8 @@ def shares_of(data):
     found = set()
     for row in data.rows:
         test = row.evaluation
-        scores = [test.accuracy, test.accuracy_without_leaks, test.top5, test.balanced_accuracy, test.macro_f1]
-        found |= {value for score in scores if score for value in (score.value, score.low, score.high)}
-        found |= {test.macro_precision, test.macro_recall, *(row.expected or ()), row.origin or 0.0}
+        found |= {value for score in test.scores.values() for value in (score.value, score.low, score.high)}
+        found |= {*(row.expected or ()), row.origin or 0.0}
         for one in test.per_class:
             found |= {one.precision, one.recall, one.f1, one.recall_low, one.recall_high}
     found |= {picture.probability for picture in data.outside} | {data.goal or 0.0}
@@ -301,8 +300,8 @@ def test_the_table_as_csv():
     assert rows[1] == {
         "row": "thawed", "does": "net · does thawed", "origin": "0.955700", "accuracy": "0.950000",
         "low": f"{test.accuracy.low:.6f}", "high": f"{test.accuracy.high:.6f}",
-        "accuracy_without_leaks": f"{52 / 55:.6f}", "precision": f"{test.macro_precision:.6f}",
-        "recall": f"{test.macro_recall:.6f}", "macro_f1": f"{test.macro_f1.value:.6f}", "seconds": "21.000000",
+        "accuracy_without_leaks": f"{52 / 55:.6f}", "precision": f"{test.macro_precision.value:.6f}",
+        "recall": f"{test.macro_recall.value:.6f}", "macro_f1": f"{test.macro_f1.value:.6f}", "seconds": "21.000000",
         "shares_pass": "false", "tied": "true", "expected": "0.900000", "verdict": "above",
     }  # fmt: skip
     assert (rows[2]["origin"], rows[2]["verdict"]) == ("", "below")

@@ -14,9 +14,10 @@ import pytest
 from PIL import Image
 
 from thawline.core.errors import StoreError
+from thawline.core.scores import Score
 from thawline.search.leaderboard import Curve, Leaderboard, Trial
 from thawline.search.strategy import Strategy
-from thawline.use.evaluation import ClassScore, Evaluation, Score
+from thawline.use.evaluation import ClassScore, Evaluation
 from thawline.view.curves import curve_svg
 from thawline.view.report import Cut, Mistake, Picture, ReportData, history_csv, leaderboard_csv, render_report
 from thawline.view.thaw_line import thaw_line_svg
@@ -87,12 +88,15 @@ def make_evaluation(names: tuple[str, ...], *, wrong: int = 1, leaked: int = 1) 
     n = len(labels)
     right = Score(1 - wrong / n, 0.6613, 1 - wrong / n / 2, n)
     rows = tuple(ClassScore(name, 0.9111, 0.7222, 0.8333, 0.3444, 0.9555, 4) for name in names)
-    without = Score(0.7654, 0.5432, 0.9321, n - leaked) if leaked else None
+    scores = {
+        "accuracy": right, "balanced_accuracy": Score(0.7321, 0.6, 0.8, n), "macro_f1": Score(0.7644, 0.6, 0.8, n),
+        "macro_precision": Score(0.7432, 0.6, 0.8, n), "macro_recall": Score(0.7543, 0.6, 0.8, n),
+    }  # fmt: skip
+    scores |= {"accuracy_without_leaks": Score(0.7654, 0.5432, 0.9321, n - leaked)} if leaked else {}
+    scores |= {"top5": Score(0.9876, 0.9, 1.0, n)} if len(names) > 5 else {}
     return Evaluation(
-        "net · fused", names, right, without, Score(0.9876, 0.9, 1.0, n) if len(names) > 5 else None,
-        Score(0.7321, 0.6, 0.8, n), 0.7432, 0.7543, Score(0.7644, 0.6, 0.8, n), rows, confusion,
-        tuple(f"test/{i}.jpg" for i in range(n)), labels, np.eye(len(names), dtype=np.float32)[predicted],
-        np.array([1] * leaked + [0] * (n - leaked)),
+        "net · fused", names, scores, rows, confusion, tuple(f"test/{i}.jpg" for i in range(n)), labels,
+        np.eye(len(names), dtype=np.float32)[predicted], np.array([1] * leaked + [0] * (n - leaked)),
     )  # fmt: skip
 
 
@@ -118,6 +122,14 @@ def words(html: str) -> str:
     """The page's text as a reader sees it, with plain spaces."""
     body = re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL)
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).replace("\N{NO-BREAK SPACE}", " ").split())
+
+
+def test_a_score_added_to_the_list_has_a_tile_and_is_stored(added_score):
+    data = make_data()
+    test = replace(data.evaluation, scores={**data.evaluation.scores, "error_rate": Score(0.0123, 0.01, 0.02, 12)})
+    data = ReportData.from_json(replace(data, evaluation=test).to_json())
+    assert data.evaluation.scores == test.scores
+    assert "1.2 % error rate" in words(render_report(data))
 
 
 @pytest.mark.parametrize(
@@ -270,7 +282,7 @@ def test_all_of_fine_tuning_survives_the_json() -> None:
 
 def test_an_earlier_format_is_refused_with_a_way_out() -> None:
     earlier = json.dumps(json.loads(make_data().to_json()) | {"format": 1})
-    with pytest.raises(StoreError, match=r"format 1, this version reads 2.*Run `thawline fit` again"):
+    with pytest.raises(StoreError, match=r"format 1, this version reads 3.*Run `thawline fit` again"):
         ReportData.from_json(earlier)
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from thawline.core.scores import Score
 from thawline.core.types import Prediction
 from thawline.search.leaderboard import Leaderboard, Trial
 from thawline.search.strategy import Strategy
-from thawline.use.evaluation import ClassScore, Evaluation, Score
+from thawline.use.evaluation import ClassScore, Evaluation
 from thawline.view.summary import (
     check_text,
-    evaluation_json,
     evaluation_text,
     forecast_text,
     leaderboard_text,
@@ -47,10 +46,14 @@ def make_evaluation(*, without=None, top5=None):
     labels = np.array([0, 0, 1, 1])
     confusion = np.array([[2, 0], [1, 1]])
     rows = (ClassScore("cat", 0.6667, 1.0, 0.8, 0.3, 1.0, 2), ClassScore("dog", 1.0, 0.5, 0.6667, 0.1, 0.9, 2))
+    scores = {
+        "accuracy": Score(0.7512, 0.3012, 0.9512, 1234), "accuracy_without_leaks": without, "top5": top5,
+        "balanced_accuracy": Score(0.6423, 0.3, 0.9, 4), "macro_precision": Score(0.83, 0.4, 0.95, 4),
+        "macro_recall": Score(0.75, 0.4, 0.92, 4), "macro_f1": Score(0.5334, 0.2, 0.9, 4),
+    }  # fmt: skip
     return Evaluation(
-        "net · whole", ("cat", "dog"), Score(0.7512, 0.3012, 0.9512, 1234), without, top5, Score(0.6423, 0.3, 0.9, 4),
-        0.83, 0.75, Score(0.5334, 0.2, 0.9, 4), rows, confusion, tuple("abcd"), labels,
-        np.eye(2, dtype=np.float32)[[0, 0, 1, 0]], np.array([0, 0, 0, 1]),
+        "net · whole", ("cat", "dog"), {name: score for name, score in scores.items() if score}, rows,
+        confusion, tuple("abcd"), labels, np.eye(2, dtype=np.float32)[[0, 0, 1, 0]], np.array([0, 0, 0, 1]),
     )  # fmt: skip
 
 
@@ -162,7 +165,7 @@ def test_without_a_single_depth_there_is_no_line():
 def test_an_evaluation_in_words():
     assert evaluation_text(make_evaluation()).splitlines() == [
         "Test: 0.751 [0.301, 0.951] of 1,234 pictures",
-        "      balanced 0.642, macro-F1 0.533",
+        "      balanced accuracy 0.642, macro-precision 0.830, macro-recall 0.750, macro-F1 0.533",
         "      mean confidence 1.000, calibration error 0.250 (by chance alone 0.000)",
     ]
     assert evaluation_text(make_evaluation(), rule="read once").startswith(
@@ -171,19 +174,9 @@ def test_an_evaluation_in_words():
     full = evaluation_text(make_evaluation(without=Score(0.7, 0.2, 0.9, 1190), top5=Score(0.99, 0.9, 1.0, 1234)))
     assert full.splitlines()[1:] == [
         "      0.700 [0.200, 0.900] of the 1,190 without a copy in training",
-        "      balanced 0.642, macro-F1 0.533, top-5 0.990",
+        "      top-5 0.990, balanced accuracy 0.642, macro-precision 0.830, macro-recall 0.750, macro-F1 0.533",
         "      mean confidence 1.000, calibration error 0.250 (by chance alone 0.000)",
     ]
-
-
-def test_an_evaluation_as_plain_data():
-    facts = json.loads(json.dumps(evaluation_json(make_evaluation())))
-    assert facts["accuracy"] == {"value": 0.7512, "low": 0.3012, "high": 0.9512, "n": 1234}
-    assert (facts["mean_confidence"], facts["calibration_error"], facts["calibration_error_by_chance"]) == (1, 0.25, 0)
-    assert facts["confusion"] == [[2, 0], [1, 1]]
-    assert (facts["num_leaked"], facts["top5"], facts["accuracy_without_leaks"]) == (1, None, None)
-    assert [row["name"] for row in facts["per_class"]] == ["cat", "dog"]
-    assert not {"paths", "labels", "probabilities", "leaked"} & set(facts)
 
 
 def test_predictions_are_a_line_each():

@@ -162,10 +162,10 @@ def evaluate(
 ) -> None:
     """Score a model on labelled pictures: their test part where they have one, else all of them."""
     from thawline import api
-    from thawline.view.summary import evaluation_json, evaluation_text
+    from thawline.view.summary import evaluation_text
 
     result = api.evaluate(model, photos, options, device=device, progress=progress_for_stderr())
-    say_json(evaluation_json(result)) if json else say(evaluation_text(result))
+    say_json(result.to_json()) if json else say(evaluation_text(result))
 
 
 @app.command

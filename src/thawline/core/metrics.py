@@ -19,6 +19,7 @@ __all__ = [
     "accuracy_interval",
     "balanced_accuracy",
     "calibration_error_by_chance",
+    "class_means",
     "confusion_bootstrap",
     "confusion_matrix",
     "expected_calibration_error",
@@ -26,8 +27,8 @@ __all__ = [
     "macro_f1",
     "paired_sign_flip",
     "per_class",
-    "top_k_accuracy",
     "wilson",
+    "within_top_k",
 ]
 
 _ENDS = (0.025, 0.975)  # of a 95 % percentile interval
@@ -58,11 +59,11 @@ def accuracy(labels: Ints, predicted: Ints) -> float:
     return float(np.mean(np.asarray(labels) == np.asarray(predicted)))
 
 
-def top_k_accuracy(labels: Ints, probabilities: Floats, k: int) -> float:
-    """Return the share of pictures whose true class is among the k most probable, in [0, 1].
+def within_top_k(labels: Ints, probabilities: Floats, k: int) -> Floats:
+    """Return (N,) 1.0 where the true class is among the k most probable, else 0.0.
 
-    Of equally probable classes the one with the lower index comes first, as in `argmax`, so that k = 1 is `accuracy`
-    and a model that says the same of every class gains nothing.
+    Of equally probable classes the one with the lower index comes first, as in `argmax`, so that the mean for k = 1 is
+    the accuracy and a model that says the same of every class gains nothing.
 
     Args:
         labels: (N,) true class indices.
@@ -71,10 +72,11 @@ def top_k_accuracy(labels: Ints, probabilities: Floats, k: int) -> float:
     """
     _check_lengths(labels=labels, probabilities=probabilities)
     if k < 1:
-        raise ValueError(f"top_k_accuracy: k is {k}; it must be at least 1.")
+        raise ValueError(f"within_top_k: k is {k}; it must be at least 1.")
     own = np.take_along_axis(probabilities, labels[:, None], axis=1)
     before = (probabilities == own) & (np.arange(probabilities.shape[1]) < labels[:, None])
-    return float(np.mean(((probabilities > own) | before).sum(axis=1) < k))
+    within: Floats = (((probabilities > own) | before).sum(axis=1) < k).astype(np.float64)
+    return within
 
 
 def confusion_matrix(labels: Ints, predicted: Ints, num_classes: int) -> Ints:
@@ -106,34 +108,41 @@ def per_class(confusion: Ints) -> tuple[Floats, Floats, Floats]:
     return precision, recall, 2 * hits / np.maximum(support + calls, 1)
 
 
+def class_means(confusion: Ints) -> Floats:
+    """Return (3,) precision, recall and F1, each in [0, 1], as means over the classes that have pictures.
+
+    A class that is never predicted has 0 of each.
+
+    Args:
+        confusion: (K, K) counts, rows true, columns predicted, not all zero.
+    """
+    present = confusion.sum(axis=1) > 0
+    if not present.any():
+        raise ValueError("metrics: the confusion matrix counts no picture; at least one is required.")
+    return np.array([scores[present].mean() for scores in per_class(confusion)])
+
+
 def balanced_accuracy(confusion: Ints) -> float:
     """Return the mean recall over the classes that have pictures, in [0, 1].
 
     Brodersen, Ong, Stephan and Buhmann (2010), "The balanced accuracy and its posterior distribution".
 
     Args:
-        confusion: (K, K) counts, rows true, columns predicted, not all zero.
+        confusion: As in `class_means`.
 
     >>> balanced_accuracy(np.array([[8, 0], [1, 1]]))
     0.75
     """
-    return _mean_over_present(confusion, per_class(confusion)[1])
+    return float(class_means(confusion)[1])
 
 
 def macro_f1(confusion: Ints) -> float:
-    """Return the mean F1 over the classes that have pictures, in [0, 1]; 0 for a class never predicted.
+    """Return the mean F1 over the classes that have pictures, in [0, 1].
 
     Args:
-        confusion: (K, K) counts, rows true, columns predicted, not all zero.
+        confusion: As in `class_means`.
     """
-    return _mean_over_present(confusion, per_class(confusion)[2])
-
-
-def _mean_over_present(confusion: Ints, scores: Floats) -> float:
-    present = confusion.sum(axis=1) > 0
-    if not present.any():
-        raise ValueError("metrics: the confusion matrix counts no picture; at least one is required.")
-    return float(scores[present].mean())
+    return float(class_means(confusion)[2])
 
 
 def expected_calibration_error(labels: Ints, probabilities: Floats, bins: int = 15) -> float:
@@ -257,12 +266,12 @@ def confusion_bootstrap(
     predicted: Ints,
     groups: Ints,
     num_classes: int,
-    statistic: Callable[[Ints], float],
+    statistic: Callable[[Ints], Floats | float],
     *,
     num_resamples: int = 2000,
     seed: int = 0,
-) -> tuple[float, float]:
-    """Return `group_bootstrap`'s interval for a statistic of the confusion matrix.
+) -> tuple[Floats, Floats]:
+    """Return `group_bootstrap`'s interval for statistics of the confusion matrix.
 
     Where every resample gives the same value, as when every picture is right, a percentile interval would claim
     certainty: the Wilson interval of `accuracy_interval` at that value stands in for it.
@@ -272,23 +281,30 @@ def confusion_bootstrap(
         predicted: (N,) predicted class indices in [0, K).
         groups: (N,) integers; equal ones are copies.
         num_classes: K; time grows with R · (N + K²), memory does not grow with R.
-        statistic: From a (K, K) matrix of counts to [0, 1]: `balanced_accuracy`, `macro_f1`.
+        statistic: From a (K, K) matrix of counts to one number in [0, 1], as `macro_f1`, or to (S,), as `class_means`.
         num_resamples: R.
         seed: As in `group_bootstrap`.
+
+    Returns:
+        Low and high ends, each of shape () or (S,), float64.
     """
     _check_lengths(labels=labels, predicted=predicted, groups=groups)
     whole = confusion_matrix(labels, predicted, num_classes)  # refuses classes out of range
     cells = labels.astype(np.int64) * num_classes + predicted
     _, inverse = np.unique(groups, return_inverse=True)
-    values = [
-        statistic(np.bincount(cells, row[inverse], num_classes**2).reshape(whole.shape).astype(np.int64))
-        for weights in _resample_weights(int(inverse.max()) + 1, num_resamples, seed)
-        for row in weights
-    ]
-    low, high = np.quantile(values, _ENDS)
-    if max(values) == min(values):
-        return accuracy_interval(np.full(len(labels), values[0]), groups)
-    return float(low), float(high)
+    values = np.array(
+        [
+            statistic(np.bincount(cells, row[inverse], num_classes**2).reshape(whole.shape).astype(np.int64))
+            for weights in _resample_weights(int(inverse.max()) + 1, num_resamples, seed)
+            for row in weights
+        ]
+    )
+    columns = values.reshape(num_resamples, -1)
+    ends = np.quantile(columns, _ENDS, axis=0)
+    for column in np.flatnonzero(columns.max(axis=0) == columns.min(axis=0)):
+        ends[:, column] = accuracy_interval(np.full(len(labels), columns[0, column]), groups)
+    low, high = ends.reshape(2, *values.shape[1:])
+    return low, high
 
 
 def paired_sign_flip(differences: Floats, groups: Ints, *, num_resamples: int = 2000, seed: int = 0) -> Floats:

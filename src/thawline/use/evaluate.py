@@ -5,23 +5,16 @@ Whoever calls this has made every choice before; nothing here chooses.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from thawline.core.errors import DataError
-from thawline.core.metrics import (
-    accuracy_interval,
-    balanced_accuracy,
-    confusion_bootstrap,
-    confusion_matrix,
-    macro_f1,
-    per_class,
-    wilson,
-)
+from thawline.core.metrics import per_class, wilson
+from thawline.core.scores import ScoreInput, compute_scores
 from thawline.core.types import Floats, Ints
 from thawline.data.dataset import Dataset
-from thawline.use.evaluation import ClassScore, Evaluation, Score
+from thawline.use.evaluation import ClassScore, Evaluation
 
 __all__ = ["evaluate", "evaluate_rows"]
 
@@ -52,30 +45,19 @@ def evaluate(
     """
     if not len(labels):
         raise DataError("evaluate: there is no test picture. Add a `test` folder, or let a fifth be held out.")
-    predicted = probabilities.argmax(axis=1)
-    right = (predicted == labels).astype(np.float64)
-    num_classes = len(class_names)
-    confusion = confusion_matrix(labels, predicted, num_classes)
-    precision, recall, f1 = per_class(confusion)
-    support = confusion.sum(axis=1)
-    clean = leaked == 0
+    given = ScoreInput(labels, probabilities, groups, leaked)
+    precision, recall, f1 = per_class(given.confusion)
     rows = []
     for k, name in enumerate(class_names):
-        low, high = wilson(float(confusion[k, k]), float(support[k]))
-        rows.append(ClassScore(name, float(precision[k]), float(recall[k]), float(f1[k]), low, high, int(support[k])))
-    present = support > 0
+        hits, support = int(given.confusion[k, k]), int(given.confusion[k].sum())
+        low, high = wilson(hits, support)
+        rows.append(ClassScore(name, float(precision[k]), float(recall[k]), float(f1[k]), low, high, support))
     return Evaluation(
         strategy=strategy,
         class_names=tuple(class_names),
-        accuracy=_accuracy(right, groups),
-        accuracy_without_leaks=_accuracy(right[clean], groups[clean]) if clean.any() and not clean.all() else None,
-        top5=_accuracy(_within_top(labels, probabilities, 5), groups) if num_classes > 5 else None,
-        balanced_accuracy=_of_confusion(balanced_accuracy, labels, predicted, groups, num_classes),
-        macro_precision=float(precision[present].mean()),
-        macro_recall=float(recall[present].mean()),
-        macro_f1=_of_confusion(macro_f1, labels, predicted, groups, num_classes),
+        scores=compute_scores(given),
         per_class=tuple(rows),
-        confusion=confusion,
+        confusion=given.confusion,
         paths=tuple(paths),
         labels=labels,
         probabilities=probabilities.astype(np.float32),
@@ -102,21 +84,3 @@ def evaluate_rows(dataset: Dataset, rows: Ints, shares: Floats, *, strategy: str
         groups=dataset.groups[rows],
         leaked=leaked,
     )
-
-
-def _accuracy(right: Floats, groups: Ints) -> Score:
-    return Score(float(right.mean()), *accuracy_interval(right, groups), len(right))
-
-
-def _within_top(labels: Ints, probabilities: Floats, k: int) -> Floats:
-    """Return (N,) 1.0 where the true class is among the k most probable; of equal ones the first, as in `argmax`."""
-    most_probable = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
-    within: Floats = (most_probable == labels[:, None]).any(axis=1).astype(np.float64)
-    return within
-
-
-def _of_confusion(
-    statistic: Callable[[Ints], float], labels: Ints, predicted: Ints, groups: Ints, num_classes: int
-) -> Score:
-    low, high = confusion_bootstrap(labels, predicted, groups, num_classes, statistic)
-    return Score(statistic(confusion_matrix(labels, predicted, num_classes)), low, high, len(labels))

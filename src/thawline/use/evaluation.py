@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from functools import cached_property
+from typing import Any
 
 from thawline.core.html import html_table, interval_bar, scale_of
 from thawline.core.metrics import calibration_error_by_chance, expected_calibration_error
+from thawline.core.scores import SCORES, Score, ScoreKind
 from thawline.core.types import Floats, Ints
 
-__all__ = ["Calibration", "ClassScore", "Evaluation", "Score"]
+__all__ = ["Calibration", "ClassScore", "Evaluation"]
 
 NOTEBOOK_ROWS = 20
-
-
-@dataclass(frozen=True)
-class Score:
-    """A number with its 95 % interval.
-
-    Attributes:
-        value: In [0, 1].
-        low: Lower end.
-        high: Upper end.
-        n: Pictures it is taken over.
-    """
-
-    value: float
-    low: float
-    high: float
-    n: int
 
 
 @dataclass(frozen=True)
@@ -76,14 +62,7 @@ class Evaluation:
     Attributes:
         strategy: Name of the strategy evaluated.
         class_names: K names.
-        accuracy: Top-1 with its Wilson interval.
-        accuracy_without_leaks: The same without test pictures that have a copy among those used for choosing and
-            training; None when there is no such picture.
-        top5: Top-5 with its Wilson interval where K > 5, else None.
-        balanced_accuracy: Mean recall over the classes, with a bootstrap interval.
-        macro_precision: Mean precision over the classes.
-        macro_recall: Mean recall over the classes.
-        macro_f1: Mean F1 over the classes, with a bootstrap interval.
+        scores: Every score of `SCORES` that applies, by name; the usual ones are properties too.
         per_class: K rows.
         confusion: (K, K) int64; rows are true classes, columns predicted ones.
         paths: N paths of the test pictures.
@@ -94,13 +73,7 @@ class Evaluation:
 
     strategy: str
     class_names: tuple[str, ...]
-    accuracy: Score
-    accuracy_without_leaks: Score | None
-    top5: Score | None
-    balanced_accuracy: Score
-    macro_precision: float
-    macro_recall: float
-    macro_f1: Score
+    scores: Mapping[str, Score]
     per_class: tuple[ClassScore, ...]
     confusion: Ints
     paths: tuple[str, ...]
@@ -113,6 +86,46 @@ class Evaluation:
         """Test pictures evaluated."""
         return len(self.labels)
 
+    @property
+    def accuracy(self) -> Score:
+        """Share of the pictures that are right."""
+        return self.scores["accuracy"]
+
+    @property
+    def accuracy_without_leaks(self) -> Score | None:
+        """The accuracy without leaked pictures; None where none or all of them are."""
+        return self.scores.get("accuracy_without_leaks")
+
+    @property
+    def top5(self) -> Score | None:
+        """Share of the pictures whose class is among the five most probable; None for five classes or fewer."""
+        return self.scores.get("top5")
+
+    @property
+    def balanced_accuracy(self) -> Score:
+        """Mean recall over the classes."""
+        return self.scores["balanced_accuracy"]
+
+    @property
+    def macro_precision(self) -> Score:
+        """Mean precision over the classes."""
+        return self.scores["macro_precision"]
+
+    @property
+    def macro_recall(self) -> Score:
+        """Mean recall over the classes."""
+        return self.scores["macro_recall"]
+
+    @property
+    def macro_f1(self) -> Score:
+        """Mean F1 over the classes."""
+        return self.scores["macro_f1"]
+
+    @property
+    def listed_scores(self) -> tuple[tuple[ScoreKind, Score], ...]:
+        """What to show of each score, with its value, in the order of `SCORES`; those that do not apply left out."""
+        return tuple((kind, self.scores[kind.name]) for kind in SCORES if kind.name in self.scores)
+
     @cached_property
     def calibration(self) -> Calibration:
         """How far the probabilities can be trusted."""
@@ -121,6 +134,41 @@ class Evaluation:
             expected_calibration_error(self.labels, self.probabilities),
             calibration_error_by_chance(self.probabilities),
         )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data without the rows: every score with its interval, None where it does not apply."""
+        return {
+            "strategy": self.strategy,
+            "class_names": list(self.class_names),
+            **{kind.name: None for kind in SCORES},
+            **{kind.name: asdict(score) for kind, score in self.listed_scores},
+            "per_class": [asdict(row) for row in self.per_class],
+            "confusion": self.confusion.tolist(),
+            **asdict(self.calibration),
+            "num_leaked": int(self.leaked.sum()),
+        }
+
+    def values_json(self) -> dict[str, Any]:
+        """Return what `run.json` holds: one number a score, the ends of the accuracy's interval, and the calibration.
+
+        Where no picture is leaked, the accuracy without leaks is the accuracy.
+        """
+        score, clean = self.accuracy, self.accuracy_without_leaks or self.accuracy
+        return {
+            "accuracy": score.value,
+            "low": score.low,
+            "high": score.high,
+            "n": score.n,
+            **{kind.name: None for kind in SCORES},
+            **{kind.name: score.value for kind, score in self.listed_scores},
+            "accuracy_without_leaks": clean.value,
+            "n_without_leaks": clean.n,
+            **asdict(self.calibration),
+        }
+
+    def __repr__(self) -> str:
+        score = self.accuracy
+        return f"<Evaluation {self.strategy}: {score.value:.3f} [{score.low:.3f}, {score.high:.3f}] of {score.n:,}>"
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the accuracy, and the weakest classes with the intervals of their recall."""

@@ -15,7 +15,7 @@ from thawline.view.report_json import encode, evaluation_from, leaderboard_from,
 __all__ = ["RECIPE_KIND", "Outside", "RecipeData", "RowData", "Verdict", "is_recipe"]
 
 RECIPE_KIND = "recipe"
-_FORMAT = 1
+_FORMAT = 2
 
 Verdict = Literal["as expected", "above", "below", "not stated"]
 

@@ -45,8 +45,8 @@ def recipe_csv(data: RecipeData) -> str:
         numbers = [row.origin, test.accuracy.value, test.accuracy.low, test.accuracy.high]
         numbers += [
             clean.value if clean else None,
-            test.macro_precision,
-            test.macro_recall,
+            test.macro_precision.value,
+            test.macro_recall.value,
             test.macro_f1.value,
             row.seconds,
         ]

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from thawline.core.html import html_table, interval_bar, scale_of
 from thawline.core.metrics import wilson
+from thawline.core.scores import Score
 from thawline.search.ties import SIGNIFICANCE
-from thawline.use.evaluation import Score
 from thawline.view.recipe_data import RecipeData, RowData
 from thawline.view.words import duration_text, printable
 

@@ -17,7 +17,7 @@ from thawline.view.report_json import encode, evaluation_from, leaderboard_from,
 
 __all__ = ["Cut", "Mistake", "Picture", "ReportData"]
 
-_FORMAT = 2
+_FORMAT = 3
 
 
 @dataclass(frozen=True)

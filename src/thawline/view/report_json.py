@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from thawline.core.errors import StoreError
+from thawline.core.scores import Score
 from thawline.search.leaderboard import Curve, Leaderboard, Trial
 from thawline.search.strategy import Strategy
-from thawline.use.evaluation import ClassScore, Evaluation, Score
+from thawline.use.evaluation import ClassScore, Evaluation
 
 __all__ = ["encode", "evaluation_from", "leaderboard_from", "refusing_damage", "with_jpeg"]
 
@@ -55,8 +56,7 @@ def _trial_from(raw: dict[str, Any]) -> Trial:
 
 def evaluation_from(raw: dict[str, Any]) -> Evaluation:
     """Return the evaluation whose fields, as JSON gives them back, are `raw`."""
-    scores = ("accuracy", "accuracy_without_leaks", "top5", "balanced_accuracy", "macro_f1")
-    typed: dict[str, Any] = {name: raw[name] and Score(**raw[name]) for name in scores}
+    typed: dict[str, Any] = {"scores": {name: Score(**score) for name, score in raw["scores"].items()}}
     typed |= {name: tuple(raw[name]) for name in ("class_names", "paths")}
     typed |= {name: _array_from(raw[name]) for name in ("confusion", "labels", "probabilities", "leaked")}
     return Evaluation(**raw | typed | {"per_class": tuple(ClassScore(**row) for row in raw["per_class"])})

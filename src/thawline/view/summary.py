@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from thawline.core.types import Prediction
@@ -14,7 +13,6 @@ from thawline.view.words import duration_text, size_text
 __all__ = [
     "check_text",
     "duration_text",
-    "evaluation_json",
     "evaluation_text",
     "export_text",
     "forecast_text",
@@ -145,29 +143,15 @@ def evaluation_text(evaluation: Evaluation, *, rule: str = "") -> str:
         lines.append(
             f"      {clean.value:.3f} [{clean.low:.3f}, {clean.high:.3f}] of the {clean.n:,} without a copy in training"
         )
-    top5 = f", top-5 {evaluation.top5.value:.3f}" if evaluation.top5 else ""
-    lines.append(
-        f"      balanced {evaluation.balanced_accuracy.value:.3f}, macro-F1 {evaluation.macro_f1.value:.3f}{top5}"
-    )
+    own_lines = ("accuracy", "accuracy_without_leaks")
+    others = [f"{kind.title} {it.value:.3f}" for kind, it in evaluation.listed_scores if kind.name not in own_lines]
+    lines.append("      " + ", ".join(others))
     trust = evaluation.calibration
     lines.append(
         f"      mean confidence {trust.mean_confidence:.3f}, calibration error {trust.calibration_error:.3f} "
         f"(by chance alone {trust.calibration_error_by_chance:.3f})"
     )
     return "\n".join(lines)
-
-
-def evaluation_json(evaluation: Evaluation) -> dict[str, Any]:
-    """Return the test scores as plain data, without the rows they were taken over."""
-    facts = asdict(evaluation)
-    for rows in ("paths", "labels", "probabilities", "leaked"):
-        facts.pop(rows)
-    return {
-        **facts,
-        **asdict(evaluation.calibration),
-        "confusion": evaluation.confusion.tolist(),
-        "num_leaked": int(evaluation.leaked.sum()),
-    }
 
 
 def prediction_lines(rows: Iterable[Prediction]) -> Iterator[str]:

@@ -241,24 +241,11 @@ def run_json(
     clock: Clock,
 ) -> dict[str, Any]:
     """Return what `run.json` holds; scripts may rely on `pictures`, `extraction`, `test` and `winner`."""
-    score = evaluation.accuracy
-    clean = evaluation.accuracy_without_leaks or score
     board = compared.leaderboard
     return {
         "thawline": __version__,
         "winner": board.trials[board.winner].name,
-        "test": {
-            "accuracy": score.value,
-            "low": score.low,
-            "high": score.high,
-            "n": score.n,
-            "accuracy_without_leaks": clean.value,
-            "n_without_leaks": clean.n,
-            "balanced_accuracy": evaluation.balanced_accuracy.value,
-            "macro_f1": evaluation.macro_f1.value,
-            "top5": evaluation.top5.value if evaluation.top5 else None,
-            **asdict(evaluation.calibration),
-        },
+        "test": evaluation.values_json(),
         "pictures": {
             "used": compared.report.used,
             "skipped": len(compared.report.skipped),

@@ -1,0 +1,88 @@
+"""An evaluation as plain data, as the numbers of `run.json`, and in a line."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from sklearn import metrics as sk
+
+from thawline.core.scores import SCORES
+from thawline.use.evaluate import evaluate
+from thawline.use.evaluation import Evaluation
+from thawline.view.summary import evaluation_text
+
+# 30 pictures of three uneven classes: precision, recall, F1 and accuracy all differ.
+LABELS = np.repeat([0, 1, 2], [9, 2, 19])
+PREDICTED = np.array([0] * 6 + [1] * 2 + [2] + [1, 2] + [0] * 3 + [2] * 16)
+
+
+def make_evaluation(*, leaked=4):
+    return evaluate(
+        LABELS,
+        np.where(np.eye(3)[PREDICTED] == 1, 0.8, 0.1).astype(np.float32),
+        strategy="net · whole",
+        class_names=("ant", "bee", "crow"),
+        paths=[f"{row}.jpg" for row in range(30)],
+        groups=np.arange(30),
+        leaked=(np.arange(30) < leaked).astype(np.int64),
+    )
+
+
+EXPECTED = {
+    "accuracy": sk.accuracy_score(LABELS, PREDICTED),
+    "accuracy_without_leaks": sk.accuracy_score(LABELS[4:], PREDICTED[4:]),
+    "balanced_accuracy": sk.balanced_accuracy_score(LABELS, PREDICTED),
+    "macro_precision": sk.precision_score(LABELS, PREDICTED, average="macro"),
+    "macro_recall": sk.recall_score(LABELS, PREDICTED, average="macro"),
+    "macro_f1": sk.f1_score(LABELS, PREDICTED, average="macro"),
+}
+
+
+def test_the_usual_scores_are_properties():
+    found = make_evaluation()
+    assert {name: getattr(found, name).value for name in EXPECTED} == pytest.approx(EXPECTED)
+    assert found.top5 is None
+    assert make_evaluation(leaked=0).accuracy_without_leaks is None
+    assert {kind.name for kind in SCORES} <= set(dir(Evaluation))
+
+
+def test_plain_data_hold_every_score_with_its_interval_and_no_rows():
+    found = make_evaluation()
+    facts = json.loads(json.dumps(found.to_json()))
+    for name, value in EXPECTED.items():
+        score = found.scores[name]
+        assert facts[name] == {"value": pytest.approx(value), "low": score.low, "high": score.high, "n": score.n}
+    assert (facts["top5"], facts["num_leaked"], facts["class_names"]) == (None, 4, ["ant", "bee", "crow"])
+    assert facts["mean_confidence"] == pytest.approx(0.8)
+    assert facts["confusion"] == sk.confusion_matrix(LABELS, PREDICTED).tolist()
+    assert [row["name"] for row in facts["per_class"]] == ["ant", "bee", "crow"]
+    assert not {"paths", "labels", "probabilities", "leaked", "scores"} & set(facts)
+
+
+def test_run_json_holds_one_number_a_score():
+    found = make_evaluation()
+    values = json.loads(json.dumps(found.values_json()))
+    assert {name: values.pop(name) for name in EXPECTED} == pytest.approx(EXPECTED)
+    assert {values.pop(name) for name in ("low", "high")} == {found.accuracy.low, found.accuracy.high}
+    assert (values.pop("n"), values.pop("n_without_leaks"), values.pop("top5")) == (30, 26, None)
+    assert set(values) == {"mean_confidence", "calibration_error", "calibration_error_by_chance"}
+
+
+def test_where_nothing_is_leaked_run_json_gives_the_accuracy_twice():
+    values = make_evaluation(leaked=0).values_json()
+    assert (values["accuracy_without_leaks"], values["n_without_leaks"]) == (values["accuracy"], 30)
+
+
+def test_a_score_added_to_the_list_goes_through(added_score):
+    """One entry is all: evaluation, its JSON, `run.json` and text here; pages, CSV and model card in tests/view."""
+    found = make_evaluation()
+    assert [kind.name for kind, _ in found.listed_scores][-1] == "error_rate"
+    assert found.to_json()["error_rate"]["value"] == pytest.approx(7 / 30)
+    assert found.values_json()["error_rate"] == pytest.approx(7 / 30)
+    assert "error rate 0.233" in evaluation_text(found)
+
+
+def test_an_evaluation_prints_in_a_line():
+    assert repr(make_evaluation()) == "<Evaluation net · whole: 0.767 [0.591, 0.882] of 30>"
