@@ -18,6 +18,7 @@ from thawline.core.types import Prediction, Predictions
 from thawline.data.check import CheckReport
 from thawline.data.check import check as check_pictures
 from thawline.data.dataset import Dataset
+from thawline.data.sources.places import Place
 
 if TYPE_CHECKING:
     from thawline.data.exported import Export, HeldOut
@@ -58,7 +59,7 @@ __all__ = [
 
 
 def check(
-    photos: Path | str, options: CheckOptions | None = None, *, progress: Progress | None = None
+    photos: str | Path | Place, options: CheckOptions | None = None, *, progress: Progress | None = None
 ) -> tuple[Dataset, CheckReport]:
     """Return the checked data set and what is odd about it; nothing is written.
 
@@ -75,7 +76,7 @@ def check(
 
 
 def export_data(
-    photos: Path | str,
+    photos: str | Path | Place,
     out: Path | str,
     options: CheckOptions | None = None,
     *,
@@ -104,7 +105,9 @@ def export_data(
     return export(dataset, report, Path(out), form=form, held_out=held_out, seed=options.seed, progress=progress)
 
 
-def extract(photos: Path | str, options: Options | None = None, *, progress: Progress | None = None) -> Extraction:
+def extract(
+    photos: str | Path | Place, options: Options | None = None, *, progress: Progress | None = None
+) -> Extraction:
     """Return the bank of pooled features at every depth, filled with all pictures of a folder."""
     from thawline.core.runtime import choose_runtime
     from thawline.features.extract import extract as fill
@@ -124,7 +127,7 @@ def extract(photos: Path | str, options: Options | None = None, *, progress: Pro
 
 
 def compare(
-    photos: Path | str,
+    photos: str | Path | Place,
     options: Options | None = None,
     *,
     augment: str = "none",
@@ -150,7 +153,7 @@ def compare(
 
 
 def fit(
-    photos: Path | str,
+    photos: str | Path | Place,
     out: Path | str,
     options: Options | None = None,
     *,
@@ -185,7 +188,7 @@ def fit(
 
     if budget_s is None and plans:
         raise UsageError("fit: plans without a budget. Give one (--budget 15min), or name them to `thawline tune`.")
-    order = Order(Path(photos), tuple(plans), options or Options(), training or TrainOptions())
+    order = Order(Place.of(photos), tuple(plans), options or Options(), training or TrainOptions())
     return work(
         order,
         Path(out),
@@ -197,7 +200,7 @@ def fit(
 
 
 def tune(
-    photos: Path | str,
+    photos: str | Path | Place,
     out: Path | str,
     plans: Sequence[str],
     options: Options | None = None,
@@ -226,7 +229,7 @@ def tune(
     from thawline.work.order import Order
     from thawline.work.session import work
 
-    order = Order(Path(photos), tuple(plans), options or Options(), training or TrainOptions())
+    order = Order(Place.of(photos), tuple(plans), options or Options(), training or TrainOptions())
     return work(order, Path(out), progress or SilentProgress(), tensorboard=tensorboard, is_named=True)
 
 
@@ -245,7 +248,7 @@ def resume(run: Path | str, *, tensorboard: Path | None = None, progress: Progre
 
 
 def forecast(
-    photos: Path | str,
+    photos: str | Path | Place,
     options: Options | None = None,
     *,
     training: TrainOptions | None = None,
@@ -307,7 +310,7 @@ def load_recipe(name: str) -> Recipe:
 
 def run_recipe(
     recipe: Recipe | str,
-    photos: Path | str | None = None,
+    photos: str | Path | Place | None = None,
     out: Path | str | None = None,
     *,
     changes: Mapping[str, Any] | None = None,
@@ -340,7 +343,7 @@ def run_recipe(
         raise UsageError(f"recipe {asked.name}: it names no pictures. Name yours: --data PHOTOS.")
     order = RecipeOrder(
         recipe=asked,
-        photos=Path(named),
+        photos=Place.of(named),
         out=Path(out or Path("runs") / asked.name),
         changes=changes or {},
         protocol=protocol,
@@ -385,7 +388,7 @@ def iterate_predictions(
 
 def evaluate(
     model: Bundle | Path | str,
-    photos: Path | str,
+    photos: str | Path | Place,
     options: CheckOptions | None = None,
     *,
     device: str = "auto",

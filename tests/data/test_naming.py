@@ -15,13 +15,14 @@ from thawline.data.check import check
 from thawline.data.naming import against_rest, limited, read_class_names, renamed
 from thawline.data.sources.listing import Candidate, FileSource, Listing
 from thawline.data.sources.pictures import list_pictures
+from thawline.data.sources.places import Place
 
 MESSY = "Label,  Latin Name\t , Common Name \nn0 , apus_apus\t, common_swift ,\n\n n1, hirundo,barn_swallow , 12\n"
 
 
 def listing(*rows: tuple[str, str, str | None]) -> Listing:
     candidates = tuple(Candidate(path, label, split, FileSource(Path(path))) for path, label, split in rows)
-    return Listing(Path("photos"), tuple(sorted({label for _, label, _ in rows})), candidates)
+    return Listing(Place.of("photos"), tuple(sorted({label for _, label, _ in rows})), candidates)
 
 
 def many(count: int, label: str = "a", split: str | None = None) -> list[tuple[str, str, str | None]]:

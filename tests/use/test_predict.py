@@ -68,15 +68,15 @@ def shares(row: Prediction) -> list[float]:
 
 def test_predictions_are_those_of_the_features_that_were_trained_on(trained):
     bundle, dataset, expected = trained
-    rows = list(predict_pictures(bundle, [dataset.root / sample.path for sample in dataset.samples]))
-    assert [row.path for row in rows] == [str(dataset.root / sample.path) for sample in dataset.samples]
+    rows = list(predict_pictures(bundle, [dataset.root.folder / sample.path for sample in dataset.samples]))
+    assert [row.path for row in rows] == [str(dataset.root.folder / sample.path) for sample in dataset.samples]
     np.testing.assert_allclose([shares(row) for row in rows], expected, atol=1e-6)
     assert [NAMES.index(row.label) for row in rows] == dataset.labels.tolist()
 
 
 def test_a_picture_alone_gets_the_numbers_that_it_gets_among_others(trained):
     bundle, dataset, _ = trained
-    paths = [dataset.root / sample.path for sample in dataset.samples]
+    paths = [dataset.root.folder / sample.path for sample in dataset.samples]
     together = {row.path: row for row in predict_pictures(bundle, paths)}
     backwards = {row.path: row for row in predict_pictures(bundle, paths[::-1])}
     for path in paths[::5]:
@@ -87,7 +87,7 @@ def test_a_picture_alone_gets_the_numbers_that_it_gets_among_others(trained):
 
 def test_a_row_is_in_order_and_sums_to_one(trained):
     bundle, dataset, _ = trained
-    for row in predict_pictures(bundle, [dataset.root]):
+    for row in predict_pictures(bundle, [dataset.root.folder]):
         assert row.error is None
         assert sum(row.probabilities.values()) == pytest.approx(1, abs=1e-6)
         assert list(row.probabilities.values()) == sorted(row.probabilities.values(), reverse=True)

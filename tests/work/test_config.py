@@ -8,11 +8,12 @@ import pytest
 
 from thawline.core.errors import UsageError
 from thawline.core.options import Options
+from thawline.data.sources.places import Place
 from thawline.train.hyperparameters import TrainOptions
 from thawline.work.config import read_config
 from thawline.work.order import Order
 
-PHOTOS = Path("mine")
+PHOTOS = Place.of("mine")
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def test_every_key_reaches_its_option(config):
         'epochs = 12\nschedule = "one-cycle"\nlearning_rate = 1e-3\nclip_norm = 2\n'
     )
     asked = read_config(path)
-    assert asked.photos == path.parent / "monkeys"
+    assert asked.photos == Place.of(path.parent / "monkeys")
     assert asked.plans == ("simple_cnn from nothing", "last 20 %")
     assert asked.options == Options(size=224, pooling=("mean", "max"), weights=Path("net.safetensors"))
     assert asked.training == TrainOptions(epochs=12, schedule="one-cycle", learning_rate=1e-3, clip_norm=2.0)
@@ -46,7 +47,7 @@ def test_an_empty_file_asks_for_nothing(config):
 
 
 def test_an_absolute_folder_of_pictures_stays_what_it_is(config, tmp_path):
-    assert read_config(config(f'photos = "{tmp_path}/elsewhere"')).photos == tmp_path / "elsewhere"
+    assert read_config(config(f'photos = "{tmp_path}/elsewhere"')).photos == Place.of(tmp_path / "elsewhere")
 
 
 def test_what_is_given_beside_the_file_goes_before_it(config):

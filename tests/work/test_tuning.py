@@ -16,6 +16,7 @@ from thawline.core.options import Options
 from thawline.core.progress import SilentProgress
 from thawline.core.runtime import Runtime
 from thawline.data.check import check
+from thawline.data.sources.places import Place
 from thawline.data.split import make_split
 from thawline.features.extract import extract
 from thawline.features.network import load_backbone
@@ -53,9 +54,9 @@ def test_what_was_asked_for_comes_back(tmp_path, monkeypatch):
         size=96, pooling=("mean", "grid"), weights=Path("net.safetensors"), class_names=Path("names.csv"), limit=9
     )
     training = TrainOptions(epochs=3, schedule="one-cycle", learning_rate=1e-3, augment="augmix", clip_norm=None)
-    write_request(tmp_path / "run", Order(Path("photos"), tuple(PLANS), options, training))
+    write_request(tmp_path / "run", Order(Place.of("photos"), tuple(PLANS), options, training))
     found = read_request(tmp_path / "run")
-    assert found.photos == tmp_path / "photos"  # wherever it is resumed from
+    assert found.photos == Place.of(tmp_path / "photos")  # wherever it is resumed from
     assert found.options == replace(options, weights=tmp_path / "net.safetensors", class_names=tmp_path / "names.csv")
     assert found.training == training
     assert found.plans == tuple(PLANS)
@@ -64,7 +65,7 @@ def test_what_was_asked_for_comes_back(tmp_path, monkeypatch):
 def test_a_new_request_removes_the_trainings_of_an_older_run_and_nothing_else(tmp_path):
     (tmp_path / "tune/all/fold-1").mkdir(parents=True)
     (tmp_path / "run.json").write_text("{}")
-    write_request(tmp_path, Order(Path("photos"), ("all",), Options(), TrainOptions()))
+    write_request(tmp_path, Order(Place.of("photos"), ("all",), Options(), TrainOptions()))
     assert {path.name for path in tmp_path.iterdir()} == {"tune", "run.json"}
     assert [path.name for path in work_folder(tmp_path).iterdir()] == ["request.json"]
 
@@ -87,7 +88,7 @@ def test_a_request_that_is_not_there_says_why(tmp_path):
     ],
 )
 def test_a_damaged_request_is_refused(change, tmp_path):
-    write_request(tmp_path, Order(Path("photos"), ("all",), Options(), TrainOptions()))
+    write_request(tmp_path, Order(Place.of("photos"), ("all",), Options(), TrainOptions()))
     path = work_folder(tmp_path) / "request.json"
     request = json.loads(path.read_text())
     change(request)

@@ -12,7 +12,7 @@ from thawline.core.options import CheckOptions, Options
 __all__ = ["CHECK_DEFAULTS", "DEFAULTS", "Device", "Flat", "FlatCheck", "Json", "Model", "Out", "Photos"]
 
 Photos = Annotated[
-    Path,
+    str,
     Parameter(
         help="Class folders, a zip or tar of them, a manifest (CSV or Parquet), Parquet that holds pictures, "
         "`webdataset:SHARDS`, `hf:OWNER/NAME` or `torchvision:NAME`."

@@ -53,7 +53,7 @@ def recipe_show(
 def recipe_run(
     name: Annotated[str, Parameter(help="Name of a recipe, or a TOML file of your own.")],
     *,
-    data: Annotated[Path | None, Parameter(help="The pictures, as for `fit`. Default: what the recipe names.")] = None,
+    data: Annotated[str | None, Parameter(help="The pictures, as for `fit`. Default: what the recipe names.")] = None,
     out: Annotated[Path | None, Parameter(name=["--out", "-o"], help="Folder of the run. Default: runs/NAME.")] = None,
     backbone: Annotated[str | None, Parameter(help="Another network; `efficientnet_lite0` needs no network.")] = None,
     weights: Annotated[Path | None, Parameter(help="Take the backbone's weights from this file.")] = None,

@@ -11,6 +11,7 @@ from thawline.cli.arguments import DEFAULTS, Flat, Json, Out, Photos
 from thawline.cli.console import say, say_json
 from thawline.core.errors import UsageError
 from thawline.core.progress import progress_for_stderr
+from thawline.data.sources.places import Place
 from thawline.train.hyperparameters import TrainOptions, parse_duration
 from thawline.work.config import read_config
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["demo", "fit", "tune"]
 
-AnyPhotos = Annotated[Path | None, Parameter(help="As for `fit`; not needed with --resume, or a --config that has it.")]
+AnyPhotos = Annotated[str | None, Parameter(help="As for `fit`; not needed with --resume, or a --config that has it.")]
 FlatTraining = Annotated[TrainOptions, Parameter(name="*", group="Training")]
 TensorBoard = Annotated[Path | None, Parameter(help="Folder for a TensorBoard log of the trainings.")]
 TRAINING_DEFAULTS, TUNED = TrainOptions(), Path("runs/tune")
@@ -99,8 +100,10 @@ def tune(
         _say_fit(api.resume(resume, tensorboard=tensorboard, progress=progress), as_json=json)
         return
     if config is not None:
-        order = read_config(config, photos=photos, plans=plans or (), options=options, training=training)
-        photos, plans, options, training = order.photos, list(order.plans), order.options, order.training
+        order = read_config(
+            config, photos=Place.of(photos) if photos else None, plans=plans or (), options=options, training=training
+        )
+        photos, plans, options, training = str(order.photos), list(order.plans), order.options, order.training
     if photos is None:
         raise UsageError("tune: no pictures are named. Name their folder: thawline tune PHOTOS --plan all.")
     result = api.tune(photos, out, plans or [], options, training=training, tensorboard=tensorboard, progress=progress)
@@ -109,7 +112,7 @@ def tune(
 
 def demo(
     photos: Annotated[
-        Path | None, Parameter(help="Your own pictures; default: scanned digits, five labels a class.")
+        str | None, Parameter(help="Your own pictures; default: scanned digits, five labels a class.")
     ] = None,
     *,
     out: Out = Path("runs/demo"),
@@ -120,7 +123,7 @@ def demo(
     from thawline import api
 
     if photos is None:
-        photos = api.demo_pictures(out)
+        photos = str(api.demo_pictures(out))
     result = api.fit(photos, out, options, progress=progress_for_stderr())
     from thawline.view.summary import thaw_line_text
 

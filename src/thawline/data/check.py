@@ -29,6 +29,7 @@ from thawline.data.load import map_ordered
 from thawline.data.naming import apply_options
 from thawline.data.sources.listing import Candidate, Listing, display_path
 from thawline.data.sources.pictures import list_pictures
+from thawline.data.sources.places import Place
 
 __all__ = ["CheckOptions", "CheckReport", "check", "ledger_csv"]
 
@@ -42,7 +43,7 @@ class _Examined:
 
 
 def check(
-    root: str | Path, options: CheckOptions | None = None, *, progress: Progress | None = None
+    root: str | Path | Place, options: CheckOptions | None = None, *, progress: Progress | None = None
 ) -> tuple[Dataset, CheckReport]:
     """Return the pictures that take part, with the ledger of every file, and what is odd about them.
 

@@ -15,9 +15,8 @@ import numpy as np
 from thawline.core.store import content_key
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from thawline.core.types import Ints
+    from thawline.data.sources.places import Place
 
 __all__ = ["Dataset", "LedgerRow", "Role", "Sample", "Source", "Status"]
 
@@ -89,13 +88,13 @@ class Dataset:
     """Pictures that take part, in the order in which they were found, and the ledger of every file.
 
     Attributes:
-        root: The folder, manifest or Parquet file that the person named.
+        root: What the person named.
         class_names: K names, sorted; `Sample.label` indexes them.
         samples: N samples.
         ledger: A row for every file.
     """
 
-    root: Path
+    root: Place
     class_names: tuple[str, ...]
     samples: tuple[Sample, ...]
     ledger: tuple[LedgerRow, ...]

@@ -30,7 +30,6 @@ from thawline.data.card import card_markdown
 from thawline.data.dataset import Dataset, Role, Sample
 from thawline.data.findings import CheckReport
 from thawline.data.sources.listing import FileSource, display_path
-from thawline.data.sources.places import folder_of, place_title
 from thawline.data.split import make_split
 from thawline.data.writers import PARTS, Form, Kept, write_folders, write_tables
 
@@ -174,8 +173,9 @@ def _refuse_classes(dataset: Dataset, plan: _Plan) -> None:
 def _refuse_place(dataset: Dataset, out: Path) -> None:
     """Refuse a place that holds anything but an untouched export, or that the pictures are read from."""
     root = dataset.root
-    pictures = (folder_of(root) or root).resolve()
-    if pictures.exists() and (out.is_relative_to(pictures) or pictures.is_relative_to(out)):
+    pictures = root.folder or root.path
+    pictures = pictures and pictures.resolve()
+    if pictures and pictures.exists() and (out.is_relative_to(pictures) or pictures.is_relative_to(out)):
         raise DataError(
             f"export: {display_path(out)} and the pictures in {display_path(root)} lie inside one another. "
             "Choose another place with -o."
@@ -229,7 +229,7 @@ def _card(dataset: Dataset, report: CheckReport, plan: _Plan, folders: Mapping[s
     return {
         "thawline_data": CARD_VERSION,
         "thawline": __version__,
-        "made_from": place_title(root),
+        "made_from": root.title,
         "images_key": replace(dataset, samples=tuple(item.sample for item in plan.kept)).images_key,
         "pictures": len(plan.kept),
         "class_names": list(names),

@@ -17,7 +17,7 @@ from typing import Any
 from thawline.core.errors import UsageError
 from thawline.core.options import Options
 from thawline.core.toml import checked, parse_table, read_text, refuse_unknown
-from thawline.data.sources.places import place_beside
+from thawline.data.sources.places import Place
 from thawline.train.hyperparameters import TrainOptions
 from thawline.work.order import Order
 
@@ -27,7 +27,7 @@ __all__ = ["read_config"]
 def read_config(
     path: Path,
     *,
-    photos: Path | None = None,
+    photos: Place | None = None,
     plans: Sequence[str] = (),
     options: Options | None = None,
     training: TrainOptions | None = None,
@@ -59,7 +59,7 @@ def read_config(
     options = checked(Options, said[Options] | _changed(options, Options()), where)
     training = checked(TrainOptions, said[TrainOptions] | _changed(training, TrainOptions()), where)
     if photos is None and own_photos:
-        photos = place_beside(path.parent, own_photos)
+        photos = Place.of(own_photos).beside(path.parent)
     if photos is None:
         raise UsageError(
             f"{where}: no pictures are named. Write `photos` into it, or name their folder: thawline tune PHOTOS "

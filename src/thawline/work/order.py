@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from thawline.core.options import Options
+from thawline.data.sources.places import Place
 from thawline.train.hyperparameters import TrainOptions
 
 __all__ = ["Order"]
@@ -22,7 +22,7 @@ class Order:
         training: Of the trainings; its `augment`, where given, makes views for frozen heads too.
     """
 
-    photos: Path
+    photos: Place
     plans: tuple[str, ...]
     options: Options
     training: TrainOptions

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from thawline.core.errors import UsageError
 from thawline.core.options import Options
 from thawline.core.toml import checked
+from thawline.data.sources.places import Place
 from thawline.work.recipe import Recipe
 
 __all__ = ["RecipeOrder"]
@@ -31,7 +32,7 @@ class RecipeOrder:
     """
 
     recipe: Recipe
-    photos: Path
+    photos: Place
     out: Path
     changes: Mapping[str, Any]
     protocol: Literal["test", "folds"] | None = None

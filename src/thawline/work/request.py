@@ -10,7 +10,7 @@ from pathlib import Path
 from thawline.core.errors import StoreError
 from thawline.core.options import Options
 from thawline.core.store import write_json
-from thawline.data.sources.places import absolute_place
+from thawline.data.sources.places import Place
 from thawline.train.hyperparameters import TrainOptions
 from thawline.work.order import Order
 from thawline.work.run import options_json
@@ -34,7 +34,7 @@ def write_request(out: Path, order: Order) -> None:
     """
     shutil.rmtree(work_folder(out), ignore_errors=True)
     request = {
-        "photos": str(absolute_place(order.photos)),
+        "photos": str(order.photos.absolute()),
         "options": options_json(_with_absolute_paths(order.options)),
         "training": asdict(order.training),
         "plans": order.plans,
@@ -62,7 +62,7 @@ def read_request(out: Path) -> Order:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         options, training = Options(**found["options"]), TrainOptions(**found["training"])
-        return Order(Path(found["photos"]), tuple(found["plans"]), options, training)
+        return Order(Place.of(found["photos"]), tuple(found["plans"]), options, training)
     except FileNotFoundError:
         done = (out / "run.json").exists()
         reason = "that run is done" if done else "no tuning was started there"

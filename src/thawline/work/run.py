@@ -24,7 +24,6 @@ from thawline.data.check import CheckReport
 from thawline.data.dataset import Dataset
 from thawline.data.images import decode, encode_jpeg
 from thawline.data.load import read_checked
-from thawline.data.sources.places import place_title
 from thawline.data.split import Split
 from thawline.features.bank import FeatureBank
 from thawline.features.extract import Extraction
@@ -123,7 +122,7 @@ def write_report(
         roles["validation"] = split.folds[0][1]
     num_classes = len(dataset.class_names)
     data = ReportData(
-        title=place_title(dataset.root),
+        title=dataset.root.title,
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         command=" ".join(["thawline", *map(shlex.quote, sys.argv[1:])]),
         class_names=dataset.class_names,

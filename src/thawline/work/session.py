@@ -22,7 +22,7 @@ from thawline.core.store import cache_root, disk_errors, staging_directory, writ
 from thawline.data.augment import view_names
 from thawline.data.check import CheckReport, check, ledger_csv
 from thawline.data.dataset import Dataset
-from thawline.data.sources.places import folder_of
+from thawline.data.sources.places import Place
 from thawline.data.split import Split, make_split
 from thawline.features.extract import extract_views
 from thawline.features.network import Network, load_backbone
@@ -212,7 +212,7 @@ def _write(
 
 
 def open_session(
-    photos: Path | str,
+    photos: str | Path | Place,
     options: Options,
     training: TrainOptions,
     progress: Progress,
@@ -303,9 +303,9 @@ def compare_frozen(session: Session, *, hold_out: bool, only: frozenset[str] | N
     )
 
 
-def require_place(out: Path, photos: Path) -> None:
+def require_place(out: Path, photos: Place) -> None:
     """Refuse a folder of results that cannot be written, or that would become a picture folder of the next run."""
-    folder = folder_of(photos)
+    folder = photos.folder
     if folder is not None and out.resolve().is_relative_to(folder.resolve()):
         raise DataError(
             f"fit: the run's folder {out} lies inside the pictures {photos}, where the next run would take it for one "

@@ -15,6 +15,7 @@ from pathlib import Path
 from thawline.core.errors import DataError, first_few
 from thawline.data.dataset import Source
 from thawline.data.sources.listing import Candidate, FileSource, Listing, Skipped, display_path, name_role, settle_roles
+from thawline.data.sources.places import Place
 
 __all__ = ["is_hidden", "lay_out", "list_folder"]
 
@@ -87,7 +88,7 @@ def lay_out(
             "Put the pictures of each class into a folder named after the class."
         )
     return Listing(
-        root=root,
+        root=Place.of(root),
         class_names=tuple(sorted({candidate.label for candidate in candidates})),
         candidates=settle_roles(candidates),
         skipped=(*skipped, *unplaced),

@@ -16,6 +16,7 @@ from typing import Any
 
 from thawline.core.errors import DataError, UsageError, first_few
 from thawline.core.online import is_reachable
+from thawline.data.sources.places import Place
 
 __all__ = ["HubName", "hub_or_cache", "load_builder", "load_splits", "parse_hub", "require_datasets", "telling"]
 
@@ -66,7 +67,7 @@ def parse_hub(rest: str) -> HubName:
     return HubName(path, config, revision, split)
 
 
-def require_datasets(place: Path) -> Any:
+def require_datasets(place: Place) -> Any:
     """Return the `datasets` library, made quiet.
 
     Raises:
@@ -103,7 +104,7 @@ def hub_or_cache(datasets: Any) -> Iterator[tuple[str, ...]]:
         datasets.config.HF_HUB_OFFLINE, constants.HF_HUB_OFFLINE = before
 
 
-def load_builder(place: Path, name: HubName, datasets: Any, *, is_online: bool) -> Any:
+def load_builder(place: Place, name: HubName, datasets: Any, *, is_online: bool) -> Any:
     """Return what loads a data set of the hub, refusing a copy in the cache that is not the revision asked for."""
     with telling(place, name):
         builder = datasets.load_dataset_builder(name.path, name.config, revision=name.revision)
@@ -128,7 +129,7 @@ def _is_commit(commit: str | None, name: HubName) -> bool:
     return isinstance(card, str) and Path(card).parent.name == commit
 
 
-def load_splits(place: Path, name: HubName, datasets: Any) -> Mapping[str, Any]:
+def load_splits(place: Place, name: HubName, datasets: Any) -> Mapping[str, Any]:
     """Return the splits of a data set, downloaded into the cache of `datasets` where they are not there yet."""
     path = Path(name.path).expanduser()
     with telling(place, name):
@@ -147,7 +148,7 @@ def load_splits(place: Path, name: HubName, datasets: Any) -> Mapping[str, Any]:
 
 
 @contextmanager
-def telling(place: Path, name: HubName) -> Iterator[None]:
+def telling(place: Place, name: HubName) -> Iterator[None]:
     """Turn whatever `datasets` and its HTTP library raise into an error that says what to do."""
     try:
         yield

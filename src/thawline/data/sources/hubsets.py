@@ -25,6 +25,7 @@ from thawline.data.sources.hubload import (
     telling,
 )
 from thawline.data.sources.listing import Candidate, FileSource, Listing, Skipped, name_role, settle_roles
+from thawline.data.sources.places import Place
 from thawline.data.sources.shelf import Part, Shelf, open_shelf
 
 __all__ = ["HubSource", "HubTable", "list_hub"]
@@ -79,15 +80,14 @@ class HubSource:
         return self.table.read(self.row)
 
 
-def list_hub(place: Path, rest: str, *, cache_dir: Path | None = None, progress: Progress | None = None) -> Listing:
+def list_hub(place: Place, *, cache_dir: Path | None = None, progress: Progress | None = None) -> Listing:
     """Return the rows of a data set as candidates; its splits are the parts of the data.
 
     Writes to the cache of `datasets` (`HF_HOME`), or, for a data set of more than 4 GiB, to a shelf in ours; either is
     read again without a network.
 
     Args:
-        place: What the person named, `hf:` and all.
-        rest: What follows `hf:`.
+        place: What the person named.
         cache_dir: Our cache, or None for the usual one.
         progress: Where to report to.
 
@@ -96,7 +96,7 @@ def list_hub(place: Path, rest: str, *, cache_dir: Path | None = None, progress:
         DataError: `datasets` is not installed; there is no such data set, split or column; or it is not in the cache
             and the network cannot be reached.
     """
-    name = parse_hub(rest)
+    name = parse_hub(place.rest)
     if name.is_local:
         return _from_arrow(place, name, load_splits(place, name, require_datasets(place)), ())
     if Path(name.path).is_dir():
@@ -115,7 +115,7 @@ def list_hub(place: Path, rest: str, *, cache_dir: Path | None = None, progress:
         return _from_arrow(place, name, load_splits(place, name, datasets), notes)
 
 
-def _from_arrow(place: Path, name: HubName, splits: Mapping[str, Any], notes: tuple[str, ...]) -> Listing:
+def _from_arrow(place: Place, name: HubName, splits: Mapping[str, Any], notes: tuple[str, ...]) -> Listing:
     """Return the rows of splits that lie in the cache of `datasets`."""
     import datasets
     from huggingface_hub import constants
@@ -145,7 +145,7 @@ def _from_arrow(place: Path, name: HubName, splits: Mapping[str, Any], notes: tu
     return Listing(place, class_names, settle_roles(candidates), tuple(skipped), (*notes, *passed))
 
 
-def _stream(place: Path, name: HubName, builder: Any, shelf: Shelf, datasets: Any, progress: Progress | None) -> None:
+def _stream(place: Place, name: HubName, builder: Any, shelf: Shelf, datasets: Any, progress: Progress | None) -> None:
     """Write a data set onto a shelf while it comes in, each picture once."""
     sizes = {split: facts.num_examples for split, facts in (builder.info.splits or {}).items()}
     with telling(place, name):
@@ -177,7 +177,7 @@ def _streamed_bytes(cell: Mapping[str, Any], name: HubName) -> bytes:
         return bytes(stream.read())
 
 
-def _roles(place: Path, name: HubName, splits: list[str]) -> tuple[dict[str, Role | None], tuple[str, ...]]:
+def _roles(place: Place, name: HubName, splits: list[str]) -> tuple[dict[str, Role | None], tuple[str, ...]]:
     """Return the part of the data of every split that takes part, and a note on those that do not."""
     if name.split or len(splits) == 1:
         return dict.fromkeys(splits), ()
@@ -192,7 +192,7 @@ def _roles(place: Path, name: HubName, splits: list[str]) -> tuple[dict[str, Rol
     return {split: role for split, role in roles.items() if role is not None}, notes
 
 
-def _columns(place: Path, features: Mapping[str, Any]) -> tuple[str, str]:
+def _columns(place: Place, features: Mapping[str, Any]) -> tuple[str, str]:
     """Return the columns with the picture and the class: the only ones of their kind, or those of the usual names."""
     import datasets
 

@@ -1,6 +1,6 @@
 """What a listing of pictures is made of, before a single one has been opened.
 
-The modules of the sources make a `Listing`; `sources.py` chooses between them; `check.py` reads every candidate.
+The modules of the sources make a `Listing`; `pictures.py` chooses between them; `check.py` reads every candidate.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from thawline.core.errors import DataError
 from thawline.data.dataset import Role, Source
+from thawline.data.sources.places import Place
 
 __all__ = [
     "MAX_FILE_BYTES",
@@ -114,14 +115,14 @@ class Listing:
     """Everything found under a root, sorted, nothing opened yet.
 
     Attributes:
-        root: What the person named: a folder, manifest, table or archive, or a place such as `hf:beans`.
+        root: What the person named.
         class_names: Names with at least one candidate, sorted.
         candidates: What `check` will open, in the order in which it is kept.
         skipped: Files that belong to no class, broken links and the like.
         notes: Remarks on the layout, such as nested class folders; each a sentence.
     """
 
-    root: Path
+    root: Place
     class_names: tuple[str, ...]
     candidates: tuple[Candidate, ...]
     skipped: tuple[Skipped, ...] = ()
@@ -149,6 +150,6 @@ def settle_roles(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
     return tuple(replace(item, split="test") if item.split == only else item for item in found)
 
 
-def display_path(path: str | os.PathLike[str]) -> str:
+def display_path(path: str | Path | Place) -> str:
     """Return a path as text that can be printed and stored as UTF-8, whatever bytes the file system holds."""
-    return os.fsencode(path).decode("utf-8", "replace").replace(os.sep, "/")
+    return os.fsencode(str(path)).decode("utf-8", "replace").replace(os.sep, "/")

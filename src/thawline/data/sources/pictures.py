@@ -16,7 +16,7 @@ from thawline.data.sources.archives import list_zip
 from thawline.data.sources.folders import list_folder
 from thawline.data.sources.hubsets import list_hub
 from thawline.data.sources.listing import Candidate, FileSource, Listing, Skipped, display_path
-from thawline.data.sources.places import SCHEMES, split_place
+from thawline.data.sources.places import SCHEMES, Place
 from thawline.data.sources.shards import list_shards, list_tar
 from thawline.data.sources.tables import ParquetSource, list_csv, list_parquet
 from thawline.data.sources.torchsets import list_torchvision
@@ -26,7 +26,9 @@ __all__ = ["Candidate", "FileSource", "Listing", "ParquetSource", "Skipped", "li
 _COMPRESSED = (".tgz", ".tar.gz", ".tbz2", ".tar.bz2", ".txz", ".tar.xz", ".tar.zst", ".7z", ".rar")
 
 
-def list_pictures(root: str | Path, *, cache_dir: Path | None = None, progress: Progress | None = None) -> Listing:
+def list_pictures(
+    root: str | Path | Place, *, cache_dir: Path | None = None, progress: Progress | None = None
+) -> Listing:
     """Return every file or row under `root` with its label and its part of the data; no picture is opened.
 
     The order is that of the sorted paths, or of the rows; it is the same on every machine. A data set that has to be
@@ -43,17 +45,16 @@ def list_pictures(root: str | Path, *, cache_dir: Path | None = None, progress: 
         DataError: It does not exist, cannot be read, is empty, or has none of these forms.
         UsageError: A name after `hf:` or `torchvision:` that cannot be.
     """
-    scheme, rest = split_place(root)
-    place = Path(root)
-    if scheme and not rest:
-        raise DataError(f"list: {scheme}: what is to be read? Name it, as in {_EXAMPLES[scheme]}.")
-    if scheme == "webdataset":
-        return list_shards(place, rest)
-    if scheme == "hf":
-        return list_hub(place, rest, cache_dir=cache_dir, progress=progress)
-    if scheme == "torchvision":
-        return list_torchvision(place, rest, cache_dir=cache_dir, progress=progress)
-    return _list_path(place)
+    place = Place.of(root)
+    if place.scheme and not place.rest:
+        raise DataError(f"list: {place} names no pictures. Name them after it, as in {_EXAMPLES[place.scheme]}.")
+    if place.scheme == "webdataset":
+        return list_shards(place)
+    if place.scheme == "hf":
+        return list_hub(place, cache_dir=cache_dir, progress=progress)
+    if place.scheme == "torchvision":
+        return list_torchvision(place, cache_dir=cache_dir, progress=progress)
+    return _list_path(Path(place.rest))
 
 
 _EXAMPLES = {

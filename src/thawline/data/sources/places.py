@@ -1,67 +1,82 @@
-"""What a person names the pictures by: a path, or `scheme:rest` -> its parts, its title, the same from any folder.
+"""What a person names the pictures by: a path, or `scheme:rest`, such as `hf:OWNER/NAME`.
 
-A place travels as a `Path` like any other (`Path("hf:beans")` keeps its text); whoever wants more of it than its text
-asks here.
+The one idea: a place is text that is kept as it was given. As a `Path`, `webdataset:https://host/a.tar` would lose a
+slash, so only what is known to lie on this machine's disk becomes one.
 """
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["SCHEMES", "absolute_place", "folder_of", "place_beside", "place_title", "split_place"]
+__all__ = ["SCHEMES", "Place"]
 
 SCHEMES = ("webdataset", "hf", "torchvision")
 
 
-def split_place(place: str | Path) -> tuple[str, str]:
-    """Return the scheme, empty for a path, and the rest.
+@dataclass(frozen=True)
+class Place:
+    """Where pictures are read from; `str` gives the text back unchanged.
 
-    >>> split_place("hf:beans")
-    ('hf', 'beans')
-    >>> split_place("photos/")
-    ('', 'photos/')
+    Attributes:
+        scheme: One of `SCHEMES`, or empty for a path.
+        rest: What follows the scheme and its colon; without a scheme, the path.
     """
-    scheme, colon, rest = str(place).partition(":")
-    return (scheme, rest) if colon and scheme in SCHEMES else ("", str(place))
 
+    scheme: str
+    rest: str
 
-def absolute_place(place: str | Path) -> Path:
-    """Return a place that means the same from any folder."""
-    scheme, rest = split_place(place)
-    if not scheme:
-        return Path(place).resolve()
-    if _is_local(scheme, rest):
-        return Path(f"{scheme}:{Path(rest).expanduser().absolute()}")
-    return Path(place)
+    @classmethod
+    def of(cls, value: str | Path | Place) -> Place:
+        """Return the place that a text or a path names.
 
+        >>> Place.of("hf:beans")
+        Place(scheme='hf', rest='beans')
+        >>> Place.of("photos/")
+        Place(scheme='', rest='photos/')
+        >>> str(Place.of("webdataset:https://host/a.tar"))
+        'webdataset:https://host/a.tar'
+        """
+        if isinstance(value, Place):
+            return value
+        scheme, colon, rest = str(value).partition(":")
+        return cls(scheme, rest) if colon and scheme in SCHEMES else cls("", str(value))
 
-def place_beside(folder: Path, place: str) -> Path:
-    """Return a place that a file in `folder` names: a path there is relative to the file."""
-    scheme, rest = split_place(place)
-    if not scheme:
-        return folder / place
-    if _is_local(scheme, rest):
-        return Path(f"{scheme}:{(folder / Path(rest).expanduser()).absolute()}")
-    return Path(place)
+    def __str__(self) -> str:
+        return f"{self.scheme}:{self.rest}" if self.scheme else self.rest
 
+    @property
+    def path(self) -> Path | None:
+        """The path on this machine, whether or not it exists; None for an address or a name that a service knows.
 
-def place_title(place: str | Path) -> str:
-    """Return a short name for people: a folder's or file's own, a data set's own."""
-    scheme, rest = split_place(place)
-    if not scheme:
-        return Path(place).resolve().name
-    return Path(rest).absolute().name if _is_local(scheme, rest) else rest
+        Shards are always files, a data set for `datasets` only where its name begins like a path.
+        """
+        if not self.scheme:
+            return Path(self.rest)
+        if self.scheme == "webdataset":
+            is_path = "://" not in self.rest and not self.rest.startswith("pipe:")  # an address, or a command
+        else:
+            is_path = self.scheme == "hf" and self.rest.startswith((".", "/", "~"))
+        return Path(os.path.expanduser(self.rest)) if is_path else None  # noqa: PTH111  # leaves an unknown ~user
 
+    @property
+    def folder(self) -> Path | None:
+        """The existing folder that holds the pictures, or None where it is no folder of this machine."""
+        path = self.path
+        if path is not None and self.scheme == "hf" and not path.exists():  # `hf:./birds:train` names a split too
+            path = path.with_name(path.name.rpartition(":")[0] or path.name)
+        return path if path is not None and path.is_dir() else None
 
-def folder_of(place: str | Path) -> Path | None:
-    """Return the folder whose pictures a place stands for, or None where it is no folder of this machine."""
-    scheme, rest = split_place(place)
-    if scheme and not _is_local(scheme, rest):
-        return None
-    folder = Path(rest).expanduser() if scheme else Path(place)
-    return folder if folder.is_dir() else None
+    @property
+    def title(self) -> str:
+        """A short name for people: the last part of a path, else the rest as it is."""
+        return self.rest if self.path is None else self.path.resolve().name
 
+    def absolute(self) -> Place:
+        """Return the place that means the same from any folder."""
+        return self if self.path is None else Place(self.scheme, str(self.path.absolute()))
 
-def _is_local(scheme: str, rest: str) -> bool:
-    """Whether the rest is a path: shards always are, a data set's name only where it begins like one."""
-    return scheme == "webdataset" or (scheme == "hf" and rest.startswith(("./", "../", "/", "~")))
+    def beside(self, folder: Path) -> Place:
+        """Return the place that a file in `folder` names by this text: relative paths start at that folder."""
+        return self if self.path is None else Place(self.scheme, str((folder / self.path).absolute()))

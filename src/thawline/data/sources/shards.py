@@ -18,6 +18,7 @@ from thawline.data.dataset import Role
 from thawline.data.sources.folders import lay_out
 from thawline.data.sources.listing import Candidate, Listing, Skipped, display_path, name_role, settle_roles
 from thawline.data.sources.members import unwrap
+from thawline.data.sources.places import Place
 from thawline.data.sources.tars import TarSource, read_contents
 
 __all__ = ["expand_braces", "list_shards", "list_tar"]
@@ -38,13 +39,13 @@ def list_tar(file: Path) -> Listing:
     contents = read_contents(file)
     samples = _by_key(contents.files)
     if any(_pictures(names) and set(names) & set(LABELS) for names in samples.values()):
-        return _list_shards(file, [(file, None)])
+        return _list_shards(Place.of(file), [(file, None)])
     inner, wrapper = unwrap(sorted(contents.files.items()))
     notes = [f"everything lies inside {display_path(wrapper)}/, which was taken for the root"] if wrapper else []
     return lay_out(file, inner, contents.skipped, notes)
 
 
-def list_shards(place: Path, rest: str) -> Listing:
+def list_shards(place: Place) -> Listing:
     """Return the samples of WebDataset shards as candidates.
 
     A sample is the members of one name up to its first dot: a picture, and its class in `.cls`, in `.json` under
@@ -52,22 +53,21 @@ def list_shards(place: Path, rest: str) -> Listing:
     shards. A shard named `train-…`, `val-…` or `test-…`, or in a folder of that name, belongs to that part.
 
     Args:
-        place: What the person named, `webdataset:` and all.
-        rest: A folder of shards, a shard, or several with braces: `shards/train-{000..003}.tar`.
+        place: `webdataset:` and a folder of shards, a shard, or several with braces: `shards/train-{000..003}.tar`.
 
     Raises:
         DataError: A shard is missing or damaged, there are none, or names leave the part of the data open.
     """
-    if "://" in rest or rest.startswith("pipe:"):
+    root = place.path
+    if root is None:
         raise DataError(f"list: {place}: shards are read from this machine's disk only. Download them first.")
-    root = Path(rest).expanduser()
     if root.is_dir():
         inside = [folder for folder in sorted(root.iterdir()) if folder.is_dir() and name_role(folder.name)]
         files = [file for folder in (root, *inside) for file in sorted(folder.glob("*.tar"))]
         if not files:
             raise DataError(f"list: {display_path(root)} holds no .tar files, nor do train/, val/ and test/ in it.")
     else:
-        files = [Path(text).expanduser() for text in expand_braces(rest)]
+        files = [Path(text).expanduser() for text in expand_braces(place.rest)]
         missing = [display_path(file) for file in files if not file.is_file()]
         if missing:
             raise DataError(
@@ -107,7 +107,7 @@ def expand_braces(text: str) -> list[str]:
     return ["".join(choice) for choice in itertools.product(*parts)]
 
 
-def _list_shards(place: Path, shards: Sequence[tuple[Path, Role | None]]) -> Listing:
+def _list_shards(place: Place, shards: Sequence[tuple[Path, Role | None]]) -> Listing:
     """Return the samples of shards whose part of the data is known."""
     roles = {role for _, role in shards}
     shown = display_path(place)

@@ -26,6 +26,7 @@ from thawline.core.store import (
     write_json,
 )
 from thawline.data.sources.listing import Listing
+from thawline.data.sources.places import Place
 from thawline.data.sources.tables import list_parquet
 
 __all__ = ["Part", "Shelf", "open_shelf"]
@@ -98,7 +99,7 @@ class Shelf:
             write_json(staged / "source.json", {**self.request, **(facts or {}), "pictures": counts})
             commit_directory(staged, self.directory)
 
-    def list(self, place: Path) -> Listing:
+    def list(self, place: Place) -> Listing:
         """Return the listing of the tables under the name that the person gave.
 
         Raises:

@@ -20,6 +20,7 @@ from typing import Any
 from thawline.core.errors import DataError, first_few
 from thawline.data.dataset import Role
 from thawline.data.sources.listing import Candidate, FileSource, Listing, Skipped, display_path, name_role, settle_roles
+from thawline.data.sources.places import Place
 
 __all__ = ["ParquetSource", "ParquetTable", "list_csv", "list_parquet"]
 
@@ -255,4 +256,4 @@ def _finish(root: Path, candidates: list[Candidate], skipped: list[Skipped]) -> 
     if parts != {None} and "train" not in parts:
         raise DataError(f"list: {display_path(root)} puts no picture into train. Name the split train for some.")
     names = tuple(sorted({candidate.label for candidate in candidates}))
-    return Listing(root, names, settle_roles(candidates), tuple(skipped))
+    return Listing(Place.of(root), names, settle_roles(candidates), tuple(skipped))

@@ -21,6 +21,7 @@ from thawline.core.progress import Progress
 from thawline.core.store import cache_root, disk_errors
 from thawline.data.lossless import encode_png
 from thawline.data.sources.listing import Candidate, FileSource, Listing, display_path, name_role, settle_roles
+from thawline.data.sources.places import Place
 from thawline.data.sources.shelf import Part, open_shelf
 
 __all__ = ["SETS", "TorchSet", "list_torchvision"]
@@ -93,9 +94,7 @@ SETS = {
 _FILE_FIELDS = (("_image_files", "_labels"), ("_images", "_labels"))
 
 
-def list_torchvision(
-    place: Path, name: str, *, cache_dir: Path | None = None, progress: Progress | None = None
-) -> Listing:
+def list_torchvision(place: Place, *, cache_dir: Path | None = None, progress: Progress | None = None) -> Listing:
     """Return the pictures of a data set that torchvision knows, in its official parts.
 
     Its files lie in the folder `THAWLINE_TORCHVISION`, else in `torchvision/` in the cache; what is missing is
@@ -103,8 +102,7 @@ def list_torchvision(
     compares each with the md5 that it names before it reads it, and what does not match is refused here as there.
 
     Args:
-        place: What the person named, `torchvision:` and all.
-        name: One of `SETS`.
+        place: What the person named: `torchvision:` and one of `SETS`.
         cache_dir: Our cache, or None for the usual one.
         progress: Where to report to.
 
@@ -113,6 +111,7 @@ def list_torchvision(
         DataError: Its files are neither here nor to be had, or are damaged; says which to bring and where to.
         StoreError: The cache cannot be written.
     """
+    name = place.rest
     if name not in SETS:
         lower = {known.lower(): known for known in SETS}
         near = [lower[match] for match in difflib.get_close_matches(name.lower(), lower, n=2)]
@@ -133,7 +132,7 @@ def list_torchvision(
     return _list_files(place, root, parts)
 
 
-def _open(place: Path, name: str, root: Path, arguments: Mapping[str, Any]) -> Any:
+def _open(place: Place, name: str, root: Path, arguments: Mapping[str, Any]) -> Any:
     """Return torchvision's object for one part, its files downloaded first where they are not there.
 
     Archives that a person brought are verified and unpacked by torchvision as if it had downloaded them.
@@ -163,12 +162,12 @@ def _open(place: Path, name: str, root: Path, arguments: Mapping[str, Any]) -> A
         raise _damaged(place, root, error) from None
 
 
-def _damaged(place: Path, root: Path, error: Exception) -> DataError:
+def _damaged(place: Place, root: Path, error: Exception) -> DataError:
     """Return the error for files that cannot be had or read."""
     reason = " ".join(str(error).split())[:200] or type(error).__name__
     return DataError(
         f"list: {place}: its files in {display_path(root)} cannot be read, or not be downloaded: {reason.rstrip('.')}. "
-        f"Bring {', '.join(SETS[str(place).partition(':')[2]].files)} there anew."
+        f"Bring {', '.join(SETS[place.rest].files)} there anew."
     )
 
 
@@ -209,7 +208,7 @@ def _files(found: Any) -> list[tuple[Path, int]]:
     return [(Path(path), int(label)) for path, label in samples]
 
 
-def _list_files(place: Path, root: Path, parts: Mapping[str, Any]) -> Listing:
+def _list_files(place: Place, root: Path, parts: Mapping[str, Any]) -> Listing:
     """Return the files of a data set where they lie."""
     class_names = _class_names(next(iter(parts.values())))
     candidates = [
