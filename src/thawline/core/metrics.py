@@ -15,7 +15,6 @@ import numpy.typing as npt
 from thawline.core.types import Floats, Ints
 
 __all__ = [
-    "accuracy",
     "accuracy_interval",
     "balanced_accuracy",
     "calibration_error_by_chance",
@@ -42,23 +41,6 @@ def _check_lengths(**arrays: Floats | Ints) -> None:
         raise ValueError(f"metrics: {found}; they must have one entry a picture, for at least one picture.")
 
 
-def accuracy(labels: Ints, predicted: Ints) -> float:
-    """Return the share of pictures whose prediction is right, in [0, 1].
-
-    Args:
-        labels: (N,) true class indices.
-        predicted: (N,) predicted class indices.
-
-    Raises:
-        ValueError: The lengths differ, or there is no picture. So in every function of this module.
-
-    >>> accuracy(np.array([0, 1, 1, 2]), np.array([0, 1, 0, 2]))
-    0.75
-    """
-    _check_lengths(labels=labels, predicted=predicted)
-    return float(np.mean(np.asarray(labels) == np.asarray(predicted)))
-
-
 def within_top_k(labels: Ints, probabilities: Floats, k: int) -> Floats:
     """Return (N,) 1.0 where the true class is among the k most probable, else 0.0.
 
@@ -69,6 +51,9 @@ def within_top_k(labels: Ints, probabilities: Floats, k: int) -> Floats:
         labels: (N,) true class indices.
         probabilities: (N, K) probabilities, or any scores in which more is likelier.
         k: At least 1.
+
+    Raises:
+        ValueError: The lengths differ, or there is no picture. So in every function of this module.
     """
     _check_lengths(labels=labels, probabilities=probabilities)
     if k < 1:
