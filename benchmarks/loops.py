@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from main_job import seconds
+from thawline.core.options import Options
 from thawline.core.runtime import Runtime, choose_runtime
 from thawline.core.types import Ints
 from thawline.data.dataset import Dataset
@@ -28,6 +29,7 @@ from thawline.data.split import make_split
 from thawline.features.network import Network
 from thawline.features.reader import to_input
 from thawline.train.batches import Batch, Pictures, Rows, epoch_batches
+from thawline.train.context import Context, Machine
 from thawline.train.engine import Objective, open_engine
 from thawline.train.hyperparameters import TrainOptions
 from thawline.train.job import Job
@@ -51,25 +53,22 @@ def loop_s(loop: Loop, batches: Sequence[Batch]) -> float:
 
 
 def job_of(dataset: Dataset, network: Network, plan: str, cache: Path, **options: Any) -> Job:
-    """Return the final training of a plan, as `thawline tune` runs it on every row of choosing: nothing is watched."""
+    """Return the final training run of a plan, as `thawline tune` has it, on every row of choosing."""
+    training, machine = TrainOptions(epochs=1 + TIMED_EPOCHS, **options), Machine(choose_runtime("cpu"))
     return Job(
-        dataset=dataset,
-        network=network,
-        runtime=choose_runtime("cpu"),
+        context=Context(dataset, network, Options(cache_dir=cache), training, machine, cache),
         plan=parse_plan(plan),
-        options=TrainOptions(epochs=1 + TIMED_EPOCHS, **options),
-        seed=0,
+        network=network,
         train=make_split(dataset).pool,
         held_out=np.empty(0, dtype=np.int64),
         class_weights=np.ones(len(dataset.class_names), dtype=np.float32),
-        start=None,
-        cache=cache,
     )
 
 
 def batches_of(job: Job) -> list[Batch]:
-    """Return the batches of a training's first epoch."""
-    return list(epoch_batches(job.train, job.dataset.labels[job.train], 0, job.options, job.seed))
+    """Return the batches of the first epoch of a training run."""
+    context = job.context
+    return list(epoch_batches(job.train, context.dataset.labels[job.train], 0, context.training, context.seed))
 
 
 def training_epoch_s(job: Job) -> float:
@@ -92,10 +91,10 @@ def _engine_loop(job: Job, rows: Rows, cut: int | None) -> Iterator[Loop]:
     (phase,) = phases(job.plan, network, 1)
     thawed = Thawed(network, cut, phase.layers, new_head(network, len(job.class_weights)))
     weights = thawed.trained()
-    optimizer = make_optimizer(weights, dict.fromkeys(weights, 1.0), job.options)
+    optimizer = make_optimizer(weights, dict.fromkeys(weights, 1.0), job.context.training)
     set_rate(optimizer, job.learning_rate)
-    objective = Objective(job.dataset.labels, job.class_weights)
-    with open_engine(thawed, objective, job.runtime, keeps_norms=False) as engine:
+    objective = Objective(job.context.dataset.labels, job.class_weights)
+    with open_engine(thawed, objective, job.context.runtime, keeps_norms=False) as engine:
 
         def loop(batches: Sequence[Batch]) -> None:
             for step, batch in enumerate(batches):
@@ -139,7 +138,7 @@ def plain_model(job: Job, *, start: int = 0, frozen: int = 0) -> nn.Sequential:
 
 def plain_loop(job: Job, model: nn.Module, rows: Rows, dtype: torch.dtype) -> Loop:
     """Return a plain loop over what `rows` holds, under autocast to `dtype`."""
-    step, labels = _plain_step(model, dtype), torch.from_numpy(job.dataset.labels)
+    step, labels = _plain_step(model, dtype), torch.from_numpy(job.context.dataset.labels)
 
     def loop(batches: Sequence[Batch]) -> None:
         for batch in batches:
@@ -153,14 +152,14 @@ def plain_loop_from_files(job: Job, model: nn.Module) -> Loop:
 
     Decoding is Thawline's own, reduced and ahead of time in threads: a data loader of one's own would be slower.
     """
-    spec, samples = job.network.backbone.input, job.dataset.samples
-    step, labels = _plain_step(model, job.runtime.torch_dtype), torch.from_numpy(job.dataset.labels)
+    spec, samples = job.network.backbone.input, job.context.dataset.samples
+    step, labels = _plain_step(model, job.context.runtime.torch_dtype), torch.from_numpy(job.context.dataset.labels)
 
     def loop(batches: Sequence[Batch]) -> None:
         rows = itertools.chain.from_iterable(batch.samples.tolist() for batch in batches)
         decoded = map_ordered(lambda row: load_pixels(samples[row], spec), rows)
         for batch in batches:
-            x = to_input(np.stack(list(itertools.islice(decoded, len(batch)))), spec, job.runtime)
+            x = to_input(np.stack(list(itertools.islice(decoded, len(batch)))), spec, job.context.runtime)
             mirrored = torch.rand(len(x)) < 0.5
             x[mirrored] = x[mirrored].flip(3)
             step(x, labels[batch.samples])
@@ -175,8 +174,8 @@ def inductor_loop(job: Job, batches: Sequence[Batch]) -> Loop | None:
         job: Names network and pictures, which are kept in memory.
         batches: Of one size; the first of them are what it is compiled on.
     """
-    single = Runtime("cpu", "float32", job.runtime.batch_size)
-    rows = Pictures(job.dataset, job.train, job.network.backbone.input, single, augment="flip", seed=0)
+    single = Runtime("cpu", "float32", job.context.runtime.batch_size)
+    rows = Pictures(job.context.dataset, job.train, job.network.backbone.input, single, augment="flip", seed=0)
     try:
         loop = plain_loop(job, torch.compile(plain_model(job).train()), rows, torch.float32)
         loop(batches)

@@ -43,6 +43,7 @@ from loops import (
 )
 from main_job import DATA, ROWS, report, seconds
 from thawline.core.metrics import wilson
+from thawline.core.options import Options
 from thawline.core.progress import progress_for_stderr
 from thawline.core.runtime import choose_runtime
 from thawline.data.check import check
@@ -52,6 +53,7 @@ from thawline.features.network import Network, load_backbone
 from thawline.features.reader import FeatureReader
 from thawline.heads.linear import fit_linear
 from thawline.train.batches import Pictures
+from thawline.train.context import Context, Machine
 from thawline.train.hyperparameters import TrainOptions, parse_duration
 from thawline.train.job import Job, plan_network
 from thawline.train.loop import train
@@ -92,16 +94,16 @@ def suffix(chosen: Sequence[str], asked: argparse.Namespace, scratch: Path) -> N
         dataset,
         job.train,
         network,
-        job.runtime,
+        job.context.runtime,
         phase.cut,
-        views=job.options.view_names,
-        cache=job.cache,
-        budget_bytes=job.options.disk_budget_bytes,
+        views=job.context.training.view_names,
+        cache=job.context.cache,
+        budget_bytes=job.context.training.disk_budget_bytes,
     )
     assert cache is not None
     filled_s = time.perf_counter() - start
     held, batches, below = Held(cache, job.train), batches_of(job), len(network.prefix_modules(phase.cut))
-    bare = plain_loop(job, plain_model(job, start=below), held, job.runtime.torch_dtype)
+    bare = plain_loop(job, plain_model(job, start=below), held, job.context.runtime.torch_dtype)
     from_files = plain_loop_from_files(job, plain_model(job, frozen=below))
     rivals: dict[str, dict[str, Callable[[], float]]] = {
         "cached": {
@@ -144,12 +146,12 @@ def full(asked: argparse.Namespace, scratch: Path) -> None:
 
 def full_of(job: Job, repeats: int) -> None:
     """Measure full fine-tuning of one network."""
-    batches = [batch for batch in batches_of(job) if len(batch) == job.options.batch_size][:FULL_STEPS]
+    batches = [batch for batch in batches_of(job) if len(batch) == job.context.training.batch_size][:FULL_STEPS]
     spec = job.network.backbone.input
-    rows = Pictures(job.dataset, job.train, spec, job.runtime, augment="flip", seed=0)
+    rows = Pictures(job.context.dataset, job.train, spec, job.context.runtime, augment="flip", seed=0)
     for batch in batches:
         rows.read(batch.samples, None)  # decoded before any clock starts
-    eager = plain_loop(job, plain_model(job).train(), rows, job.runtime.torch_dtype)
+    eager = plain_loop(job, plain_model(job).train(), rows, job.context.runtime.torch_dtype)
     compiled = inductor_loop(job, batches)
 
     def own_s() -> float:
@@ -246,10 +248,12 @@ def cifar10(asked: argparse.Namespace, scratch: Path) -> None:
 
     def trained(text: str, size_px: int, epochs: int, reach: str) -> None:
         start = time.perf_counter()
-        plan, options = parse_plan(text), TrainOptions(epochs=epochs, batch_size=64)
-        network = plan_network(plan, load_backbone(size_px=size_px), dataset, options, 0)
-        job = Job(dataset, network, runtime, plan, options, 0, rows, NONE, EVEN, None, cache)
-        done = train(job, progress=progress_for_stderr())
+        plan, training = parse_plan(text), TrainOptions(epochs=epochs, batch_size=64)
+        machine = Machine(runtime, progress=progress_for_stderr())
+        backbone = load_backbone(size_px=size_px)
+        context = Context(dataset, backbone, Options(cache_dir=cache), training, machine, cache)
+        network = plan_network(plan, context)
+        done = train(Job(context, plan, network, rows, NONE, EVEN))
         model = write_back(network, done.tensors, plan.name, keeps_norms=plan.from_nothing)
         features = read_features(model, [(model.backbone.cuts[-1].index, "mean")])
         what = f"{network.backbone.name} · {plan.name}, {network.backbone.input.size_px} px, {epochs} epochs"

@@ -266,25 +266,19 @@ def forecast(
         plans: As in `fit`.
         progress: Where to report to.
     """
+    from thawline.train.forecast import forecast_run
     from thawline.train.hyperparameters import TrainOptions
+    from thawline.train.plan import candidate_plans
     from thawline.work.run import Clock
     from thawline.work.session import open_session, split_of
-    from thawline.work.tuning import forecast_all
+    from thawline.work.tuning import distinct_plans
 
     session = open_session(
         photos, options or Options(), training or TrainOptions(), progress or SilentProgress(), Clock()
     )
-    split = split_of(session, hold_out=True)
-    return forecast_all(
-        session.dataset,
-        split,
-        session.network,
-        session.runtime,
-        session.options,
-        session.training,
-        plans,
-        session.progress,
-    )
+    context = session.context(Path())  # nothing is written
+    chosen = distinct_plans(plans) if plans else candidate_plans(session.network, session.training.hidden)
+    return forecast_run([(plan, context) for plan in chosen], context, split=split_of(session, hold_out=True))
 
 
 def recipe_names() -> tuple[str, ...]:

@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 
 import thawline as package
-from thawline.core.progress import SilentProgress
+from thawline.core.options import Options
 from thawline.core.runtime import choose_runtime
 from thawline.data.check import check
 from thawline.data.split import make_split
 from thawline.features.extract import extract
 from thawline.features.network import load_backbone
 from thawline.heads.linear import fit_linear
+from thawline.train.context import Context, Machine
 from thawline.train.hyperparameters import TrainOptions
 from thawline.train.job import Job
 from thawline.train.loop import train
@@ -90,25 +91,21 @@ def test_trained_long_a_head_says_what_the_solved_one_says(shared_data, tmp_path
     bank = extract(dataset, network, runtime, cache=tmp_path).bank
     train_rows, held_out = make_split(dataset, num_folds=2, num_repeats=1).folds[0]
     sha256s = np.array([sample.sha256 for sample in dataset.samples])
-    options = TrainOptions(
+    training = TrainOptions(
         epochs=60, optimizer="adam", learning_rate=0.003, weight_decay=1e-4, batch_size=64, augment="none"
     )
     for text, optimizer in ((PLAN, "adam"), ("head", "adam"), ("head, 1 block cut", "sgd")):
+        own = replace(training, optimizer=optimizer, learning_rate=0.003 if optimizer == "adam" else 0.03)
         job = Job(
-            dataset=dataset,
-            network=network,
-            runtime=runtime,
+            context=Context(dataset, network, Options(cache_dir=tmp_path), own, Machine(runtime), tmp_path),
             plan=parse_plan(text),
-            options=replace(options, optimizer=optimizer, learning_rate=0.003 if optimizer == "adam" else 0.03),
-            seed=0,
+            network=network,
             train=train_rows,
             held_out=held_out,
             class_weights=np.ones(len(dataset.class_names), np.float32),
-            start=None,
-            cache=tmp_path,
             bank=bank.spec,
         )
-        trained = train(job, progress=SilentProgress())
+        trained = train(job)
         solved = fit_linear(
             bank.read(sha256s[train_rows], [job.block]),
             dataset.labels[train_rows],

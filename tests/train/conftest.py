@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from thawline.core.options import Options
 from thawline.core.runtime import Runtime
 from thawline.data.check import check
 from thawline.data.dataset import Dataset, Sample
 from thawline.features.network import load_backbone
+from thawline.train.context import Context, Machine
 from thawline.train.hyperparameters import TrainOptions
 from thawline.train.job import Job
 from thawline.train.plan import parse_plan
@@ -103,24 +105,39 @@ def learnable(photos):
     return check(photos)[0]
 
 
+@pytest.fixture(scope="session")
+def changed():
+    """Return a function that gives a job or a ground other parts of its context; `machine` parts by their own names."""
+
+    def change(whole, **changes):
+        machine = {name: changes.pop(name) for name in ("runtime", "processes", "progress", "log") if name in changes}
+        context = replace(whole.context, **changes)
+        return replace(whole, context=replace(context, machine=replace(context.machine, **machine)))
+
+    return change
+
+
 @pytest.fixture
 def make_job(learnable, network, tmp_path):
     """Return a function from a plan and options to a short training on 27 of the pictures, the other 9 held out."""
     rows = np.arange(len(learnable))
 
     def make(plan, *, backbone="test_resnet", runtime=FLOAT32, seed=0, **options):
-        return Job(
+        context = Context(
             dataset=learnable,
             network=network(backbone),
-            runtime=runtime,
+            options=Options(seed=seed, cache_dir=tmp_path / "activations"),
+            training=TrainOptions(**(QUICK | options)),
+            machine=Machine(runtime),
+            folder=tmp_path / "training",
+        )
+        return Job(
+            context=context,
             plan=parse_plan(plan),
-            options=TrainOptions(**(QUICK | options)),
-            seed=seed,
+            network=context.network,
             train=rows[rows % 4 > 0],
             held_out=rows[rows % 4 == 0],
             class_weights=np.ones(3, np.float32),
-            start=None,
-            cache=tmp_path / "activations",
         )
 
     return make

@@ -11,12 +11,12 @@ from thawline.core.types import Curve
 from thawline.search.answers import Rows, answers_from
 from thawline.search.strategy import Strategy
 from thawline.train import budget
+from thawline.train.context import Machine
 from thawline.train.folds import FoldAnswers
 from thawline.train.forecast import Forecast
 from thawline.train.hyperparameters import TrainOptions
 from thawline.train.job import Trained
 from thawline.train.plan import parse_plan
-from thawline.train.processes import Processes
 
 NUM_FOLDS, FOLD_ROWS = 4, 10
 COUNT = NUM_FOLDS * FOLD_ROWS
@@ -52,26 +52,21 @@ class World:
         self.plans = [parse_plan(name) for name in takes_s]
         frozen = (answers_with([0, 10, 20, 30]), answers_with([0, 1, 10, 11]))  # the first is the better one
         self.ground = SimpleNamespace(
-            dataset=None,
-            network=None,
-            bank=SimpleNamespace(spec=None),
-            runtime=None,
-            progress=None,
-            seed=0,
-            options=TrainOptions(score_folds=3),
+            context=SimpleNamespace(training=TrainOptions(score_folds=3), machine=Machine(None)),
             split=SimpleNamespace(num_folds=NUM_FOLDS),
-            processes=Processes(),
+            bank=SimpleNamespace(spec=None),
             frozen=SimpleNamespace(answers=frozen),
         )
+        self.entries = [(plan, self.ground) for plan in self.plans]
         monkeypatch.setattr(budget.time, "perf_counter", lambda: self.now_s)
         monkeypatch.setattr(budget, "forecast_plans", self.forecast)
         monkeypatch.setattr(budget, "answer_fold", self.answer)
         monkeypatch.setattr(budget, "answers_of", self.answers)
 
-    def forecast(self, plans, *_, **__):
+    def forecast(self, entries, *_, **__):
         return tuple(
             Forecast(plan, plan.name, self.prefix_s, self.forecasts_s[plan.name], self.final_s, 10**6, 10**3)
-            for plan in plans
+            for plan, _ in entries
         )
 
     def answer(self, plan, ground, fold):
@@ -90,7 +85,7 @@ class World:
         return answers_from(strategy, predicted, logits, ROWS, seconds=1.0)
 
     def spend(self, budget_s, started_at=0.0):
-        return {one.plan.name: one for one in budget.spend(self.plans, self.ground, budget_s, started_at)}
+        return {one.plan.name: one for one in budget.spend(self.entries, budget_s=budget_s, started_at=started_at)}
 
 
 FOUR = {"head": 1.0, "last 20 %": 2.0, "last 5 blocks": 3.0, "all": 4.0}
@@ -161,13 +156,13 @@ def test_a_budget_is_never_overdrawn_where_forecasts_hold(budget_s, monkeypatch)
 
 def test_better_means_against_the_best_frozen_strategy_on_the_rows_answered(monkeypatch):
     world = World(monkeypatch, FOUR, wrong={"head": 2})
-    one = budget.Tried(world.forecast(world.plans)[0], [world.answer(world.plans[0], None, 1)])
-    assert budget._lead(one, world.ground) == pytest.approx(-0.1)  # 8 of 10 right where the best frozen one has 9
+    one = budget.Tried(world.forecast(world.entries)[0], world.ground, [world.answer(world.plans[0], None, 1)])
+    assert budget._lead(one) == pytest.approx(-0.1)  # 8 of 10 right where the best frozen one has 9
 
 
 def test_named_plans_run_the_folds_that_were_asked_for(monkeypatch):
     world = World(monkeypatch, {"head": 1.0, "all": 2.0})
-    tried = budget.try_named(world.plans, world.ground)
+    tried = budget.try_named(world.entries)
     assert world.ran == [(name, fold) for name in ("head", "all") for fold in range(3)]
     assert [one.outcome for one in tried] == ["ran 3 of 4 folds"] * 2
     assert [one.took_s for one in tried] == [3, 6]
@@ -175,8 +170,8 @@ def test_named_plans_run_the_folds_that_were_asked_for(monkeypatch):
 
 def test_no_more_folds_are_run_than_there_are(monkeypatch):
     world = World(monkeypatch, {"head": 1.0})
-    world.ground.options = TrainOptions(score_folds=9)
-    assert len(budget.try_named(world.plans, world.ground)[0].folds) == NUM_FOLDS
+    world.ground.context.training = TrainOptions(score_folds=9)
+    assert len(budget.try_named(world.entries)[0].folds) == NUM_FOLDS
 
 
 def test_rows_compare_like_with_like(monkeypatch):

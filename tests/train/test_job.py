@@ -34,20 +34,20 @@ def test_equal_jobs_have_equal_identities_and_watching_is_no_part_of_them(make_j
     assert difference(job, make_job("last 2 blocks", checkpoint_every="1s", disk_budget="1MB", score_folds=3)) == set()
 
 
-def test_what_changes_the_result_changes_the_identity_and_is_named(make_job):
+def test_what_changes_the_result_changes_the_identity_and_is_named(make_job, changed):
     job = make_job("last 2 blocks")
-    first, dataset, of_pictures = int(job.train[0]), job.dataset, {"training pictures and labels"}
+    first, dataset, of_pictures = int(job.train[0]), job.context.dataset, {"training pictures and labels"}
     assert difference(job, make_job("last 1 block")) == {"plan"}
     assert difference(job, make_job("last 2 blocks", seed=1)) == {"seed"}
     assert difference(job, make_job("last 2 blocks", ema=0.9)) == {"--ema"}
     assert difference(job, make_job("last 2 blocks", weight_decay=0.0)) == {"--weight-decay"}
     assert difference(job, replace(job, train=job.train[1:])) == of_pictures
-    assert difference(job, replace(job, dataset=relabelled(dataset, first, label=2))) == of_pictures
-    assert difference(job, replace(job, dataset=relabelled(dataset, first, path="moved.png"))) == set()
-    assert difference(job, replace(job, dataset=relabelled(dataset, int(job.held_out[0]), label=2))) == set()
-    assert difference(job, replace(job, dataset=replace(dataset, class_names=("a", "b", "c")))) == {"classes"}
+    assert difference(job, changed(job, dataset=relabelled(dataset, first, label=2))) == of_pictures
+    assert difference(job, changed(job, dataset=relabelled(dataset, first, path="moved.png"))) == set()
+    assert difference(job, changed(job, dataset=relabelled(dataset, int(job.held_out[0]), label=2))) == set()
+    assert difference(job, changed(job, dataset=replace(dataset, class_names=("a", "b", "c")))) == {"classes"}
     assert difference(job, replace(job, class_weights=np.array([2, 1, 1], np.float32))) == {"class weights"}
-    assert difference(job, replace(job, runtime=replace(job.runtime, dtype="bfloat16"))) == {"number format"}
+    assert difference(job, changed(job, runtime=replace(job.context.runtime, dtype="bfloat16"))) == {"number format"}
     other = make_job("last 2 blocks", backbone="resnet10t")
     assert difference(job, other) == {"backbone", "backbone weights", "input"}
 
@@ -77,13 +77,13 @@ def test_rows_to_watch_leave_with_their_copies(drawn, seed):
     samples = tuple(replace(sample, group=int(group)) for sample, group in zip(dataset.samples, groups, strict=True))
     dataset = replace(dataset, samples=samples)
     rows = np.sort(rng.choice(120, 90, replace=False))
-    train, watched = set_aside(dataset, rows, seed)
+    train, watched = set_aside(dataset, rows, seed=seed)
     assert np.array_equal(np.union1d(train, watched), rows)
     assert not np.intersect1d(train, watched).size
     assert not np.intersect1d(dataset.groups[train], dataset.groups[watched]).size
     assert set(dataset.labels[watched]) == {0, 1, 2}
     assert 0.03 * len(rows) < len(watched) < 0.4 * len(rows)
-    again = set_aside(dataset, rows, seed)
+    again = set_aside(dataset, rows, seed=seed)
     assert np.array_equal(watched, again[1])
 
 
@@ -92,7 +92,7 @@ def test_a_tenth_of_every_class_is_watched_and_nothing_of_a_tiny_one(drawn):
     labels = np.repeat([0, 1, 2], [100, 25, 5])
     samples = [replace(sample, label=int(label)) for sample, label in zip(dataset.samples, labels, strict=False)]
     dataset = replace(dataset, samples=tuple(samples))
-    watched = set_aside(dataset, np.arange(130), 0)[1]
+    watched = set_aside(dataset, np.arange(130), seed=0)[1]
     assert np.bincount(labels[watched]).tolist() == [10, 2, 1]
-    train, watched = set_aside(dataset, np.arange(125, 129), 0)  # four of a class: each is needed to learn from
+    train, watched = set_aside(dataset, np.arange(125, 129), seed=0)  # four of a class: each is needed to learn from
     assert (len(train), len(watched)) == (4, 0)

@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 from torch.nn import functional as F
 
 from thawline.core.errors import StoreError, TrainingError
+from thawline.core.options import Options
 from thawline.core.progress import SilentProgress
 from thawline.core.runtime import Runtime
 from thawline.data.images import prepare
@@ -113,14 +114,14 @@ def differ(found, expected):
 def loss_of(job, trained, rows):
     """Return the loss on some rows of the network that the training leads to, in the original's own layers."""
     network = write_back(job.network, trained.tensors, "", keeps_norms=job.plan.from_nothing)
-    spec, samples = network.backbone.input, [job.dataset.samples[row] for row in rows]
-    x = to_input(np.stack([prepare(sample.source.read(), spec) for sample in samples]), spec, job.runtime)
+    spec, samples = network.backbone.input, [job.context.dataset.samples[row] for row in rows]
+    x = to_input(np.stack([prepare(sample.source.read(), spec) for sample in samples]), spec, job.context.runtime)
     cut, pooling = job.block
     with torch.no_grad():
         h = network.prefix(x, cut)
         features = pooled(h, [pooling], network.num_prefix_tokens)[pooling]
         logits = torch.from_numpy(trained.head.logits(features.numpy()))
-    return float(F.cross_entropy(logits, torch.from_numpy(job.dataset.labels[rows])))
+    return float(F.cross_entropy(logits, torch.from_numpy(job.context.dataset.labels[rows])))
 
 
 @pytest.mark.parametrize(
@@ -242,10 +243,11 @@ def test_a_last_batch_of_one_picture_teaches_norms_nothing_and_does_no_harm(make
 
 
 @pytest.mark.parametrize("plan", ["last 2 blocks", "gradual last 2 blocks"])
-def test_a_cached_prefix_and_a_live_one_lead_to_the_same(make_job, plan, tmp_path):
+def test_a_cached_prefix_and_a_live_one_lead_to_the_same(make_job, changed, plan, tmp_path):
     noted, options = Noted(), {"optimizer": "sgd", "learning_rate": 0.05}
     cached = train(make_job(plan, **options))
-    live = train(replace(make_job(plan, disk_budget="1kB", **options), cache=tmp_path / "empty"), progress=noted)
+    live = make_job(plan, disk_budget="1kB", **options)
+    live = train(changed(live, options=Options(cache_dir=tmp_path / "empty"), progress=noted))
     assert_close(live, cached, 5e-3)  # what is stored is rounded to float16
     assert any(note.startswith("prefix: not cached") for note in noted.notes)
     assert cached.curve.train_loss != live.curve.train_loss
@@ -259,7 +261,7 @@ def test_a_step_worked_off_in_parts_is_the_same_step(make_job, options):
 
 
 @pytest.mark.parametrize("plan", ["last 2 blocks", "all"])
-def test_where_memory_runs_out_the_result_is_the_same(make_job, monkeypatch, plan):
+def test_where_memory_runs_out_the_result_is_the_same(make_job, changed, monkeypatch, plan):
     options = {"optimizer": "sgd", "learning_rate": 0.05}
     expected, noted, forward = train(make_job(plan, **options)), Noted(), Thawed.forward
 
@@ -269,7 +271,7 @@ def test_where_memory_runs_out_the_result_is_the_same(make_job, monkeypatch, pla
         return forward(self, h, keep)
 
     monkeypatch.setattr(Thawed, "forward", limited)
-    assert_close(train(make_job(plan, **options), progress=noted), expected, 1e-4)
+    assert_close(train(changed(make_job(plan, **options), progress=noted)), expected, 1e-4)
     said = "tune: memory ran out; pictures now go through in parts of {}, with the same result"
     assert noted.notes == [said.format(4), said.format(2)]
 
@@ -289,11 +291,12 @@ def test_the_running_mean_is_what_predicts(make_job, tmp_path):
     assert trained.curve.validation_loss[-1] == pytest.approx(loss_of(job, trained, job.held_out), rel=0.02)
 
 
-def unlearnable(job):
-    """Return the job with labels that have nothing to do with the pictures: the watched loss soon rises."""
-    labels = np.random.default_rng(3).integers(0, 3, len(job.dataset))
-    samples = [replace(sample, label=int(label)) for sample, label in zip(job.dataset.samples, labels, strict=True)]
-    return replace(job, dataset=replace(job.dataset, samples=tuple(samples)))
+@pytest.fixture
+def unlearnable(learnable, changed):
+    """Return a function that gives a job labels without any relation to the pictures: the watched loss soon rises."""
+    labels = np.random.default_rng(3).integers(0, 3, len(learnable))
+    samples = [replace(sample, label=int(label)) for sample, label in zip(learnable.samples, labels, strict=True)]
+    return lambda job: changed(job, dataset=replace(learnable, samples=tuple(samples)))
 
 
 @pytest.mark.parametrize(
@@ -307,24 +310,24 @@ def unlearnable(job):
     ],
     ids=str,
 )
-def test_the_best_epoch_is_kept(make_job, plan, options):
+def test_the_best_epoch_is_kept(make_job, unlearnable, plan, options):
     job = make_job(
         plan, backbone="simple_cnn" if plan == SCRATCH else "test_resnet", epochs=8, schedule="constant", **options
     )
     job = unlearnable(job)
-    trained, watched = train(job), set_aside(job.dataset, job.train, job.seed)[1]
+    trained, watched = train(job), set_aside(job.context.dataset, job.train, seed=job.context.seed)[1]
     losses = trained.curve.validation_loss
     assert min(losses) < losses[-1]
     assert loss_of(job, trained, watched) == pytest.approx(min(losses), rel=0.02)
 
 
-def test_patience_ends_a_training_that_gets_no_better(make_job):
+def test_patience_ends_a_training_that_gets_no_better(make_job, unlearnable):
     losses = train(unlearnable(make_job("all", epochs=30, patience=3, schedule="constant"))).curve.validation_loss
     assert len(losses) < 30
     assert len(losses) == int(np.argmin(losses)) + 1 + 3
 
 
-def test_a_plateau_lowers_the_step_size(make_job):
+def test_a_plateau_lowers_the_step_size(make_job, unlearnable):
     curve = train(unlearnable(make_job("all", epochs=16, schedule="plateau", warmup=0))).curve
     rates = np.array(curve.learning_rate)
     assert rates[0] == 5e-3
@@ -336,13 +339,13 @@ def test_a_plateau_lowers_the_step_size(make_job):
 
 
 @pytest.mark.parametrize("options", [{"keep": "best"}, {"patience": 2}, {"schedule": "plateau"}], ids=str)
-def test_held_out_rows_decide_nothing(make_job, options):
+def test_held_out_rows_decide_nothing(make_job, changed, unlearnable, options):
     job = unlearnable(make_job("last 2 blocks", epochs=6, **options))
     expected = train(job)
-    samples = list(job.dataset.samples)
+    samples = list(job.context.dataset.samples)
     for row in job.held_out:
         samples[row] = replace(samples[row], label=(samples[row].label + 1) % 3)
-    scrambled = replace(job, dataset=replace(job.dataset, samples=tuple(samples)))
+    scrambled = changed(job, dataset=replace(job.context.dataset, samples=tuple(samples)))
     assert_same(train(scrambled), expected)
     assert_same(train(replace(job, held_out=job.held_out[:0])), expected)
 
@@ -357,7 +360,7 @@ def test_class_weights_weigh_the_loss(make_job):
     weights = np.array([0.2, 0.7, 2.1], np.float32)
     job = replace(make_job("head", epochs=1, warmup=0.1, batch_size=27), class_weights=weights)
     trained = train(job)
-    of_rows = weights[job.dataset.labels[job.train]]
+    of_rows = weights[job.context.dataset.labels[job.train]]
     assert trained.curve.train_loss[0] == pytest.approx(np.log(3) * of_rows.mean(), rel=1e-5)
     assert trained.tensors[HEAD_BIAS].argmax() == 2  # a head that knew nothing leans towards what counts most
 
@@ -432,7 +435,7 @@ RESUMED = {
 
 
 @pytest.mark.parametrize("name", RESUMED)
-def test_a_training_interrupted_at_every_step_ends_with_the_same_bytes(make_job, tmp_path, name):
+def test_a_training_interrupted_at_every_step_ends_with_the_same_bytes(make_job, changed, tmp_path, name):
     plan, options = RESUMED[name]
     backbone = "simple_cnn" if plan == SCRATCH else "test_resnet"
     runtime = Runtime("cpu", "float16" if name == "float16" else "float32", 8)
@@ -444,12 +447,12 @@ def test_a_training_interrupted_at_every_step_ends_with_the_same_bytes(make_job,
     while True:
         stopping = Stopping()
         try:
-            resumed = train(job, checkpoints=checkpoints, progress=stopping)
+            resumed = train(changed(job, progress=stopping), checkpoints=checkpoints)
             break
         except StopError:
             stops += 1
         assert (stops == 1) == (not any("goes on at epoch" in note for note in stopping.notes))
-    assert stops == 4 * len(expected.curve.train_loss) - 1 if not job.options.watches else stops >= 7
+    assert stops == 4 * len(expected.curve.train_loss) - 1 if not job.context.training.watches else stops >= 7
     assert_same(resumed, expected)
     assert resumed.seconds > 0
 
@@ -513,10 +516,12 @@ import json, os, sys, traceback
 from pathlib import Path
 import numpy as np
 from safetensors.torch import save_file
+from thawline.core.options import Options
 from thawline.core.runtime import Runtime
 from thawline.data.check import check
 from thawline.features.network import load_backbone
 from thawline.train.checkpoint import Checkpoints
+from thawline.train.context import Context, Machine
 from thawline.train.job import Job
 from thawline.train.hyperparameters import TrainOptions
 from thawline.train.plan import parse_plan
@@ -529,8 +534,10 @@ def run(photos, cache, directory, result):
     dataset = check(Path(photos))[0]
     rows = np.arange(len(dataset))
     options = TrainOptions(epochs=12, batch_size=4, augment="flip", ema=0.9, keep="best", checkpoint_every="0.05s")
-    job = Job(dataset, network, Runtime("cpu", "float32", 8), parse_plan("last 2 blocks"), options, 0,
-              rows[rows % 4 > 0], rows[rows % 4 == 0], np.ones(3, np.float32), None, Path(cache))
+    machine = Machine(Runtime("cpu", "float32", 8))
+    context = Context(dataset, network, Options(cache_dir=Path(cache)), options, machine, Path(directory))
+    job = Job(context, parse_plan("last 2 blocks"), network, rows[rows % 4 > 0], rows[rows % 4 == 0],
+              np.ones(3, np.float32))
     trained = train(job, checkpoints=Checkpoints(Path(directory), job.identity()))
     curve = [trained.curve.train_loss, trained.curve.validation_loss, trained.curve.learning_rate]
     tensors = {name: tensor.contiguous() for name, tensor in trained.tensors.items()}

@@ -23,10 +23,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import save_file
+from thawline.core.options import Options
 from thawline.core.runtime import Runtime
 from thawline.data.check import check
 from thawline.features.network import load_backbone
 from thawline.train.checkpoint import Checkpoints
+from thawline.train.context import Context, Machine
 from thawline.train.job import Job
 from thawline.train.hyperparameters import TrainOptions
 from thawline.train.plan import parse_plan
@@ -37,12 +39,13 @@ asked = json.loads(sys.argv[1])
 processes = join_processes("cpu")
 out = Path(asked["out"])
 dataset, rows = check(Path(asked["photos"]))[0], np.arange(36)
-jobs = {
-    name: Job(dataset, load_backbone(backbone, pretrained=False, size_px=size_px, seed=1), Runtime("cpu", "float32", 8),
-              parse_plan(plan), TrainOptions(**options), 0, rows[rows % 4 > 0], rows[rows % 4 == 0][:held_out],
-              np.ones(3, np.float32), None, out / "cache")
-    for name, (plan, backbone, size_px, held_out, options) in asked["jobs"].items()
-}
+machine = Machine(Runtime("cpu", "float32", 8), processes)
+jobs = {}
+for name, (plan, backbone, size_px, held_out, options) in asked["jobs"].items():
+    network = load_backbone(backbone, pretrained=False, size_px=size_px, seed=1)
+    context = Context(dataset, network, Options(cache_dir=out / "cache"), TrainOptions(**options), machine, out)
+    jobs[name] = Job(context, parse_plan(plan), network, rows[rows % 4 > 0], rows[rows % 4 == 0][:held_out],
+                     np.ones(3, np.float32))
 said = {"rank": processes.rank, "count": processes.count, "is_first": processes.is_first}
 said["share"] = processes.share(np.arange(5)).tolist()
 a, b = torch.full((2, 3), 1.0 + processes.rank), torch.tensor(10.0 * processes.rank)
@@ -57,7 +60,7 @@ with processes.first_alone():
     (out / "first").touch()
 said["curves"] = {}
 for name, job in jobs.items():
-    trained = train(job, processes=processes, checkpoints=Checkpoints(out / name, job.identity()))
+    trained = train(job, checkpoints=Checkpoints(out / name, job.identity()))
     said["curves"][name] = [trained.curve.train_loss, trained.curve.validation_loss]
     save_file({key: tensor.contiguous() for key, tensor in trained.tensors.items()}, out / f"{name}-{processes.rank}")
 (out / f"{processes.rank}.json").write_text(json.dumps(said))

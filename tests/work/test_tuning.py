@@ -13,7 +13,6 @@ from PIL import Image
 
 from thawline.core.errors import StoreError, UsageError
 from thawline.core.options import Options
-from thawline.core.progress import SilentProgress
 from thawline.core.runtime import Runtime
 from thawline.data.check import check
 from thawline.data.sources.places import Place
@@ -22,13 +21,12 @@ from thawline.features.extract import extract
 from thawline.features.network import load_backbone
 from thawline.search.compare import leaderboard_of
 from thawline.search.frozen import answer_frozen
+from thawline.train.context import Context, Machine
 from thawline.train.hyperparameters import TrainOptions
-from thawline.train.plan import candidate_plans, parse_plan
-from thawline.train.processes import Processes
 from thawline.work.order import Order
 from thawline.work.request import read_request, work_folder, write_request
 from thawline.work.run import CompareResult
-from thawline.work.tuning import distinct_plans, forecast_all, ground_of, with_trained
+from thawline.work.tuning import distinct_plans, ground_of, with_trained
 
 PLANS = ("simple_cnn from nothing", "last 20 %", "head, then last 7 blocks", "all")
 FLOAT32 = Runtime("cpu", "float32", 8)
@@ -126,17 +124,8 @@ def compared(network, tmp_path_factory):
 
 @pytest.fixture
 def ground(compared, network, tmp_path):
-    return ground_of(
-        compared,
-        network,
-        FLOAT32,
-        Options(cache_dir=tmp_path / "cache"),
-        QUICK,
-        out=tmp_path / "out",
-        progress=SilentProgress(),
-        processes=Processes(),
-        log=None,
-    )
+    options = Options(cache_dir=tmp_path / "cache")
+    return ground_of(compared, Context(compared.dataset, network, options, QUICK, Machine(FLOAT32), tmp_path / "out"))
 
 
 def test_the_named_plans_stand_beside_the_frozen_strategies_and_one_of_them_wins(compared, ground):
@@ -165,30 +154,10 @@ def test_a_budget_that_reaches_nothing_changes_no_ranking(compared, ground):
 
 
 def test_a_trained_network_must_be_the_best_to_win_within_a_budget(compared, ground):
-    slow = replace(ground, options=TrainOptions(epochs=1, learning_rate=1e-9, augment="none"))
+    training = TrainOptions(epochs=1, learning_rate=1e-9, augment="none")
+    slow = replace(ground, context=replace(ground.context, training=training))
     plans = distinct_plans(["simple_cnn from nothing"])  # steps too small to learn anything
     found = with_trained(compared, plans, slow, budget_s=3600.0, started_at=time.perf_counter())
     board = found.leaderboard
     assert [one.outcome for one in found.tried] == ["ran 3 of 3 folds"]
     assert board.trials[board.winner].name == compared.leaderboard.trials[compared.leaderboard.winner].name
-
-
-def test_a_forecast_has_a_row_for_all_frozen_strategies_and_one_a_plan(compared, network):
-    facts = (compared.dataset, compared.split, network, FLOAT32, Options(), QUICK)
-    rows = forecast_all(*facts, ["head", "last 1 block"], SilentProgress())
-    assert [row["strategy"] for row in rows] == [
-        "test_efficientnet · every depth, frozen",
-        "test_efficientnet · head",
-        "test_efficientnet · last 1 block",
-    ]
-    bank = compared.extraction.bank.spec
-    assert rows[0]["disk_bytes"] == len(compared.dataset) * bank.row_bytes
-    assert all(row["seconds"] > 0 and row["memory_bytes"] > 0 for row in rows)
-
-
-def test_without_plans_the_candidates_are_forecast(compared, network):
-    facts = (compared.dataset, compared.split, network, FLOAT32, Options(), QUICK)
-    rows = forecast_all(*facts, [], SilentProgress())
-    expected = [plan.strategy_name("test_efficientnet") for plan in candidate_plans(network)]
-    assert [row["strategy"] for row in rows[1:]] == expected
-    assert parse_plan("simple_cnn from nothing") in candidate_plans(network)

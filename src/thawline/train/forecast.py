@@ -1,32 +1,30 @@
 """A plan and a few measured batches -> the time, memory and disk that it will take on this machine.
 
 Nothing is trained: the steps that are timed run on a copy, with the very engine, batch size and number format of the
-training to come. What is measured a picture is multiplied by pictures and epochs.
+training run to come. What is measured a picture is multiplied by pictures and epochs.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from thawline.core.progress import Progress, SilentProgress
-from thawline.core.runtime import Runtime, num_workers
+from thawline.core.runtime import num_workers
 from thawline.core.types import Ints
-from thawline.data.dataset import Dataset
 from thawline.data.split import Split
 from thawline.features.bank import BankSpec
-from thawline.features.extract import map_pictures
+from thawline.features.extract import bank_spec, map_pictures
 from thawline.features.network import Network
 from thawline.features.reader import FeatureReader
 from thawline.train.batches import Pictures, Rows, epoch_batches
+from thawline.train.context import Context
 from thawline.train.engine import STREAM_ROWS, Engine, open_engine
-from thawline.train.hyperparameters import TrainOptions
 from thawline.train.job import Job, plan_network
 from thawline.train.new_head import NewHead, head_block
 from thawline.train.objective import Objective
@@ -36,10 +34,12 @@ from thawline.train.pooled import num_passes, pooled_bytes, pooled_spec
 from thawline.train.prefix import activation_shape, prefix_bytes
 from thawline.train.thawed import Thawed
 
-__all__ = ["Forecast", "forecast_plan", "forecast_plans", "measure_picture_s"]
+__all__ = ["Forecast", "forecast_plan", "forecast_plans", "forecast_run", "measure_picture_s"]
 
 TIMED_STEPS = 3
 TIMED_PICTURES = 48
+FROZEN_SHARE = 1.7
+"""Seconds of extraction and comparison of the frozen strategies over those of the passes alone, as measured."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Forecast:
         prefix_s: Seconds to fill the cache of the frozen prefix, once for all folds.
         fold_s: Seconds to train and answer one fold.
         final_s: Seconds to train on every row of choosing.
-        memory_bytes: Resident memory of a training beyond that of the program itself.
+        memory_bytes: Resident memory of a training run beyond that of the program itself.
         disk_bytes: Of the cached prefix.
     """
 
@@ -70,82 +70,104 @@ class Forecast:
 
 
 def forecast_plans(
-    plans: Sequence[Plan],
-    dataset: Dataset,
+    entries: Sequence[tuple[Plan, Context]],
     split: Split,
-    network: Network,
-    runtime: Runtime,
-    options: TrainOptions,
     *,
     bank: BankSpec | None = None,
-    seed: int = 0,
     picture_s: float | None = None,
-    progress: Progress | None = None,
 ) -> tuple[Forecast, ...]:
     """Return what every plan will take on the first fold's rows, in the order given; a few steps of each are run.
 
     Args:
-        plans: Different ones.
-        dataset: Checked pictures.
+        entries: Plans, each with the context that it is trained in; all of the same pictures and backbone.
         split: Folds.
-        network: The pretrained backbone.
-        runtime: Device and number format.
-        options: Of the trainings.
         bank: That of the run's pooled features, or None.
-        seed: Of the trainings.
         picture_s: From `measure_picture_s`; measured here where it is None.
-        progress: Where to report to.
     """
-    train_rows, held_out = split.folds[0]
+    if not entries:
+        return ()
+    shared, (train_rows, held_out) = entries[0][1], split.folds[0]
     if picture_s is None:
-        picture_s = measure_picture_s(dataset, network, runtime, split.pool.tolist())
-    found = []
-    with (progress or SilentProgress()).stage("forecast", len(plans), "strategies") as advance:
-        for plan in plans:
+        picture_s = measure_picture_s(shared, split.pool)
+    forecasts = []
+    with shared.machine.progress.stage("forecast", len(entries), "strategies") as advance:
+        for plan, context in entries:
             job = Job(
-                dataset=dataset,
-                network=plan_network(plan, network, dataset, options, seed),
-                runtime=runtime,
+                context=context,
                 plan=plan,
-                options=options,
-                seed=seed,
+                network=plan_network(plan, context),
                 train=train_rows,
                 held_out=held_out,
-                class_weights=np.ones(len(dataset.class_names), dtype=np.float32),
-                start=None,
-                cache=Path(),  # what is measured stores nothing
+                class_weights=np.ones(len(context.dataset.class_names), dtype=np.float32),
                 bank=bank,
             )
-            found.append(forecast_plan(job, len(split.pool), picture_s))
+            forecasts.append(forecast_plan(job, num_final=len(split.pool), picture_s=picture_s))
             advance(1)
-    return tuple(found)
+    return tuple(forecasts)
 
 
-def forecast_plan(job: Job, num_final: int, picture_s: float) -> Forecast:
+def forecast_run(
+    entries: Sequence[tuple[Plan, Context]], context: Context, *, split: Split
+) -> tuple[Mapping[str, Any], ...]:
+    """Return what the frozen strategies and every plan will take, as rows of a forecast; nothing is written.
+
+    A plan's time is that of all folds and of the final training run.
+
+    Args:
+        entries: As in `forecast_plans`.
+        context: Of the run.
+        split: Folds.
+    """
+    network, dataset = context.network, context.dataset
+    spec = bank_spec(
+        network.backbone, context.runtime, poolings=context.options.pooling, storage=context.options.storage
+    )
+    num_pictures = len({sample.sha256 for sample in dataset.samples})
+    picture_s = measure_picture_s(context, split.pool)
+    frozen: Mapping[str, Any] = {
+        "strategy": f"{network.backbone.name} · every depth, frozen",
+        "seconds": FROZEN_SHARE * num_pictures * picture_s,
+        "memory_bytes": 4 * len(split.pool) * spec.width,
+        "disk_bytes": num_pictures * spec.row_bytes,
+    }
+    forecasts = forecast_plans(entries, split, bank=spec, picture_s=picture_s)
+    return frozen, *(
+        {
+            "strategy": forecast.name,
+            "seconds": forecast.folds_s(split.num_folds) + forecast.final_s,
+            "memory_bytes": forecast.memory_bytes,
+            "disk_bytes": forecast.disk_bytes,
+        }
+        for forecast in forecasts
+    )
+
+
+def forecast_plan(job: Job, *, num_final: int, picture_s: float) -> Forecast:
     """Return what a plan will take, from a few steps of each of its phases.
 
     Args:
-        job: The training of one fold.
-        num_final: Rows that the final training learns from.
+        job: The training run of one fold.
+        num_final: Rows that the final training run learns from.
         picture_s: Seconds to decode a picture and run it through the pretrained backbone, from `measure_picture_s`.
     """
     start = time.perf_counter()
     network, head = job.new_network(), job.new_head()
     stretches = phases(job.plan, network, job.num_epochs)
     prepared_s = time.perf_counter() - start
-    num_views, num_rows = len(job.options.view_names), len(job.train) + len(job.held_out)
+    training, runtime = job.context.training, job.context.runtime
+    num_views, num_rows = len(training.view_names), len(job.train) + len(job.held_out)
     disk = prefix_s = epochs_s = 0.0
     memory = 0
     for phase in stretches:
         cut = phase.cut
         if cut == job.block[0]:
-            spec = pooled_spec(job.network, job.runtime, job.block, job.bank)
+            spec = pooled_spec(job.network, runtime, job.block, job.bank)
             share = job.network.backbone.cuts[max(index for index, _, _ in spec.blocks)].cost_fraction
             prefix_s += num_passes(spec, job.bank, num_views) * num_rows * picture_s * share
             disk += pooled_bytes(spec, job.bank, num_rows, num_views)
         elif cut is not None:
-            needed = prefix_bytes(job.network, cut, num_rows, num_views, job.runtime)
-            if needed > job.options.disk_budget_bytes:
+            needed = prefix_bytes(job.network, cut, num_rows, num_views, runtime)
+            if needed > training.disk_budget_bytes:
                 cut = None
             else:
                 disk += needed
@@ -176,26 +198,32 @@ class _Stored:
 
 
 def _measure(job: Job, network: Network, head: NewHead, phase: Phase, cut: int | None) -> tuple[float, float, int]:
-    """Return seconds a picture of training and of answering, and the bytes that a training holds."""
-    options, runtime = job.options, job.runtime
+    """Return seconds a picture of training and of answering, and the bytes that a training run holds."""
+    context, training, runtime = job.context, job.context.training, job.context.runtime
     rows: Rows
-    batches = list(epoch_batches(job.train, job.dataset.labels[job.train], 0, options, job.seed))[: TIMED_STEPS + 1]
+    batches = list(epoch_batches(job.train, context.dataset.labels[job.train], 0, training, context.seed))[
+        : TIMED_STEPS + 1
+    ]
     used = np.unique(np.concatenate([np.union1d(batch.samples, batch.partners) for batch in batches]))
     if cut is None:
-        rows = Pictures(job.dataset, used, job.network.backbone.input, runtime, augment=options.policy, seed=job.seed)
+        rows = Pictures(
+            context.dataset, used, job.network.backbone.input, runtime, augment=training.policy, seed=context.seed
+        )
     elif cut == job.block[0]:
-        rows = _Stored(torch.randn(options.batch_size, job.network.backbone.cuts[cut].channels).to(runtime.device))
+        rows = _Stored(torch.randn(training.batch_size, job.network.backbone.cuts[cut].channels).to(runtime.device))
     else:
         shape = activation_shape(job.network, cut)
-        x = torch.randn(options.batch_size, *shape).to(device=runtime.device, dtype=runtime.torch_dtype)
+        x = torch.randn(training.batch_size, *shape).to(device=runtime.device, dtype=runtime.torch_dtype)
         rows = _Stored(x.permute(0, 3, 1, 2) if x.ndim == 4 else x)
     thawed = Thawed(network, cut, phase.layers, head)
-    objective = Objective(job.dataset.labels, job.class_weights, options.label_smoothing, options.dropout, job.seed)
+    objective = Objective(
+        context.dataset.labels, job.class_weights, training.label_smoothing, training.dropout, context.seed
+    )
     keeps_norms = job.plan.from_nothing
     weights = thawed.trained()
-    optimizer = make_optimizer(weights, dict.fromkeys(weights, 1.0), options)
+    optimizer = make_optimizer(weights, dict.fromkeys(weights, 1.0), training)
     set_rate(optimizer, 0.0)
-    with open_engine(thawed, objective, runtime, keeps_norms=keeps_norms, accumulate=options.accumulate) as engine:
+    with open_engine(thawed, objective, runtime, keeps_norms=keeps_norms, accumulate=training.accumulate) as engine:
         rows.read(used, None)  # decoded before the clock starts, as in every epoch but the first
         times = []
         for step, batch in enumerate(batches):
@@ -209,7 +237,7 @@ def _measure(job: Job, network: Network, head: NewHead, phase: Phase, cut: int |
         engine.logits(used, rows)
         answer_s = (time.perf_counter() - start) / len(used)
         streams = 1 if keeps_norms or thawed.reads_features else num_workers()
-        held = _held_bytes(engine, rows, used, options.batch_size, streams=streams)
+        held = _held_bytes(engine, rows, used, training.batch_size, streams=streams)
     return float(np.median(times[1:] or times)), answer_s, held
 
 
@@ -231,10 +259,11 @@ def _held_bytes(engine: Engine, rows: Rows, samples: Ints, batch_size: int, *, s
     return 4 * whole + 16 * trained + streams * (2 * whole + 6 * trained) + streams * sum(kept.values()) // halved
 
 
-def measure_picture_s(dataset: Dataset, network: Network, runtime: Runtime, rows: Sequence[int]) -> float:
+def measure_picture_s(context: Context, rows: Ints) -> float:
     """Return the seconds that a picture takes from its file through the backbone here, in streams, on average."""
+    network, runtime = context.network, context.runtime
     reader = FeatureReader(network, runtime, [head_block(network)], "float16")
-    samples, size = [dataset.samples[row] for row in rows[:TIMED_PICTURES]], runtime.batch_size
+    samples, size = [context.dataset.samples[row] for row in rows[:TIMED_PICTURES]], runtime.batch_size
     list(map_pictures(reader.read, samples[: 2 * size], network.backbone.input, size))
     start = time.perf_counter()
     list(map_pictures(reader.read, samples, network.backbone.input, size))

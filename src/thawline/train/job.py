@@ -1,17 +1,15 @@
-"""What a training is of, and what it makes: the two ends of `train`."""
+"""One training run: its data, plan and options; and its result."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from thawline.core.errors import UsageError
-from thawline.core.runtime import Runtime
 from thawline.core.store import content_key
 from thawline.core.types import Curve, Floats, Ints
 from thawline.core.version import __version__
@@ -20,6 +18,7 @@ from thawline.features.bank import BankSpec, Block
 from thawline.features.network import Network, load_backbone
 from thawline.heads.dense import DenseHead
 from thawline.heads.linear import LinearHead
+from thawline.train.context import Context
 from thawline.train.hyperparameters import TrainOptions
 from thawline.train.new_head import NewHead, head_block, new_head, trained_head
 from thawline.train.plan import GRADUAL, HEAD_FIRST, Plan, default_epochs, default_learning_rate, scratch_size_px
@@ -33,40 +32,36 @@ NOT_IDENTITY = ("checkpoint_every", "disk_budget", "score_folds")
 
 @dataclass(frozen=True)
 class Job:
-    """One training.
+    """One training run.
 
     Attributes:
-        dataset: Checked pictures.
-        network: As loaded; it is left as it is.
-        runtime: Device and number format of the steps.
+        context: Pictures, options, machine. Its seed is that of order, augmentation, blending and dropout.
         plan: What thaws.
-        options: How it is trained.
-        seed: Of order, augmentation, blending and dropout.
+        network: The network that the plan trains, from `plan_network`; it is left as it is.
         train: Rows to learn from, as indices of samples.
         held_out: Rows to watch without learning from them; may be empty. Nothing is decided by them.
         class_weights: (K,) float32, mean 1 over the training rows.
         start: Solved head to start from, (C, K) and (K,), or None for a head of zeros.
-        cache: Where activations and features of a frozen prefix are kept.
         bank: That of the run's pooled features, which a head that trains alone reads; None: it makes its own.
     """
 
-    dataset: Dataset
-    network: Network
-    runtime: Runtime
+    context: Context
     plan: Plan
-    options: TrainOptions
-    seed: int
+    network: Network
     train: Ints
     held_out: Ints
     class_weights: Floats
-    start: tuple[Floats, Floats] | None
-    cache: Path
+    start: tuple[Floats, Floats] | None = None
     bank: BankSpec | None = None
+
+    def __repr__(self) -> str:
+        """Return one short line."""
+        return f"Job({self.name!r}, {len(self.train):,} pictures to learn from, {len(self.held_out):,} to watch)"
 
     @property
     def name(self) -> str:
         """The strategy's name on the leaderboard."""
-        return self.plan.strategy_name(self.network.backbone.name, self.options.hidden)
+        return self.plan.strategy_name(self.network.backbone.name, self.context.training.hidden)
 
     @property
     def block(self) -> Block:
@@ -74,40 +69,41 @@ class Job:
         return head_block(self.network, self.plan.blocks_cut)
 
     def new_head(self) -> NewHead:
-        """Return the head that the training starts from, on the runtime's device."""
+        """Return the head that the training run starts from, on the machine's device."""
         head = new_head(
             self.network,
             len(self.class_weights),
             self.start,
             blocks_cut=self.plan.blocks_cut,
-            num_hidden=self.options.hidden,
-            seed=self.seed,
+            num_hidden=self.context.training.hidden,
+            seed=self.context.seed,
         )
-        return head.to(self.runtime.device)
+        return head.to(self.context.runtime.device)
 
     def new_network(self) -> Network:
-        """Return the copy that is trained, on the runtime's device; the network itself where only a head trains."""
+        """Return the copy that is trained, on the machine's device; the network itself where only a head trains."""
         if self.plan.kind == "frozen":
             return self.network
         copy = working_copy(self.network, keeps_norms=self.plan.from_nothing)
-        copy.model.to(self.runtime.device)
+        copy.model.to(self.context.runtime.device)
         return copy
 
     @property
     def num_epochs(self) -> int:
         """Epochs asked for, or what suits the plan and the number of pictures."""
-        return self.options.epochs or default_epochs(self.plan, len(self.train))
+        return self.context.training.epochs or default_epochs(self.plan, len(self.train))
 
     @property
     def learning_rate(self) -> float:
         """Largest step size asked for, or what suits the plan."""
-        return self.options.learning_rate or default_learning_rate(self.plan, self.options.optimizer)
+        training = self.context.training
+        return training.learning_rate or default_learning_rate(self.plan, training.optimizer)
 
     def identity(self) -> dict[str, Any]:
-        """Return what tells this training from any other, as flat JSON: a checkpoint of another one is refused."""
-        samples = self.dataset.samples
+        """Return what tells this training run from any other, as flat JSON: a checkpoint of another one is refused."""
+        context, samples = self.context, self.context.dataset.samples
         learnt = [(samples[row].sha256, samples[row].label) for row in self.train.tolist()]
-        options = {name: value for name, value in asdict(self.options).items() if name not in NOT_IDENTITY}
+        options = {name: value for name, value in asdict(context.training).items() if name not in NOT_IDENTITY}
         return {
             "thawline": __version__,
             "plan": self.plan.name,
@@ -115,22 +111,22 @@ class Job:
             "backbone weights": self.network.backbone.weights_sha256[:16],
             "input": content_key(asdict(self.network.backbone.input)),
             "training pictures and labels": content_key(learnt),
-            "classes": content_key(list(self.dataset.class_names)),
+            "classes": content_key(list(context.dataset.class_names)),
             "class weights": content_key(self.class_weights.astype(float).round(6).tolist()),
-            "number format": self.runtime.dtype,
-            "seed": self.seed,
+            "number format": context.runtime.dtype,
+            "seed": context.seed,
             **{f"--{name.replace('_', '-')}": value for name, value in options.items()},
         }
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training made.
+    """The result of a training run.
 
     Attributes:
         tensors: Trained weights of the working copy, its norms' buffers where they learn, and the head's, by name.
         curve: A value an epoch.
-        seconds: Wall time, what earlier runs of a resumed training took included.
+        seconds: Wall time, what earlier runs of a resumed one took included.
         learning_rate: Largest step size used.
         finder: (step size, smoothed loss) of the range test, where it was asked for.
     """
@@ -141,41 +137,46 @@ class Trained:
     learning_rate: float
     finder: tuple[tuple[float, float], ...] = ()
 
+    def __repr__(self) -> str:
+        """Return one short line."""
+        return f"Trained({len(self.tensors)} tensors, {len(self.curve.train_loss)} epochs, {self.seconds:.1f} s)"
+
     @property
     def head(self) -> LinearHead | DenseHead:
         """The head, for features as they are."""
         return trained_head(self.tensors)
 
 
-def check_plan(plan: Plan, options: TrainOptions) -> None:
-    """Refuse a plan and options of its training that contradict each other.
+def check_plan(plan: Plan, training: TrainOptions) -> None:
+    """Refuse a plan and training options that contradict each other.
 
     Raises:
         UsageError: They do; says how, and the way out.
     """
-    if plan.head_first and options.hidden:
+    if plan.head_first and training.hidden:
         raise UsageError(
-            f"tune: plan {plan.name!r} starts from a solved linear head, --hidden {options.hidden} asks for one with a "
-            f"hidden layer. Drop --hidden, or write: {plan.name.removeprefix(HEAD_FIRST).removeprefix(GRADUAL)}."
+            f"tune: plan {plan.name!r} starts from a solved linear head, --hidden {training.hidden} asks for one with "
+            f"a hidden layer. Drop --hidden, or write: {plan.name.removeprefix(HEAD_FIRST).removeprefix(GRADUAL)}."
         )
 
 
-def plan_network(plan: Plan, backbone: Network, dataset: Dataset, options: TrainOptions, seed: int) -> Network:
+def plan_network(plan: Plan, context: Context) -> Network:
     """Return the network that a plan trains: the backbone, or another one with random weights from the seed.
 
     Raises:
         BackboneError: There is no such network, or not at that size.
         UsageError: Plan and options contradict each other.
     """
-    check_plan(plan, options)
+    check_plan(plan, context.training)
     if not plan.from_nothing:
-        return backbone
-    name = plan.network or backbone.backbone.name
-    size_px = options.scratch_size or scratch_size_px(name, dataset)
-    return load_backbone(name, pretrained=False, seed=seed, size_px=size_px, fit=backbone.backbone.input.fit)
+        return context.network
+    backbone = context.network.backbone
+    name = plan.network or backbone.name
+    size_px = context.training.scratch_size or scratch_size_px(name, context.dataset)
+    return load_backbone(name, pretrained=False, seed=context.seed, size_px=size_px, fit=backbone.input.fit)
 
 
-def set_aside(dataset: Dataset, rows: Ints, seed: int) -> tuple[Ints, Ints]:
+def set_aside(dataset: Dataset, rows: Ints, *, seed: int) -> tuple[Ints, Ints]:
     """Return (training rows, a tenth to watch): whole groups of copies, stratified, at least one of a class of five."""
     rng = np.random.default_rng((seed, WATCHED_SHARE))
     groups, labels = dataset.groups[rows], dataset.labels[rows]

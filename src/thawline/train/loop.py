@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from thawline.core.errors import TrainingError, first_few
-from thawline.core.progress import Advance, Progress, SilentProgress
+from thawline.core.progress import Advance
 from thawline.core.types import Curve, Floats
 from thawline.features.layers import layer_scales
 from thawline.train.batches import Batch, Rows, epoch_batches
@@ -32,7 +32,6 @@ from thawline.train.objective import Objective
 from thawline.train.optimizer import load_moments, loss_scaler, make_optimizer, moments, set_rate
 from thawline.train.plan import Phase, phases
 from thawline.train.position import CURVES, Position
-from thawline.train.processes import Processes
 from thawline.train.schedule import schedule_factor
 from thawline.train.thawed import Thawed
 
@@ -47,58 +46,49 @@ def train(
     job: Job,
     *,
     checkpoints: Checkpoints | None = None,
-    progress: Progress | None = None,
     news: EpochNews | None = None,
-    processes: Processes | None = None,
 ) -> Trained:
-    """Return the network that a job's training makes; a training with checkpoints goes on where the last one stands.
+    """Return the trained network of a job; with checkpoints, training goes on where the last one stands.
 
     Equal jobs give equal bytes on a CPU, in one run or in several. Writes checkpoints, and activations to the cache.
 
     Args:
         job: What to train.
         checkpoints: Where to keep the state, or None to keep none.
-        progress: Where to report to.
         news: Called after every epoch with its number, from 1, and its values by name.
-        processes: Those that train together.
 
     Raises:
         TrainingError: The loss is no number, or the checkpoint is of another training.
         StoreError: A checkpoint or the activations cannot be written; the last good checkpoint stays.
     """
-    return _Training(job, checkpoints, progress or SilentProgress(), news, processes or Processes()).run()
+    return _Training(job, checkpoints, news).run()
 
 
 class _Training:
     """A running training: its weights, its position, and the loop."""
 
-    def __init__(
-        self,
-        job: Job,
-        checkpoints: Checkpoints | None,
-        progress: Progress,
-        news: EpochNews | None,
-        processes: Processes,
-    ) -> None:
-        self.job, self.options, self.checkpoints = job, job.options, checkpoints
-        self.progress, self.news, self.processes = progress, news, processes
+    def __init__(self, job: Job, checkpoints: Checkpoints | None, news: EpochNews | None) -> None:
+        context = job.context
+        self.job, self.training, self.checkpoints, self.news = job, context.training, checkpoints, news
+        self.dataset, self.runtime, self.seed = context.dataset, context.runtime, context.seed
+        self.progress, self.processes = context.machine.progress, context.machine.processes
         self.rows, watched = job.train, job.held_out
-        if job.options.watches:
-            self.rows, watched = set_aside(job.dataset, job.train, job.seed)
+        if self.training.watches:
+            self.rows, watched = set_aside(self.dataset, job.train, seed=self.seed)
         self.watched = watched[:: max(1, -(-len(watched) // WATCHED_ROWS))]
         self.keeps_norms = job.plan.from_nothing
         self.network, self.head = job.new_network(), job.new_head()
         self.phases = phases(job.plan, self.network, job.num_epochs)
         self.pretrained: dict[str, Tensor] = {}
-        if job.options.l2_sp:
+        if self.training.l2_sp:
             self.pretrained = {
                 name: p.detach().clone() for name, p in self.network.model.named_parameters() if name not in HEAD_NAMES
             }
         self.objective = Objective(
-            job.dataset.labels, job.class_weights, job.options.label_smoothing, job.options.dropout, job.seed
+            self.dataset.labels, job.class_weights, self.training.label_smoothing, self.training.dropout, self.seed
         )
         self.thawed: Thawed  # of the present phase, then of the last
-        self.inputs = Inputs(job, np.union1d(self.rows, self.watched), processes, progress)
+        self.inputs = Inputs(job, np.union1d(self.rows, self.watched))
         self.rate = job.learning_rate
         self.finder: tuple[tuple[float, float], ...] = ()
         self.at = Position()
@@ -130,25 +120,25 @@ class _Training:
         thawed = self.thawed = Thawed(self.network, cut, phase.layers, self.head)
         weights = thawed.trained()
         own = [name for name in weights if name not in HEAD_NAMES]
-        scales = dict.fromkeys(weights, 1.0) | layer_scales(self.network.model, own, self.options.layer_decay)
-        optimizer = make_optimizer(weights, scales, self.options)
+        scales = dict.fromkeys(weights, 1.0) | layer_scales(self.network.model, own, self.training.layer_decay)
+        optimizer = make_optimizer(weights, scales, self.training)
         if state is not None:
             self._restore(state, weights, optimizer)
         with open_engine(
             thawed,
             self.objective,
-            self.job.runtime,
+            self.runtime,
             keeps_norms=self.keeps_norms,
-            accumulate=self.options.accumulate,
+            accumulate=self.training.accumulate,
             note=self.progress.note,
         ) as engine:
-            if self.options.find_rate and not self.finder:
+            if self.training.find_rate and not self.finder:
                 self.rate, self.finder = find_rate(
                     engine, optimizer, lambda at: self._gradients(engine, rows, *at), self._batches()
                 )
-            for name, weight in weights.items() if self.options.ema else ():
+            for name, weight in weights.items() if self.training.ema else ():
                 self.mean.setdefault(name, weight.detach().clone())
-            scaler = loss_scaler(self.job.runtime, None if state is None else state.facts["scaler"])
+            scaler = loss_scaler(self.runtime, None if state is None else state.facts["scaler"])
             while self.at.epoch < phase.epochs and not self.at.is_over:
                 self._run_epoch(phase, engine, optimizer, scaler, rows, advance)
 
@@ -171,21 +161,21 @@ class _Training:
             self.at.loss, self.at.right = self.at.loss + sums.loss, self.at.right + sums.right
             self.at.count += sums.count
             advance(sums.count)
-            if time.monotonic() - self.saved_at >= self.options.checkpoint_every_s:
+            if time.monotonic() - self.saved_at >= self.training.checkpoint_every_s:
                 self._save(engine, optimizer, scaler)
         self._end_epoch(engine, rows, self._rate_at(phase, len(batches) - 1, len(batches)))
 
     def _rate_at(self, phase: Phase, step: int, num_steps: int) -> float:
         """Return the step size at a step of the present epoch."""
         done = self.at.epoch + step / num_steps
-        factor = schedule_factor(self.options.schedule, done, phase.epochs, self.options.warmup)
+        factor = schedule_factor(self.training.schedule, done, phase.epochs, self.training.warmup)
         return self.rate * self.at.plateau.factor * factor
 
     def _gradients(self, engine: Engine, rows: Rows, batch: Batch, step: int, scale: float = 1.0) -> StepSums:
         """Add up the gradients of a batch over all processes, and return the sums over all of them."""
         mine = batch.part(self.processes.share(np.arange(len(batch))))
         sums = engine.gradients(mine, rows, (self.at.epochs, step), scale / len(batch))
-        told = torch.tensor([sums.loss, sums.right], dtype=torch.float32, device=self.job.runtime.device)
+        told = torch.tensor([sums.loss, sums.right], dtype=torch.float32, device=self.runtime.device)
         gradients = [weight.grad for weight in engine.thawed.trained().values() if weight.grad is not None]
         self.processes.add_up([*gradients, told])
         loss, right = (sums.loss, sums.right) if self.processes.count == 1 else (float(told[0]), float(told[1]))
@@ -195,7 +185,7 @@ class _Training:
 
     def _refuse_loss(self, loss: float, batch: Batch, step: int) -> None:
         """Stop a training whose loss is no number, and say where to look."""
-        names = first_few([self.job.dataset.samples[row].path for row in np.union1d(batch.samples, batch.partners)], 5)
+        names = first_few([self.dataset.samples[row].path for row in np.union1d(batch.samples, batch.partners)], 5)
         newest = self.checkpoints.newest_path() if self.checkpoints is not None else None
         kept = f"The last good checkpoint is {newest}." if newest else "No checkpoint was written yet."
         raise TrainingError(
@@ -210,15 +200,15 @@ class _Training:
         with torch.no_grad():
             for name, start in self.pretrained.items():
                 if name in weights and weights[name].grad is not None:
-                    weights[name].grad.add_(weights[name] - start, alpha=self.options.l2_sp)  # type: ignore[union-attr]
-        if self.options.clip_norm is not None:
-            nn.utils.clip_grad_norm_(weights.values(), self.options.clip_norm)
+                    weights[name].grad.add_(weights[name] - start, alpha=self.training.l2_sp)  # type: ignore[union-attr]
+        if self.training.clip_norm is not None:
+            nn.utils.clip_grad_norm_(weights.values(), self.training.clip_norm)
         scaler.step(optimizer)
         scaler.update()
         optimizer.zero_grad()
         with torch.no_grad():
             for name, mean in self.mean.items():
-                mean.lerp_(weights[name], 1 - min(self.options.ema, (1 + self.at.steps) / (10 + self.at.steps)))
+                mean.lerp_(weights[name], 1 - min(self.training.ema, (1 + self.at.steps) / (10 + self.at.steps)))
         engine.refresh()
 
     def _end_epoch(self, engine: Engine, rows: Rows, rate: float) -> None:
@@ -230,7 +220,7 @@ class _Training:
             with self._mean_weights(engine):
                 mine = engine.logits(self.processes.share(self.watched), rows)
                 loss, accuracy = self._watched_scores(self.processes.gather(mine, len(self.watched)))
-                if self.options.watches:
+                if self.training.watches:
                     self._judge_epoch(loss, engine)
         values = (at.loss / at.count, loss, at.right / at.count, accuracy, rate)
         for name, value in zip(CURVES, values, strict=True):
@@ -248,21 +238,21 @@ class _Training:
             )
 
     def _watched_scores(self, logits: Floats) -> tuple[float, float]:
-        labels = torch.from_numpy(self.job.dataset.labels[self.watched])
+        labels = torch.from_numpy(self.dataset.labels[self.watched])
         answers = torch.from_numpy(logits)
         return float(F.cross_entropy(answers, labels)), float((answers.argmax(1) == labels).float().mean())
 
     def _judge_epoch(self, loss: float, engine: Engine) -> None:
         """Keep the best weights so far, lower the step size where learning stalls, stop where it has long stalled."""
-        if self.options.schedule == "plateau":
+        if self.training.schedule == "plateau":
             self.at.plateau.see(loss)
         if loss < self.at.best_loss:
             self.at.best_loss, self.at.stalled = loss, 0
-            if self.options.keep == "best" or self.options.patience is not None:
+            if self.training.keep == "best" or self.training.patience is not None:
                 self.best = self._tensors(engine.thawed)
             return
         self.at.stalled += 1
-        self.at.is_over = self.options.patience is not None and self.at.stalled >= self.options.patience
+        self.at.is_over = self.training.patience is not None and self.at.stalled >= self.training.patience
 
     def _average_norms(self, engine: Engine) -> None:
         """Give all processes the mean of the statistics that their norms learnt from different pictures."""
@@ -321,7 +311,7 @@ class _Training:
         parts: dict[str, dict[str, Tensor]] = {"weights": {}, "moments": {}, "mean": {}, "best": {}}
         for key, tensor in state.tensors.items():
             part, _, name = key.partition("/")
-            parts[part][name] = tensor.to(self.job.runtime.device)
+            parts[part][name] = tensor.to(self.runtime.device)
         buffers = dict(self.network.model.named_buffers())
         with torch.no_grad():
             for name, tensor in parts["weights"].items():
@@ -331,8 +321,8 @@ class _Training:
 
     def _batches(self) -> list[Batch]:
         """Return the batches of the present epoch."""
-        labels = self.job.dataset.labels[self.rows]
-        return list(epoch_batches(self.rows, labels, self.at.epochs, self.options, self.job.seed))
+        labels = self.dataset.labels[self.rows]
+        return list(epoch_batches(self.rows, labels, self.at.epochs, self.training, self.seed))
 
     def _result(self) -> Trained:
         """Return the weights to keep: the best ones where they were kept, else the running mean, else the last."""

@@ -18,7 +18,8 @@ from thawline.heads.nearest import fit_class_mean, fit_neighbours
 from thawline.search.frozen import class_row_weights, stacked_views
 from thawline.search.leaderboard import Trial
 from thawline.search.strategy import Strategy
-from thawline.train.folds import Ground, final_model
+from thawline.train.context import Ground
+from thawline.train.folds import final_model
 from thawline.use.bundle import Classifier, Training
 from thawline.use.evaluate import evaluate_rows
 from thawline.use.evaluation import Evaluation

@@ -22,7 +22,7 @@ from thawline.features.network import Network
 from thawline.search.answers import Rows
 from thawline.search.judge import rank
 from thawline.search.leaderboard import Leaderboard
-from thawline.train.folds import Ground
+from thawline.train.context import Ground
 from thawline.train.hyperparameters import TrainOptions
 from thawline.use.bundle import Bundle, load_bundle, save_bundle
 from thawline.view.recipe_data import RecipeData
@@ -134,20 +134,9 @@ def _pooled(dataset: Dataset) -> Dataset:
 
 def _ground(order: RecipeOrder, session: Session, compared: CompareResult) -> Ground:
     """Return what trainings share; their folder is this order's own, so that only the same order goes on with them."""
-    ground = ground_of(
-        compared,
-        session.network,
-        session.runtime,
-        session.options,
-        TrainOptions(),
-        out=order.out,
-        progress=session.progress,
-        processes=session.processes,
-        log=None,
-    )
     key = session.dataset.labelled_key
     said = [order.recipe.text, options_json(session.options), order.scored_by, order.epochs, key]
-    return replace(ground, folder=work_folder(order.out) / content_key(said)[:12])
+    return ground_of(compared, session.context(work_folder(order.out) / content_key(said)[:12]))
 
 
 def _leaderboard(answered: Sequence[AnsweredRow], rows: Rows, field: Field, protocol: str) -> Leaderboard:

@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,8 @@ from thawline.search.answers import Answers, Rows, answers_from
 from thawline.search.frozen import CompareOptions, rows_of
 from thawline.search.leaderboard import Trial
 from thawline.search.strategy import Strategy
-from thawline.train.folds import Ground, answer_fold, answers_of, held_out_logits, network_of, strategy_of, train_rows
+from thawline.train.context import Ground
+from thawline.train.folds import answer_fold, answers_of, held_out_logits, strategy_of, train_rows
 from thawline.train.hyperparameters import TrainOptions
 from thawline.train.job import plan_network, set_aside
 from thawline.train.plan import parse_plan, phases
@@ -60,7 +62,7 @@ class Field:
         recipe: The recipe.
         session: Checked pictures, the backbone, the machine.
         compared: The frozen comparison on the pictures of choosing: where solved heads come from.
-        ground: What trainings share.
+        ground: What training runs share.
         epochs: Epochs of every training instead of the recipe's, for a quick look; or None.
     """
 
@@ -78,7 +80,9 @@ class Field:
         """Return the ground of a row's training: its own options, and its own folder."""
         slug = re.sub(r"[^a-z0-9]+", "-", row.name.lower()).strip("-")[:LONGEST_SLUG]
         place = [other.name for other in self.recipe.rows].index(row.name)
-        return replace(self.ground, options=self.training_of(row), folder=self.ground.folder / f"{place}-{slug}")
+        context = self.ground.context
+        own = replace(context, training=self.training_of(row), folder=context.folder / f"{place}-{slug}")
+        return replace(self.ground, context=own)
 
     def solved(self, row: Row) -> Trial:
         """Return the trial of the frozen comparison that a row with a solved head names."""
@@ -139,9 +143,10 @@ def require_rows(recipe: Recipe, session: Session, epochs: int | None) -> None:
                 f"{', '.join(repr(name) for name in (BEST_FROZEN, *depths))}."
             )
         if row.plan is not None:
-            plan, options = parse_plan(row.plan), training_of(recipe, row, epochs)
+            plan = parse_plan(row.plan)
+            context = session.context(Path(), training=training_of(recipe, row, epochs))
             try:
-                phases(plan, plan_network(plan, session.network, session.dataset, options, session.options.seed), 1)
+                phases(plan, plan_network(plan, context), 1)
             except ThawlineError as error:
                 raise type(error)(f"{where}: {error}") from None
 
@@ -200,15 +205,15 @@ def model_of(field: Field, row: Row) -> tuple[Classifier, Strategy, Curve | None
         temperature = fit_temperature(entry.logits, frozen.rows.scored_labels)
     else:
         ground, plan = field.ground_of(row), parse_plan(row.plan or "")
-        network, head, trained = train_rows(plan, ground, compared.split.pool, NONE, "final")
-        strategy, curve = strategy_of(plan, network_of(plan, ground), ground), trained.curve
+        network, head, trained = train_rows(plan, ground, rows=compared.split.pool, watched=NONE, part="final")
+        strategy, curve = strategy_of(plan, ground.context), trained.curve
         spent = max(trained.seconds, time.perf_counter() - start)
         temperature = 1.0
-        if ground.options.watches:
-            _, watched = set_aside(compared.dataset, compared.split.pool, ground.seed)
-            temperature = fit_temperature(
-                held_out_logits(network, head, ground, watched, strategy.blocks[0]), compared.dataset.labels[watched]
-            )
+        context = ground.context
+        if context.training.watches:
+            _, watched = set_aside(compared.dataset, compared.split.pool, seed=context.seed)
+            logits = held_out_logits(network, head, context=context, rows=watched, block=strategy.blocks[0])
+            temperature = fit_temperature(logits, compared.dataset.labels[watched])
     classifier = Classifier(
         network,
         session.runtime,
@@ -231,7 +236,9 @@ def answer_by_folds(field: Field, row: Row) -> AnsweredRow:
         epochs = None
     else:
         plan, ground = parse_plan(row.plan or ""), field.ground_of(row)
-        found = answers_of(plan, ground, [answer_fold(plan, ground, fold) for fold in range(len(split.folds))])
+        found = answers_of(
+            plan, ground, folds=[answer_fold(plan, ground, fold=fold) for fold in range(len(split.folds))]
+        )
         epochs = len(found.curve.train_loss) if found.curve is not None else None
     samples = frozen.rows.samples[frozen.rows.scored]
     shares = probabilities(found.logits, 1.0)

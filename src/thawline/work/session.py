@@ -29,6 +29,7 @@ from thawline.features.network import Network, load_backbone
 from thawline.features.reader import measure_pass_ms
 from thawline.search.compare import CompareOptions, compare, with_curves
 from thawline.search.leaderboard import Leaderboard
+from thawline.train.context import Context, Machine, TrainingLog
 from thawline.train.hyperparameters import TrainOptions
 from thawline.train.job import plan_network
 from thawline.train.plan import candidate_plans, phases
@@ -121,6 +122,11 @@ class Session:
     progress: Progress
     clock: Clock
 
+    def context(self, folder: Path, *, training: TrainOptions | None = None, log: TrainingLog | None = None) -> Context:
+        """Return what every step of the run shares; training runs are kept in the folder."""
+        machine = Machine(self.runtime, self.processes, self.progress, log)
+        return Context(self.dataset, self.network, self.options, training or self.training, machine, folder)
+
 
 def work(
     order: Order,
@@ -149,24 +155,15 @@ def work(
     session = open_session(order.photos, options, order.training, progress, clock)
     first = session.processes.is_first
     for plan in plans:  # what the network cannot do is refused before the work, not after
-        phases(plan, plan_network(plan, session.network, session.dataset, order.training, options.seed), 1)
+        phases(plan, plan_network(plan, session.context(work_folder(out))), 1)
     if is_named and is_new and first:
         write_request(out, order)
     elif is_new and first:  # what a budget run left behind when it was cut off belongs to no run any more
         shutil.rmtree(work_folder(out), ignore_errors=True)
     compared = compare_frozen(session, hold_out=True)
     log = TensorBoardLog(tensorboard) if first and tensorboard is not None else None
-    ground = ground_of(
-        compared,
-        session.network,
-        session.runtime,
-        options,
-        order.training,
-        out=out,
-        progress=session.progress,
-        processes=session.processes,
-        log=log.epoch if log is not None else None,
-    )
+    context = session.context(work_folder(out), log=log.epoch if log is not None else None)
+    ground = ground_of(compared, context)
     if is_named or budget_s is not None:
         compared = with_trained(
             compared,
