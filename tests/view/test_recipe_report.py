@@ -20,10 +20,8 @@ from thawline.core.types import Curve
 from thawline.search.leaderboard import Leaderboard
 from thawline.search.strategy import Strategy
 from thawline.use.evaluate import evaluate
-from thawline.view.recipe_data import Outside, RecipeData, RowData
 from thawline.view.recipe_report import recipe_csv, render_recipe_report
 from thawline.view.recipe_summary import (
-    best_row,
     goal_text,
     recipe_repr_html,
     recipe_text,
@@ -31,7 +29,7 @@ from thawline.view.recipe_summary import (
     tied_rows,
     unclear_rows,
 )
-from thawline.view.report_data import Picture
+from thawline.view.report_data import Outside, Picture, ReportData, RowComparison, RowData
 
 _beside = importlib.util.spec_from_file_location("report_cases", Path(__file__).with_name("test_report.py"))
 assert _beside is not None
@@ -53,7 +51,7 @@ DRIFT = {
 }
 
 
-def make_row(name, right, *, names, num=60, leaked=5, origin=None, expected=None, epochs=None, drift=None):
+def make_row(name, right, *, names, num=60, leaked=5, origin=None, expected=None, epochs=None):
     """A row whose every score is computed from answers, `right` of `num` being right."""
     labels = np.arange(num) % len(names)
     predicted = np.where(np.arange(num) < num - right, (labels + 1) % len(names), labels)
@@ -63,7 +61,7 @@ def make_row(name, right, *, names, num=60, leaked=5, origin=None, expected=None
         labels, shares, strategy=name, class_names=names, paths=[f"{i}.jpg" for i in range(num)],
         groups=np.arange(num), leaked=(np.arange(num) >= num - leaked).astype(np.int64),
     )  # fmt: skip
-    return RowData(name, f"net · does {name}", origin, expected, 21.0 if epochs else 0.25, epochs, test, drift)
+    return RowData(name, f"net · does {name}", origin, expected, 21.0 if epochs else 0.25, epochs, test)
 
 
 def board_of(rows):
@@ -82,17 +80,25 @@ def board_of(rows):
     return Leaderboard("accuracy", f"{num} held-out pictures", tuple(trials), 0, lead, 0.5, 0.9, num, 3, 4.0)
 
 
+IN_COMPARISON = frozenset(RowComparison.__dataclass_fields__)
+
+
+def with_rows(data, rows, **changes):
+    """The data with other rows."""
+    comparison = replace(data.comparison, rows=rows, **changes)
+    return replace(data, comparison=comparison, leaderboard=board_of(rows))
+
+
 def make_data(names=("ant", "bee", "crow"), *, num=60, **changes):
     rows = (
         make_row("from Adam", 40, names=names, num=num, origin=0.6913, expected=(0.61, 0.55, 0.68), epochs=3),
         make_row("thawed", num - 3, names=names, num=num, origin=0.9557, expected=(0.9, 0.8, 0.94), epochs=5),
         make_row("solved", num - 6, names=names, num=num, expected=(0.97, 0.95, 0.99)),
     )  # fmt: skip
-    rows = (rows[0], replace(rows[1], drift=DRIFT), rows[2])
     facts = {
-        "name": "garden", "title": "A garden, remade", "story": "Somebody asked which bee.",
+        "recipe": "garden", "title": "A garden, remade", "story": "Somebody asked which bee.",
         "created": "2026-01-02T03:04:05+00:00", "command": "thawline recipe run garden",
-        "rule": f"{num} held-out pictures", "backbone": "net", "class_names": names,
+        "class_names": names, "cuts": cases.CUTS, "drifts": {"thawed": DRIFT}, "evaluation": rows[2].evaluation,
         "counts": {"train": (12,) * len(names), "test": (num // len(names),) * len(names)},
         "leaderboard": board_of(rows), "rows": rows, "delivered": "solved", "pass_s": 33.0, "total_s": 130.0,
         "goal": 0.88, "goal_words": "top-1 above 0.88",
@@ -105,14 +111,16 @@ def make_data(names=("ant", "bee", "crow"), *, num=60, **changes):
         "outside_words": "They show what lies beyond.", "check": {"used": 96, "skipped": [], "notes": ["A note."]},
         "provenance": {"seed": 7}, "notes": ("Held out: `test/`.",),
     }  # fmt: skip
-    return RecipeData(**facts | changes)
+    facts |= changes
+    compared = RowComparison(**{name: facts.pop(name) for name in IN_COMPARISON & set(facts)})
+    return ReportData(**facts, comparison=compared)
 
 
 def solved_only(data):
     """The same without anything that is optional."""
-    rows = tuple(replace(row, epochs=None, drift=None, origin=None, expected=None) for row in data.rows)
-    data = replace(data, rows=rows, leaderboard=board_of(rows), goal=None, goal_words="", notes=())
-    return replace(data, outside=(), pictures=(), check={})
+    rows = tuple(replace(row, epochs=None, origin=None, expected=None) for row in data.rows)
+    data = with_rows(data, rows, outside=())
+    return replace(data, goal=None, goal_words="", notes=(), pictures=(), check={}, drifts={})
 
 
 def words(html):
@@ -128,7 +136,7 @@ def shares_of(data):
         found |= {*(row.expected or ()), row.origin or 0.0}
         for one in test.per_class:
             found |= {one.precision, one.recall, one.f1, one.recall_low, one.recall_high}
-    found |= {picture.probability for picture in data.outside} | {data.goal or 0.0}
+    found |= {picture.probability for picture in data.comparison.outside} | {data.goal or 0.0}
     if (n := data.rows[0].evaluation.accuracy.n) < 100 and data.rows[1].origin:
         found |= set(wilson(data.rows[1].origin * n, n))
     return {f"{100 * value:.1f}" for value in found}
@@ -231,7 +239,8 @@ def test_many_classes_are_folded_to_the_confused_pairs():
 
 
 def test_folds_hold_every_picture_out():
-    data = make_data(counts={"train": (16, 16, 16), "validation": (4, 4, 4)}, rule="5 folds × 1")
+    data = make_data(counts={"train": (16, 16, 16), "validation": (4, 4, 4)})
+    data = replace(data, leaderboard=replace(data.leaderboard, rule="5 folds × 1"))
     text = words(render_recipe_report(data))
     assert "60 pictures · 3 classes" in text
     assert "as they are parted in the first fold; every picture is held out in one. train 48 validation 12" in text
@@ -261,7 +270,7 @@ def test_a_goal_missed_says_so(page):
 
 def test_equal_data_make_equal_bytes_and_survive_json(page):
     data = make_data()
-    again = RecipeData.from_json(data.to_json())
+    again = ReportData.from_json(data.to_json())
     assert again.to_json() == data.to_json()
     assert render_recipe_report(again) == page
     assert recipe_csv(again) == recipe_csv(data)
@@ -269,19 +278,23 @@ def test_equal_data_make_equal_bytes_and_survive_json(page):
 
 
 def test_a_drift_that_cannot_be_read_says_so():
-    rows = tuple(replace(row, drift={"cuts": []}) for row in make_data().rows)
     with pytest.raises(StoreError, match="drift"):
-        render_recipe_report(make_data(rows=rows))
+        render_recipe_report(make_data(drifts={"thawed": {"cuts": []}}))
 
 
 def test_hostile_names_are_inert_everywhere():
     names = (HOSTILE, "' onload='window.pwned=2", '"><img src=x onerror=window.pwned=3>', "caf\udce9 & 😀", "x" * 300)
-    data = make_data(names, name=HOSTILE, title=HOSTILE, story=HOSTILE, command=HOSTILE, backbone=HOSTILE, rule=HOSTILE)
+    data = make_data(names, recipe=HOSTILE, title=HOSTILE, story=HOSTILE, command=HOSTILE)
     called = [HOSTILE, '" onmouseover="window.pwned=4', "\x1b[2J"]
     rows = tuple(replace(row, name=name, does=HOSTILE) for row, name in zip(data.rows, called, strict=True))
+    data = with_rows(
+        data, rows, delivered=HOSTILE, outside_words=HOSTILE,
+        outside=(Outside(HOSTILE, cases.tiny_jpeg(), HOSTILE, 0.5, '"><script>'),),
+    )  # fmt: skip
+    board = data.leaderboard
+    hostile = [replace(trial, strategy=replace(trial.strategy, backbone=HOSTILE)) for trial in board.trials]
     data = replace(
-        data, rows=rows, leaderboard=board_of(rows), delivered=HOSTILE, goal_words=HOSTILE, outside_words=HOSTILE,
-        outside=(Outside(HOSTILE, cases.tiny_jpeg(), HOSTILE, 0.5, '"><script>'),), notes=(HOSTILE,),
+        data, leaderboard=replace(board, trials=tuple(hostile), rule=HOSTILE), goal_words=HOSTILE, notes=(HOSTILE,),
         provenance={HOSTILE: HOSTILE}, check={"used": 1, "notes": [HOSTILE]},
     )  # fmt: skip
     for html in (render_recipe_report(data), str(recipe_repr_html(data))):
@@ -338,7 +351,7 @@ def test_two_dozen_test_pictures_mean_a_wide_interval():
 
 def test_the_best_row_and_its_ties_are_the_leaderboards():
     data = make_data()
-    assert best_row(data).name == "thawed"
+    assert data.best_row.name == "thawed"
     assert [row.name for row in tied_rows(data)] == ["solved"]
     assert unclear_rows(data) == ()
 

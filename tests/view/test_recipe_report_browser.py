@@ -32,15 +32,15 @@ NAMES = (cases.HOSTILE, "' onmouseover='window.pwned=2", "a very long name " * 8
 def report(request, tmp_path_factory):
     """A report with everything in it, of names that do their worst or of two plain classes."""
     names = NAMES if request.param == "many" else ("this dog", "other")
-    data = cases.make_data(names, goal_words=cases.HOSTILE, title="unbroken" * 20, backbone="unbroken" * 20)
+    data = cases.make_data(names, goal_words=cases.HOSTILE, title="unbroken" * 20)
     called = [cases.HOSTILE + "unbroken" * 20, "a very long name " * 8, "😀 ok"]
     rows = tuple(
         cases.replace(row, name=name, does="unbroken" * 20) for row, name in zip(data.rows, called, strict=True)
     )
-    data = cases.replace(data, rows=rows, leaderboard=cases.board_of(rows), delivered=called[1])
+    data = cases.replace(cases.with_rows(data, rows, delivered=called[1]), drifts={called[1]: cases.DRIFT})
     path = tmp_path_factory.mktemp("a recipe 😀") / "report.html"
     path.write_text(render_recipe_report(data), encoding="utf-8")
-    return path, len(data.pictures) + len(data.outside)
+    return path, len(data.pictures) + len(data.comparison.outside)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

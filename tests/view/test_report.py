@@ -15,15 +15,18 @@ from PIL import Image
 
 from thawline.core.errors import StoreError
 from thawline.core.scores import Score
+from thawline.features.backbone import CutPoint
 from thawline.search.leaderboard import Curve, Leaderboard, Trial
 from thawline.search.strategy import Strategy
 from thawline.use.evaluation import ClassScore, Evaluation
 from thawline.view.curves import curve_svg
-from thawline.view.report import Cut, Mistake, Picture, ReportData, history_csv, leaderboard_csv, render_report
+from thawline.view.report import history_csv, leaderboard_csv, render_report
+from thawline.view.report_data import Mistake, Picture, ReportData
 from thawline.view.thaw_line import thaw_line_svg
 
 LABELS = ("3.0", "4.0", "4.1", "5.0", "head")
-CUTS = tuple(Cut(i, label, 16 * (i + 1), 4 - i, (i + 1) / 5) for i, label in enumerate(LABELS))
+MODULES = ("blocks.3.0", "blocks.4.0", "blocks.4.1", "blocks.5.0", "conv_head")
+CUTS = tuple(CutPoint(i, module, 16 * (i + 1), 8, 4 - i, (i + 1) / 5) for i, module in enumerate(MODULES))
 HIGH = ((4, 1.0), (3, 0.99), (2, 0.9), (1, 0.6), (0, 0.0))
 HOSTILE = "<script>window.pwned=1</script>"
 
@@ -336,7 +339,7 @@ def test_hostile_names_are_inert_everywhere() -> None:
         make_data(hostile), title=HOSTILE, command=HOSTILE, notes=(HOSTILE,), provenance={HOSTILE: {"a": HOSTILE}},
         check={"used": 1, "skipped": [{HOSTILE: HOSTILE}], "notes": [HOSTILE]},
         leaderboard=replace(board, trials=(named, *board.trials[1:])),
-        cuts=(replace(CUTS[0], label="</text><script>"), *CUTS[1:]),
+        cuts=(replace(CUTS[0], module="</text><script>"), *CUTS[1:]),
     )  # fmt: skip
     html = render_report(data)
     assert "<script" not in html
@@ -530,5 +533,5 @@ def test_history_without_curves_is_its_heading() -> None:
 
 def test_json_is_plain_json() -> None:
     raw = json.loads(make_data().to_json())
-    assert raw["format"] == 2
+    assert raw["format"] == 3
     assert raw["leaderboard"]["trials"][1]["strategy"]["name"] == "net · fused (1, 2, 3)"

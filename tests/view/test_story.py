@@ -11,7 +11,8 @@ import pytest
 
 from thawline.search.leaderboard import Leaderboard, Trial
 from thawline.search.strategy import Strategy
-from thawline.view.story import shared_backbone, short_name, story_svg
+from thawline.view.story import story_svg
+from thawline.view.words import shared_backbone, short_name
 
 KINDS = {"scratch": ("cnn · from nothing", "cnn"), "partial": ("net · last 20 %", "net"), "full": ("net · all", "net")}
 

@@ -194,8 +194,8 @@ def test_the_table_is_the_leaderboard_and_run_json_says_the_same(finished):
 
 
 def test_drift_is_measured_where_the_recipe_asks_for_it(finished):
-    assert [row.drift is not None for row in finished.data.rows] == [False, False, True]
-    cuts = finished.data.rows[2].drift["cuts"]
+    assert list(finished.data.drifts) == ["thawed"]
+    cuts = finished.data.drifts["thawed"]["cuts"]
     assert cuts[0]["cka"] == pytest.approx(1, abs=1e-4)  # the frozen part has not moved
     assert cuts[-1]["cka"] < cuts[0]["cka"]
 
@@ -248,7 +248,7 @@ def test_folds_hold_every_picture_out_once_and_pool_the_parts(pooled, parted):
     shown = {role: sum(counts) for role, counts in pooled.data.counts.items()}  # both parts of the first fold
     assert shown == dict(zip(("train", "validation"), map(len, split.folds[0]), strict=True))
     assert {picture.role for picture in pooled.data.pictures} == {"train", "validation"}
-    assert pooled.data.rule == "2 folds × 1"  # drawn once, for every repeat trains all anew
+    assert pooled.data.leaderboard.rule == "2 folds × 1"  # drawn once, for every repeat trains all anew
     assert any("--protocol test" in note for note in pooled.data.notes)  # where drift would be measured
     bundle = thawline.load(pooled.out / "model")
     learnt = list(predict_pictures(bundle, [parted / sample.path for sample in dataset.samples]))
@@ -475,8 +475,8 @@ def test_pictures_from_outside_are_shown_and_broken_ones_told_of(run, photos, sm
     (outside / "unknown" / "broken.jpg").write_bytes(small[PEOPLE[1]][0].read_bytes()[:900])
     (outside / "unknown" / "notes.txt").write_text("not a picture", encoding="utf-8")
     made = run(ONE_ROW, photos, outside=outside)
-    found = {Path(one.path).parent.name: one for one in made.data.outside}
-    assert len(made.data.outside) == 4
+    found = {Path(one.path).parent.name: one for one in made.data.comparison.outside}
+    assert len(made.data.comparison.outside) == 4
     assert {name: one.true for name, one in found.items()} == {name: name for name in PEOPLE} | {"unknown": None}
     assert all(0 < one.probability <= 1 and one.predicted in PEOPLE for one in found.values())
     assert all(one.jpeg.startswith(b"\xff\xd8") for one in found.values())
@@ -492,7 +492,7 @@ def test_a_folder_without_a_single_picture_does_not_lose_the_run(run, photos, tm
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "a.jpg").write_bytes(b"no picture")
     made = run(SOLVED, photos, outside=tmp_path / "outside")
-    assert made.data.outside == ()
+    assert made.data.comparison.outside == ()
     assert any("Of 1 files from outside 1 cannot be read" in note for note in made.data.notes)
     assert (made.out / "report.html").exists()
 

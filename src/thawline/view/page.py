@@ -17,9 +17,7 @@ from markupsafe import Markup
 
 from thawline.core.html import scale_of
 from thawline.use.evaluation import ClassScore, Evaluation
-from thawline.view.recipe_data import RecipeData
 from thawline.view.report_data import Picture, ReportData
-from thawline.view.story import short_name
 from thawline.view.svg import PALETTE_CSS
 from thawline.view.words import (
     GAP,
@@ -30,6 +28,7 @@ from thawline.view.words import (
     odds,
     percent,
     points,
+    short_name,
     size_text,
     span,
     training,
@@ -39,7 +38,7 @@ from thawline.view.words import (
 __all__ = ["both_widths", "render_page", "safe_figure"]
 
 
-def render_page(template: str, data: ReportData | RecipeData, facts: Mapping[str, Any]) -> str:
+def render_page(template: str, data: ReportData, facts: Mapping[str, Any]) -> str:
     """Return one HTML document that needs no other file, no network and no script.
 
     Equal arguments give equal text. Whatever cannot be written as UTF-8 (file names that are not text) becomes `?`.
@@ -61,7 +60,7 @@ def render_page(template: str, data: ReportData | RecipeData, facts: Mapping[str
     return html.encode("utf-8", "replace").decode("utf-8")
 
 
-def _picture_facts(data: ReportData | RecipeData) -> dict[str, Any]:
+def _picture_facts(data: ReportData) -> dict[str, Any]:
     """Return the pictures by class, and the totals that the bars are drawn from."""
     pictures_of: dict[str, list[Picture]] = {}
     for picture in data.pictures:

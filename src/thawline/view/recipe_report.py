@@ -1,4 +1,4 @@
-"""RecipeData -> one offline HTML file that sets the rows of a comparison side by side; the same as CSV."""
+"""ReportData -> one offline HTML file that sets the rows of a comparison side by side; the same as CSV."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from markupsafe import Markup
 from thawline.core.html import Scale, scale_of
 from thawline.view.curves import curve_svg
 from thawline.view.page import both_widths, render_page, safe_figure
-from thawline.view.recipe_data import RecipeData, RowData
 from thawline.view.recipe_summary import (
-    best_row,
     goal_text,
     is_held_out_once,
     recipe_text,
@@ -24,13 +22,14 @@ from thawline.view.recipe_summary import (
     tied_rows,
     unclear_rows,
 )
+from thawline.view.report_data import ReportData, RowData
 from thawline.view.story import story_svg
-from thawline.view.words import percent, printable
+from thawline.view.words import percent, printable, shared_backbone
 
 __all__ = ["recipe_csv", "recipe_text", "render_recipe_report"]
 
 
-def recipe_csv(data: RecipeData) -> str:
+def recipe_csv(data: ReportData) -> str:
     """Return the comparison as CSV with a heading row, in the author's order: shares in [0, 1], six decimals.
 
     `expected` is the accuracy that the recipe states; what it, the author or the data do not say is left empty.
@@ -60,13 +59,16 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.6f}"
 
 
-def render_recipe_report(data: RecipeData) -> str:
+def render_recipe_report(data: ReportData) -> str:
     """Return the report as one HTML document that needs no other file, no network and no script.
 
     Equal data give equal text. Whatever cannot be written as UTF-8 (file names that are not text) becomes `?`.
     """
+    outside = data.comparison.outside if data.comparison else ()
     facts: dict[str, Any] = {
-        "best": best_row(data),
+        "rows_of": data.comparison,
+        "backbone": shared_backbone(data.leaderboard),
+        "best": data.best_row,
         "ties": tied_rows(data),
         "unclear": unclear_rows(data),
         "goal_text": goal_text(data, percent),
@@ -81,12 +83,12 @@ def render_recipe_report(data: RecipeData) -> str:
         "times": _times(data),
         "curves": _curves(data),
         "drifts": _drifts(data),
-        "known": [picture for picture in data.outside if picture.true is not None],
+        "known": [picture for picture in outside if picture.true is not None],
     }
     return render_page("recipe.html.j2", data, facts)
 
 
-def _row_scale(data: RecipeData) -> Scale:
+def _row_scale(data: ReportData) -> Scale:
     """Return a scale that holds every row's intervals, what the author got, and the goal."""
     tests = [row.evaluation for row in data.rows]
     scores = [score for test in tests for score in (test.accuracy, test.accuracy_without_leaks) if score]
@@ -95,7 +97,7 @@ def _row_scale(data: RecipeData) -> Scale:
     return scale_of([*(score.low for score in scores), *marks], [*(score.high for score in scores), *marks])
 
 
-def _times(data: RecipeData) -> tuple[Markup, Markup] | None:
+def _times(data: ReportData) -> tuple[Markup, Markup] | None:
     """Return accuracy against time for a page and a phone, where rows are trained in more than one way."""
     of_name = {row.name: row for row in data.rows}
     if len({(trial.strategy.kind, of_name[trial.name].epochs is None) for trial in data.leaderboard.trials}) == 1:
@@ -113,7 +115,7 @@ def _times(data: RecipeData) -> tuple[Markup, Markup] | None:
     return both_widths(partial(story_svg, trials=trials), board)
 
 
-def _curves(data: RecipeData) -> list[tuple[RowData, Markup]]:
+def _curves(data: ReportData) -> list[tuple[RowData, Markup]]:
     """Return the rows that were trained epoch by epoch, each with its figure, in the author's order."""
     drawn = [(row, data.trial_of(row).curve) for row in data.rows]
     return [
@@ -123,9 +125,9 @@ def _curves(data: RecipeData) -> list[tuple[RowData, Markup]]:
     ]
 
 
-def _drifts(data: RecipeData) -> list[tuple[RowData, tuple[Markup, Markup], str]]:
+def _drifts(data: ReportData) -> list[tuple[RowData, tuple[Markup, Markup], str]]:
     """Return the rows whose backbone was measured before and after, each with its figure and a line of words."""
-    moved = [(row, row.drift) for row in data.rows if row.drift is not None]
+    moved = [(row, data.drifts[row.name]) for row in data.rows if row.name in data.drifts]
     if not moved:
         return []
     from thawline.features.drift import drift_from_json  # torch

@@ -11,11 +11,10 @@ from thawline.core.html import html_table, interval_bar, scale_of
 from thawline.core.metrics import wilson
 from thawline.core.scores import Score
 from thawline.search.ties import SIGNIFICANCE
-from thawline.view.recipe_data import RecipeData, RowData
-from thawline.view.words import duration_text, printable
+from thawline.view.report_data import ReportData, RowData
+from thawline.view.words import duration_text, printable, shared_backbone
 
 __all__ = [
-    "best_row",
     "goal_text",
     "is_held_out_once",
     "recipe_repr_html",
@@ -30,24 +29,18 @@ SMALL_PART = 100
 """Held-out pictures below which an accuracy is said to be a rough one."""
 
 
-def best_row(data: RecipeData) -> RowData:
-    """Return the row that leads the leaderboard."""
-    leader = data.leaderboard.trials[0].name
-    return next(row for row in data.rows if row.name == leader)
-
-
-def tied_rows(data: RecipeData) -> tuple[RowData, ...]:
+def tied_rows(data: ReportData) -> tuple[RowData, ...]:
     """Return the rows that a paired test cannot tell from the best one, in the author's order, without it."""
-    best = best_row(data)
+    best = data.best_row
     return tuple(row for row in data.rows if row is not best and data.trial_of(row).tied)
 
 
-def unclear_rows(data: RecipeData) -> tuple[RowData, ...]:
+def unclear_rows(data: ReportData) -> tuple[RowData, ...]:
     """Return the rows that the pictures are too few to judge, in the author's order.
 
     A paired test cannot tell them from the best one, and a loss of more than 5 points cannot be ruled out either.
     """
-    best = best_row(data)
+    best = data.best_row
     trials = {row.name: data.trial_of(row) for row in data.rows}
     return tuple(
         row
@@ -56,17 +49,21 @@ def unclear_rows(data: RecipeData) -> tuple[RowData, ...]:
     )
 
 
-def is_held_out_once(data: RecipeData) -> bool:
+def is_held_out_once(data: ReportData) -> bool:
     """Return whether there is one held-out part; else every picture was held out in turn."""
     return sum(data.counts.get("test", ())) > 0
 
 
-def scored_text(data: RecipeData) -> str:
+def scored_text(data: ReportData) -> str:
     """Return how rows were scored, and over how many pictures."""
-    return data.rule if is_held_out_once(data) else f"{data.rule}, {best_row(data).evaluation.accuracy.n:,} pictures"
+    return (
+        data.leaderboard.rule
+        if is_held_out_once(data)
+        else f"{data.leaderboard.rule}, {data.best_row.evaluation.accuracy.n:,} pictures"
+    )
 
 
-def goal_text(data: RecipeData, share: Callable[[float], str]) -> str:
+def goal_text(data: ReportData, share: Callable[[float], str]) -> str:
     """Return whether the best row reached the goal, and how sure that is; empty text where there is no goal.
 
     Args:
@@ -74,14 +71,13 @@ def goal_text(data: RecipeData, share: Callable[[float], str]) -> str:
         share: How a share is written.
 
     >>> from types import SimpleNamespace as N
-    >>> row = N(name="a", evaluation=N(accuracy=Score(0.88, 0.84, 0.91, 300)))
-    >>> data = N(leaderboard=N(trials=(N(name="a"),)), rows=(row,), goal=0.85, goal_reached=True)
+    >>> data = N(headline=Score(0.88, 0.84, 0.91, 300), goal=0.85, goal_reached=True)
     >>> goal_text(data, "{:.2f}".format)
     'reached, but its interval begins at 0.84, below the goal: the pictures may have been kind'
     """
-    if data.goal is None:
+    score = data.headline
+    if data.goal is None or score is None:
         return ""
-    score = best_row(data).evaluation.accuracy
     if data.goal_reached:
         if score.low > data.goal:
             return "reached, by the whole of the interval"
@@ -93,14 +89,14 @@ def goal_text(data: RecipeData, share: Callable[[float], str]) -> str:
     return "not reached, by the whole of the interval"
 
 
-def small_part_text(data: RecipeData, share: Callable[[float], str]) -> str:
+def small_part_text(data: ReportData, share: Callable[[float], str]) -> str:
     """Return what the author's best, or the goal, means by so few pictures; empty text where they are 100 or more.
 
     Args:
         data: Of the recipe.
         share: How a share is written.
     """
-    best = best_row(data)
+    best = data.best_row
     n = best.evaluation.accuracy.n
     if n >= SMALL_PART:
         return ""
@@ -115,13 +111,13 @@ def small_part_text(data: RecipeData, share: Callable[[float], str]) -> str:
     return words
 
 
-def recipe_text(data: RecipeData) -> str:
+def recipe_text(data: ReportData) -> str:
     """Return the comparison as aligned columns in the author's order, and what follows from it.
 
     `*` marks the best row, `=` those that a paired test cannot tell from it, within 5 points, and `?` those of which
     the pictures are too few to say either. Of names, what would move the cursor of a terminal is shown as `?`.
     """
-    best = best_row(data)
+    best = data.best_row
     heading = ("row", "accuracy", "95 % interval", "macro-F1", "time", "origin", "expected", "")
     cells = [heading, *(_cells(data, row) for row in data.rows)]
     widths = [max(len(text) for text in column) for column in zip(*cells, strict=True)]
@@ -129,7 +125,7 @@ def recipe_text(data: RecipeData) -> str:
     unclear = unclear_rows(data)
     second = {row.name: "=" if data.trial_of(row).tied else "?" if row in unclear else " " for row in data.rows}
     marks = ["  ", *(("*" if row is best else " ") + second[row.name] for row in data.rows)]
-    lines = [printable(data.title), f"  {scored_text(data)}, {printable(data.backbone)}", ""]
+    lines = [printable(data.title), f"  {scored_text(data)}, {printable(shared_backbone(data.leaderboard))}", ""]
     for mark, line in zip(marks, cells, strict=True):
         shown = "  ".join(_fit(line[place], widths[place], place) for place in said)
         lines.append(f"  {mark} {shown}".rstrip())
@@ -149,9 +145,9 @@ def recipe_text(data: RecipeData) -> str:
     return "\n".join(lines)
 
 
-def recipe_repr_html(data: RecipeData) -> str:
+def recipe_repr_html(data: ReportData) -> str:
     """Return what a notebook shows of a recipe's run: its rows in the author's order, and what became of the goal."""
-    best = best_row(data)
+    best = data.best_row
     scores = [row.evaluation.accuracy for row in data.rows]
     scale = scale_of([score.low for score in scores], [score.high for score in scores])
     rows = []
@@ -170,7 +166,7 @@ def recipe_repr_html(data: RecipeData) -> str:
     )
 
 
-def _cells(data: RecipeData, row: RowData) -> tuple[str, ...]:
+def _cells(data: ReportData, row: RowData) -> tuple[str, ...]:
     """Return a row of the table as texts."""
     score, stated = row.evaluation.accuracy, row.expected
     return (
@@ -190,7 +186,7 @@ def _fit(text: str, width: int, column: int) -> str:
     return f"{text:<{width}}" if column in (0, 6, 7) else f"{text:>{width}}"
 
 
-def _of_times(data: RecipeData) -> list[str]:
+def _of_times(data: ReportData) -> list[str]:
     """Return what the column of times leaves out, where there are heads on the frozen network."""
     if not data.has_shared_pass:
         return []

@@ -1,4 +1,4 @@
-"""The folder of a finished run -> its report.html, made anew from its report.json."""
+"""The folder of a finished run -> its report.html, drawn again from its report.json."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from pathlib import Path
 
 from thawline.core.errors import StoreError
 from thawline.core.store import write_bytes
-from thawline.view.recipe_data import RecipeData, is_recipe
 from thawline.view.recipe_report import render_recipe_report
-from thawline.view.report import ReportData, render_report
+from thawline.view.report import render_report
+from thawline.view.report_data import ReportData
 
 __all__ = ["render_run"]
 
@@ -26,9 +26,7 @@ def render_run(run: Path) -> Path:
         raise StoreError(
             f"report: {source} cannot be read ({type(error).__name__}). Name a folder that `thawline fit` wrote."
         ) from None
-    if is_recipe(text):
-        page = render_recipe_report(RecipeData.from_json(text))
-    else:
-        page = render_report(ReportData.from_json(text))
+    data = ReportData.from_json(text)
+    page = render_recipe_report(data) if data.comparison else render_report(data)
     write_bytes(target, page.encode())
     return target

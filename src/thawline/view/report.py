@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from thawline.features.backbone import CutPoint
 from thawline.search.leaderboard import Leaderboard, Trial
 from thawline.view.curves import curve_svg, finder_svg, is_stepped
 from thawline.view.page import both_widths, render_page, safe_figure
-from thawline.view.report_data import Cut, Mistake, Picture, ReportData
-from thawline.view.story import shared_backbone, story_svg
+from thawline.view.report_data import ReportData
+from thawline.view.story import story_svg
 from thawline.view.thaw_line import thaw_line_svg
-from thawline.view.words import KIND_WORDS
+from thawline.view.words import KIND_WORDS, shared_backbone
 
-__all__ = ["Cut", "Mistake", "Picture", "ReportData", "history_csv", "leaderboard_csv", "render_report"]
+__all__ = ["history_csv", "leaderboard_csv", "render_report"]
 
 _METRIC_WORDS = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy"}
 
@@ -122,7 +123,7 @@ def _budget_facts(data: ReportData) -> dict[str, Any]:
     }
 
 
-def _last_cut(board: Leaderboard, cuts: Sequence[Cut]) -> Trial | None:
+def _last_cut(board: Leaderboard, cuts: Sequence[CutPoint]) -> Trial | None:
     """Return the best linear head on the deepest cut of the frozen network alone: what most would have built."""
     deepest = max((cut.index for cut in cuts), default=-1)
     for trial in board.trials:

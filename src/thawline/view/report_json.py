@@ -1,4 +1,4 @@
-"""Pictures, arrays, leaderboards and evaluations <-> what JSON can hold: the words that both reports are stored in."""
+"""Pictures, arrays, leaderboards and evaluations <-> what JSON can hold: how the data of a report are stored."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ def evaluation_from(raw: dict[str, Any]) -> Evaluation:
 
 
 @contextmanager
-def refusing_damage(way_out: str) -> Iterator[None]:
-    """Turn whatever goes wrong in reading a report's data into a `StoreError` that ends in the `way_out`."""
+def refusing_damage() -> Iterator[None]:
+    """Turn whatever goes wrong in reading a report's data into a `StoreError`."""
     try:
         yield
     except (ValueError, TypeError, KeyError, AttributeError, zlib.error) as error:
         raise StoreError(
-            f"report: the stored data of the report cannot be read ({type(error).__name__}: {error}). {way_out} with "
-            "the same options; nothing is extracted twice."
+            f"report: the stored data of the report cannot be read ({type(error).__name__}: {error}). "
+            "Run `thawline fit` again, or what else made the run, with the same options; nothing is extracted twice."
         ) from error

@@ -16,9 +16,9 @@ from thawline.search.leaderboard import Leaderboard, Trial
 from thawline.search.strategy import Kind
 from thawline.view.axes import frame_shares, height_of, is_stretched, tooltip
 from thawline.view.svg import LIGHT, drawing, figure_svg, strip_axes
-from thawline.view.words import GAP, KIND_WORDS, duration_text, percent
+from thawline.view.words import GAP, KIND_WORDS, duration_text, percent, shared_backbone, short_name
 
-__all__ = ["shared_backbone", "short_name", "story_svg"]
+__all__ = ["story_svg"]
 
 _MARKS: dict[Kind, tuple[str, str]] = {
     "scratch": ("muted", "D"),
@@ -32,18 +32,6 @@ _TIMES_S = (0.01, 0.1, 1, 10, 60, 600, 3600, 36_000, 360_000)
 _LABEL_PX, _CHAR_PX, _MOST_CHARS = 15, 6.8, 40
 _BESIDE_PX = ((12, 0), (-12, 0), (10, 13), (-10, 13), (10, -13), (-10, -13))
 _Box = tuple[float, float, float, float]  # left, bottom, right, top in pixels
-
-
-def shared_backbone(leaderboard: Leaderboard) -> str:
-    """Return the backbone that all trials but those from nothing share, or empty text where there are several."""
-    trials = leaderboard.trials
-    names = {trial.strategy.backbone for trial in trials if trial.strategy.kind != "scratch"}
-    return names.pop() if len(names) == 1 else ""
-
-
-def short_name(trial: Trial, backbone: str) -> str:
-    """Return a trial's name without the backbone that stands over it."""
-    return trial.name.removeprefix(f"{backbone} · ") if backbone else trial.name
 
 
 def story_svg(leaderboard: Leaderboard, *, width_px: int = 920, trials: Sequence[Trial] | None = None) -> str:

@@ -13,9 +13,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from thawline.features.backbone import CutPoint
 from thawline.search.leaderboard import Leaderboard, Trial
 from thawline.view.axes import apart, frame_shares, height_of, label_cuts, shifted, tooltip
-from thawline.view.report_data import Cut
 from thawline.view.svg import LIGHT, drawing, figure_svg, strip_axes
 from thawline.view.words import percent
 
@@ -28,7 +28,7 @@ _NUM_ROWS = 8
 class _Depths:
     """What the thaw line shows of a leaderboard: positions on the axis count the cuts from shallow to deep."""
 
-    cuts: tuple[Cut, ...]
+    cuts: tuple[CutPoint, ...]
     position: dict[int, int]
     single: dict[str, dict[int, Trial]]
     fused: tuple[Trial, ...]
@@ -40,7 +40,7 @@ class _Depths:
         return sorted(self.position[depth] for depth in trial.strategy.depths if depth in self.position)
 
 
-def _by_depth(leaderboard: Leaderboard, cuts: Sequence[Cut]) -> _Depths:
+def _by_depth(leaderboard: Leaderboard, cuts: Sequence[CutPoint]) -> _Depths:
     """Return the best single-cut trial for every head and depth, and the best fused ones, one for a set of depths."""
     ordered = tuple(sorted(cuts, key=lambda cut: cut.index))
     position = {cut.index: place for place, cut in enumerate(ordered)}
@@ -60,7 +60,7 @@ def _by_depth(leaderboard: Leaderboard, cuts: Sequence[Cut]) -> _Depths:
     return _Depths(ordered, position, single, tuple(shown))
 
 
-def thaw_line_svg(leaderboard: Leaderboard, cuts: Sequence[Cut], *, width_px: int = 920) -> str:
+def thaw_line_svg(leaderboard: Leaderboard, cuts: Sequence[CutPoint], *, width_px: int = 920) -> str:
     """Return the thaw line: score against the depth at which the frozen network is read.
 
     Below, a line with its interval band joins the best strategies that read one cut with a linear head; thinner

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 
+from thawline.search.leaderboard import Leaderboard, Trial
 from thawline.search.strategy import Kind, Strategy
 
 __all__ = [
@@ -19,6 +20,8 @@ __all__ = [
     "percent",
     "points",
     "printable",
+    "shared_backbone",
+    "short_name",
     "size_text",
     "span",
     "training",
@@ -113,6 +116,18 @@ def odds(error: float) -> str:
     count = 1 / error
     step = 1 if count < 20 else 10 if count < 200 else 100
     return f"about 1 in {round(count / step) * step:,}"
+
+
+def shared_backbone(leaderboard: Leaderboard) -> str:
+    """Return the backbone that all trials but those from nothing share, or empty text where there are several."""
+    trials = leaderboard.trials
+    names = {trial.strategy.backbone for trial in trials if trial.strategy.kind != "scratch"}
+    return names.pop() if len(names) == 1 else ""
+
+
+def short_name(trial: Trial, backbone: str) -> str:
+    """Return a trial's name without the backbone that stands over it."""
+    return trial.name.removeprefix(f"{backbone} · ") if backbone else trial.name
 
 
 def training(strategy: Strategy) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from thawline.data.images import decode, encode_jpeg
 from thawline.data.sources.listing import FileSource
 from thawline.use.bundle import Bundle
 from thawline.use.predict import find_pictures, predict_pictures
-from thawline.view.recipe_data import Outside
+from thawline.view.report_data import Outside
 
 __all__ = ["answer_outside", "outside_files"]
 

@@ -16,12 +16,11 @@ from thawline.core.types import Ints
 from thawline.core.version import __version__
 from thawline.data.dataset import Dataset
 from thawline.search.leaderboard import Leaderboard
-from thawline.view.recipe_data import Outside, RecipeData, RowData
-from thawline.view.report_data import Picture
+from thawline.view.report_data import Outside, Picture, ReportData, RowComparison, RowData
 from thawline.work.recipe import Expected
 from thawline.work.recipe_order import RecipeOrder
 from thawline.work.rows import AnsweredRow, Field
-from thawline.work.run import Clock, options_json, thumbnail
+from thawline.work.run import Clock, mistakes_of, options_json, thumbnail
 
 __all__ = ["recipe_data", "recipe_json"]
 
@@ -38,7 +37,7 @@ def recipe_data(
     board: Leaderboard,
     outside: tuple[Outside, ...],
     clock: Clock,
-) -> RecipeData:
+) -> ReportData:
     """Return everything that the report shows.
 
     Args:
@@ -51,38 +50,45 @@ def recipe_data(
     """
     recipe, compared = order.recipe, field.compared
     dataset, split, backbone = compared.dataset, compared.split, field.session.network.backbone
-    stated = _stated(order, dataset, backbone.name)
+    stated, frozen = _stated(order, dataset, backbone.name), compared.comparison.frozen
     if len(split.test):
         roles = {"train": split.pool, "test": split.test}
     else:  # every picture is held out in turn: the parts of the first fold, whose curves are drawn
         roles = dict(zip(("train", "validation"), split.folds[0], strict=True))
     num_classes = len(dataset.class_names)
-    return RecipeData(
-        name=recipe.name,
+    kept = next(row for row in answered if row.row.name == recipe.delivered)
+    held_out = split.test if len(split.test) else frozen.rows.samples[frozen.rows.scored]
+    return ReportData(
         title=recipe.title,
-        story=recipe.story.strip(),
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         command=" ".join(["thawline", *map(shlex.quote, sys.argv[1:])]),
-        rule=board.rule,
-        backbone=backbone.name,
         class_names=dataset.class_names,
         counts={
             role: tuple(np.bincount(dataset.labels[rows], minlength=num_classes).tolist())
             for role, rows in roles.items()
         },
         leaderboard=board,
-        rows=tuple(_row_data(one, stated) for one in answered),
-        delivered=recipe.delivered,
-        pass_s=compared.extraction.seconds if compared.extraction.num_extracted else 0.0,
-        total_s=clock.parts["total"],
-        goal=recipe.goal.accuracy if recipe.goal else None,
-        goal_words=recipe.goal.words if recipe.goal else "",
+        cuts=backbone.cuts,
+        evaluation=kept.evaluation,
         pictures=_sample_grids(dataset, roles),
-        outside=outside,
-        outside_words=recipe.outside,
+        mistakes=mistakes_of(dataset, held_out, kept.evaluation),
         check=compared.report.to_json(),
         provenance=_provenance(order, field, clock),
         notes=_notes(order, field, stated),
+        goal=recipe.goal.accuracy if recipe.goal else None,
+        goal_words=recipe.goal.words if recipe.goal else "",
+        drifts={row.row.name: row.drift for row in answered if row.drift is not None},
+        comparison=RowComparison(
+            recipe=recipe.name,
+            story=recipe.story.strip(),
+            rows=tuple(_row_data(one, stated) for one in answered),
+            delivered=recipe.delivered,
+            pass_s=compared.extraction.seconds if compared.extraction.num_extracted else 0.0,
+            total_s=clock.parts["total"],
+            frozen=compared.leaderboard,
+            outside=outside,
+            outside_words=recipe.outside,
+        ),
     )
 
 
@@ -96,7 +102,6 @@ def _row_data(answered: AnsweredRow, stated: Expected | None) -> RowData:
         seconds=answered.seconds,
         epochs=answered.epochs,
         evaluation=answered.evaluation,
-        drift=answered.drift,
     )
 
 
@@ -168,9 +173,9 @@ def _provenance(order: RecipeOrder, field: Field, clock: Clock) -> dict[str, Any
     }
 
 
-def recipe_json(data: RecipeData, clock: Clock) -> dict[str, Any]:
+def recipe_json(data: ReportData, clock: Clock) -> dict[str, Any]:
     """Return what `run.json` holds; scripts may rely on `recipe` and `rows`."""
-    rows = []
+    rows, delivered = [], data.comparison.delivered if data.comparison else None
     for row in data.rows:
         score, clean, trial = row.evaluation.accuracy, row.evaluation.accuracy_without_leaks, data.trial_of(row)
         rows.append(
@@ -191,15 +196,15 @@ def recipe_json(data: RecipeData, clock: Clock) -> dict[str, Any]:
                 "origin": row.origin,
                 "expected": row.expected,
                 "verdict": row.verdict,
-                "drift": row.drift,
+                "drift": data.drifts.get(row.name),
             }
         )
     return {
         "thawline": __version__,
-        "recipe": data.name,
-        "rule": data.rule,
+        "recipe": data.provenance["recipe"],
+        "rule": data.leaderboard.rule,
         "rows": rows,
-        "delivered": data.delivered,
+        "delivered": delivered,
         "goal": data.goal,
         "goal_reached": data.goal_reached,
         "pass_s": data.pass_s,

@@ -25,7 +25,7 @@ from thawline.search.leaderboard import Leaderboard
 from thawline.train.context import Ground
 from thawline.train.hyperparameters import TrainOptions
 from thawline.use.bundle import Bundle, load_bundle, save_bundle
-from thawline.view.recipe_data import RecipeData
+from thawline.view.report_data import ReportData
 from thawline.work.model import describe_training
 from thawline.work.outside import answer_outside, outside_files
 from thawline.work.recipe import Recipe
@@ -62,7 +62,7 @@ class RecipeRun:
     """
 
     out: Path
-    data: RecipeData
+    data: ReportData
     run: dict[str, Any]
 
     def _repr_html_(self) -> str:
@@ -170,7 +170,7 @@ def _deliver(field: Field, answered: Sequence[AnsweredRow], out: Path) -> Bundle
     return load_bundle(out / "model", device=field.session.options.device)
 
 
-def _write(out: Path, data: RecipeData, compared: CompareResult, clock: Clock) -> RecipeRun:
+def _write(out: Path, data: ReportData, compared: CompareResult, clock: Clock) -> RecipeRun:
     """Write the files of the run and remove what was kept for going on with it."""
     from thawline.view.recipe_report import recipe_csv, render_recipe_report  # matplotlib
     from thawline.view.report import history_csv

@@ -32,9 +32,18 @@ from thawline.search.compare import Comparison
 from thawline.search.leaderboard import Leaderboard
 from thawline.train.budget import Tried, forecast_rows
 from thawline.use.evaluation import Evaluation
-from thawline.view.report_data import Cut, Mistake, Picture, ReportData
+from thawline.view.report_data import Mistake, Picture, ReportData
 
-__all__ = ["Clock", "CompareResult", "leaderboard_json", "options_json", "run_json", "thumbnail", "write_report"]
+__all__ = [
+    "Clock",
+    "CompareResult",
+    "leaderboard_json",
+    "mistakes_of",
+    "options_json",
+    "run_json",
+    "thumbnail",
+    "write_report",
+]
 
 PICTURES_A_CLASS, SHOWN_CLASSES, SHOWN_MISTAKES = 8, 40, 24
 THUMBNAIL_PX = 110
@@ -131,13 +140,10 @@ def write_report(
             for role, rows in roles.items()
         },
         leaderboard=board,
-        cuts=tuple(
-            Cut(cut.index, cut.label, cut.channels, cut.blocks_removed, cut.cost_fraction)
-            for cut in network.backbone.cuts
-        ),
+        cuts=network.backbone.cuts,
         evaluation=evaluation,
         pictures=_sample_grid(dataset, roles["train"]),
-        mistakes=_mistakes(dataset, split.test, evaluation),
+        mistakes=mistakes_of(dataset, split.test, evaluation),
         check=compared.report.to_json(),
         provenance=_provenance(compared, model, options, clock),
         notes=_notes(compared, options),
@@ -160,7 +166,7 @@ def _sample_grid(dataset: Dataset, rows: Ints) -> tuple[Picture, ...]:
     )
 
 
-def _mistakes(dataset: Dataset, rows: Ints, evaluation: Evaluation) -> tuple[Mistake, ...]:
+def mistakes_of(dataset: Dataset, rows: Ints, evaluation: Evaluation) -> tuple[Mistake, ...]:
     """Return the surest mistakes on the test rows, surest first."""
     predicted = evaluation.probabilities.argmax(axis=1)
     wrong = np.flatnonzero(predicted != evaluation.labels)
