@@ -1,23 +1,21 @@
-"""The verbs: the one place where all floors meet.
+"""The verbs that join floors: a source is checked, a model loaded, an order made and carried out.
 
-Every function returns plain data and says nothing by itself; pass `progress` to hear from it. What needs torch is
-imported where it is used, so that checking pictures or reading a report stays light.
+They return plain data and say nothing by themselves; pass `progress` to hear from them. What needs torch is imported
+where it is used, so that checking pictures or serving a model stays light. `__init__.pyi` lists all verbs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from thawline.core.errors import UsageError
 from thawline.core.options import CheckOptions, Options
 from thawline.core.progress import Progress, SilentProgress
-from thawline.core.store import Entry, cache_root, list_entries, prune
-from thawline.core.types import Prediction, Predictions
-from thawline.data.check import CheckReport
-from thawline.data.check import check as check_pictures
-from thawline.data.dataset import Dataset
+from thawline.core.store import cache_root
+from thawline.core.types import Predictions
+from thawline.data.check import check
 from thawline.data.sources.places import Place
 
 if TYPE_CHECKING:
@@ -33,53 +31,12 @@ if TYPE_CHECKING:
     from thawline.work.run import CompareResult
     from thawline.work.session import FitResult
 
-__all__ = [
-    "cache_entries",
-    "check",
-    "compare",
-    "demo_pictures",
-    "evaluate",
-    "export",
-    "export_data",
-    "extract",
-    "fit",
-    "forecast",
-    "iterate_predictions",
-    "load",
-    "load_recipe",
-    "predict",
-    "prune_cache",
-    "recipe_names",
-    "render",
-    "resume",
-    "run_recipe",
-    "serve",
-    "tune",
-]
-
-
-def check(
-    photos: str | Path | Place, options: CheckOptions | None = None, *, progress: Progress | None = None
-) -> tuple[Dataset, CheckReport]:
-    """Return the checked data set and what is odd about it; nothing is written.
-
-    Args:
-        photos: Class folders, a zip or tar of them, a manifest (CSV or Parquet), Parquet with pictures, or
-            `webdataset:SHARDS`, `hf:OWNER/NAME`, `torchvision:NAME`.
-        options: Which pictures take part and what their classes are called.
-        progress: Where to report to.
-
-    Raises:
-        DataError: There is nothing to learn from: no pictures, one class, a class of one picture.
-    """
-    return check_pictures(photos, options, progress=progress)
-
 
 def export_data(
     photos: str | Path | Place,
     out: Path | str,
-    options: CheckOptions | None = None,
     *,
+    options: CheckOptions | None = None,
     form: Form = "folder",
     held_out: HeldOut = "fifth",
     progress: Progress | None = None,
@@ -87,9 +44,10 @@ def export_data(
     """Write the checked set back out, each picture once, in its part; as class folders or as Parquet tables.
 
     Args:
-        photos: As in `check`.
+        photos: Class folders, a zip or tar of them, a manifest (CSV or Parquet), Parquet with pictures, or
+            `webdataset:SHARDS`, `hf:OWNER/NAME`, `torchvision:NAME`.
         out: Folder to write, whole or not at all: new, empty, or an older export that nobody has changed.
-        options: As in `check`; `seed` draws the held-out fifth too.
+        options: Which pictures take part and what their classes are called; `seed` draws the held-out fifth too.
         form: `folder` or `parquet`.
         held_out: Without parts of the person's own: `fifth` holds out what `fit` would, `none` nothing.
         progress: Where to report to.
@@ -155,8 +113,8 @@ def compare(
 def fit(
     photos: str | Path | Place,
     out: Path | str,
-    options: Options | None = None,
     *,
+    options: Options | None = None,
     training: TrainOptions | None = None,
     budget_s: float | None = None,
     plans: Sequence[str] = (),
@@ -176,11 +134,11 @@ def fit(
         training: How networks are trained; its `augment`, where given, also makes views that frozen heads learn from.
         budget_s: Seconds for the whole run, to be spent on training networks; None trains heads only.
         plans: Candidates for the budget; by default those worth trying on the backbone.
-        tensorboard: Folder for TensorBoard's log of the trainings.
+        tensorboard: Folder for TensorBoard's log of the training runs.
         progress: Where to report to.
 
     Raises:
-        ThawlineError: Anything that the person can mend; what was extracted is kept.
+        ThawlineError: Anything that the person can fix; what was extracted is kept.
     """
     from thawline.train.hyperparameters import TrainOptions
     from thawline.work.order import Order
@@ -202,9 +160,9 @@ def fit(
 def tune(
     photos: str | Path | Place,
     out: Path | str,
+    *,
     plans: Sequence[str],
     options: Options | None = None,
-    *,
     training: TrainOptions | None = None,
     tensorboard: Path | None = None,
     progress: Progress | None = None,
@@ -218,12 +176,12 @@ def tune(
         out: Folder of the run.
         plans: What to train, in words: `last 20 %`, `head, then all`, `simple_cnn from nothing`.
         options: As in `fit`.
-        training: How networks are trained.
+        training: As in `fit`.
         tensorboard: As in `fit`.
         progress: Where to report to.
 
     Raises:
-        ThawlineError: Anything that the person can mend; the last good checkpoint is kept.
+        ThawlineError: Anything that the person can fix; the last good checkpoint is kept.
     """
     from thawline.train.hyperparameters import TrainOptions
     from thawline.work.order import Order
@@ -281,64 +239,44 @@ def forecast(
     return forecast_run([(plan, context) for plan in chosen], context, split=split_of(session, hold_out=True))
 
 
-def recipe_names() -> tuple[str, ...]:
-    """Return the names of the recipes that come with Thawline, sorted."""
-    from thawline.work.recipe import recipe_names as names
-
-    return names()
-
-
-def load_recipe(name: str) -> Recipe:
-    """Return a recipe, every key and value of it checked.
-
-    Args:
-        name: Of a recipe that comes with Thawline, or the path of a TOML file.
-
-    Raises:
-        UsageError: There is no such recipe, or it says what cannot be.
-    """
-    from thawline.work.recipe import load_recipe as read
-
-    return read(name)
-
-
 def run_recipe(
     recipe: Recipe | str,
     photos: str | Path | Place | None = None,
-    out: Path | str | None = None,
     *,
+    out: Path | str | None = None,
     changes: Mapping[str, Any] | None = None,
     protocol: Literal["test", "folds"] | None = None,
     epochs: int | None = None,
     outside: Path | str | None = None,
     progress: Progress | None = None,
 ) -> RecipeRun:
-    """Remake a recipe's comparison: every row trained, scored with an interval and reported; the run folder written.
+    """Run a recipe's comparison again: every row trained, scored with an interval and reported; writes a run's folder.
 
     Args:
         recipe: Its name, the path of a TOML file, or the recipe itself.
         photos: As in `check`; None: what the recipe names.
         out: Folder of the run; None: `runs/` and the recipe's name.
-        changes: Options of the run that are to differ from the recipe's, by name: `{"backbone": "resnet18"}`.
+        changes: Options of the run that differ from the recipe's, by name: `{"backbone": "resnet18"}`.
         protocol: `test` holds a test part out, `folds` every picture once; None: the recipe's.
-        epochs: Epochs of every training instead of the recipe's, for a quick look.
-        outside: Pictures from outside the set, for the delivered model to be tried on.
+        epochs: Epochs of every training run instead of the recipe's, for a quick look.
+        outside: Pictures from outside the set, to try the delivered model on.
         progress: Where to report to.
 
     Raises:
-        ThawlineError: Anything that the person can mend; what was extracted and trained is kept.
+        ThawlineError: Anything that the person can fix; what was extracted and trained is kept.
     """
+    from thawline.work.recipe import load_recipe
     from thawline.work.recipe_order import RecipeOrder
     from thawline.work.recipe_run import run_recipe as run
 
-    asked = load_recipe(recipe) if isinstance(recipe, str) else recipe
-    named = photos or asked.data
-    if named is None:
-        raise UsageError(f"recipe {asked.name}: it names no pictures. Name yours: --data PHOTOS.")
+    checked = load_recipe(recipe) if isinstance(recipe, str) else recipe
+    place = photos or checked.data
+    if place is None:
+        raise UsageError(f"recipe {checked.name}: it names no pictures. Name yours: --data PHOTOS.")
     order = RecipeOrder(
-        recipe=asked,
-        photos=Place.of(named),
-        out=Path(out or Path("runs") / asked.name),
+        recipe=checked,
+        photos=Place.of(place),
+        out=Path(out or Path("runs") / checked.name),
         changes=changes or {},
         protocol=protocol,
         epochs=epochs,
@@ -347,11 +285,19 @@ def run_recipe(
     return run(order, progress)
 
 
-def load(model: Path | str, *, device: str = "auto") -> Bundle:
-    """Return a model folder, verified and ready to predict."""
-    from thawline.use.bundle import load_bundle
+def load(model: Bundle | Path | str, *, device: str = "auto") -> Bundle:
+    """Return a model folder, verified and ready to predict; a bundle that is loaded already is returned as it is.
 
-    return load_bundle(model, device=device)
+    Args:
+        model: The folder.
+        device: Where its network runs: `auto`, `cpu`, `cuda`, `mps`.
+
+    Raises:
+        BundleError: A file is missing, altered, unknown or a link; or the golden pictures get other answers here.
+    """
+    from thawline.use.bundle import Bundle, load_bundle
+
+    return model if isinstance(model, Bundle) else load_bundle(model, device=device)
 
 
 def predict(
@@ -364,27 +310,18 @@ def predict(
         pictures: Files and folders.
         progress: Where to report to.
     """
-    from thawline.use.bundle import Bundle
-
-    bundle = model if isinstance(model, Bundle) else load(model)
-    paths = [pictures] if isinstance(pictures, str | Path) else pictures
-    return Predictions(bundle.class_names, tuple(iterate_predictions(bundle, paths, progress=progress)))
-
-
-def iterate_predictions(
-    bundle: Bundle, pictures: Sequence[Path | str], *, progress: Progress | None = None
-) -> Iterator[Prediction]:
-    """Yield predictions as they are made: for streams longer than memory."""
     from thawline.use.predict import predict_pictures
 
-    return predict_pictures(bundle, pictures, progress=progress)
+    bundle = load(model)
+    paths = [pictures] if isinstance(pictures, str | Path) else pictures
+    return Predictions(bundle.class_names, tuple(predict_pictures(bundle, paths, progress=progress)))
 
 
 def evaluate(
     model: Bundle | Path | str,
     photos: str | Path | Place,
-    options: CheckOptions | None = None,
     *,
+    options: CheckOptions | None = None,
     device: str = "auto",
     progress: Progress | None = None,
 ) -> Evaluation:
@@ -396,16 +333,15 @@ def evaluate(
         model: A loaded bundle, or its folder.
         photos: As in `check`.
         options: As in `check`.
-        device: Where a folder's network is to run; a loaded bundle has its own.
+        device: Where a folder's network runs; a loaded bundle has its own.
         progress: Where to report to.
 
     Raises:
         DataError: A class that the model does not know.
     """
-    from thawline.use.bundle import Bundle
     from thawline.use.evaluate_model import evaluate_model
 
-    bundle = model if isinstance(model, Bundle) else load(model, device=device)
+    bundle = load(model, device=device)
     dataset, _ = check(photos, options, progress=progress)
     return evaluate_model(bundle, dataset, progress=progress)
 
@@ -415,15 +351,14 @@ def export(model: Bundle | Path | str, out: Path | str | None = None) -> OnnxFil
 
     Args:
         model: A loaded bundle, or its folder.
-        out: The file; None takes the folder's name with `.onnx`, beside it.
+        out: The file; None takes the folder's name with `.onnx`, next to it.
 
     Raises:
         BundleError: The model cannot be expressed in ONNX, or the file answers otherwise; nothing is written.
     """
-    from thawline.use.bundle import Bundle
     from thawline.use.export import export_onnx
 
-    bundle = model if isinstance(model, Bundle) else load(model, device="cpu")
+    bundle = load(model, device="cpu")
     folder = bundle.directory.resolve()
     return export_onnx(bundle, folder.with_name(f"{folder.name}.onnx") if out is None else Path(out))
 
@@ -435,7 +370,7 @@ def serve(model: Path | str, *, host: str = "127.0.0.1", port: int = 8000, ready
         model: An ONNX file that `export` wrote.
         host: Address to listen on.
         port: Port; 0 takes a free one.
-        ready: Is told the address, as soon as requests are taken.
+        ready: Called with the address as soon as requests are taken.
 
     Raises:
         BundleError: The file is not one that `export` wrote.
@@ -445,44 +380,7 @@ def serve(model: Path | str, *, host: str = "127.0.0.1", port: int = 8000, ready
         from thawline.use.serve import serve as answer
     except ImportError as error:
         raise UsageError(
-            f"serve: fastapi, uvicorn and python-multipart are needed and cannot be loaded ({error}). Run "
+            f"serve: fastapi, uvicorn and python-multipart are required and cannot be loaded ({error}). Run "
             "`pip install thawline[serve]`."
         ) from None
     answer(Path(model), host=host, port=port, ready=ready)
-
-
-def render(run: Path | str) -> Path:
-    """Write `report.html` of a finished run, or recipe's run, anew from its `report.json` and return its path.
-
-    Raises:
-        StoreError: The folder is not one that `fit` or a recipe wrote.
-    """
-    from thawline.view.render import render_run
-
-    return render_run(Path(run))
-
-
-def demo_pictures(out: Path) -> Path:
-    """Return the folder of the demo's scanned digits inside `out`, written there unless an earlier demo did."""
-    from thawline.data.digits import write_digits
-
-    folder = out / "pictures"
-    return folder if folder.is_dir() else write_digits(folder)
-
-
-def cache_entries(cache_dir: Path | None = None) -> tuple[Entry, ...]:
-    """Return what the cache holds, most recently used first."""
-    return list_entries(cache_root(cache_dir))
-
-
-def prune_cache(
-    cache_dir: Path | None = None, *, older_than_days: float | None = None, keep_bytes: int | None = None
-) -> tuple[Entry, ...]:
-    """Return what was removed from the cache; with neither limit, everything.
-
-    Args:
-        cache_dir: The cache, or None for the usual one.
-        older_than_days: Remove what was not opened for so long.
-        keep_bytes: Then remove the least recently used until at most so many bytes are left.
-    """
-    return prune(cache_root(cache_dir), older_than_days=older_than_days, keep_bytes=keep_bytes)

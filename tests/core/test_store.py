@@ -16,11 +16,11 @@ import pytest
 from thawline.core import store
 from thawline.core.errors import StoreError
 from thawline.core.store import (
+    cache_entries,
     cache_root,
     commit_directory,
     content_key,
     disk_errors,
-    list_entries,
     remove_entry,
     replace_directory,
     require_space,
@@ -289,7 +289,7 @@ def test_the_cache_lists_what_it_holds_the_last_used_first_and_removes_it(folder
         (tmp_path / name / "below/b").write_text("1234")
         os.utime(tmp_path / name, (day * 86400,) * 2)
     (tmp_path / "banks/.DS_Store").write_text("not ours")
-    entries = list_entries(tmp_path)
+    entries = cache_entries(tmp_path)
     assert [(entry.kind, entry.key, entry.size_bytes) for entry in entries] == [
         ("banks", "two", 13),
         ("banks", "three", 15),
@@ -298,9 +298,9 @@ def test_the_cache_lists_what_it_holds_the_last_used_first_and_removes_it(folder
     assert entries[0].last_used_s == 5 * 86400
     remove_entry(entries[0], tmp_path)
     remove_entry(entries[0], tmp_path)  # two people prune at once
-    assert [entry.key for entry in list_entries(tmp_path)] == ["three", "one"]
+    assert [entry.key for entry in cache_entries(tmp_path)] == ["three", "one"]
     assert list(tmp_path.glob("staging/*")) == []
-    assert list_entries(tmp_path / "no cache yet") == ()
+    assert cache_entries(tmp_path / "no cache yet") == ()
 
 
 def test_a_bank_that_goes_while_the_cache_is_listed_is_left_out(folder, tmp_path, monkeypatch):
@@ -315,4 +315,4 @@ def test_a_bank_that_goes_while_the_cache_is_listed_is_left_out(folder, tmp_path
         return found
 
     monkeypatch.setattr(Path, "rglob", prune_meanwhile)
-    assert [entry.key for entry in list_entries(tmp_path)] == ["staying"]
+    assert [entry.key for entry in cache_entries(tmp_path)] == ["staying"]

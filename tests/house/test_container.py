@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from thawline import api
+import thawline
 from thawline.data.digits import write_digits
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -155,8 +155,8 @@ def test_compose_agrees_with_the_dockerfile(services, stages):
 def test_the_steps_of_the_serve_image_make_a_small_service_that_answers(tmp_path):
     """A model of scanned digits, exported, answers in an environment that holds what the image holds."""
     photos = write_digits(tmp_path / "digits")
-    api.fit(photos, tmp_path / "run", api.Options(size=64))
-    model = api.export(tmp_path / "run" / "model").path
+    thawline.fit(photos, tmp_path / "run", options=thawline.Options(size=64))
+    model = thawline.export(tmp_path / "run" / "model").path
     picture = next(path for path in sorted(photos.rglob("*.png")))
     done = subprocess.run(
         [sys.executable, SCRIPT, model, picture], capture_output=True, text=True, timeout=600, check=False

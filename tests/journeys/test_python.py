@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import thawline
-from thawline import api
 from thawline.core.types import Predictions
 from thawline.data.check import CheckReport
 from thawline.data.dataset import Dataset
 from thawline.features.extract import Extraction
 from thawline.use.bundle import Bundle
 from thawline.use.evaluation import Evaluation
+
+PUBLIC_TYPES = ["Options", "ThawlineError", "TrainOptions"]
+VERBS = [
+    "cache_entries", "check", "compare", "evaluate", "export", "export_data", "extract", "fit", "forecast", "load",
+    "load_recipe", "make_options", "predict", "predict_pictures", "prune_cache", "recipe_names", "render", "resume",
+    "run_recipe", "serve", "tune",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -29,6 +37,7 @@ from thawline.use.evaluation import Evaluation
         "from thawline.cli.app import main; main(['fit', '--help'])",
         "from thawline.cli.app import main; main(['tune', '--help'])",
         "from thawline.cli.app import main; main(['cache', 'list'])",
+        "import thawline; thawline.cache_entries(); thawline.ThawlineError",
         "from thawline.cli.app import main; main(['fit', 'photos', '--folds', '1'])",
         "from thawline.cli.app import main; main(['tune', 'photos', '--plan', 'all', '--epochs', '0'])",
     ],
@@ -42,10 +51,21 @@ def test_what_is_light_loads_no_torch(statement):
 
 
 def test_everything_public_is_there_and_nothing_else():
+    assert dir(thawline) == sorted(thawline.__all__) == [*PUBLIC_TYPES, *VERBS]
     for name in thawline.__all__:
         assert callable(getattr(thawline, name))
-    with pytest.raises(AttributeError, match="no attribute 'melt'"):
+        assert getattr(thawline, name).__doc__
+    with pytest.raises(AttributeError, match="melt"):
         _ = thawline.melt
+
+
+def test_type_checkers_see_the_verbs():
+    package = Path(thawline.__file__).parent
+    assert (package / "py.typed").is_file()
+    stub = ast.parse((package / "__init__.pyi").read_text(encoding="utf-8"))
+    aliases = [alias for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names]
+    assert sorted(alias.name for alias in aliases) == dir(thawline)
+    assert all(alias.asname == alias.name for alias in aliases)  # else a stub keeps the name to itself
 
 
 def test_fit_returns_what_it_writes(run, shared_cache, tmp_path, capfd):
@@ -65,7 +85,9 @@ def test_fit_returns_what_it_writes(run, shared_cache, tmp_path, capfd):
 def test_tune_returns_a_network_that_has_thawed(run, shared_cache, tmp_path, capfd):
     training = thawline.TrainOptions(epochs=2, augment="none")
     options = thawline.make_options(size=64)
-    result = api.tune(run.photos, tmp_path / "out", ["Head, then last 1 block"], options, training=training)
+    result = thawline.tune(
+        run.photos, tmp_path / "out", plans=["Head, then last 1 block"], options=options, training=training
+    )
     assert capfd.readouterr() == ("", "")
     assert result.winner == "efficientnet_lite0 · head, then last 1 block"
     (trial,) = [trial for trial in result.leaderboard.trials if trial.strategy.kind == "partial"]
@@ -151,7 +173,7 @@ def test_errors_are_of_one_family(tmp_path):
         lambda: thawline.check(tmp_path / "nowhere"),
         lambda: thawline.load(tmp_path / "nowhere"),
         lambda: thawline.render(tmp_path / "nowhere"),
-        lambda: api.tune(tmp_path / "nowhere", tmp_path / "out", ["all"]),
+        lambda: thawline.tune(tmp_path / "nowhere", tmp_path / "out", plans=["all"]),
         lambda: thawline.resume(tmp_path / "nowhere"),
         lambda: thawline.forecast(tmp_path / "nowhere"),
         lambda: thawline.make_options(folds="many"),

@@ -9,7 +9,6 @@ import shutil
 import pytest
 
 import thawline as package
-from thawline import api
 
 OWN = """
 title = "Three digits, mine"
@@ -87,9 +86,9 @@ def pictures(scans, tmp_path_factory):
 def test_list_names_all_recipes_and_show_prints_one(thawline):
     listed = thawline("recipe", "list")
     assert listed.code == 0
-    assert len(listed.out.splitlines()) == len(api.recipe_names()) == 5
+    assert len(listed.out.splitlines()) == len(package.recipe_names()) == 5
     told = thawline("recipe", "list", "--json").json
-    assert [one["name"] for one in told] == list(api.recipe_names())
+    assert [one["name"] for one in told] == list(package.recipe_names())
     assert all(one["title"] in listed.out for one in told)
     shown = thawline("recipe", "show", "monkeys")
     assert shown.code == 0

@@ -176,7 +176,7 @@ def test_another_cut_is_another_store(tiny, cache):
     for cut in (2, 3):
         opened = open_prefix(dataset_of(3), rows, tiny, RUNTIME, cut, cache=cache, budget_bytes=AMPLE)
         assert opened.num_extracted == 3
-    assert len(store.list_entries(cache)) == 2
+    assert len(store.cache_entries(cache)) == 2
 
 
 def test_the_forecast_is_what_is_written(tiny, cache):

@@ -236,7 +236,7 @@ def test_a_taken_port_and_a_host_that_is_not_ours_are_said(drawn_onnx):
 def test_without_the_extra_it_is_named(drawn_onnx, monkeypatch):
     monkeypatch.delitem(sys.modules, "thawline.use.serve")
     monkeypatch.setitem(sys.modules, "fastapi", None)
-    with pytest.raises(UsageError, match=r"fastapi, uvicorn and python-multipart are needed .*thawline\[serve\]"):
+    with pytest.raises(UsageError, match=r"fastapi, uvicorn and python-multipart are required .*thawline\[serve\]"):
         api.serve(drawn_onnx, ready=print)
 
 
@@ -251,7 +251,7 @@ def test_real_pictures_get_the_numbers_of_predict(shared_data, tmp_path, dtype, 
             (photos / source.name).mkdir(parents=True, exist_ok=True)
             shutil.copy(path, photos / source.name / path.name)
     options = api.Options(dtype=dtype, size=96)
-    result = api.fit(photos, tmp_path / "run", options)
+    result = api.fit(photos, tmp_path / "run", options=options)
     written = api.export(result.out / "model")
     assert written.path == (result.out / "model.onnx").resolve()
     model = open_onnx(written.path)

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 import thawline
-from thawline import api
 from thawline.core.errors import BackboneError, UsageError
 from thawline.data.check import check
 from thawline.data.split import make_split
@@ -142,7 +141,7 @@ def run(place):
         made["run"] += 1
         recipe = text if isinstance(text, Recipe) else parse_recipe(text, "mine")
         changes = {"cache_dir": place / "cache", **(changes or {})}
-        return api.run_recipe(recipe, photos, out or place / f"out-{made['run']}", changes=changes, **asked)
+        return thawline.run_recipe(recipe, photos, out=out or place / f"out-{made['run']}", changes=changes, **asked)
 
     return call
 

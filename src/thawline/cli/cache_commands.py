@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
 
+import thawline
 from thawline.cli.arguments import Json
 from thawline.cli.console import say, say_json
 from thawline.core.errors import UsageError
@@ -27,9 +28,7 @@ CacheDir = Annotated[Path | None, Parameter(help="The cache to look at. Default:
 @cache.command(name="list")
 def cache_list(*, cache_dir: CacheDir = None, json: Json = False) -> None:
     """List the banks of features and the pictures that were fetched, most recently used first."""
-    from thawline import api
-
-    entries = api.cache_entries(cache_dir)
+    entries = thawline.cache_entries(cache_dir)
     if json:
         say_json([_entry_json(entry) for entry in entries])
         return
@@ -52,10 +51,8 @@ def cache_prune(
     for flag, limit in (("--older-than-days", older_than_days), ("--keep-mib", keep_mib)):
         if limit is not None and not 0 <= limit < float("inf"):
             raise UsageError(f"cache prune: {flag} {limit:g}: it must be a number of at least 0.")
-    from thawline import api
-
     keep_bytes = None if keep_mib is None else int(keep_mib * 2**20)
-    removed = api.prune_cache(cache_dir, older_than_days=older_than_days, keep_bytes=keep_bytes)
+    removed = thawline.prune_cache(cache_dir, older_than_days=older_than_days, keep_bytes=keep_bytes)
     if json:
         say_json([_entry_json(entry) for entry in removed])
     else:

@@ -1,4 +1,4 @@
-"""`thawline export` and `thawline serve`: words on the command line -> api -> console."""
+"""`thawline predict`, `evaluate`, `export` and `serve`, which use a model: words -> a verb -> console."""
 
 from __future__ import annotations
 
@@ -9,10 +9,55 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from thawline.cli.arguments import Json, Model
-from thawline.cli.console import say, say_json
+import thawline
+from thawline.cli.arguments import CHECK_DEFAULTS, Device, FlatCheck, Json, Model, Photos
+from thawline.cli.console import say, say_json, stream
+from thawline.core.errors import UsageError
+from thawline.core.progress import progress_for_stderr
 
-__all__ = ["export", "serve"]
+__all__ = ["evaluate", "export", "predict", "serve"]
+
+
+def predict(
+    model: Model,
+    pictures: Annotated[list[Path], Parameter(help="Files and folders.")],
+    *,
+    json: Annotated[bool, Parameter(help="One line of JSON a picture.")] = False,
+    csv: Annotated[bool, Parameter(help="CSV with a column a class.")] = False,
+    device: Device = "auto",
+) -> None:
+    """Say what is on pictures; one that cannot be read gets a row with the reason, and the rest goes on.
+
+    Where none can be read, the exit code is 1.
+    """
+    if json and csv:
+        raise UsageError("predict: --json and --csv contradict each other. Choose one.")
+    from thawline.use.predict import predict_pictures, predictions_csv, predictions_jsonl, requiring_one
+    from thawline.view.summary import prediction_lines
+
+    bundle = thawline.load(model, device=device)
+    rows = requiring_one(predict_pictures(bundle, pictures, progress=progress_for_stderr()), pictures)
+    if json:
+        stream(predictions_jsonl(rows))
+    elif csv:
+        stream(predictions_csv(rows, bundle.class_names))
+    else:
+        stream(prediction_lines(rows))
+
+
+def evaluate(
+    model: Model,
+    photos: Photos,
+    *,
+    device: Device = "auto",
+    options: FlatCheck = CHECK_DEFAULTS,
+    json: Json = False,
+) -> None:
+    """Score a model on labelled pictures: their test part where they have one, else all of them."""
+    from thawline.view.summary import evaluation_text
+
+    result = thawline.evaluate(model, photos, options=options, device=device, progress=progress_for_stderr())
+    say_json(result.to_json()) if json else say(evaluation_text(result))
 
 
 def export(
@@ -24,9 +69,7 @@ def export(
     json: Json = False,
 ) -> None:
     """Write a model as one ONNX file that answers as the folder does, for `serve` and for other programs."""
-    from thawline import api
-
-    done = api.export(model, out)
+    done = thawline.export(model, out)
     if json:
         say_json({**asdict(done), "path": str(done.path)})
         return
@@ -44,10 +87,9 @@ def serve(
     port: Annotated[int, Parameter(help="Port; 0 takes a free one.")] = 8000,
 ) -> None:
     """Answer requests with an exported model: a page to drop pictures on, `POST /predict`, `GET /health`."""
-    from thawline import api
 
     def ready(address: str) -> None:
         sys.stderr.write(f"thawline: {model} answers at {address} until Ctrl+C\n")
         sys.stderr.flush()
 
-    api.serve(model, host=host, port=port, ready=ready)
+    thawline.serve(model, host=host, port=port, ready=ready)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
+import thawline
 from thawline.cli.arguments import Json
 from thawline.cli.console import say, say_json
 from thawline.core.errors import UsageError
@@ -23,10 +24,9 @@ recipe = App(
 @recipe.command(name="list")
 def recipe_list(*, json: Json = False) -> None:
     """List the recipes that come with Thawline: what each compares, and how long it takes."""
-    from thawline import api
     from thawline.view.words import duration_text
 
-    found = [api.load_recipe(name) for name in api.recipe_names()]
+    found = [thawline.load_recipe(name) for name in thawline.recipe_names()]
     if json:
         say_json([{"name": one.name, "title": one.title, "minutes": one.minutes} for one in found])
         return
@@ -43,9 +43,7 @@ def recipe_show(
     json: Annotated[bool, Parameter(help="Print what the TOML says as JSON.")] = False,
 ) -> None:
     """Print a recipe: its TOML, with the command, the time that it takes and the scores to expect."""
-    from thawline import api
-
-    text = api.load_recipe(name).text
+    text = thawline.load_recipe(name).text
     say_json(parse_table(text, f"recipe {name}")) if json else say(text.rstrip())
 
 
@@ -77,7 +75,6 @@ def recipe_run(
     json: Json = False,
 ) -> None:
     """Remake a recipe's comparison on its pictures: every row trained, scored with an interval, and reported."""
-    from thawline import api
     from thawline.view.recipe_report import recipe_text
 
     if epochs is not None and epochs < 1:
@@ -95,10 +92,10 @@ def recipe_run(
         "device": device,
         "cache_dir": cache_dir,
     }
-    result = api.run_recipe(
+    result = thawline.run_recipe(
         name,
         data,
-        out,
+        out=out,
         changes={key: value for key, value in given.items() if value is not None},
         protocol=protocol,
         epochs=epochs,

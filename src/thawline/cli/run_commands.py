@@ -1,4 +1,4 @@
-"""`thawline fit`, `tune` and `demo`, which end with a model: words on the command line -> api -> console."""
+"""`thawline fit`, `tune`, `demo`, `compare` and `report`: words on the command line -> a verb -> console."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+import thawline
 from thawline.cli.arguments import DEFAULTS, Flat, Json, Out, Photos
 from thawline.cli.console import say, say_json
 from thawline.core.errors import UsageError
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from thawline.work.session import FitResult
 
-__all__ = ["demo", "fit", "tune"]
+__all__ = ["compare", "demo", "fit", "report", "tune"]
 
 AnyPhotos = Annotated[str | None, Parameter(help="As for `fit`; not needed with --resume, or a --config that has it.")]
 FlatTraining = Annotated[TrainOptions, Parameter(name="*", group="Training")]
@@ -47,18 +48,16 @@ def fit(
     json: Json = False,
 ) -> None:
     """Do the main job: check, split, extract, compare, train the winner, test it once, report, write the model."""
-    from thawline import api
-
     budget_s = None if budget is None else parse_duration(budget)
     named = tuple(candidates or ())
     if plan:
-        rows = api.forecast(photos, options, training=training, plans=named, progress=progress_for_stderr())
+        rows = thawline.forecast(photos, options, training=training, plans=named, progress=progress_for_stderr())
         _say_forecast(rows, budget_s, as_json=json)
         return
-    result = api.fit(
+    result = thawline.fit(
         photos,
         out,
-        options,
+        options=options,
         training=training,
         budget_s=budget_s,
         plans=named,
@@ -90,14 +89,12 @@ def tune(
     json: Json = False,
 ) -> None:
     """Train networks by named plans, compare them with every frozen strategy, and deliver the best of them."""
-    from thawline import api
-
     progress = progress_for_stderr()
     if resume is not None:
         beside = photos is not None or plans or config is not None or out != TUNED
         if beside or (options, training) != (DEFAULTS, TRAINING_DEFAULTS):
             raise UsageError("tune: --resume goes on with what the run was started with. Give nothing else with it.")
-        _say_fit(api.resume(resume, tensorboard=tensorboard, progress=progress), as_json=json)
+        _say_fit(thawline.resume(resume, tensorboard=tensorboard, progress=progress), as_json=json)
         return
     if config is not None:
         order = read_config(
@@ -106,7 +103,15 @@ def tune(
         photos, plans, options, training = str(order.photos), list(order.plans), order.options, order.training
     if photos is None:
         raise UsageError("tune: no pictures are named. Name their folder: thawline tune PHOTOS --plan all.")
-    result = api.tune(photos, out, plans or [], options, training=training, tensorboard=tensorboard, progress=progress)
+    result = thawline.tune(
+        photos,
+        out,
+        plans=plans or [],
+        options=options,
+        training=training,
+        tensorboard=tensorboard,
+        progress=progress,
+    )
     _say_fit(result, as_json=json)
 
 
@@ -120,16 +125,47 @@ def demo(
     json: Json = False,
 ) -> None:
     """Show the idea on pictures that need no download: where a pretrained network should be cut for few labels."""
-    from thawline import api
-
     if photos is None:
-        photos = str(api.demo_pictures(out))
-    result = api.fit(photos, out, options, progress=progress_for_stderr())
+        from thawline.data.digits import write_digits
+
+        folder = out / "pictures"
+        photos = str(folder if folder.is_dir() else write_digits(folder))
+    result = thawline.fit(photos, out, options=options, progress=progress_for_stderr())
     from thawline.view.summary import thaw_line_text
 
     if not json:
         say(thaw_line_text(result.leaderboard, result.compared.cut_labels) + "\n")
     _say_fit(result, as_json=json)
+
+
+def compare(
+    photos: Photos,
+    *,
+    augment: Annotated[
+        str, Parameter(help="Let the best heads learn from altered views too: flip, crop, trivial, rand, augmix.")
+    ] = "none",
+    views: Annotated[int | None, Parameter(help="Views of a picture, the plain one included.")] = None,
+    options: Flat = DEFAULTS,
+    json: Json = False,
+) -> None:
+    """Show the leaderboard of every frozen strategy; test pictures, where there are any, stay unread."""
+    from thawline.view.summary import leaderboard_text, thaw_line_text
+    from thawline.work.run import leaderboard_json
+
+    result = thawline.compare(photos, options, augment=augment, views=views, progress=progress_for_stderr())
+    if json:
+        say_json(leaderboard_json(result.leaderboard))
+    else:
+        say(thaw_line_text(result.leaderboard, result.cut_labels) + "\n")
+        say(leaderboard_text(result.leaderboard))
+
+
+def report(
+    run: Annotated[Path, Parameter(help="Folder of a run that `thawline fit` wrote.")], *, json: Json = False
+) -> None:
+    """Write a run's report.html again, e.g. after an update, and print its path."""
+    path = thawline.render(run)
+    say_json({"report": str(path)}) if json else say(str(path))
 
 
 def _say_fit(result: FitResult, *, as_json: bool) -> None:

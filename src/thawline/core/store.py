@@ -25,13 +25,13 @@ from thawline.core.errors import StoreError
 __all__ = [
     "Entry",
     "NoRoomError",
+    "cache_entries",
     "cache_root",
     "commit_directory",
     "content_key",
     "disk_errors",
-    "list_entries",
     "paths_in",
-    "prune",
+    "prune_cache",
     "remove_entry",
     "replace_directory",
     "require_space",
@@ -244,9 +244,9 @@ def write_json(path: Path, value: object) -> None:
     write_bytes(path, (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
 
 
-def list_entries(root: Path) -> tuple[Entry, ...]:
+def cache_entries(cache_dir: Path | None = None) -> tuple[Entry, ...]:
     """Return what the cache holds, most recently used first; what another run removes meanwhile is left out."""
-    entries = []
+    root, entries = cache_root(cache_dir), []
     for directory in (*paths_in(root / "banks", "*/"), *paths_in(root / "pictures", "*/")):
         with suppress(FileNotFoundError):
             size = sum(file.stat().st_size for file in directory.rglob("*") if file.is_file())
@@ -264,20 +264,22 @@ def remove_entry(entry: Entry, root: Path) -> None:
         entry.directory.rename(staged / entry.key)
 
 
-def prune(root: Path, *, older_than_days: float | None, keep_bytes: int | None) -> tuple[Entry, ...]:
+def prune_cache(
+    cache_dir: Path | None = None, *, older_than_days: float | None = None, keep_bytes: int | None = None
+) -> tuple[Entry, ...]:
     """Return what was removed from the cache; with neither limit, everything.
 
     Args:
-        root: The cache.
+        cache_dir: The cache, or None for the usual one.
         older_than_days: Remove what was not opened for so long.
         keep_bytes: Then remove the least recently used until at most so many bytes are left.
 
     Raises:
         StoreError: The cache cannot be written.
     """
-    removed, kept_bytes = [], 0
+    root, removed, kept_bytes = cache_root(cache_dir), [], 0
     everything = older_than_days is None and keep_bytes is None
-    for entry in list_entries(root):
+    for entry in cache_entries(root):
         old = older_than_days is not None and time.time() - entry.last_used_s > older_than_days * 86400
         kept_bytes += 0 if old else entry.size_bytes
         if everything or old or (keep_bytes is not None and kept_bytes > keep_bytes):

@@ -10,16 +10,16 @@ from thawline.view.recipe_report import render_recipe_report
 from thawline.view.report import render_report
 from thawline.view.report_data import ReportData
 
-__all__ = ["render_run"]
+__all__ = ["render"]
 
 
-def render_run(run: Path) -> Path:
+def render(run: Path | str) -> Path:
     """Write `report.html` of a run, of `fit` or of a recipe, and return its path.
 
     Raises:
         StoreError: The folder is not one that `fit` or a recipe wrote, or cannot be written.
     """
-    source, target = run / "report.json", run / "report.html"
+    source, target = Path(run) / "report.json", Path(run) / "report.html"
     try:
         text = source.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

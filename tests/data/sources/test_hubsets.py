@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from thawline.core.errors import DataError, UsageError
-from thawline.core.store import list_entries
+from thawline.core.store import cache_entries
 from thawline.data.check import check
 from thawline.data.sources import hubload, hubsets
 from thawline.data.sources.hubload import HubName, parse_hub
@@ -213,7 +213,7 @@ def test_a_large_data_set_is_streamed_once_and_then_read_without_a_network(large
     ]
     assert [item.reason for item in listing.skipped] == ["label -1 has no name"]
     assert str(listing.root) == "hf:someone/large@v1"
-    (entry,) = list_entries(own_cache)
+    (entry,) = cache_entries(own_cache)
     facts = json.loads((entry.directory / "source.json").read_bytes())
     assert (facts["name"], facts["revision"], facts["pictures"]) == ("someone/large", "v1", {"train": 4, "test": 2})
     monkeypatch.setattr(hubload, "is_reachable", lambda _: False)
@@ -225,7 +225,7 @@ def test_one_split_of_a_large_data_set_has_a_shelf_of_its_own(large, own_cache):
     listing = list_pictures("hf:someone/large:test")
     assert [(item.label, item.split) for item in listing.candidates] == [("cat", None), ("dog", None)]
     assert len(list_pictures("hf:someone/large").candidates) == 5
-    assert len(list_entries(own_cache)) == 2
+    assert len(cache_entries(own_cache)) == 2
 
 
 class BrokenBuilder:

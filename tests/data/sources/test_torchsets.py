@@ -16,7 +16,7 @@ import torchvision.datasets
 from PIL import Image
 
 from thawline.core.errors import DataError, UsageError
-from thawline.core.store import list_entries, remove_entry
+from thawline.core.store import cache_entries, remove_entry
 from thawline.data.check import check
 from thawline.data.images import decode
 from thawline.data.lossless import encode_png
@@ -65,7 +65,7 @@ def test_arrays_become_png_with_official_parts_and_class_names(root, own_cache):
     np.testing.assert_array_equal([pixels_of(item.source) for item in parts[0]], train)
     np.testing.assert_array_equal([pixels_of(item.source) for item in parts[1]], test)
     assert str(listing.root) == "torchvision:FashionMNIST"
-    (entry,) = list_entries(own_cache)
+    (entry,) = cache_entries(own_cache)
     assert (entry.kind, entry.size_bytes > 600 * 700) == ("pictures", True)
     facts = json.loads((entry.directory / "source.json").read_bytes())
     assert (facts["name"], facts["pictures"]) == ("FashionMNIST", {"train": 600, "test": 4})
@@ -77,7 +77,7 @@ def test_what_is_on_the_shelf_needs_neither_files_nor_torchvision(root, own_cach
     monkeypatch.setattr(torchsets, "_open", lambda *_: pytest.fail("torchvision was asked again"))
     again = [(item.path, item.label, item.source.read()) for item in list_pictures("torchvision:KMNIST").candidates]
     assert again == first
-    (entry,) = list_entries(own_cache)
+    (entry,) = cache_entries(own_cache)
     (entry.directory / "train-00000.parquet").write_bytes(b"PAR1 damaged")
     with pytest.raises(DataError, match=r"remove .*pictures.* to have it made anew"):
         list_pictures("torchvision:KMNIST")
@@ -127,7 +127,7 @@ def test_colour_pictures_and_a_pickle_that_is_not_the_official_one(root, monkeyp
             return (open, (str(tmp_path / "ran"), "w"))
 
     (base / "data_batch_1").write_bytes(pickle.dumps(Evil()))
-    remove_entry(list_entries(own_cache)[0], own_cache)
+    remove_entry(cache_entries(own_cache)[0], own_cache)
     with pytest.raises(DataError, match=r"or not as torchvision knows them.*cifar-10-python\.tar\.gz"):
         list_pictures("torchvision:CIFAR10")
     assert not (tmp_path / "ran").exists()
@@ -145,7 +145,7 @@ def test_files_stay_files_where_torchvision_put_them(root, own_cache, make_folde
         ("eurosat/2750/River/0.png", "River", None),
     ]
     assert listing.candidates[0].source.read() == (root / "eurosat/2750/Forest/0.png").read_bytes()
-    assert list_entries(own_cache) == ()
+    assert cache_entries(own_cache) == ()
     assert check("torchvision:EuroSAT")[0].images_key == check(root / "eurosat" / "2750")[0].images_key
 
 

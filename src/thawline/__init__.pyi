@@ -1,0 +1,28 @@
+"""The public names, each with the module that makes it: the one list, for Python and for type checkers."""
+
+from .api import compare as compare
+from .api import evaluate as evaluate
+from .api import export as export
+from .api import export_data as export_data
+from .api import extract as extract
+from .api import fit as fit
+from .api import forecast as forecast
+from .api import load as load
+from .api import predict as predict
+from .api import resume as resume
+from .api import run_recipe as run_recipe
+from .api import serve as serve
+from .api import tune as tune
+from .core.errors import ThawlineError as ThawlineError
+from .core.options import Options as Options
+from .core.options import make_options as make_options
+from .core.store import cache_entries as cache_entries
+from .core.store import prune_cache as prune_cache
+from .data.check import check as check
+from .train.hyperparameters import TrainOptions as TrainOptions
+from .use.predict import predict_pictures as predict_pictures
+from .view.render import render as render
+from .work.recipe import load_recipe as load_recipe
+from .work.recipe import recipe_names as recipe_names
+
+__version__: str

@@ -1,0 +1,67 @@
+"""`thawline check`, `extract` and `export-data`: words on the command line -> a verb -> console."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+import thawline
+from thawline.cli.arguments import CHECK_DEFAULTS, DEFAULTS, Flat, FlatCheck, Json, Photos
+from thawline.cli.console import say, say_json
+from thawline.core.progress import progress_for_stderr
+
+__all__ = ["check", "export_data", "extract"]
+
+
+def check(
+    photos: Photos,
+    *,
+    options: FlatCheck = CHECK_DEFAULTS,
+    json: Json = False,
+) -> None:
+    """Say what is odd about the pictures: unreadable ones, copies, leaks, conflicts, small classes."""
+    from thawline.view.summary import check_text
+
+    _, report = thawline.check(photos, options, progress=progress_for_stderr())
+    say_json(report.to_json()) if json else say(check_text(report.to_json()))
+
+
+def extract(photos: Photos, *, options: Flat = DEFAULTS, json: Json = False) -> None:
+    """Run the pictures through the backbone once and keep the features of every depth in the cache."""
+    done = thawline.extract(photos, options, progress=progress_for_stderr())
+    facts = {
+        "bank": done.bank.key,
+        "directory": str(done.bank.directory),
+        "pictures_in_bank": len(done.bank),
+        "extracted": done.num_extracted,
+        "damaged_rows": done.num_damaged,
+        "columns": done.bank.spec.width,
+        "seconds": round(done.seconds, 3),
+    }
+    say_json(facts) if json else say("\n".join(f"{name:>16}  {value}" for name, value in facts.items()))
+
+
+def export_data(
+    photos: Photos,
+    *,
+    out: Annotated[Path, Parameter(name=["--out", "-o"], help="Folder to write: new, empty, or an older export.")],
+    form: Annotated[
+        Literal["folder", "parquet"],
+        Parameter(name="--format", help="Class folders, or Parquet tables that hold the pictures."),
+    ] = "folder",
+    held_out: Annotated[
+        Literal["fifth", "none"],
+        Parameter(help="Without a test part of your own, hold the fifth out that `fit` would, or nothing."),
+    ] = "fifth",
+    options: FlatCheck = CHECK_DEFAULTS,
+    json: Json = False,
+) -> None:
+    """Write the checked set back out: split, each picture once, unreadable files left out."""
+    from thawline.view.summary import export_text
+
+    done = thawline.export_data(
+        photos, out, options=options, form=form, held_out=held_out, progress=progress_for_stderr()
+    )
+    say_json({"out": str(done.out), **done.card}) if json else say(f"{export_text(done.card)}\n\n  {done.out}")
