@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import platform
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +21,7 @@ from thawline.core.store import (
     commit_directory,
     content_key,
     disk_errors,
+    expand_user,
     remove_entry,
     replace_directory,
     require_space,
@@ -76,10 +77,19 @@ def test_the_cache_is_where_the_argument_or_the_environment_says(tmp_path, monke
     assert cache_root().is_dir()
     monkeypatch.delenv("THAWLINE_CACHE")
     assert cache_root() == tmp_path / "xdg/thawline"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert cache_root().parent.parent in {tmp_path / "home", tmp_path / "home/Library"}
+    for unset in (lambda: monkeypatch.setenv("XDG_CACHE_HOME", ""), lambda: monkeypatch.delenv("XDG_CACHE_HOME")):
+        unset()
+        monkeypatch.setenv("HOME", str(tmp_path / "home"))
+        own = "Library/Caches" if sys.platform == "darwin" else ".cache"
+        assert cache_root() == tmp_path / "home" / own / "thawline"
     assert cache_root("~/elsewhere") == tmp_path / "home/elsewhere"
+
+
+def test_a_user_who_does_not_exist_is_a_name_like_any_other(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert expand_user("~") == Path.home()
+    assert expand_user("a/~") == Path("a/~")
+    assert cache_root("~nobody-of-this-name/cache") == Path("~nobody-of-this-name/cache")
 
 
 def test_a_file_where_the_cache_should_be_is_named(tmp_path):
@@ -211,12 +221,13 @@ def test_staging_is_removed_after_an_error_but_not_what_was_renamed_away(tmp_pat
 def test_only_the_staging_of_the_dead_is_swept(tmp_path):
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    host = socket.gethostname()
+    host = platform.node()
     names = {
         f"{host}-{dead.pid}-0": False,  # its process ended
         f"{host}-{os.getpid()}-0": True,  # its process lives
         f"{host}-1-0": True,  # another person's process lives
         f"elsewhere-{dead.pid}-0": True,  # nobody knows
+        f"{host}-²-0": True,  # no number of a process
         "no staging of ours": True,
         "elsewhere-7-old": False,  # nobody knows, but it is a week old
     }

@@ -10,8 +10,8 @@ import errno
 import hashlib
 import json
 import os
+import platform
 import shutil
-import socket
 import time
 import uuid
 from collections.abc import Iterator
@@ -30,6 +30,7 @@ __all__ = [
     "commit_directory",
     "content_key",
     "disk_errors",
+    "expand_user",
     "paths_in",
     "prune_cache",
     "remove_entry",
@@ -74,15 +75,21 @@ def cache_root(directory: Path | str | None = None) -> Path:
     Raises:
         StoreError: It cannot be made or is not a directory.
     """
-    base = Path.home() / "Library/Caches" if os.uname().sysname == "Darwin" else Path.home() / ".cache"
-    default = Path(os.environ.get("XDG_CACHE_HOME") or base) / "thawline"
-    root = Path(directory or os.environ.get("THAWLINE_CACHE") or default).expanduser()
+    from platformdirs import user_cache_path  # here, because a service has neither a cache nor this package
+
+    named = directory or os.environ.get("THAWLINE_CACHE")
+    root = expand_user(named) if named else user_cache_path("thawline", appauthor=False)
     try:
         with disk_errors("open the cache", root):
             root.mkdir(parents=True, exist_ok=True)
     except FileNotFoundError:  # a place such as /proc, in which nothing can be made
         raise StoreError(f"open the cache: {root} cannot be made. Choose another place with --cache-dir.") from None
     return root
+
+
+def expand_user(path: Path | str) -> Path:
+    """Return a path with `~` or `~user` at its beginning replaced; a user who does not exist stays as written."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111  # Path.expanduser raises
 
 
 def content_key(value: object) -> str:
@@ -134,7 +141,7 @@ def require_space(doing: str, path: Path, needed_bytes: int, remedy: str = "pass
 def staging_directory(root: Path) -> Iterator[Path]:
     """Return a new private folder on the file system of `root`; removed on leaving, unless it was renamed away."""
     parent = root / "staging"
-    directory = parent / f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    directory = parent / f"{platform.node()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     while not directory.exists():
         parent.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):  # another process may just have removed the empty parent
@@ -160,6 +167,8 @@ def paths_in(directory: Path, pattern: str = "*") -> list[Path]:
 
 def sweep_staging(root: Path) -> int:
     """Return how many staging folders of dead processes were removed; those of live ones stay."""
+    from psutil import pid_exists  # here, because a service has neither a cache nor this package
+
     removed = 0
     for directory in paths_in(root / "staging"):
         host, _, pid = directory.name.rpartition("-")[0].rpartition("-")
@@ -167,21 +176,11 @@ def sweep_staging(root: Path) -> int:
             stale = time.time() - directory.stat().st_mtime > STALE_STAGING_S
         except OSError:  # its owner removed it just now
             continue
-        if stale or (host == socket.gethostname() and pid.isdigit() and not _is_alive(int(pid))):
+        if stale or (host == platform.node() and pid.isdecimal() and not pid_exists(int(pid))):
             shutil.rmtree(directory, ignore_errors=True)
             removed += 1
     _remove_if_empty(root / "staging")
     return removed
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def commit_directory(staged: Path, final: Path) -> bool:

@@ -16,6 +16,7 @@ from typing import Any
 
 from thawline.core.errors import DataError, UsageError, first_few
 from thawline.core.online import is_reachable
+from thawline.core.store import expand_user
 from thawline.data.sources.places import Place
 
 __all__ = ["HubName", "hub_or_cache", "load_builder", "load_splits", "parse_hub", "require_datasets", "telling"]
@@ -54,7 +55,7 @@ def parse_hub(rest: str) -> HubName:
         UsageError: It has none of the forms.
     """
     if rest.startswith((".", "/", "~")):
-        folder, _, split = (rest, "", "") if Path(rest).expanduser().exists() else rest.rpartition(":")
+        folder, _, split = (rest, "", "") if expand_user(rest).exists() else rest.rpartition(":")
         return HubName(folder or rest, split=split if folder and split else None, is_local=True)
     form = r"([\w.-]+(?:/[\w.-]+)?)(?:/([\w.-]+))?(?:@([\w./-]+))?(?::([\w.-]+(?:\[[\w:%+.-]*\])?))?"
     found = re.fullmatch(form, rest)
@@ -131,7 +132,7 @@ def _is_commit(commit: str | None, name: HubName) -> bool:
 
 def load_splits(place: Place, name: HubName, datasets: Any) -> Mapping[str, Any]:
     """Return the splits of a data set, downloaded into the cache of `datasets` where they are not there yet."""
-    path = Path(name.path).expanduser()
+    path = expand_user(name.path)
     with telling(place, name):
         if name.is_local and not path.is_dir():
             raise DataError("there is no such folder; a table or an archive is named without hf:")

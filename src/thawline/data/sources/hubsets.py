@@ -14,6 +14,7 @@ from typing import Any
 
 from thawline.core.errors import DataError, UsageError, first_few
 from thawline.core.progress import Progress
+from thawline.core.store import expand_user
 from thawline.data.dataset import Role
 from thawline.data.sources.hubload import (
     HubName,
@@ -122,7 +123,7 @@ def _from_arrow(place: Place, name: HubName, splits: Mapping[str, Any], notes: t
 
     folders: tuple[Path, ...] = (Path(datasets.config.HF_DATASETS_CACHE), Path(constants.HF_HUB_CACHE))
     if name.is_local:
-        folders = (*folders, Path(name.path).expanduser())
+        folders = (*folders, expand_user(name.path))
     parts, passed = _roles(place, name, list(splits))
     candidates: list[Candidate] = []
     skipped: list[Skipped] = []

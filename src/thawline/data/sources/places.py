@@ -6,9 +6,10 @@ slash, so only what is known to lie on this machine's disk becomes one.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
+
+from thawline.core.store import expand_user
 
 __all__ = ["SCHEMES", "Place"]
 
@@ -58,7 +59,7 @@ class Place:
             is_path = "://" not in self.rest and not self.rest.startswith("pipe:")  # an address, or a command
         else:
             is_path = self.scheme == "hf" and self.rest.startswith((".", "/", "~"))
-        return Path(os.path.expanduser(self.rest)) if is_path else None  # noqa: PTH111  # leaves an unknown ~user
+        return expand_user(self.rest) if is_path else None
 
     @property
     def folder(self) -> Path | None:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from thawline.core.errors import DataError, first_few
+from thawline.core.store import expand_user
 from thawline.data.dataset import Role
 from thawline.data.sources.folders import lay_out
 from thawline.data.sources.listing import Candidate, Listing, Skipped, display_path, name_role, settle_roles
@@ -67,7 +68,7 @@ def list_shards(place: Place) -> Listing:
         if not files:
             raise DataError(f"list: {display_path(root)} holds no .tar files, nor do train/, val/ and test/ in it.")
     else:
-        files = [Path(text).expanduser() for text in expand_braces(place.rest)]
+        files = [expand_user(text) for text in expand_braces(place.rest)]
         missing = [display_path(file) for file in files if not file.is_file()]
         if missing:
             raise DataError(

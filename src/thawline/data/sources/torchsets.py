@@ -18,7 +18,7 @@ import numpy as np
 from thawline.core.errors import DataError, UsageError
 from thawline.core.online import is_reachable
 from thawline.core.progress import Progress
-from thawline.core.store import cache_root, disk_errors
+from thawline.core.store import cache_root, disk_errors, expand_user
 from thawline.data.lossless import encode_png
 from thawline.data.sources.listing import Candidate, FileSource, Listing, display_path, name_role, settle_roles
 from thawline.data.sources.places import Place
@@ -118,7 +118,7 @@ def list_torchvision(place: Place, *, cache_dir: Path | None = None, progress: P
         hint = f"Did you mean torchvision:{near[0]}?" if near else f"There are {', '.join(SETS)}."
         raise UsageError(f"{place}: no such data set is known here. {hint}")
     own = os.environ.get("THAWLINE_TORCHVISION")
-    root = Path(own).expanduser() if own else cache_root(cache_dir) / "torchvision"
+    root = expand_user(own) if own else cache_root(cache_dir) / "torchvision"
     request = {"source": "torchvision", "name": name, "root": str(root.resolve()) if own else None}
     shelf = open_shelf(request, cache_dir)
     if shelf.is_filled:
