@@ -13,7 +13,8 @@ from thawline.core.errors import BackboneError
 from thawline.features.cuts import cut_points
 from thawline.features.layers import layer_scales, trained_parameters, weight_layers
 from thawline.features.network import Network, load_backbone
-from thawline.features.scratch import SCRATCH, ScratchCNN
+from thawline.features.scratch import SCRATCH
+from thawline.features.scratch_cnn import ScratchCNN
 
 SMALL = {"vit_tiny_patch16_224": 64, "resnet18": 64, "convnext_atto": 64, "efficientnet_lite0": 64}
 MANY = (*SMALL, *SCRATCH, "edgenext_xx_small", "mobilenetv3_small_050", "levit_128s")

@@ -123,5 +123,6 @@ def test_asking_for_help_loads_no_torch():
 
 
 def test_facts_are_read_without_torch():
-    facts = ("features.backbone", "features.bank", "features.drift", "search.leaderboard", "search.ties")
-    assert loaded_by("import " + ", ".join(f"thawline.{module}" for module in facts)) == []
+    modules = ["features.backbone", "features.bank", "features.drift", "features.scratch"]
+    modules += ["search.answers", "search.leaderboard", "search.strategy", "search.ties", "use.evaluation"]
+    assert loaded_by("import " + ", ".join(f"thawline.{module}" for module in modules)) == []

@@ -86,7 +86,7 @@ def layer_scales(model: nn.Module, names: Sequence[str], decay: float) -> dict[s
         names: Names of its parameters, those that are trained.
         decay: In (0, 1]; 1 treats all alike.
 
-    >>> from thawline.features.scratch import create_scratch
+    >>> from thawline.features.scratch_cnn import create_scratch
     >>> layer_scales(create_scratch("deep_cnn"), ["blocks.1.0.weight", "blocks.3.0.weight"], 0.5)
     {'blocks.1.0.weight': 0.25, 'blocks.3.0.weight': 1.0}
     """

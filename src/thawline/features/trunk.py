@@ -19,7 +19,7 @@ from timm.models.resnet import ResNet
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from thawline.features.scratch import ScratchCNN
+from thawline.features.scratch_cnn import ScratchCNN
 
 __all__ = ["Step", "Trunk", "chosen_blocks", "stage_maps", "trunk_of"]
 

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from thawline.core.errors import BackboneError, first_few
 from thawline.features.hub import Source, hub_file, resolve
-from thawline.features.scratch import create_scratch
+from thawline.features.scratch_cnn import create_scratch
 
 __all__ = ["LoadedModel", "digest", "is_random", "load_model", "read_tensors"]
 

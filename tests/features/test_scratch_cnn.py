@@ -12,7 +12,8 @@ from thawline.core.runtime import Runtime
 from thawline.features import hub
 from thawline.features.network import load_backbone
 from thawline.features.reader import FeatureReader
-from thawline.features.scratch import SCRATCH, create_scratch
+from thawline.features.scratch import SCRATCH
+from thawline.features.scratch_cnn import create_scratch
 
 NAMES = tuple(SCRATCH)
 
