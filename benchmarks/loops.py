@@ -159,7 +159,7 @@ def plain_loop_from_files(job: Job, model: nn.Module) -> Loop:
         rows = itertools.chain.from_iterable(batch.samples.tolist() for batch in batches)
         decoded = map_ordered(lambda row: load_pixels(samples[row], spec), rows)
         for batch in batches:
-            x = to_input(np.stack(list(itertools.islice(decoded, len(batch)))), spec, job.context.runtime)
+            x = to_input(np.stack(list(itertools.islice(decoded, len(batch)))), spec, runtime=job.context.runtime)
             mirrored = torch.rand(len(x)) < 0.5
             x[mirrored] = x[mirrored].flip(3)
             step(x, labels[batch.samples])

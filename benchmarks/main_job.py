@@ -96,7 +96,7 @@ def extraction_and_comparison(repeats: int, scratch: Path) -> float:
     pixels = np.stack([prepare(read_checked(sample), spec) for sample in unique])
     size = runtime.batch_size
     usable = len(unique) // size * size
-    batches = [to_input(pixels[at : at + size], spec, runtime) for at in range(0, usable, size)]
+    batches = [to_input(pixels[at : at + size], spec, runtime=runtime) for at in range(0, usable, size)]
     engine, forward = best_engine(network, runtime, batches)
     split = make_split(dataset)
     decode_s, forward_s, extract_s, compare_s = [], [], [], []
@@ -104,9 +104,9 @@ def extraction_and_comparison(repeats: int, scratch: Path) -> float:
         decode_s.append(seconds(lambda: list(map_ordered(lambda s: prepare(read_checked(s), spec), unique))))
         forward_s.append(seconds(forward) * len(unique) / usable)
         cache = scratch / f"cache{number}"
-        done = extract(dataset, network, runtime, cache=cache)
+        done = extract(dataset, network, runtime=runtime, cache=cache)
         extract_s.append(done.seconds)
-        comparison = compare(done.bank, network.backbone, dataset, split)
+        comparison = compare(done.bank, network.backbone, dataset=dataset, split=split)
         compare_s.append(comparison.leaderboard.seconds)
         shutil.rmtree(cache)
     floor = statistics.median(d + f for d, f in zip(decode_s, forward_s, strict=True))

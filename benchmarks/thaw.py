@@ -42,7 +42,7 @@ from loops import (
     training_epoch_s,
 )
 from main_job import DATA, ROWS, report, seconds
-from thawline.core.metrics import wilson
+from thawline.core.intervals import wilson
 from thawline.core.options import Options
 from thawline.core.progress import progress_for_stderr
 from thawline.core.runtime import choose_runtime
@@ -278,7 +278,9 @@ def cifar10(asked: argparse.Namespace, scratch: Path) -> None:
         return
     start = time.perf_counter()
     network = load_backbone()
-    bank = extract(dataset, network, runtime, cache=cache, poolings=("mean",), progress=progress_for_stderr()).bank
+    bank = extract(
+        dataset, network, runtime=runtime, cache=cache, poolings=("mean",), progress=progress_for_stderr()
+    ).bank
     hashes = [sample.sha256 for sample in dataset.samples]
     blocks = [(cut.index, "mean") for cut in network.backbone.cuts]
     for name, read in (("whole", blocks[-1:]), ("fused 2.1–head", blocks[len(blocks) // 4 :])):

@@ -76,7 +76,7 @@ def extract(
     return fill(
         dataset,
         load_network(options),
-        choose_runtime(options.device, options.dtype),
+        runtime=choose_runtime(options.device, options.dtype),
         cache=cache_root(options.cache_dir),
         poolings=options.pooling,
         storage=options.storage,

@@ -102,7 +102,7 @@ def test_folder_and_parquet_share_one_bank(monkeys, tmp_path):
     write(tmp_path / "folder", tmp_path / "tables", form="parquet")
     counts = []
     for root in (tmp_path / "folder", tmp_path / "tables", monkeys):
-        done = extract(check(root)[0], network, choose_runtime("cpu", "float32"), cache=cache_root())
+        done = extract(check(root)[0], network, runtime=choose_runtime("cpu", "float32"), cache=cache_root())
         counts.append((done.num_extracted, done.bank.key))
     assert [count for count, _ in counts] == [40, 0, 0]
     assert len({key for _, key in counts}) == 1

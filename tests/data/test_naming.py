@@ -189,7 +189,7 @@ def test_relabelling_extracts_nothing_anew(shared_data, tmp_path):
         {"limit": 2},
     ):
         dataset, _ = check(root, make_options(**changes))
-        done = extract(dataset, network, choose_runtime("cpu", "float32"), cache=cache_root())
+        done = extract(dataset, network, runtime=choose_runtime("cpu", "float32"), cache=cache_root())
         extracted.append((done.num_extracted, done.bank.key))
     assert [count for count, _ in extracted] == [12, 0, 0, 0]
     assert len({key for _, key in extracted}) == 1

@@ -50,7 +50,7 @@ def commit(root, *pictures, spec=SPEC):
     """Commit one segment that holds `pictures`; return its folder."""
     digests = np.frombuffer(bytes.fromhex("".join(sha256s(*pictures))), dtype=np.uint8).reshape(-1, 32)
     bank = open_bank(root, spec)
-    return write_segment(root, bank.directory, digests, rows_of(*pictures, spec=spec)).directory
+    return write_segment(root, bank.directory, digests=digests, rows=rows_of(*pictures, spec=spec)).directory
 
 
 def holds(bank, *pictures):
@@ -400,10 +400,10 @@ def test_two_runs_may_mend_one_segment_at_once(own_cache, monkeypatch):
     segment = commit(own_cache, 1, 2, 3)
     flip(segment / "rows.npy", -1)
 
-    def mend_meanwhile(*arguments):
+    def mend_meanwhile(*arguments, **named):
         monkeypatch.undo()
         open_bank(own_cache, SPEC)
-        return write_segment(*arguments)
+        return write_segment(*arguments, **named)
 
     monkeypatch.setattr(bank_module, "write_segment", mend_meanwhile)
     assert holds(open_bank(own_cache, SPEC), 1, 2, 3) == [1, 2]
@@ -473,7 +473,7 @@ def test_a_whole_bank_can_be_read_where_nothing_may_be_written(own_cache, read_o
     with pytest.raises(StoreError, match=r"^open the bank: .*: the file system is read-only\. Choose a place"):
         open_bank(own_cache, new)
     with pytest.raises(StoreError, match=r"^extract: .*: the file system is read-only\. Choose a place"):
-        write_segment(own_cache, bank.directory, np.zeros((1, 32), dtype=np.uint8), rows_of(7))
+        write_segment(own_cache, bank.directory, digests=np.zeros((1, 32), dtype=np.uint8), rows=rows_of(7))
     subprocess.run(["mount", "-o", "remount,bind,rw", own_cache], check=True)
     flip(damaged / "rows.npy", -1)
     subprocess.run(["mount", "-o", "remount,bind,ro", own_cache], check=True)
@@ -490,6 +490,6 @@ def test_a_folder_that_may_not_be_written_is_named(own_cache):
         bank = open_bank(own_cache, SPEC)
         assert holds(bank, 1) == [1]
         with pytest.raises(StoreError, match=r"^extract: .*: permission denied\. Choose a place"):
-            write_segment(own_cache, bank.directory, np.zeros((1, 32), dtype=np.uint8), rows_of(7))
+            write_segment(own_cache, bank.directory, digests=np.zeros((1, 32), dtype=np.uint8), rows=rows_of(7))
     finally:
         own_cache.chmod(0o755)

@@ -53,7 +53,7 @@ def measure(pretrained, tuned, samples=PICTURES, runtime=FLOAT32, **changes):
         "groups": np.array([sample.group for sample in samples], dtype=np.int64),
         "class_names": CLASSES,
     }
-    return measure_drift(pretrained, tuned, runtime, samples, **(given | changes))
+    return measure_drift(pretrained, tuned, runtime=runtime, samples=samples, **(given | changes))
 
 
 def moved(network, from_cut, amount, seed=0):
@@ -159,7 +159,7 @@ def top1(network):
 
     spec = network.backbone.input
     with torch.inference_mode():
-        x = to_input(np.stack([load_pixels(sample, spec) for sample in PICTURES]), spec, FLOAT32)
+        x = to_input(np.stack([load_pixels(sample, spec) for sample in PICTURES]), spec, runtime=FLOAT32)
         return network.forward(x).argmax(dim=1).numpy()
 
 

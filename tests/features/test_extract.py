@@ -116,12 +116,14 @@ def short_segments(monkeypatch):
 
 def test_rows_are_the_pooled_activations_of_their_own_pictures(tiny, pictures, cache, short_segments):
     dataset, _ = dataset_of(pictures[:5])
-    done = extract(dataset, tiny, RUNTIME, cache=cache, storage="float32", poolings=("mean", "std", "max", "grid"))
+    done = extract(
+        dataset, tiny, runtime=RUNTIME, cache=cache, storage="float32", poolings=("mean", "std", "max", "grid")
+    )
     assert (done.num_extracted, done.num_damaged, len(done.bank)) == (5, 0, 5)
     for sample, data in zip(dataset.samples, pictures[:5], strict=True):
-        x = to_input(prepare(data, tiny.backbone.input)[None], tiny.backbone.input, RUNTIME)
+        x = to_input(prepare(data, tiny.backbone.input)[None], tiny.backbone.input, runtime=RUNTIME)
         for cut, activation in tiny.features(x, range(len(tiny.backbone.cuts))):
-            for pooling, expected in pooled(activation, done.bank.spec.poolings, 0).items():
+            for pooling, expected in pooled(activation, done.bank.spec.poolings, num_prefix_tokens=0).items():
                 stored = done.bank.read([sample.sha256], [(cut, pooling)])
                 np.testing.assert_allclose(stored, expected, rtol=1e-3, atol=1e-4)
 
@@ -130,10 +132,10 @@ def test_the_input_is_normalised_as_the_backbone_asks(tiny, pictures):
     pixels = np.stack([prepare(data, tiny.backbone.input) for data in pictures[:2]])
     spec = tiny.backbone.input
     expected = (pixels.astype(np.float64) / 255 - np.array(spec.mean)) / np.array(spec.std)
-    x = to_input(pixels, spec, RUNTIME)
+    x = to_input(pixels, spec, runtime=RUNTIME)
     assert x.shape == (2, 3, 32, 32)
     np.testing.assert_allclose(x.numpy(), expected.transpose(0, 3, 1, 2), atol=1e-6)
-    assert to_input(pixels, spec, replace(RUNTIME, dtype="bfloat16")).dtype == torch.bfloat16
+    assert to_input(pixels, spec, runtime=replace(RUNTIME, dtype="bfloat16")).dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
@@ -152,7 +154,7 @@ def test_rows_do_not_depend_on_what_they_were_extracted_with(request, pictures, 
         monkeypatch.setattr(extract_module, "SEGMENT_ROWS", segment)
         cache = store.cache_root(tmp_path / str(number))
         for step in steps:
-            done = extract(step, network, runtime, cache=cache)
+            done = extract(step, network, runtime=runtime, cache=cache)
         seen.append(rows_of(done, dataset))
     for rows in seen[1:]:
         assert np.array_equal(rows, seen[0])
@@ -164,7 +166,7 @@ def test_the_batch_size_changes_no_more_than_rounding(tiny, pictures, tmp_path, 
     seen = []
     for size in (2, 1, 16):
         runtime, cache = Runtime("cpu", dtype, size), store.cache_root(tmp_path / str(size))
-        seen.append(rows_of(extract(dataset, tiny, runtime, cache=cache), dataset))
+        seen.append(rows_of(extract(dataset, tiny, runtime=runtime, cache=cache), dataset))
         np.testing.assert_allclose(seen[-1], seen[0], rtol=2e-3, atol=1e-5)
     if dtype == "bfloat16":
         assert np.array_equal(seen[0], seen[1])
@@ -176,7 +178,7 @@ def test_the_same_pictures_fill_the_same_bank_on_one_worker_and_on_two(
     dataset, _ = dataset_of(pictures)
     for threads in ("1", "2"):
         monkeypatch.setenv("THAWLINE_THREADS", threads)
-        extract(dataset, tiny, RUNTIME, cache=store.cache_root(tmp_path / threads))
+        extract(dataset, tiny, runtime=RUNTIME, cache=store.cache_root(tmp_path / threads))
     assert snapshot(tmp_path / "1") == snapshot(tmp_path / "2")
     assert len(list((tmp_path / "1").glob("banks/*/segments/*"))) == 3
 
@@ -184,26 +186,26 @@ def test_the_same_pictures_fill_the_same_bank_on_one_worker_and_on_two(
 def test_only_what_is_new_is_extracted(tiny, tmp_path, cache):
     root = tmp_path / "photos"
     first = write_folder(root, {f"{name}/{seed}": seed for seed, name in enumerate("aabbaabb")})
-    assert extract(first, tiny, RUNTIME, cache=cache).num_extracted == 8
-    assert extract(first, tiny, RUNTIME, cache=cache).num_extracted == 0
+    assert extract(first, tiny, runtime=RUNTIME, cache=cache).num_extracted == 8
+    assert extract(first, tiny, runtime=RUNTIME, cache=cache).num_extracted == 0
     grown = write_folder(root, {f"b/new {seed}": seed for seed in (20, 21, 22)})
-    done = extract(grown, tiny, RUNTIME, cache=cache)
+    done = extract(grown, tiny, runtime=RUNTIME, cache=cache)
     assert (done.num_extracted, len(done.bank)) == (3, 11)
     before = snapshot(cache)
     (root / "a").rename(root / "renamed label")
     (root / "b/2").rename(root / "renamed label/moved and relabelled.jpg")
     moved = check(root)[0]
     assert moved.class_names == ("b", "renamed label")
-    done = extract(moved, tiny, RUNTIME, cache=cache)
+    done = extract(moved, tiny, runtime=RUNTIME, cache=cache)
     assert done.num_extracted == 0
     assert snapshot(cache) == before
-    once = extract(moved, tiny, RUNTIME, cache=store.cache_root(tmp_path / "other cache"))
+    once = extract(moved, tiny, runtime=RUNTIME, cache=store.cache_root(tmp_path / "other cache"))
     assert np.array_equal(rows_of(done, moved), rows_of(once, moved))
 
 
 def test_exact_copies_run_once(tiny, pictures, cache):
     dataset, reads = dataset_of([*pictures[:5], *pictures[:3], pictures[0]])
-    done = extract(dataset, tiny, RUNTIME, cache=cache)
+    done = extract(dataset, tiny, runtime=RUNTIME, cache=cache)
     assert (done.num_extracted, len(done.bank), len(reads)) == (5, 5, 5)
     rows = rows_of(done, dataset)
     assert np.array_equal(rows[[5, 6, 7, 8]], rows[[0, 1, 2, 0]])
@@ -215,9 +217,9 @@ def test_a_changed_pixel_is_another_picture(tiny, pictures, cache):
     image.putpixel((3, 3), tuple(255 - level for level in image.getpixel((3, 3))))
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
-    extract(dataset_of(pictures[:2])[0], tiny, RUNTIME, cache=cache)
+    extract(dataset_of(pictures[:2])[0], tiny, runtime=RUNTIME, cache=cache)
     changed, _ = dataset_of([buffer.getvalue(), *pictures[:2]])
-    done = extract(changed, tiny, RUNTIME, cache=cache)
+    done = extract(changed, tiny, runtime=RUNTIME, cache=cache)
     assert (done.num_extracted, len(done.bank)) == (1, 3)
     rows = rows_of(done, changed)
     assert not np.array_equal(rows[0], rows[1])
@@ -226,7 +228,7 @@ def test_a_changed_pixel_is_another_picture(tiny, pictures, cache):
 @pytest.mark.parametrize("change", ["fit", "dtype", "poolings", "storage", "weights"])
 def test_another_way_of_reading_is_another_bank(tiny, pictures, cache, change):
     dataset, _ = dataset_of(pictures[:3])
-    first = extract(dataset, tiny, RUNTIME, cache=cache)
+    first = extract(dataset, tiny, runtime=RUNTIME, cache=cache)
     network, runtime, options = tiny, RUNTIME, {}
     if change == "fit":
         network = load_backbone("test_efficientnet", pretrained=False, size_px=32, fit="stretch")
@@ -236,10 +238,10 @@ def test_another_way_of_reading_is_another_bank(tiny, pictures, cache, change):
         runtime = replace(RUNTIME, dtype="bfloat16")
     else:
         options = {"poolings": ("mean",)} if change == "poolings" else {"storage": "float32"}
-    second = extract(dataset, network, runtime, cache=cache, **options)
+    second = extract(dataset, network, runtime=runtime, cache=cache, **options)
     assert second.num_extracted == 3
     assert second.bank.key != first.bank.key
-    assert extract(dataset, tiny, replace(RUNTIME, batch_size=1), cache=cache).num_extracted == 0
+    assert extract(dataset, tiny, runtime=replace(RUNTIME, batch_size=1), cache=cache).num_extracted == 0
 
 
 def test_a_class_token_is_kept_beside_what_is_asked_for():
@@ -250,15 +252,15 @@ def test_a_class_token_is_kept_beside_what_is_asked_for():
 
 def test_a_damaged_row_is_made_again(tiny, pictures, cache):
     dataset, _ = dataset_of(pictures)
-    whole = rows_of(extract(dataset, tiny, RUNTIME, cache=cache), dataset)
+    whole = rows_of(extract(dataset, tiny, runtime=RUNTIME, cache=cache), dataset)
     (file,) = cache.glob("banks/*/segments/*/rows.npy")
     data = bytearray(file.read_bytes())
     data[-1] ^= 1
     file.write_bytes(data)
-    done = extract(dataset, tiny, RUNTIME, cache=cache)
+    done = extract(dataset, tiny, runtime=RUNTIME, cache=cache)
     assert (done.num_damaged, done.num_extracted) == (1, 1)
     assert np.array_equal(rows_of(done, dataset), whole)
-    done = extract(dataset, tiny, RUNTIME, cache=cache)
+    done = extract(dataset, tiny, runtime=RUNTIME, cache=cache)
     assert (done.num_damaged, done.num_extracted) == (0, 0)
 
 
@@ -274,16 +276,16 @@ def test_a_picture_that_is_not_what_was_checked_is_named_and_the_rest_is_kept(
         r"^read: b/11 has changed since it was checked\. Run again\.$" if event == "changed" else "^read: b/11: missing"
     )
     with pytest.raises(DataError, match=text):
-        extract(dataset, tiny, RUNTIME, cache=cache)
+        extract(dataset, tiny, runtime=RUNTIME, cache=cache)
     assert list(cache.glob("staging/*")) == []
     mended = write_folder(root, {"b/11": 11})
-    assert 4 <= 12 - extract(mended, tiny, RUNTIME, cache=cache).num_extracted <= 8
+    assert 4 <= 12 - extract(mended, tiny, runtime=RUNTIME, cache=cache).num_extracted <= 8
 
 
 def test_a_picture_that_cannot_be_decoded_is_named(tiny, pictures, cache):
     dataset, _ = dataset_of([pictures[0], pictures[1][:200]])
     with pytest.raises(DataError, match=r"^decode: 001\.png: .+\. Run again: .+\.$"):
-        extract(dataset, tiny, RUNTIME, cache=cache)
+        extract(dataset, tiny, runtime=RUNTIME, cache=cache)
 
 
 def test_a_feature_that_the_storage_cannot_hold_is_refused(pictures, cache):
@@ -295,9 +297,9 @@ def test_a_feature_that_the_storage_cannot_hold_is_refused(pictures, cache):
         StoreError,
         match=r"^extract: features of test_efficientnet exceed what float16 .*65,504.*Pass --storage float32\.$",
     ):
-        extract(dataset, network, RUNTIME, cache=cache)
+        extract(dataset, network, runtime=RUNTIME, cache=cache)
     assert list(cache.glob("banks/*/segments/*")) == []
-    assert extract(dataset, network, RUNTIME, cache=cache, storage="float32").num_extracted == 11
+    assert extract(dataset, network, runtime=RUNTIME, cache=cache, storage="float32").num_extracted == 11
 
 
 def test_features_that_are_no_numbers_are_refused_with_another_way_on(pictures, cache):
@@ -308,7 +310,7 @@ def test_features_that_are_no_numbers_are_refused_with_another_way_on(pictures, 
         BackboneError,
         match=r"^extract: features of test_efficientnet are not finite in float32\. Pass --dtype float32, or choose",
     ):
-        extract(dataset_of(pictures)[0], network, RUNTIME, cache=cache, storage="float32")
+        extract(dataset_of(pictures)[0], network, runtime=RUNTIME, cache=cache, storage="float32")
 
 
 def test_the_size_is_forecast_and_compared_with_the_disk(tiny, pictures, cache, monkeypatch):
@@ -317,14 +319,14 @@ def test_the_size_is_forecast_and_compared_with_the_disk(tiny, pictures, cache, 
     usage = shutil.disk_usage(cache)
     monkeypatch.setattr(store.shutil, "disk_usage", lambda _: usage._replace(free=needed - 1))
     with pytest.raises(StoreError, match=r"^extract: .* has 0 MiB free, 0 MiB are needed\. Free some space"):
-        extract(dataset, tiny, RUNTIME, cache=cache)
+        extract(dataset, tiny, runtime=RUNTIME, cache=cache)
     assert reads == []
     monkeypatch.setattr(store.shutil, "disk_usage", lambda _: usage._replace(free=needed))
-    done = extract(dataset, tiny, RUNTIME, cache=cache)
+    done = extract(dataset, tiny, runtime=RUNTIME, cache=cache)
     written = sum(len(data) for name, data in snapshot(done.bank.directory).items() if name.endswith(".npy"))
     assert written == needed + 3 * 128  # three files, each with a header
     monkeypatch.setattr(store.shutil, "disk_usage", lambda _: usage._replace(free=0))
-    assert extract(dataset, tiny, RUNTIME, cache=cache).num_extracted == 0
+    assert extract(dataset, tiny, runtime=RUNTIME, cache=cache).num_extracted == 0
 
 
 def test_progress_says_how_much_and_how_far(tiny, pictures, cache, capsys):
@@ -333,9 +335,9 @@ def test_progress_says_how_much_and_how_far(tiny, pictures, cache, capsys):
             print(text)
 
     dataset, _ = dataset_of([*pictures, pictures[0]])
-    extract(dataset, tiny, RUNTIME, cache=cache, progress=Noted())
+    extract(dataset, tiny, runtime=RUNTIME, cache=cache, progress=Noted())
     assert capsys.readouterr().out == "extract: 11 pictures × 880 columns at 6 cuts, 0.0 MiB\n"
-    extract(dataset, tiny, RUNTIME, cache=cache, progress=Noted())
+    extract(dataset, tiny, runtime=RUNTIME, cache=cache, progress=Noted())
     assert capsys.readouterr().out == ""
 
 
@@ -358,21 +360,21 @@ def test_an_interrupt_stops_the_threads_and_keeps_what_is_committed(tiny, pictur
 
     threads = torch.get_num_threads()
     with pytest.raises(KeyboardInterrupt):
-        extract(dataset, tiny, RUNTIME, cache=cache, progress=Interrupted())
+        extract(dataset, tiny, runtime=RUNTIME, cache=cache, progress=Interrupted())
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("pictures")]
     assert torch.get_num_threads() == threads
     assert len(reads) <= 4 * (2 + 4 * extract_module.num_workers())
     assert len(list(cache.glob("banks/*/segments/*"))) == 1
     assert list(cache.glob("staging/*")) == []
-    assert extract(dataset, tiny, RUNTIME, cache=cache).num_extracted == 196
+    assert extract(dataset, tiny, runtime=RUNTIME, cache=cache).num_extracted == 196
 
 
 def test_a_view_has_a_bank_of_its_own_with_the_features_of_its_pixels(tiny, pictures, cache):
     dataset, _ = dataset_of(pictures[:5])
     views = view_names("augmix", 2)
-    plain, augmix = extract_views(dataset, tiny, RUNTIME, views=views, cache=cache)
+    plain, augmix = extract_views(dataset, tiny, runtime=RUNTIME, views=views, cache=cache)
     assert [done.bank.spec.views for done in (plain, augmix)] == [("plain",), ("augmix.1",)]
-    assert extract(dataset, tiny, RUNTIME, cache=cache).bank.key == plain.bank.key
+    assert extract(dataset, tiny, runtime=RUNTIME, cache=cache).bank.key == plain.bank.key
     reader = FeatureReader(tiny, RUNTIME, list(plain.bank.spec.columns), "float16")
     for done, view in ((plain, "plain"), (augmix, "augmix.1")):
         seen = [seen_as(prepare(s.source.data, tiny.backbone.input), view, s.sha256) for s in dataset.samples]
@@ -382,14 +384,14 @@ def test_a_view_has_a_bank_of_its_own_with_the_features_of_its_pixels(tiny, pict
 
 def test_one_more_view_extracts_that_view_and_one_more_picture_its_views(tiny, pictures, cache):
     dataset, reads = dataset_of(pictures[:5])
-    extract(dataset, tiny, RUNTIME, cache=cache)
+    extract(dataset, tiny, runtime=RUNTIME, cache=cache)
     before = snapshot(cache)
-    done = extract_views(dataset, tiny, RUNTIME, views=view_names("flip", 2), cache=cache)
+    done = extract_views(dataset, tiny, runtime=RUNTIME, views=view_names("flip", 2), cache=cache)
     assert [view.num_extracted for view in done] == [0, 5]
     assert len(reads) == 10
     assert before.items() <= snapshot(cache).items()
     grown, _ = dataset_of(pictures[:7])
-    done = extract_views(grown, tiny, RUNTIME, views=view_names("flip", 2), cache=cache)
+    done = extract_views(grown, tiny, runtime=RUNTIME, views=view_names("flip", 2), cache=cache)
     assert [view.num_extracted for view in done] == [2, 2]
 
 
@@ -397,8 +399,8 @@ def test_the_mirrored_view_has_the_features_of_mirrored_files(tiny, cache):
     """A view is an input preparation and nothing more: features of `flip.1` are those of the mirrored files."""
     dataset, _ = dataset_of([square_png(seed) for seed in range(3)])
     mirrored, _ = dataset_of([square_png(seed, mirrored=True) for seed in range(3)])
-    flipped = extract(dataset, tiny, RUNTIME, cache=cache, view="flip.1")
-    plain = extract(mirrored, tiny, RUNTIME, cache=cache)
+    flipped = extract(dataset, tiny, runtime=RUNTIME, cache=cache, view="flip.1")
+    plain = extract(mirrored, tiny, runtime=RUNTIME, cache=cache)
     assert np.array_equal(rows_of(flipped, dataset), rows_of(plain, mirrored))
 
 
@@ -409,22 +411,22 @@ def test_the_bytes_of_all_views_are_compared_with_the_budget_before_the_first_pa
         NoRoomError,
         match=r"^extract: 3 views of 11 pictures would take 0\.1 MiB, the budget is 0\.1 MiB\. Ask for fewer --views",
     ):
-        extract_views(dataset, tiny, RUNTIME, views=views, cache=cache, budget_bytes=3 * one - 1)
+        extract_views(dataset, tiny, runtime=RUNTIME, views=views, cache=cache, budget_bytes=3 * one - 1)
     usage = shutil.disk_usage(cache)
     monkeypatch.setattr(store.shutil, "disk_usage", lambda _: usage._replace(free=3 * one - 1))
     with pytest.raises(NoRoomError, match="Free some space"):
-        extract_views(dataset, tiny, RUNTIME, views=views, cache=cache)
+        extract_views(dataset, tiny, runtime=RUNTIME, views=views, cache=cache)
     assert reads == []
     monkeypatch.undo()
-    done = extract_views(dataset, tiny, RUNTIME, views=views, cache=cache, budget_bytes=3 * one)
+    done = extract_views(dataset, tiny, runtime=RUNTIME, views=views, cache=cache, budget_bytes=3 * one)
     assert [view.num_extracted for view in done] == [11, 11, 11]
-    done = extract_views(dataset, tiny, RUNTIME, views=views, cache=cache, budget_bytes=0)
+    done = extract_views(dataset, tiny, runtime=RUNTIME, views=views, cache=cache, budget_bytes=0)
     assert [view.num_extracted for view in done] == [0, 0, 0]
 
 
 def test_an_unknown_view_is_refused_before_anything_is_written(tiny, pictures, cache):
     with pytest.raises(UsageError, match="view 'mirror' is none"):
-        extract(dataset_of(pictures)[0], tiny, RUNTIME, cache=cache, view="mirror")
+        extract(dataset_of(pictures)[0], tiny, runtime=RUNTIME, cache=cache, view="mirror")
     assert snapshot(cache) == {}
 
 
@@ -445,7 +447,7 @@ def test_streams_keep_order_and_leave_torch_as_it_was(monkeypatch):
 
 def test_a_reader_gives_predictions_what_the_bank_holds(tiny, pictures, cache):
     dataset, _ = dataset_of(pictures[:4])
-    done = extract(dataset, tiny, RUNTIME, cache=cache)
+    done = extract(dataset, tiny, runtime=RUNTIME, cache=cache)
     blocks = [(5, "std"), (2, "mean")]
     reader = FeatureReader(tiny, RUNTIME, blocks, "float16")
     rows = reader.read(np.stack([prepare(data, tiny.backbone.input) for data in pictures[:4]]))
@@ -475,19 +477,19 @@ def test_a_full_disk_keeps_what_is_committed_and_more_space_lets_it_go_on(tiny, 
     with pytest.raises(
         StoreError, match=r"^extract: .*small disk.*: the disk is full\. Free some space .* What was written is kept\.$"
     ):
-        extract(dataset, tiny, RUNTIME, cache=disk)
+        extract(dataset, tiny, runtime=RUNTIME, cache=disk)
     committed = len(list(disk.glob("banks/*/segments/*")))
     assert committed > 2
     assert list(disk.glob("staging/*")) == []
     resize("size=2m")
-    done = extract(dataset, tiny, RUNTIME, cache=disk)
+    done = extract(dataset, tiny, runtime=RUNTIME, cache=disk)
     assert (done.num_extracted, done.num_damaged) == (60 - 4 * committed, 0)
-    extract(dataset, tiny, RUNTIME, cache=store.cache_root(tmp_path / "large"))
+    extract(dataset, tiny, runtime=RUNTIME, cache=store.cache_root(tmp_path / "large"))
     assert snapshot(disk) == snapshot(tmp_path / "large")
     resize("ro")
-    assert extract(dataset, tiny, RUNTIME, cache=disk).num_extracted == 0
+    assert extract(dataset, tiny, runtime=RUNTIME, cache=disk).num_extracted == 0
     with pytest.raises(StoreError, match=r"the file system is read-only\. Choose a place that you may write to"):
-        extract(dataset, tiny, replace(RUNTIME, dtype="bfloat16"), cache=disk)
+        extract(dataset, tiny, runtime=replace(RUNTIME, dtype="bfloat16"), cache=disk)
 
 
 def test_a_disk_that_fills_up_within_a_segment_says_so(tiny, small_disk, monkeypatch):
@@ -495,6 +497,6 @@ def test_a_disk_that_fills_up_within_a_segment_says_so(tiny, small_disk, monkeyp
     monkeypatch.setattr(extract_module, "require_space", lambda *_: None)
     dataset, _ = dataset_of([png(seed) for seed in range(100)])
     with pytest.raises(StoreError, match=r"^extract: .*small disk.*: the disk is full\. Free some space"):
-        extract(dataset, tiny, RUNTIME, cache=disk)
+        extract(dataset, tiny, runtime=RUNTIME, cache=disk)
     assert list(disk.glob("staging/*")) == []
     assert list(disk.glob("banks/*/segments/*")) == []

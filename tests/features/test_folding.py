@@ -77,7 +77,7 @@ def test_a_trained_folded_copy_comes_apart_into_a_model_that_says_the_same(name,
     folded = fold_batch_norms(whole, SIZE_PX)
     torch.manual_seed(1)
     trained = changed_at_random(folded, [key for key, _ in folded.named_parameters()])
-    unfolded = unfold_batch_norms(whole, trained, SIZE_PX)
+    unfolded = unfold_batch_norms(whole, trained, size_px=SIZE_PX)
     assert list(unfolded.state_dict()) == list(whole.state_dict())
     assert same(unfolded(picture()), folded(picture()))
     assert not same(unfolded(picture()), whole(picture()))
@@ -98,7 +98,7 @@ def test_a_layer_that_was_not_trained_keeps_every_bit_and_its_norm_too(name, lay
     folded = fold_batch_norms(whole, SIZE_PX)
     own = [key for key, _ in folded.named_parameters() if key.startswith(f"{layer}.")]
     torch.manual_seed(1)
-    unfolded = unfold_batch_norms(whole, changed_at_random(folded, own), SIZE_PX)
+    unfolded = unfold_batch_norms(whole, changed_at_random(folded, own), size_px=SIZE_PX)
     assert same(unfolded(picture()), folded(picture()))
     after, before = unfolded.state_dict(), whole.state_dict()
     changed = {key.rpartition(".")[0] for key in after if not torch.equal(after[key], before[key])}
@@ -107,13 +107,15 @@ def test_a_layer_that_was_not_trained_keeps_every_bit_and_its_norm_too(name, lay
 
 def test_nothing_trained_changes_nothing(model):
     whole = model("resnet10t")
-    after = unfold_batch_norms(whole, {}, SIZE_PX).state_dict()
+    after = unfold_batch_norms(whole, {}, size_px=SIZE_PX).state_dict()
     assert all(torch.equal(after[key], tensor) for key, tensor in whole.state_dict().items())
 
 
 def test_a_tensor_of_another_network_is_refused(model):
     with pytest.raises(ValueError, match=r"^unfold: bn1\.weight, fc2\.bias are none of the folded network's"):
-        unfold_batch_norms(model("resnet10t"), {"fc2.bias": torch.zeros(1), "bn1.weight": torch.ones(1)}, SIZE_PX)
+        unfold_batch_norms(
+            model("resnet10t"), {"fc2.bias": torch.zeros(1), "bn1.weight": torch.ones(1)}, size_px=SIZE_PX
+        )
 
 
 class ReadBetween(nn.Module):
@@ -136,6 +138,6 @@ def test_where_nothing_was_folded_biases_go_back_where_they_came_from():
     folded = fold_batch_norms(whole, SIZE_PX)
     assert norms(folded) == ["norm"]
     trained = changed_at_random(folded, ["conv.weight", "conv.bias", "norm.weight", "norm.bias"])
-    unfolded = unfold_batch_norms(whole, trained, SIZE_PX)
+    unfolded = unfold_batch_norms(whole, trained, size_px=SIZE_PX)
     assert all(torch.equal(unfolded.state_dict()[key], tensor) for key, tensor in trained.items())
     assert torch.equal(unfolded(picture()), folded(picture()))

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from thawline.core.errors import BackboneError, UsageError
-from thawline.core.metrics import wilson
+from thawline.core.intervals import wilson
 from thawline.features.imagenet import allowed_classes, pretrained_classifier, score_head
 from thawline.features.network import Network, load_backbone
 

@@ -225,8 +225,8 @@ def test_a_layer_that_there_is_not_is_refused(network):
 def test_learning_rates_grow_with_depth_up_to_one(name, network):
     net = network(name)
     names = trained_parameters(net, weight_layers(net))
-    assert set(layer_scales(net.model, names, 1).values()) == {1}
-    scales = layer_scales(net.model, names, 0.5)
+    assert set(layer_scales(net.model, names, decay=1).values()) == {1}
+    scales = layer_scales(net.model, names, decay=0.5)
     assert tuple(scales) == names
     assert max(scales.values()) == 1
     assert min(scales.values()) < 0.51
@@ -236,9 +236,11 @@ def test_learning_rates_grow_with_depth_up_to_one(name, network):
 
 
 def test_a_step_between_groups_is_the_decay(network):
-    scales = layer_scales(network("vit_tiny_patch16_224").model, ["blocks.10.norm1.bias", "blocks.11.norm1.bias"], 0.75)
+    scales = layer_scales(
+        network("vit_tiny_patch16_224").model, ["blocks.10.norm1.bias", "blocks.11.norm1.bias"], decay=0.75
+    )
     assert scales == {"blocks.10.norm1.bias": 0.75, "blocks.11.norm1.bias": 1}
-    scales = layer_scales(network("deep_cnn").model, ["blocks.0.0.weight", "blocks.3.0.weight"], 0.5)
+    scales = layer_scales(network("deep_cnn").model, ["blocks.0.0.weight", "blocks.3.0.weight"], decay=0.5)
     assert scales == {"blocks.0.0.weight": 0.125, "blocks.3.0.weight": 1}
 
 
@@ -246,5 +248,5 @@ def test_an_architecture_without_groups_is_grouped_by_number():
     model = timm.create_model("pit_ti_224")
     assert not hasattr(model, "group_matcher")
     names = [name for name, _ in model.named_parameters() if not name.startswith("head")]
-    scales = layer_scales(model, names, 0.5)
+    scales = layer_scales(model, names, decay=0.5)
     assert scales[names[0]] == scales[names[11]] == scales[names[12]] / 2

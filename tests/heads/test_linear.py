@@ -77,7 +77,7 @@ def test_held_out_logits_are_those_of_a_fit_on_the_folds_own_rows(n, d):
     """Preparation is shared and blind to labels; beyond it a fold must know its training rows alone."""
     x, labels = blobs(4, n, d, 3)
     rotated, train = rotate(x), folds_of(n, 3)
-    logits, _ = fit_folds(rotated, labels, train, [1e-4, 1e-2], num_classes=3, **TIGHT)
+    logits, _ = fit_folds(rotated, labels, row_weights=train, strengths=[1e-4, 1e-2], num_classes=3, **TIGHT)
     assert logits.shape == (3, 2, n, 3)
     prepared = rotated.columns.apply(x).astype(np.float64)
     for fold in range(3):
@@ -94,8 +94,8 @@ def test_a_held_out_label_changes_nothing_in_its_fold():
     other = labels.copy()
     held = train[:, 1] == 0
     other[held] = (other[held] + 1) % 3
-    first = fit_folds(rotated, labels, train, [1e-3], num_classes=3, **TIGHT)[0]
-    second = fit_folds(rotated, other, train, [1e-3], num_classes=3, **TIGHT)[0]
+    first = fit_folds(rotated, labels, row_weights=train, strengths=[1e-3], num_classes=3, **TIGHT)[0]
+    second = fit_folds(rotated, other, row_weights=train, strengths=[1e-3], num_classes=3, **TIGHT)[0]
     np.testing.assert_allclose(second[1], first[1], atol=1e-4)
     assert np.abs(second[0] - first[0]).max() > 0.1
 
@@ -103,7 +103,7 @@ def test_a_held_out_label_changes_nothing_in_its_fold():
 def test_weights_reproduce_the_logits():
     x, labels = blobs(6, 50, 70, 3)
     rotated = rotate(x)
-    logits, weights = fit_folds(rotated, labels, folds_of(50, 2), [1e-3, 1e-2], num_classes=3)
+    logits, weights = fit_folds(rotated, labels, row_weights=folds_of(50, 2), strengths=[1e-3, 1e-2], num_classes=3)
     again = rotated.z.numpy() @ weights[:, :, :-1] + weights[:, :, -1:]
     np.testing.assert_allclose(again, logits, atol=1e-3 * np.abs(logits).max())
 
@@ -111,9 +111,9 @@ def test_weights_reproduce_the_logits():
 def test_problems_solved_in_groups_are_the_same_problems(monkeypatch):
     x, labels = blobs(7, 60, 10, 3)
     rotated, train = rotate(x), folds_of(60, 5)
-    whole = fit_folds(rotated, labels, train, linear.L2_STRENGTHS, num_classes=3, **TIGHT)
+    whole = fit_folds(rotated, labels, row_weights=train, strengths=linear.L2_STRENGTHS, num_classes=3, **TIGHT)
     monkeypatch.setattr(linear, "MAX_HELD_FLOATS", 60 * 3 * 4)
-    pieces = fit_folds(rotated, labels, train, linear.L2_STRENGTHS, num_classes=3, **TIGHT)
+    pieces = fit_folds(rotated, labels, row_weights=train, strengths=linear.L2_STRENGTHS, num_classes=3, **TIGHT)
     for one, other in zip(whole, pieces, strict=True):
         np.testing.assert_allclose(other, one, atol=2e-3 * np.abs(one).max())
 
@@ -121,8 +121,8 @@ def test_problems_solved_in_groups_are_the_same_problems(monkeypatch):
 def test_the_default_tolerance_decides_like_a_tight_one():
     x, labels = blobs(8, 200, 30, 4)
     rotated, train = rotate(x), folds_of(200, 5)
-    loose = fit_folds(rotated, labels, train, [1e-3, 1e-2], num_classes=4)[0]
-    tight = fit_folds(rotated, labels, train, [1e-3, 1e-2], num_classes=4, **TIGHT)[0]
+    loose = fit_folds(rotated, labels, row_weights=train, strengths=[1e-3, 1e-2], num_classes=4)[0]
+    tight = fit_folds(rotated, labels, row_weights=train, strengths=[1e-3, 1e-2], num_classes=4, **TIGHT)[0]
     assert np.mean(loose.argmax(-1) == tight.argmax(-1)) > 0.99
 
 
@@ -171,8 +171,8 @@ def test_a_rooted_head_cannot_be_folded():
 def test_logits_of_the_first_rows_alone_are_the_same_ones():
     x, labels = blobs(16, 60, 10, 3)
     rotated, train = rotate(x), folds_of(60, 3)
-    whole, weights = fit_folds(rotated, labels, train, [1e-3, 1e-2], num_classes=3)
-    part, same = fit_folds(rotated, labels, train, [1e-3, 1e-2], num_classes=3, num_answers=20)
+    whole, weights = fit_folds(rotated, labels, row_weights=train, strengths=[1e-3, 1e-2], num_classes=3)
+    part, same = fit_folds(rotated, labels, row_weights=train, strengths=[1e-3, 1e-2], num_classes=3, num_answers=20)
     assert np.array_equal(part, whole[:, :, :20])
     assert np.array_equal(same, weights)
 
@@ -184,9 +184,9 @@ def test_epochs_are_seeded_and_their_loss_falls():
     x, labels = blobs(11, 200, 20, 3, spread=1.0)
     train, validation = np.arange(150), np.arange(150, 200)
     options = {"num_classes": 3, "num_epochs": 8}
-    first = train_epochs(x, labels, train, validation, **options, seed=3)
-    assert first == train_epochs(x, labels, train, validation, **options, seed=3)
-    assert first != train_epochs(x, labels, train, validation, **options, seed=4)
+    first = train_epochs(x, labels, train=train, validation=validation, **options, seed=3)
+    assert first == train_epochs(x, labels, train=train, validation=validation, **options, seed=3)
+    assert first != train_epochs(x, labels, train=train, validation=validation, **options, seed=4)
     assert len(first.train_loss) == len(first.validation_accuracy) == 8
     assert first.train_loss[-1] < 0.5 * first.train_loss[0]
     assert first.validation_loss[-1] < first.validation_loss[0]
@@ -199,8 +199,8 @@ def test_epochs_learn_nothing_from_the_rows_they_watch():
     other, odd = labels.copy(), x.copy()
     other[60:] = (other[60:] + 1) % 3
     odd[60:] *= 9
-    first = train_epochs(x, labels, train, validation, num_classes=3, num_epochs=3)
-    second = train_epochs(odd, other, train, validation, num_classes=3, num_epochs=3)
+    first = train_epochs(x, labels, train=train, validation=validation, num_classes=3, num_epochs=3)
+    second = train_epochs(odd, other, train=train, validation=validation, num_classes=3, num_epochs=3)
     assert second.train_loss == first.train_loss
     assert second.validation_loss != first.validation_loss
 
@@ -210,9 +210,11 @@ def test_epochs_leave_torchs_own_seed_alone():
 
     x, labels = blobs(13, 30, 4, 2)
     state = torch.random.get_rng_state()
-    first = train_epochs(x, labels, np.arange(20), np.arange(20, 30), num_classes=2, num_epochs=2)
+    first = train_epochs(x, labels, train=np.arange(20), validation=np.arange(20, 30), num_classes=2, num_epochs=2)
     torch.manual_seed(99)
-    assert first == train_epochs(x, labels, np.arange(20), np.arange(20, 30), num_classes=2, num_epochs=2)
+    assert first == train_epochs(
+        x, labels, train=np.arange(20), validation=np.arange(20, 30), num_classes=2, num_epochs=2
+    )
     torch.random.set_rng_state(state)
 
 

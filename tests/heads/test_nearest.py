@@ -38,7 +38,7 @@ def test_fold_logits_order_classes_by_distance_to_the_means_of_training_rows(d):
     x, labels = blobs(0, d=d)
     train = folds_of(60) * np.random.default_rng(1).uniform(0.5, 2, (60, 1)).astype(np.float32)
     rotated = rotate(x)
-    logits = class_mean_folds(rotated, labels, train, num_classes=3)
+    logits = class_mean_folds(rotated, labels, row_weights=train, num_classes=3)
     prepared = rotated.columns.apply(x)
     assert logits.shape == (3, 60, 3)
     for fold in range(3):
@@ -51,7 +51,7 @@ def test_fold_logits_order_classes_by_distance_to_the_means_of_training_rows(d):
 
 def test_one_fold_of_all_rows_is_the_linear_head():
     x, labels = blobs(2)
-    logits = class_mean_folds(rotate(x), labels, np.ones((60, 1), np.float32), num_classes=3)[0]
+    logits = class_mean_folds(rotate(x), labels, row_weights=np.ones((60, 1), np.float32), num_classes=3)[0]
     np.testing.assert_allclose(fit_class_mean(x, labels, num_classes=3).logits(x), logits, atol=2e-3)
 
 
@@ -59,7 +59,7 @@ def test_a_class_without_training_rows_is_never_the_answer():
     x, labels = blobs(3)
     train = np.ones((60, 2), np.float32)
     train[labels == 1, 1] = 0
-    logits = class_mean_folds(rotate(x), labels, train, num_classes=4)
+    logits = class_mean_folds(rotate(x), labels, row_weights=train, num_classes=4)
     assert set(logits[0].argmax(axis=1)) <= {0, 1, 2}
     assert set(logits[1].argmax(axis=1)) <= {0, 2}
     head = fit_class_mean(x, labels, num_classes=4)
@@ -87,7 +87,7 @@ def votes_by_hand(prepared, labels, inside, query, k, num_classes):
 def test_neighbours_of_folds_are_those_of_a_search_row_by_row(d):
     x, labels = blobs(4, d=d)
     rotated, train = rotate(x), folds_of(60)
-    logits = neighbour_folds(rotated, labels, train, num_classes=3, neighbours=(1, 4, 7))
+    logits = neighbour_folds(rotated, labels, row_weights=train, num_classes=3, neighbours=(1, 4, 7))
     prepared = rotated.columns.apply(x).astype(np.float64)
     assert logits.shape == (3, 3, 60, 3)
     for fold in range(3):
@@ -102,14 +102,16 @@ def test_neighbours_of_folds_are_those_of_a_search_row_by_row(d):
 def test_a_block_of_rows_sees_what_all_rows_see(monkeypatch):
     x, labels = blobs(5)
     rotated = rotate(x)
-    whole = neighbour_folds(rotated, labels, folds_of(60), num_classes=3)
+    whole = neighbour_folds(rotated, labels, row_weights=folds_of(60), num_classes=3)
     monkeypatch.setattr(nearest, "ROWS_AT_ONCE", 7)
-    np.testing.assert_allclose(neighbour_folds(rotated, labels, folds_of(60), num_classes=3), whole, atol=1e-5)
+    np.testing.assert_allclose(
+        neighbour_folds(rotated, labels, row_weights=folds_of(60), num_classes=3), whole, atol=1e-5
+    )
 
 
 def test_more_neighbours_than_rows_are_all_rows():
     x, labels = blobs(6, n=9)
-    logits = neighbour_folds(rotate(x), labels, folds_of(9), num_classes=3, neighbours=(6, 500))
+    logits = neighbour_folds(rotate(x), labels, row_weights=folds_of(9), num_classes=3, neighbours=(6, 500))
     np.testing.assert_allclose(logits[:, 0], logits[:, 1])  # each fold trains on 6
     assert np.isfinite(logits).all()
     assert fit_neighbours(x, labels, k=500, num_classes=3).k == 9
@@ -136,5 +138,5 @@ def test_the_nearest_neighbour_of_a_training_row_is_the_row():
 def test_rows_of_zeros_are_near_to_nobody_and_end_nothing():
     x = np.ones((6, 3), np.float32)
     labels = np.array([0, 1, 0, 1, 0, 1])
-    assert np.isfinite(neighbour_folds(rotate(x), labels, folds_of(6), num_classes=2)).all()
+    assert np.isfinite(neighbour_folds(rotate(x), labels, row_weights=folds_of(6), num_classes=2)).all()
     assert np.isfinite(fit_neighbours(x, labels, k=3, num_classes=2).logits(x)).all()

@@ -40,9 +40,6 @@ TOO_LONG = (
 CROWDED = (
     "core",
     "data",
-    "features",
-    "heads",
-    "search",
     "train",
     "use",
     "view",

@@ -88,7 +88,7 @@ def test_trained_long_a_head_says_what_the_solved_one_says(shared_data, tmp_path
     chosen = np.sort(np.random.default_rng(0).permutation(len(dataset))[:400])
     dataset = replace(dataset, samples=tuple(dataset.samples[row] for row in chosen))
     network, runtime = load_backbone(), choose_runtime("auto", "auto")
-    bank = extract(dataset, network, runtime, cache=tmp_path).bank
+    bank = extract(dataset, network, runtime=runtime, cache=tmp_path).bank
     train_rows, held_out = make_split(dataset, num_folds=2, num_repeats=1).folds[0]
     sha256s = np.array([sample.sha256 for sample in dataset.samples])
     training = TrainOptions(

@@ -57,7 +57,9 @@ def test_rows_come_back_whatever_the_segments_and_the_order(spec, segments, want
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         for members in segments:
-            write_segment(root, open_bank(root, spec).directory, digests_of(members), rows_of(members, spec))
+            write_segment(
+                root, open_bank(root, spec).directory, digests=digests_of(members), rows=rows_of(members, spec)
+            )
         bank = open_bank(root, spec)
         inside = {picture for members in segments for picture in members}
         assert len(bank) == len(inside)
@@ -68,7 +70,7 @@ def test_rows_come_back_whatever_the_segments_and_the_order(spec, segments, want
         view = data.draw(st.integers(0, len(spec.views) - 1))
         expected = rows_of(known, spec)[:, view].astype(np.float32)
         columns = np.concatenate([np.arange(spec.width)[spec.columns[block]] for block in blocks])
-        assert np.array_equal(bank.read(names_of(known), blocks, view), expected[:, columns])
+        assert np.array_equal(bank.read(names_of(known), blocks, view=view), expected[:, columns])
 
 
 @settings(max_examples=60)
@@ -79,7 +81,7 @@ def test_whatever_byte_changes_no_wrong_number_is_read(name, where, difference, 
         root = Path(folder)
         members = [1, 2, 3, 4]
         bank = open_bank(root, SPEC).directory
-        file = write_segment(root, bank, digests_of(members), rows_of(members, SPEC)).directory / name
+        file = write_segment(root, bank, digests=digests_of(members), rows=rows_of(members, SPEC)).directory / name
         data = bytearray(file.read_bytes())
         data[int(where * len(data))] ^= difference
         file.write_bytes(bytes(data[: len(data) - cut]) if difference % 2 else bytes(data) + bytes(cut))
@@ -87,7 +89,7 @@ def test_whatever_byte_changes_no_wrong_number_is_read(name, where, difference, 
         missing = opened.missing(names_of(members))
         sound = [picture for at, picture in enumerate(members) if at not in missing]
         for view in range(2):
-            read = opened.read(names_of(sound), list(SPEC.columns), view)
+            read = opened.read(names_of(sound), list(SPEC.columns), view=view)
             assert np.array_equal(read, rows_of(sound, SPEC)[:, view].astype(np.float32))
         assert len(missing) == opened.num_damaged or (name == "digests.npy" and opened.num_damaged == 1)
         again = open_bank(root, SPEC)
@@ -98,7 +100,7 @@ def test_whatever_byte_changes_no_wrong_number_is_read(name, where, difference, 
 def test_every_single_bit_of_a_header_is_believed_or_noticed(tmp_path):
     members = [1, 2]
     bank = open_bank(tmp_path, SPEC).directory
-    segment = write_segment(tmp_path, bank, digests_of(members), rows_of(members, SPEC)).directory
+    segment = write_segment(tmp_path, bank, digests=digests_of(members), rows=rows_of(members, SPEC)).directory
     expected = rows_of(members, SPEC)[:, 0].astype(np.float32)
     kept = tmp_path / "kept"
     shutil.copytree(segment, kept)

@@ -85,11 +85,13 @@ def test_held_out_logits_know_no_held_out_label(problem, num_folds):
     other[held] = rng.integers(0, k, held.sum())
 
     def first_fold(y):
-        linear = fit_folds(rotated, y, train, [1e-3], num_classes=k, tolerance=1e-6)[0][0, 0]  # all but solved
+        linear = fit_folds(rotated, y, row_weights=train, strengths=[1e-3], num_classes=k, tolerance=1e-6)[0][
+            0, 0
+        ]  # all but solved
         return (
             softmax(linear, 1),
-            class_mean_folds(rotated, y, train, num_classes=k)[0],
-            neighbour_folds(rotated, y, train, num_classes=k, neighbours=(3,))[0, 0, held],
+            class_mean_folds(rotated, y, row_weights=train, num_classes=k)[0],
+            neighbour_folds(rotated, y, row_weights=train, num_classes=k, neighbours=(3,))[0, 0, held],
         )
 
     for one, two in zip(first_fold(labels), first_fold(other), strict=True):

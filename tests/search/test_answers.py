@@ -33,7 +33,7 @@ def rows_of(weight=None) -> Rows:
 def answers(predicted, rows):
     predicted = np.array(predicted)
     logits = np.where(predicted[0, :, None] >= 0, np.eye(2)[predicted[0]], np.nan)
-    return answers_from(STRATEGY, predicted, logits, rows, seconds=1.0)
+    return answers_from(STRATEGY, predicted, logits=logits, rows=rows, seconds=1.0)
 
 
 def test_complete_answers_by_hand():

@@ -76,7 +76,7 @@ class Drawn:
         digests = np.frombuffer(b"".join(map(bytes.fromhex, self.hashes)), np.uint8).reshape(-1, 32)
         rows = np.hstack(depths).astype(np.float32)[:, None]
         directory = open_bank(self.root, spec).directory
-        return FeatureBank(spec, directory, (write_segment(self.root, directory, digests, rows),))
+        return FeatureBank(spec, directory, (write_segment(self.root, directory, digests=digests, rows=rows),))
 
     def view(self, name, depths) -> FeatureBank:
         """Return the bank of another view of the same pictures."""
@@ -89,7 +89,8 @@ class Drawn:
 
     def compare(self, options=PLAIN, dataset=None, split=None, **more):
         dataset = dataset or self.dataset
-        return compare(self.bank, self.backbone, dataset, split or make_split(dataset), options, **more)
+        split = split or make_split(dataset)
+        return compare(self.bank, self.backbone, dataset=dataset, split=split, options=options, **more)
 
 
 def blobs(seed, labels, spread, d=8):
@@ -202,7 +203,7 @@ def test_test_labels_of_the_persons_own_test_folder_do_so_too(tmp_path):
     for dataset in (drawn.dataset, drawn.labelled(scrambled)):
         split = make_split(dataset)
         board = drawn.compare(dataset=dataset, split=split).leaderboard
-        boards.append(numbers(with_curves(board, drawn.bank, dataset, split)))
+        boards.append(numbers(with_curves(board, drawn.bank, dataset=dataset, split=split)))
     assert boards[0] == boards[1]
 
 
@@ -278,7 +279,9 @@ def test_a_setting_is_chosen_for_a_fold_by_the_rows_outside_it(one_good_depth, m
         return logits
 
     monkeypatch.setattr(module, "neighbour_folds", answers)
-    board = compare(one_good_depth.bank, one_good_depth.backbone, dataset, split, PLAIN).leaderboard
+    board = compare(
+        one_good_depth.bank, one_good_depth.backbone, dataset=dataset, split=split, options=PLAIN
+    ).leaderboard
     for trial in board.trials:
         if trial.strategy.head == "k-NN":
             assert trial.fold_scores[0] == 0
@@ -382,7 +385,11 @@ def test_class_weights_may_be_asked_for_or_refused(one_good_depth):
     split = make_split(dataset, num_folds=2, num_repeats=1)
     for asked, expected in (("balanced", True), ("none", False), ("auto", False)):
         found = compare(
-            one_good_depth.bank, one_good_depth.backbone, dataset, split, replace(PLAIN, class_weights=asked)
+            one_good_depth.bank,
+            one_good_depth.backbone,
+            dataset=dataset,
+            split=split,
+            options=replace(PLAIN, class_weights=asked),
         )
         assert found.balanced is expected
         assert found.leaderboard.metric == "accuracy"
@@ -408,7 +415,11 @@ def test_the_validation_folder_is_the_one_fold(tmp_path):
     assert winner.mean == pytest.approx(right.mean())
     assert winner.mean > 0.7
     assert board.num_fits == 3 * (len(L2_STRENGTHS) + len(NEIGHBOURS) + 1)
-    curve = with_curves(board, drawn.bank, drawn.dataset, make_split(drawn.dataset)).trials[board.winner].curve
+    curve = (
+        with_curves(board, drawn.bank, dataset=drawn.dataset, split=make_split(drawn.dataset))
+        .trials[board.winner]
+        .curve
+    )
     assert curve is None or curve.validation_accuracy[-1] > 0.7
 
 
@@ -428,8 +439,8 @@ def test_curves_are_drawn_for_cuts_alone_and_change_nothing_else(tmp_path):
     drawn = Drawn(tmp_path, [blobs(18, labels, 1.0, d=4), blobs(19, labels, 0.5, d=4)], labels)
     split = make_split(drawn.dataset)
     board = drawn.compare(split=split).leaderboard
-    curved = with_curves(board, drawn.bank, drawn.dataset, split)
-    assert curved == with_curves(board, drawn.bank, drawn.dataset, split)
+    curved = with_curves(board, drawn.bank, dataset=drawn.dataset, split=split)
+    assert curved == with_curves(board, drawn.bank, dataset=drawn.dataset, split=split)
     assert replace(curved, trials=tuple(replace(trial, curve=None) for trial in curved.trials)) == board
     curves = {trial.strategy.depths: trial.curve for trial in curved.trials if trial.curve}
     assert set(curves) == {(0,), (1,)}
@@ -472,19 +483,23 @@ def tuned(frozen, right, *, folds, cost=1.0):
     predicted = np.stack([said, np.full_like(said, -1)])
     logits = np.where(run[:, None], np.eye(3, dtype=np.float32)[said], np.nan)
     strategy = Strategy("drawn", (1,), ("mean",), "linear", "drawn · all · tuned", cost, kind="full", tune="all")
-    return answers_from(strategy, predicted, logits, rows, seconds=100.0, curve=CURVE)
+    return answers_from(strategy, predicted, logits=logits, rows=rows, seconds=100.0, curve=CURVE)
 
 
 @pytest.fixture(scope="module")
 def poor(tmp_path_factory):
     """Pictures that no frozen depth tells apart well."""
     drawn = Drawn(tmp_path_factory.mktemp("cache"), [noise(40, 150), blobs(41, LABELS, 3.0)], LABELS)
-    return drawn, answer_frozen(drawn.bank, drawn.backbone, drawn.dataset, make_split(drawn.dataset), PLAIN)
+    return drawn, answer_frozen(
+        drawn.bank, drawn.backbone, dataset=drawn.dataset, split=make_split(drawn.dataset), options=PLAIN
+    )
 
 
 def test_comparing_is_answering_and_ranking(one_good_depth, good_board):
     drawn = one_good_depth
-    frozen = answer_frozen(drawn.bank, drawn.backbone, drawn.dataset, make_split(drawn.dataset), PLAIN)
+    frozen = answer_frozen(
+        drawn.bank, drawn.backbone, dataset=drawn.dataset, split=make_split(drawn.dataset), options=PLAIN
+    )
     again = leaderboard_of(frozen, full_pass_ms=10.0, seed=PLAIN.seed)
     assert numbers(again.leaderboard) == numbers(good_board.leaderboard)
     assert np.array_equal(again.held_out_logits, good_board.held_out_logits)
@@ -529,7 +544,7 @@ def test_who_may_win_can_be_limited(poor):
 def test_curves_that_are_there_stay(poor):
     drawn, frozen = poor
     board = leaderboard_of(frozen, [tuned(frozen, np.ones(len(frozen.rows.scored), bool), folds=[0])]).leaderboard
-    curved = with_curves(board, drawn.bank, drawn.dataset, make_split(drawn.dataset))
+    curved = with_curves(board, drawn.bank, dataset=drawn.dataset, split=make_split(drawn.dataset))
     by_kind = {kind: [t for t in curved.trials if t.strategy.kind == kind and t.curve] for kind in ("frozen", "full")}
     assert [trial.curve for trial in by_kind["full"]] == [CURVE]
     assert {trial.strategy.depths for trial in by_kind["frozen"]} == {(0,), (1,)}
@@ -559,9 +574,9 @@ def test_held_out_rows_weigh_nothing_in_any_view(tmp_path, monkeypatch, parted):
     views = [drawn.view(f"crop.{view}", [depths[0] + view]) for view in (1, 2)]
     seen, fit = [], module.fit_folds
 
-    def watched(rotated, labels, row_weights, strengths, **options):
+    def watched(rotated, labels, *, row_weights, **options):
         seen.append((labels, row_weights))
-        return fit(rotated, labels, row_weights, strengths, **options)
+        return fit(rotated, labels, row_weights=row_weights, **options)
 
     monkeypatch.setattr(module, "fit_folds", watched)
     split = make_split(drawn.dataset)
@@ -595,7 +610,7 @@ def test_the_best_three_linear_heads_learn_from_views_and_say_so(one_good_depth,
         assert other.mean == pytest.approx(trial.mean, abs=0.1)
     assert board.num_fits == plain.num_fits + 3 * 10 * len(L2_STRENGTHS)
     assert len(board.trials) == len(plain.trials) + 3
-    curved = with_curves(board, drawn.bank, drawn.dataset, make_split(drawn.dataset))
+    curved = with_curves(board, drawn.bank, dataset=drawn.dataset, split=make_split(drawn.dataset))
     assert not any(trial.curve for trial in curved.trials if trial.strategy.augment != "none")
 
 
@@ -615,10 +630,10 @@ def test_views_are_stacked_bank_by_bank(one_good_depth):
     drawn = one_good_depth
     plain = drawn.bank.read(drawn.hashes, [(0, "mean"), (2, "mean")])
     other = drawn.view("crop.1", [noise(80 + cut, 150) for cut in range(4)])
-    stacked = stacked_views([drawn.bank, other], drawn.hashes[:7], [(0, "mean"), (2, "mean")])
+    stacked = stacked_views([drawn.bank, other], drawn.hashes[:7], blocks=[(0, "mean"), (2, "mean")])
     assert np.array_equal(stacked[:7], plain[:7])
     assert np.array_equal(stacked[7:], other.read(drawn.hashes[:7], [(0, "mean"), (2, "mean")]))
-    assert np.array_equal(stacked_views([drawn.bank], drawn.hashes[:7], [(0, "mean")]), plain[:7, :8])
+    assert np.array_equal(stacked_views([drawn.bank], drawn.hashes[:7], blocks=[(0, "mean")]), plain[:7, :8])
 
 
 def test_views_of_another_network_or_of_no_policy_are_refused(one_good_depth):

@@ -46,7 +46,7 @@ def told(name, right, rows, *, cost=1.0, folds=None, curve=None):
     logits = np.where(predicted[0, :, None] >= 0, np.eye(2)[predicted[0]], np.nan)
     strategy = Strategy("drawn", (0,), ("mean",), "linear", name, cost, kind=kind)
     choice = 1 if folds is None else None
-    return answers_from(strategy, predicted, logits, rows, seconds=2.0, choice=choice, curve=curve)
+    return answers_from(strategy, predicted, logits=logits, rows=rows, seconds=2.0, choice=choice, curve=curve)
 
 
 def wrong_at(n, *places):
@@ -55,7 +55,7 @@ def wrong_at(n, *places):
 
 def judged(scored, rows, eligible=None):
     """Return the trials by name, the order of names, and the winner's."""
-    trials, winner, order = rank(scored, rows, 10.0, 0, eligible=eligible)
+    trials, winner, order = rank(scored, rows, full_pass_ms=10.0, seed=0, eligible=eligible)
     assert [trial.name for trial in trials] == [scored[index].strategy.name for index in order]
     return {trial.name: trial for trial in trials}, [trial.name for trial in trials], trials[winner].name
 
@@ -99,7 +99,7 @@ def test_a_partial_strategy_that_is_better_for_sure_leads_and_wins():
     assert other.difference == pytest.approx((60 - 20) / 60 - 59 / 60)  # on the shared fold
     assert other.difference_low <= other.difference <= other.difference_high < 0
     assert other.p_value < 0.01
-    assert score_choosing(scored, rows, best, 0) == (best.mean, best.low, best.high)
+    assert score_choosing(scored, rows, winner=best, seed=0) == (best.mean, best.low, best.high)
 
 
 def test_of_several_better_ones_the_furthest_ahead_leads():
@@ -175,7 +175,7 @@ def test_a_network_tuned_in_one_repeat_is_complete_and_the_cheaper_of_a_tie_wins
     assert trials["tuned"].num_pictures == 500
     assert len(trials["tuned"].fold_scores) == NUM_FOLDS
     assert trials["tuned"].accuracy == trials["tuned"].mean == pytest.approx(498 / 500)
-    mean, low, high = score_choosing(scored, rows, trials["tuned"], 0)
+    mean, low, high = score_choosing(scored, rows, winner=trials["tuned"], seed=0)
     assert mean == pytest.approx(498 / 500)  # what the repeat without answers would have said is not held against it
     assert low < mean < high
 
@@ -186,7 +186,7 @@ def test_the_choosing_honours_who_may_win():
     tuned = told("tuned", wrong_at(500, every(500, 5)), rows, folds=range(NUM_FOLDS))
     trials, _, winner = judged([frozen, tuned], rows, [False, True])
     assert winner == "tuned"
-    chosen = score_choosing([frozen, tuned], rows, trials["tuned"], 0, eligible=[False, True])
+    chosen = score_choosing([frozen, tuned], rows, winner=trials["tuned"], seed=0, eligible=[False, True])
     assert chosen[0] == pytest.approx(0.8)
 
 
@@ -203,7 +203,7 @@ def test_a_partial_strategy_changes_nothing_for_the_others(balanced):
     assert [name for name in order if name != "partial"] == order_without
     assert winner == winner_without
     assert {name: trial for name, trial in with_it.items() if name != "partial"} == without
-    chosen = [score_choosing(s, rows, without[winner], 0) for s in (complete, [partial, *complete])]
+    chosen = [score_choosing(s, rows, winner=without[winner], seed=0) for s in (complete, [partial, *complete])]
     assert chosen[0] == chosen[1]
 
 
@@ -253,11 +253,11 @@ def test_what_cannot_be_ranked_is_refused():
     frozen = told("frozen", np.ones(50, bool), rows)
     first, last = (told(f"fold {fold}", np.ones(50, bool), rows, folds=[fold]) for fold in (0, 4))
     with pytest.raises(ValueError, match=r"rank: none of 2 strategies answered all 50 rows, one at least must\. Rank"):
-        rank([first, last], rows, 1.0, 0)
+        rank([first, last], rows, full_pass_ms=1.0, seed=0)
     with pytest.raises(ValueError, match=r"rank: no row was answered by all 3 strategies, one at least must be\. Let"):
-        rank([frozen, first, last], rows, 1.0, 0)
+        rank([frozen, first, last], rows, full_pass_ms=1.0, seed=0)
     for eligible in ([False, False], [True]):
         with pytest.raises(
             ValueError, match=r"rank: \d of \d entries may win, of 2 one at least must\. Pass one entry"
         ):
-            rank([frozen, first], rows, 1.0, 0, eligible=eligible)
+            rank([frozen, first], rows, full_pass_ms=1.0, seed=0, eligible=eligible)

@@ -131,7 +131,7 @@ def test_views_are_part_of_the_name_and_cost_nothing_later():
     linear = strategies_for(
         Features((3,), ("mean",), 8), backbone_of(4), num_classes=2, num_rows=9, plain_pooling="mean"
     )[0]
-    viewed = with_views(linear, "flip", 2)
+    viewed = with_views(linear, "flip", num_views=2)
     assert (viewed.name, viewed.augment) == ("drawn · whole · linear · flip ×2", "flip")
     assert (viewed.cost, viewed.blocks, viewed.kind) == (linear.cost, linear.blocks, "frozen")
 

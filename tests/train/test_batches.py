@@ -178,7 +178,7 @@ def pictures(drawn, runtime):
 def test_pictures_are_the_networks_input_in_the_order_asked_for(pictures, drawn, runtime):
     x = pictures().read(np.array([9, 2, 9]), 0)
     decoded = [prepare(drawn(16).samples[row].source.data, SPEC) for row in (9, 2, 9)]
-    assert torch.equal(x, to_input(np.stack(decoded), SPEC, runtime))
+    assert torch.equal(x, to_input(np.stack(decoded), SPEC, runtime=runtime))
 
 
 def test_room_in_memory_changes_nothing(pictures, monkeypatch):

@@ -39,7 +39,7 @@ def answers_with(wrong_rows):
     predicted = LABELS.copy()
     predicted[list(wrong_rows)] ^= 1
     strategy = Strategy("drawn", (0,), ("mean",), "linear", "drawn", 1.0)
-    return answers_from(strategy, predicted[None], np.eye(2)[predicted], ROWS, seconds=1.0)
+    return answers_from(strategy, predicted[None], logits=np.eye(2)[predicted], rows=ROWS, seconds=1.0)
 
 
 class World:
@@ -82,7 +82,7 @@ class World:
         for done in folds:
             predicted[0, FOLDS[done.fold]], logits[FOLDS[done.fold]] = done.logits.argmax(axis=1), done.logits
         strategy = Strategy("drawn", (0,), ("mean",), "linear", plan.name, 1.0, tune=plan.name)
-        return answers_from(strategy, predicted, logits, ROWS, seconds=1.0)
+        return answers_from(strategy, predicted, logits=logits, rows=ROWS, seconds=1.0)
 
     def spend(self, budget_s, started_at=0.0):
         return {one.plan.name: one for one in budget.spend(self.entries, budget_s=budget_s, started_at=started_at)}

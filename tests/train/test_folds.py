@@ -47,8 +47,8 @@ def compared(learnable, network, tmp_path_factory):
     """Return split, bank and the frozen strategies' answers, made once."""
     split = make_split(learnable, num_folds=3, num_repeats=2)
     backbone = network("test_resnet")
-    bank = extract(learnable, backbone, RUNTIME, cache=tmp_path_factory.mktemp("bank"), poolings=("mean",)).bank
-    return split, bank, answer_frozen(bank, backbone.backbone, learnable, split)
+    bank = extract(learnable, backbone, runtime=RUNTIME, cache=tmp_path_factory.mktemp("bank"), poolings=("mean",)).bank
+    return split, bank, answer_frozen(bank, backbone.backbone, dataset=learnable, split=split)
 
 
 @pytest.fixture
@@ -256,7 +256,7 @@ def test_a_head_that_comes_first_is_the_solved_one(ground, changed):
 
 
 def test_a_head_that_comes_first_needs_its_pooling(ground, learnable, tmp_path):
-    bank = extract(learnable, ground.context.network, RUNTIME, cache=tmp_path / "other", poolings=("std",)).bank
+    bank = extract(learnable, ground.context.network, runtime=RUNTIME, cache=tmp_path / "other", poolings=("std",)).bank
     with pytest.raises(UsageError) as caught:
         job_of(
             parse_plan("head, then all"), replace(ground, bank=bank), rows=ground.split.pool, held_out=ground.split.test

@@ -116,11 +116,13 @@ def loss_of(job, trained, rows):
     """Return the loss on some rows of the network that the training leads to, in the original's own layers."""
     network = write_back(job.network, trained.tensors, "", keeps_norms=job.plan.from_nothing)
     spec, samples = network.backbone.input, [job.context.dataset.samples[row] for row in rows]
-    x = to_input(np.stack([prepare(sample.source.read(), spec) for sample in samples]), spec, job.context.runtime)
+    x = to_input(
+        np.stack([prepare(sample.source.read(), spec) for sample in samples]), spec, runtime=job.context.runtime
+    )
     cut, pooling = job.block
     with torch.no_grad():
         h = network.prefix(x, cut)
-        features = pooled(h, [pooling], network.num_prefix_tokens)[pooling]
+        features = pooled(h, [pooling], num_prefix_tokens=network.num_prefix_tokens)[pooling]
         logits = torch.from_numpy(trained.head.logits(features.numpy()))
     return float(F.cross_entropy(logits, torch.from_numpy(job.context.dataset.labels[rows])))
 

@@ -20,7 +20,7 @@ def thawed_and_scales(network, decay):
     """Return everything thawed with a head of three classes, and the factors on its step sizes."""
     thawed = Thawed(working_copy(network, keeps_norms=False), None, weight_layers(network), new_head(network, 3))
     own = [name for name in thawed.trained() if name not in (HEAD_WEIGHT, HEAD_BIAS)]
-    return thawed, {**layer_scales(thawed.model, own, decay), HEAD_WEIGHT: 1.0, HEAD_BIAS: 1.0}
+    return thawed, {**layer_scales(thawed.model, own, decay=decay), HEAD_WEIGHT: 1.0, HEAD_BIAS: 1.0}
 
 
 def draw_gradients(weights, seed):

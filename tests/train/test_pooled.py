@@ -37,7 +37,7 @@ def test_features_are_those_of_the_bank_view_by_view(drawn, network, runtime, tm
     net, dataset = network("test_resnet"), drawn(7)
     rows, block = np.array([1, 2, 4, 6]), (net.backbone.cuts[1].index, "mean")
     views = view_names("flip", 2)
-    filled = extract_views(dataset, net, runtime, views=views, cache=tmp_path, storage=storage)
+    filled = extract_views(dataset, net, runtime=runtime, views=views, cache=tmp_path, storage=storage)
     found = open_pooled(
         dataset,
         rows,

@@ -9,7 +9,7 @@ import pytest
 from sklearn import metrics as sk
 
 from thawline.core.errors import DataError
-from thawline.core.metrics import wilson
+from thawline.core.intervals import wilson
 from thawline.use.evaluate import evaluate
 
 

@@ -50,7 +50,7 @@ def trained(tmp_path_factory):
         (folder / f"{seed:02}.jpg").write_bytes(picture(seed, size=(60 + 3 * seed, 90 - 2 * seed)))
     dataset, _ = check(root / "photos")
     network = load_backbone()
-    bank = extract(dataset, network, RUNTIME, cache=root).bank
+    bank = extract(dataset, network, runtime=RUNTIME, cache=root).bank
     features = bank.read([sample.sha256 for sample in dataset.samples], BLOCKS)
     head = fit_linear(features, dataset.labels, l2=1e-3, num_classes=3)
     classifier = Classifier(

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from thawline.core.errors import StoreError
-from thawline.core.metrics import wilson
+from thawline.core.intervals import wilson
 from thawline.core.types import Curve
 from thawline.search.leaderboard import Leaderboard
 from thawline.search.strategy import Strategy

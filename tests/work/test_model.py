@@ -53,13 +53,15 @@ def compared(network, tmp_path_factory):
         directory = open_bank(root, own).directory
         digests = np.frombuffer(b"".join(map(bytes.fromhex, HASHES)), np.uint8).reshape(-1, 32)
         rows = (centre + rng.normal(size=centre.shape)).astype(np.float32)[:, None]
-        return FeatureBank(own, directory, (write_segment(root, directory, digests, rows),))
+        return FeatureBank(own, directory, (write_segment(root, directory, digests=digests, rows=rows),))
 
     plain, flipped = drawn("plain"), drawn("flip.1")
     samples = [Sample(str(row), int(LABELS[row]), HASHES[row], None, row, None) for row in range(60)]
     dataset = Dataset(None, ("a", "b", "c"), tuple(samples), ())
     split = make_split(dataset)
-    frozen = answer_frozen(plain, network.backbone, dataset, split, view_banks=[flipped], view_policy="flip")
+    frozen = answer_frozen(
+        plain, network.backbone, dataset=dataset, split=split, view_banks=[flipped], view_policy="flip"
+    )
     return CompareResult(
         dataset=dataset,
         report=None,
@@ -86,7 +88,7 @@ def test_a_linear_winner_is_trained_on_all_that_it_learnt_from(compared, network
     )
     banks = [compared.extraction.bank, *(compared.view_banks if augment == "flip" else ())]
     rows = compared.split.pool
-    features = stacked_views(banks, [HASHES[row] for row in rows], board.trials[place].strategy.blocks)
+    features = stacked_views(banks, [HASHES[row] for row in rows], blocks=board.trials[place].strategy.blocks)
     assert len(features) == len(banks) * len(rows)
     labels = np.concatenate([LABELS[rows]] * len(banks))
     expected = fit_linear(features, labels, l2=board.trials[place].l2, num_classes=3)

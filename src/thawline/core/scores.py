@@ -11,7 +11,8 @@ from functools import cached_property
 
 import numpy as np
 
-from thawline.core.metrics import accuracy_interval, class_means, confusion_bootstrap, confusion_matrix, within_top_k
+from thawline.core.intervals import accuracy_interval, confusion_bootstrap
+from thawline.core.metrics import class_means, confusion_matrix, within_top_k
 from thawline.core.types import Floats, Ints
 
 __all__ = ["SCORES", "Score", "ScoreInput", "ScoreKind", "compute_scores"]
@@ -59,7 +60,7 @@ class ScoreInput:
     @cached_property
     def confusion(self) -> Ints:
         """(K, K) int64 counts; rows are true classes, columns predicted ones."""
-        return confusion_matrix(self.labels, self.predicted, self.probabilities.shape[1])
+        return confusion_matrix(self.labels, self.predicted, num_classes=self.probabilities.shape[1])
 
     @cached_property
     def class_means(self) -> tuple[Score, ...]:
@@ -83,7 +84,9 @@ class ScoreInput:
             statistic: From (K, K) counts to (S,) numbers in [0, 1].
         """
         num_classes = self.probabilities.shape[1]
-        lows, highs = confusion_bootstrap(self.labels, self.predicted, self.groups, num_classes, statistic)
+        lows, highs = confusion_bootstrap(
+            self.labels, self.predicted, groups=self.groups, num_classes=num_classes, statistic=statistic
+        )
         ends = zip(statistic(self.confusion), lows, highs, strict=True)
         return tuple(Score(float(value), float(low), float(high), len(self.labels)) for value, low, high in ends)
 
@@ -108,19 +111,19 @@ class ScoreKind:
 
 
 def _accuracy(given: ScoreInput) -> Score:
-    return given.share(within_top_k(given.labels, given.probabilities, 1))
+    return given.share(within_top_k(given.labels, given.probabilities, k=1))
 
 
 def _accuracy_without_leaks(given: ScoreInput) -> Score | None:
     clean = np.flatnonzero(given.leaked == 0)
     if len(clean) in (0, len(given.labels)):
         return None
-    return given.share(within_top_k(given.labels, given.probabilities, 1), of=clean)
+    return given.share(within_top_k(given.labels, given.probabilities, k=1), of=clean)
 
 
 def _top5(given: ScoreInput) -> Score | None:
     has_more_classes = given.probabilities.shape[1] > 5
-    return given.share(within_top_k(given.labels, given.probabilities, 5)) if has_more_classes else None
+    return given.share(within_top_k(given.labels, given.probabilities, k=5)) if has_more_classes else None
 
 
 SCORES = (

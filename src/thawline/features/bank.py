@@ -151,7 +151,7 @@ class FeatureBank:
             seen.add(sha256)
         return positions
 
-    def read(self, sha256s: Sequence[str], blocks: Sequence[Block], view: int = 0) -> Floats:
+    def read(self, sha256s: Sequence[str], blocks: Sequence[Block], *, view: int = 0) -> Floats:
         """Return the features of pictures: (N, D) float32, the blocks side by side in the order given.
 
         Args:
@@ -171,7 +171,11 @@ class FeatureBank:
         out = np.empty((len(where), sum(part.stop - part.start for part in slices)), dtype=np.float32)
         for number in np.unique(where[:, 0]).tolist():
             rows = np.flatnonzero(where[:, 0] == number)
-            self._gather(self._stored(number), where[rows, 1], slices, view, out, rows)
+            stored, source, start = self._stored(number), where[rows, 1], 0
+            for part in slices:
+                stop = start + part.stop - part.start
+                out[rows, start:stop] = stored[source, view, part]
+                start = stop
         return out
 
     def mapped(self, sha256s: Sequence[str]) -> MappedRows:
@@ -202,7 +206,7 @@ class FeatureBank:
         segment = self.segments[number]
         with self._reading():
             shape = (len(segment.digests), self.num_views, self.spec.width)
-            return map_rows(segment.directory / "rows.npy", shape, self.spec.storage)
+            return map_rows(segment.directory / "rows.npy", shape, storage=self.spec.storage)
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
@@ -213,21 +217,13 @@ class FeatureBank:
                 f"read features: {self.directory} was removed or mended by another run since it was opened. Run again."
             ) from None
 
-    @staticmethod
-    def _gather(stored: Any, source: Ints, slices: Sequence[slice], view: int, out: Floats, rows: Ints) -> None:
-        start = 0
-        for part in slices:
-            stop = start + part.stop - part.start
-            out[rows, start:stop] = stored[source, view, part]
-            start = stop
-
 
 def checksums(rows: Floats) -> npt.NDArray[np.uint32]:
     """Return the CRC-32 of every row: (n,) uint32 for (n, …) rows."""
     return np.array([zlib.crc32(row.tobytes()) for row in rows], dtype=np.uint32)
 
 
-def write_segment(root: Path, bank: Path, digests: Bytes, rows: Floats) -> Segment:
+def write_segment(root: Path, bank: Path, *, digests: Bytes, rows: Floats) -> Segment:
     """Return a new segment of the bank, written, flushed and renamed into place.
 
     Its name is the hash of its pictures, so a second run that extracts the same pictures finds it there and drops its
@@ -300,7 +296,7 @@ def _describe(root: Path, directory: Path, spec: BankSpec) -> None:
 def _mend(root: Path, path: Path, segment: Segment | None, rows: Floats | None) -> None:
     """Commit the sound rows of a damaged segment as one of their own, then remove the damaged one."""
     if segment is not None and rows is not None and segment.good.any():
-        write_segment(root, path.parents[1], segment.digests[segment.good], rows[segment.good])
+        write_segment(root, path.parents[1], digests=segment.digests[segment.good], rows=rows[segment.good])
     with staging_directory(root) as staged, suppress(FileNotFoundError):  # another run may be mending it too
         path.rename(staged / "damaged")
 

@@ -84,7 +84,7 @@ def _readings(model: nn.Module, x: Tensor) -> Iterator[_Reading]:
             names = [info["module"] for info in _feature_info(model)]
             for stage, activation in enumerate(stage_maps(model, x)):
                 with FlopCounterMode(display=False) as counter:
-                    stage_maps(model, x, [stage])
+                    stage_maps(model, x, indices=[stage])
                 name = names[stage] if stage < len(names) else f"stage {stage}"
                 yield _Reading(name, activation, counter.get_total_flops() // 2)
             return

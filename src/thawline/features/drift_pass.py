@@ -42,9 +42,9 @@ MAX_UNPOOLED = 250
 def measure_drift(
     pretrained: Network,
     tuned: Network,
+    *,
     runtime: Runtime,
     samples: Sequence[Sample],
-    *,
     labels: Ints,
     groups: Ints,
     class_names: Sequence[str],
@@ -84,7 +84,7 @@ def measure_drift(
         except BackboneError as error:
             no_head = str(error)
     before, after = _seen(
-        (pretrained, tuned), runtime, [samples[row] for row in rows], classify, progress or SilentProgress()
+        (pretrained, tuned), runtime, [samples[row] for row in rows], classify, progress=progress or SilentProgress()
     )
     head = None
     if classify is not None:
@@ -138,6 +138,7 @@ def _seen(
     runtime: Runtime,
     samples: Sequence[Sample],
     classify: Callable[[Tensor], Tensor] | None,
+    *,
     progress: Progress,
 ) -> list[_Seen]:
     """Return what each network makes of the pictures, every picture decoded once."""
@@ -147,13 +148,13 @@ def _seen(
 
     def look(pixels: Pixels, *, unpooled: bool) -> list[_Seen]:
         with turn, torch.inference_mode():
-            x = to_input(pixels, spec, runtime)
+            x = to_input(pixels, spec, runtime=runtime)
             return [_look(network, x, classify, unpooled=unpooled) for network in frozen]
 
     batches: list[list[_Seen]] = []
     with progress.stage("drift", len(samples)) as advance:
         for part, unpooled in ((samples[:MAX_UNPOOLED], True), (samples[MAX_UNPOOLED:], False)):
-            for batch in map_pictures(partial(look, unpooled=unpooled), part, spec, runtime.batch_size):
+            for batch in map_pictures(partial(look, unpooled=unpooled), part, spec=spec, batch_size=runtime.batch_size):
                 batches.append(batch)
                 advance(len(batch[0].top1))
     whole = [_joined(parts) for parts in zip(*batches, strict=True)]
@@ -173,7 +174,7 @@ def _look(network: Network, x: Tensor, classify: Callable[[Tensor], Tensor] | No
     read, sketches = [], []
     top1 = torch.zeros(len(x), dtype=torch.int64)
     for cut, h in network.features(x, range(len(network.backbone.cuts))):
-        read.append(pooled(h, [pooling], tokens)[pooling].cpu().numpy())
+        read.append(pooled(h, [pooling], num_prefix_tokens=tokens)[pooling].cpu().numpy())
         sketches.append(sketched(h if unpooled else h[:0]).cpu().numpy())
         if classify is not None and cut == network.backbone.cuts[-1].index:
             top1 = classify(h).argmax(dim=1).cpu()

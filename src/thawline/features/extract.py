@@ -111,8 +111,8 @@ def bank_spec(
 def extract(
     dataset: Dataset,
     network: Network,
-    runtime: Runtime,
     *,
+    runtime: Runtime,
     cache: Path,
     poolings: Sequence[str] = ("mean", "std"),
     view: str = PLAIN,
@@ -123,7 +123,7 @@ def extract(
     (done,) = extract_views(
         dataset,
         network,
-        runtime,
+        runtime=runtime,
         views=(view,),
         cache=cache,
         poolings=poolings,
@@ -136,8 +136,8 @@ def extract(
 def extract_views(
     dataset: Dataset,
     network: Network,
-    runtime: Runtime,
     *,
+    runtime: Runtime,
     views: Sequence[str],
     cache: Path,
     poolings: Sequence[str] = ("mean", "std"),
@@ -178,14 +178,15 @@ def extract_views(
     banks = [open_bank(cache, spec) for spec in specs]
     sha256s = [sample.sha256 for sample in dataset.samples]
     missing = [bank.missing(sha256s) for bank in banks]
-    _require_room(cache, banks, missing, len(set(sha256s)), budget_bytes)
+    _require_room(cache, banks, missing, num_pictures=len(set(sha256s)), budget_bytes=budget_bytes)
     reader: FeatureReader | None = None
     done = []
     for bank, lacking in zip(banks, missing, strict=True):
         filled = bank
         if lacking:
             reader = reader or FeatureReader(network, runtime, list(bank.spec.columns), storage)
-            filled = _filled(bank, reader, dataset, lacking, cache, progress)
+            samples = [dataset.samples[position] for position in lacking]
+            filled = _filled(bank, reader, samples, cache=cache, progress=progress)
         now = time.perf_counter()
         done.append(Extraction(filled, len(lacking), bank.num_damaged, now - start))
         start = now
@@ -196,6 +197,7 @@ def _require_room(
     cache: Path,
     banks: Sequence[FeatureBank],
     missing: Sequence[Sequence[int]],
+    *,
     num_pictures: int,
     budget_bytes: int | None,
 ) -> None:
@@ -214,26 +216,21 @@ def _require_room(
 
 
 def _filled(
-    bank: FeatureBank,
-    reader: FeatureReader,
-    dataset: Dataset,
-    positions: Sequence[int],
-    cache: Path,
-    progress: Progress,
+    bank: FeatureBank, reader: FeatureReader, samples: Sequence[Sample], *, cache: Path, progress: Progress
 ) -> FeatureBank:
-    """Return the bank with the pictures at `positions` in it, after one pass over them."""
+    """Return the bank with the pictures of `samples` in it, after one pass over them."""
     spec = bank.spec
     (view,) = spec.views
     name = "extract" if view == PLAIN else f"extract {view}"
-    num_cuts, size = len({cut for cut, _, _ in spec.blocks}), len(positions) * spec.row_bytes / 2**20
+    num_cuts, size = len({cut for cut, _, _ in spec.blocks}), len(samples) * spec.row_bytes / 2**20
     depths = f"{num_cuts} cuts" if num_cuts > 1 else "1 cut"
-    progress.note(f"{name}: {len(positions):,} pictures × {spec.width:,} columns at {depths}, {size:,.1f} MiB")
+    progress.note(f"{name}: {len(samples):,} pictures × {spec.width:,} columns at {depths}, {size:,.1f} MiB")
     segments: list[Segment] = []
-    with progress.stage(name, len(positions)) as advance:
-        for segment, rows in _segments(reader, dataset, positions, spec, advance):
-            digests = b"".join(bytes.fromhex(dataset.samples[position].sha256) for position in segment)
+    with progress.stage(name, len(samples)) as advance:
+        for segment, rows in _segments(reader, samples, spec, advance):
+            digests = b"".join(bytes.fromhex(sample.sha256) for sample in segment)
             array = np.frombuffer(digests, dtype=np.uint8).reshape(-1, 32)
-            segments.append(write_segment(cache, bank.directory, array, rows[:, None, :]))
+            segments.append(write_segment(cache, bank.directory, digests=array, rows=rows[:, None, :]))
     return FeatureBank(spec, bank.directory, (*bank.segments, *segments), bank.num_damaged)
 
 
@@ -244,48 +241,41 @@ def _segment_rows(row_bytes: int) -> int:
 
 
 def _segments(
-    reader: FeatureReader,
-    dataset: Dataset,
-    positions: Sequence[int],
-    spec: BankSpec,
-    advance: Callable[[int], None],
-) -> Iterator[tuple[Sequence[int], Floats]]:
-    """Yield (positions, rows) of whole segments in the order of `positions`; the last may be shorter."""
+    reader: FeatureReader, samples: Sequence[Sample], spec: BankSpec, advance: Callable[[int], None]
+) -> Iterator[tuple[Sequence[Sample], Floats]]:
+    """Yield (samples, rows) of whole segments in the order of `samples`; the last may be shorter."""
     size = _segment_rows(spec.row_bytes)
-    held: list[Floats] = []
+    batches: list[Floats] = []
     done = 0
-    for rows in _batches(reader, dataset, positions, spec.views[0], size):
-        held.append(rows)
+    for rows in _batches(reader, samples, spec.views[0], size):
+        batches.append(rows)
         advance(len(rows))
-        count = sum(map(len, held))
-        if count >= size or done + count == len(positions):
-            whole, held = np.concatenate(held), []
-            yield positions[done : done + count], whole
+        count = sum(map(len, batches))
+        if count >= size or done + count == len(samples):
+            whole, batches = np.concatenate(batches), []
+            yield samples[done : done + count], whole
             done += count
 
 
-def _batches(
-    reader: FeatureReader, dataset: Dataset, positions: Sequence[int], view: str, segment_rows: int
-) -> Iterator[Floats]:
+def _batches(reader: FeatureReader, samples: Sequence[Sample], view: str, segment_rows: int) -> Iterator[Floats]:
     """Yield the rows of consecutive batches; a batch never reaches over the end of a segment."""
     spec = reader.network.backbone.input
     size = min(reader.runtime.batch_size, segment_rows)
 
-    def rows(batch: Sequence[int]) -> Floats:
-        samples = [dataset.samples[position] for position in batch]
-        pixels = np.stack([seen_as(load_pixels(sample, spec), view, sample.sha256) for sample in samples])
+    def rows(batch: Sequence[Sample]) -> Floats:
+        pixels = np.stack([seen_as(load_pixels(sample, spec), view, sample.sha256) for sample in batch])
         return reader.read(np.resize(pixels, (reader.runtime.batch_size, *pixels.shape[1:])))[: len(batch)]
 
     batches = [
-        positions[start : min(start + size, segment + segment_rows)]
-        for segment in range(0, len(positions), segment_rows)
-        for start in range(segment, min(segment + segment_rows, len(positions)), size)
+        samples[start : min(start + size, segment + segment_rows)]
+        for segment in range(0, len(samples), segment_rows)
+        for start in range(segment, min(segment + segment_rows, len(samples)), size)
     ]
     yield from in_streams(rows, batches)
 
 
 def map_pictures(
-    work: Callable[[Pixels], Result], samples: Sequence[Sample], spec: InputSpec, batch_size: int
+    work: Callable[[Pixels], Result], samples: Sequence[Sample], *, spec: InputSpec, batch_size: int
 ) -> Iterator[Result]:
     """Yield work((B, H, W, 3) uint8 pixels) for consecutive batches of pictures, decoded and worked off in streams.
 

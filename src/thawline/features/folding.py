@@ -50,7 +50,7 @@ def fold_batch_norms(model: nn.Module, size_px: int) -> nn.Module:
     return folded.requires_grad_(False)
 
 
-def unfold_batch_norms(model: nn.Module, trained: Mapping[str, Tensor], size_px: int) -> nn.Module:
+def unfold_batch_norms(model: nn.Module, trained: Mapping[str, Tensor], *, size_px: int) -> nn.Module:
     """Return a copy of `model` that computes what its folded copy does after training; what was not trained stays.
 
     A trained convolution keeps its folded weights. The norm behind it has nothing left to do but add the bias: mean 0,

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from thawline.core.errors import BackboneError, UsageError, first_few
-from thawline.core.metrics import accuracy_interval
+from thawline.core.intervals import accuracy_interval
 from thawline.core.types import Ints
 from thawline.features.drift import HeadScore
 from thawline.features.network import Network

@@ -74,7 +74,7 @@ def trained_parameters(network: Network, layers: Collection[str]) -> tuple[str, 
     return tuple(name for name in moving if name.rpartition(".")[0] not in frozen)
 
 
-def layer_scales(model: nn.Module, names: Sequence[str], decay: float) -> dict[str, float]:
+def layer_scales(model: nn.Module, names: Sequence[str], *, decay: float) -> dict[str, float]:
     """Return for each parameter the factor on its learning rate that layer-wise decay asks for.
 
     Layers are grouped as timm groups them for each architecture, and by twelve parameters where it has no groups. The
@@ -87,7 +87,7 @@ def layer_scales(model: nn.Module, names: Sequence[str], decay: float) -> dict[s
         decay: In (0, 1]; 1 treats all alike.
 
     >>> from thawline.features.scratch_cnn import create_scratch
-    >>> layer_scales(create_scratch("deep_cnn"), ["blocks.1.0.weight", "blocks.3.0.weight"], 0.5)
+    >>> layer_scales(create_scratch("deep_cnn"), ["blocks.1.0.weight", "blocks.3.0.weight"], decay=0.5)
     {'blocks.1.0.weight': 0.25, 'blocks.3.0.weight': 1.0}
     """
     groups = _layer_groups(model)

@@ -32,7 +32,7 @@ class MappedRows:
     segments: tuple[Floats, ...]
     places: Ints
 
-    def take(self, pictures: Ints, view: int = 0) -> Floats:
+    def take(self, pictures: Ints, *, view: int = 0) -> Floats:
         """Return the rows of some pictures: (B, width) in the storage format, in an array of their own.
 
         Args:
@@ -46,7 +46,7 @@ class MappedRows:
         return rows
 
 
-def map_rows(file: Path, shape: tuple[int, int, int], storage: str) -> Floats:
+def map_rows(file: Path, shape: tuple[int, int, int], *, storage: str) -> Floats:
     """Return the rows in a file that `np.save` wrote: a read-only (n, V, width) array, mapped and not yet read.
 
     Args:

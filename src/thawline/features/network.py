@@ -68,7 +68,7 @@ class Network:
         """
         wanted = sorted({self._checked(cut) for cut in cuts})
         if self._trunk is None:
-            yield from zip(wanted, stage_maps(self.model, x, wanted), strict=True) if wanted else ()
+            yield from zip(wanted, stage_maps(self.model, x, indices=wanted), strict=True) if wanted else ()
             return
         start = 0
         for cut in wanted:

@@ -36,7 +36,7 @@ def pooling_columns(pooling: str, channels: int) -> int:
     return channels * GRID_SIDE**2 if pooling == "grid" else channels
 
 
-def pooled(h: Tensor, poolings: Sequence[str], num_prefix_tokens: int) -> dict[str, Tensor]:
+def pooled(h: Tensor, poolings: Sequence[str], *, num_prefix_tokens: int) -> dict[str, Tensor]:
     """Return each pooling of one activation: (B, columns) float32 on the activation's device, any memory order.
 
     `mean`, `std` (population standard deviation) and `max` run over all positions and have C columns; `grid` is the

@@ -28,7 +28,7 @@ class StorageRangeError(StoreError):
     """A feature exceeds what the storage format can hold; a wider one would do."""
 
 
-def to_input(pixels: Pixels, spec: InputSpec, runtime: Runtime) -> torch.Tensor:
+def to_input(pixels: Pixels, spec: InputSpec, *, runtime: Runtime) -> torch.Tensor:
     """Return the network's input: (B, 3, H, W) in the runtime's format and device, channels last in memory.
 
     Args:
@@ -78,9 +78,9 @@ class FeatureReader:
         spec = self.network.backbone.input
         found: dict[Block, torch.Tensor] = {}
         with self._turn, torch.inference_mode():
-            x = to_input(pixels, spec, self.runtime)
+            x = to_input(pixels, spec, runtime=self.runtime)
             for cut, activation in self.network.features(x, sorted(self._poolings)):
-                columns = pooled(activation, self._poolings[cut], self.network.num_prefix_tokens)
+                columns = pooled(activation, self._poolings[cut], num_prefix_tokens=self.network.num_prefix_tokens)
                 found.update({(cut, pooling): values for pooling, values in columns.items()})
             features = torch.cat([found[block] for block in self.blocks], dim=1).cpu().numpy()
         with np.errstate(over="ignore"):
@@ -112,6 +112,6 @@ def measure_pass_ms(network: Network, runtime: Runtime) -> float:
     with torch.inference_mode():
         for _ in range(6):
             start = time.perf_counter()
-            frozen.prefix(to_input(pixels, spec, runtime), last).sum().item()
+            frozen.prefix(to_input(pixels, spec, runtime=runtime), last).sum().item()
             seconds.append(time.perf_counter() - start)
     return 1000 * float(np.median(seconds[1:]))

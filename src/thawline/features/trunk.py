@@ -196,7 +196,7 @@ def chosen_blocks(stages: Sequence[int]) -> tuple[int, ...]:
     return (*ends, *range(count - LAST_BLOCKS, count))
 
 
-def stage_maps(model: Any, x: Tensor, indices: Sequence[int] | None = None) -> list[Tensor]:
+def stage_maps(model: Any, x: Tensor, *, indices: Sequence[int] | None = None) -> list[Tensor]:
     """Return the (B, C, H, W) maps at the ends of the stages numbered `indices`; runs no further than the last of them.
 
     Every timm architecture offers this, also those without a trunk. Without `indices` it gives all, in order.

@@ -13,9 +13,9 @@ __all__ = ["train_epochs"]
 def train_epochs(
     features: Floats,
     labels: Ints,
+    *,
     train: Ints,
     validation: Ints,
-    *,
     num_classes: int,
     num_epochs: int = 20,
     learning_rate: float = 0.01,

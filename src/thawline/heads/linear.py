@@ -194,9 +194,9 @@ def _advance(x: torch.Tensor, state: _Problems, probabilities: torch.Tensor) -> 
 def fit_folds(
     rotated: Rotated,
     labels: Ints,
+    *,
     row_weights: Floats,
     strengths: Sequence[float],
-    *,
     num_classes: int,
     num_answers: int | None = None,
     tolerance: float = 1e-2,
@@ -235,7 +235,16 @@ def fit_folds(
         w = torch.zeros(r + 1, num_classes, shares[:, part].shape[1])
         out = torch.zeros(n, num_classes, w.shape[2])
         for place in np.argsort(strengths)[::-1].tolist():
-            state = _start(rotated, x, targets, shares[:, part], strengths[place], w, out, tolerance)
+            state = _start(
+                rotated,
+                x,
+                targets,
+                row_weights=shares[:, part],
+                strength=strengths[place],
+                w=w,
+                logits=out,
+                tolerance=tolerance,
+            )
             w, out = _solve(x, targets, state, max_steps)
             logits[part, place], weights[part, place] = out[:kept].permute(2, 0, 1).numpy(), w.permute(2, 0, 1).numpy()
     return logits, weights
@@ -245,6 +254,7 @@ def _start(
     rotated: Rotated,
     x: torch.Tensor,
     targets: torch.Tensor,
+    *,
     row_weights: torch.Tensor,
     strength: float,
     w: torch.Tensor,
@@ -303,7 +313,13 @@ def fit_linear(
     rotated = rotate(features, rooted=rooted)
     weights = np.ones(len(labels), dtype=np.float32) if row_weights is None else row_weights
     _, fits = fit_folds(
-        rotated, labels, weights[:, None], [l2], num_classes=num_classes, tolerance=1e-4, max_steps=1000
+        rotated,
+        labels,
+        row_weights=weights[:, None],
+        strengths=[l2],
+        num_classes=num_classes,
+        tolerance=1e-4,
+        max_steps=1000,
     )
     rotated_weight = torch.from_numpy(fits[0, 0, :-1]) / rotated.eigenvalues[:, None]
     weight = rotated.columns.apply(features).T @ (rotated.z @ rotated_weight).numpy()

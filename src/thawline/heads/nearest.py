@@ -57,7 +57,7 @@ class NeighbourHead:
         return votes
 
 
-def class_mean_folds(rotated: Rotated, labels: Ints, row_weights: Floats, *, num_classes: int) -> Floats:
+def class_mean_folds(rotated: Rotated, labels: Ints, *, row_weights: Floats, num_classes: int) -> Floats:
     """Return (F, N, K) logits: minus half the squared distance of every row to each fold's class means.
 
     The mean of a class is taken over the rows with weight above 0; a class without such rows scores the lowest. All
@@ -76,7 +76,7 @@ def class_mean_folds(rotated: Rotated, labels: Ints, row_weights: Floats, *, num
 
 
 def neighbour_folds(
-    rotated: Rotated, labels: Ints, row_weights: Floats, *, num_classes: int, neighbours: Sequence[int] = NEIGHBOURS
+    rotated: Rotated, labels: Ints, *, row_weights: Floats, num_classes: int, neighbours: Sequence[int] = NEIGHBOURS
 ) -> Floats:
     """Return (F, S, N, K) logits of k-NN for S values of k; only the held-out rows of each fold are filled, others 0.
 

@@ -98,9 +98,9 @@ class Answers:
 def answers_from(
     strategy: Strategy,
     predicted: Ints,
+    *,
     logits: Floats,
     rows: Rows,
-    *,
     seconds: float,
     choice: int | None = None,
     curve: Curve | None = None,

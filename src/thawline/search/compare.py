@@ -57,10 +57,10 @@ class Comparison:
 def compare(
     bank: FeatureBank,
     backbone: Backbone,
+    *,
     dataset: Dataset,
     split: Split,
     options: CompareOptions | None = None,
-    *,
     view_banks: Sequence[FeatureBank] = (),
     view_policy: str = "none",
     full_pass_ms: float = 0.0,
@@ -83,9 +83,9 @@ def compare(
     frozen = answer_frozen(
         bank,
         backbone,
-        dataset,
-        split,
-        options,
+        dataset=dataset,
+        split=split,
+        options=options,
         view_banks=view_banks,
         view_policy=view_policy,
         progress=progress,
@@ -112,8 +112,8 @@ def leaderboard_of(
     """
     start = time.perf_counter()
     scored = (*frozen.answers, *extra)
-    trials, place, order = rank(scored, frozen.rows, full_pass_ms, seed, eligible=eligible)
-    chosen = score_choosing(scored, frozen.rows, trials[place], seed, eligible=eligible)
+    trials, place, order = rank(scored, frozen.rows, full_pass_ms=full_pass_ms, seed=seed, eligible=eligible)
+    chosen = score_choosing(scored, frozen.rows, winner=trials[place], seed=seed, eligible=eligible)
     board = Leaderboard(
         metric=frozen.metric,
         rule=frozen.rule,
@@ -132,7 +132,7 @@ def leaderboard_of(
     return Comparison(board, logits[known], frozen.rows.samples[frozen.rows.scored[known]], frozen)
 
 
-def with_curves(board: Leaderboard, bank: FeatureBank, dataset: Dataset, split: Split, *, seed: int = 0) -> Leaderboard:
+def with_curves(board: Leaderboard, bank: FeatureBank, *, dataset: Dataset, split: Split, seed: int = 0) -> Leaderboard:
     """Return the leaderboard with epoch-wise training drawn for linear heads on the last four cuts and the best cut.
 
     Trained by Adam on the first fold, as tutorials do; for looking at, no choice depends on it. Heads that learnt from
@@ -153,8 +153,8 @@ def with_curves(board: Leaderboard, bank: FeatureBank, dataset: Dataset, split: 
         return train_epochs(
             bank.read(hashes, trials[index].strategy.blocks),
             dataset.labels[samples],
-            np.arange(len(train)),
-            np.arange(len(train), len(samples)),
+            train=np.arange(len(train)),
+            validation=np.arange(len(train), len(samples)),
             num_classes=len(dataset.class_names),
             seed=seed,
         )

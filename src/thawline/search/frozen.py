@@ -106,10 +106,10 @@ def class_row_weights(labels: Ints) -> Floats:
 def answer_frozen(
     bank: FeatureBank,
     backbone: Backbone,
+    *,
     dataset: Dataset,
     split: Split,
     options: CompareOptions | None = None,
-    *,
     view_banks: Sequence[FeatureBank] = (),
     view_policy: str = "none",
     progress: Progress | None = None,
@@ -135,7 +135,7 @@ def answer_frozen(
     """
     start = time.perf_counter()
     options = options or CompareOptions()
-    rows, metric, balanced = rows_of(dataset, split, options)
+    rows, metric, balanced = rows_of(dataset, split, options=options)
     _require_views(bank, view_banks, view_policy)
     hashes = [dataset.samples[sample].sha256 for sample in rows.samples]
     candidates = _candidates(bank, backbone, rows, options.only)
@@ -147,7 +147,7 @@ def answer_frozen(
             advance(1)
         linear = [entry for entry in answers if entry.strategy.head == "linear"]
         for best in sorted(linear, key=lambda entry: -float(entry.scores.mean()))[:num_viewed]:
-            viewed = with_views(best.strategy, view_policy, 1 + len(view_banks))
+            viewed = with_views(best.strategy, view_policy, num_views=1 + len(view_banks))
             answers.append(_score_views(viewed, hashes, rows, (bank, *view_banks)))
             advance(1)
     settings = {"linear": len(L2_STRENGTHS), "k-NN": len(NEIGHBOURS), "class mean": 1}
@@ -163,7 +163,7 @@ def answer_frozen(
     )
 
 
-def stacked_views(banks: Sequence[FeatureBank], hashes: Sequence[str], blocks: Sequence[Block]) -> Floats:
+def stacked_views(banks: Sequence[FeatureBank], hashes: Sequence[str], *, blocks: Sequence[Block]) -> Floats:
     """Return (V·N, D) float32 features: those of all N pictures in the first of V banks, then in the next, and so on.
 
     Args:
@@ -197,7 +197,7 @@ def _require_views(bank: FeatureBank, view_banks: Sequence[FeatureBank], policy:
         )
 
 
-def rows_of(dataset: Dataset, split: Split, options: CompareOptions) -> tuple[Rows, MetricName, bool]:
+def rows_of(dataset: Dataset, split: Split, *, options: CompareOptions) -> tuple[Rows, MetricName, bool]:
     """Return the rows of choosing, the metric, and whether classes are weighted equally in training."""
     samples = split.pool
     labels, groups = dataset.labels[samples], dataset.groups[samples]
@@ -256,10 +256,12 @@ def _score_features(heads: Sequence[Strategy], hashes: Sequence[str], rows: Rows
 def _held_out_logits(strategy: Strategy, rotated: Rotated, rows: Rows, num_classes: int) -> Floats:
     """Return (F, S, N, K) logits of a head under S settings; only the held-out rows of a fold matter."""
     if strategy.head == "linear":
-        return fit_folds(rotated, rows.labels, rows.train, L2_STRENGTHS, num_classes=num_classes)[0]
+        return fit_folds(rotated, rows.labels, row_weights=rows.train, strengths=L2_STRENGTHS, num_classes=num_classes)[
+            0
+        ]
     if strategy.head == "class mean":
-        return class_mean_folds(rotated, rows.labels, rows.train, num_classes=num_classes)[:, None]
-    return neighbour_folds(rotated, rows.labels, rows.train, num_classes=num_classes)
+        return class_mean_folds(rotated, rows.labels, row_weights=rows.train, num_classes=num_classes)[:, None]
+    return neighbour_folds(rotated, rows.labels, row_weights=rows.train, num_classes=num_classes)
 
 
 def _score_views(viewed: Strategy, hashes: Sequence[str], rows: Rows, banks: Sequence[FeatureBank]) -> Answers:
@@ -269,10 +271,10 @@ def _score_views(viewed: Strategy, hashes: Sequence[str], rows: Rows, banks: Seq
     """
     start = time.perf_counter()
     logits, _ = fit_folds(
-        rotate(stacked_views(banks, hashes, viewed.blocks)),
+        rotate(stacked_views(banks, hashes, blocks=viewed.blocks)),
         np.tile(rows.labels, len(banks)),
-        np.tile(rows.train / np.float32(len(banks)), (len(banks), 1)),
-        L2_STRENGTHS,
+        row_weights=np.tile(rows.train / np.float32(len(banks)), (len(banks), 1)),
+        strengths=L2_STRENGTHS,
         num_classes=int(rows.labels.max()) + 1,
         num_answers=len(hashes),
     )
@@ -298,7 +300,7 @@ def _choose_within(strategy: Strategy, logits: Floats, rows: Rows, seconds: floa
         if rows.repeat[fold] == 0:
             kept[held] = out
     said = predicted[:, rows.scored]
-    return answers_from(strategy, said, kept[rows.scored], rows, seconds=seconds, choice=_largest(totals))
+    return answers_from(strategy, said, logits=kept[rows.scored], rows=rows, seconds=seconds, choice=_largest(totals))
 
 
 def _largest(totals: Floats) -> int:

@@ -14,11 +14,12 @@ A strategy that takes minutes to train may have answered some folds only. Three 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from thawline.core.metrics import accuracy_interval, confusion_matrix, group_bootstrap, macro_f1, paired_sign_flip
+from thawline.core.intervals import accuracy_interval, group_bootstrap, paired_sign_flip
+from thawline.core.metrics import confusion_matrix, macro_f1
 from thawline.core.types import Floats, Ints
 from thawline.heads.linear import L2_STRENGTHS
 from thawline.heads.nearest import NEIGHBOURS
@@ -28,13 +29,15 @@ from thawline.search.ties import SIGNIFICANCE, is_tie
 
 __all__ = ["rank", "score_choosing"]
 
+NUM_RESAMPLES = 2000
+
 
 def rank(
     scored: Sequence[Answers],
     rows: Rows,
+    *,
     full_pass_ms: float,
     seed: int,
-    *,
     eligible: Sequence[bool] | None = None,
 ) -> tuple[tuple[Trial, ...], int, list[int]]:
     """Return the trials, best first, the index of the winner among them, and their places in `scored`.
@@ -53,18 +56,19 @@ def rank(
     Raises:
         ValueError: No strategy is complete, no row was answered by all, or none may win.
     """
-    allowed = _allowed(scored, eligible)
-    scores = np.stack([entry.scores for entry in scored], axis=1)
-    costs = np.array([entry.strategy.cost for entry in scored])
-    verdict = _judge(scores, rows.scored_groups, rows.scored_weight, costs, allowed, seed, 2000)
-    own = _own_intervals(scores, rows, seed)
-    trials = [_trial(entry, rows, own[i], verdict, i, full_pass_ms) for i, entry in enumerate(scored)]
+    contest = _contest(scored, rows, _allowed(scored, eligible), seed)
+    verdict, costs = _judge(contest), contest.costs
+    own = _own_intervals(contest.scores, rows, seed)
+    trials = [
+        _trial(entry, rows, own[i], verdict.duel.against(i), full_pass_ms=full_pass_ms)
+        for i, entry in enumerate(scored)
+    ]
     order = sorted(range(len(scored)), key=lambda i: (i != verdict.leader, -verdict.duel.standing[i], costs[i]))
     return tuple(trials[index] for index in order), order.index(verdict.winner), order
 
 
 def score_choosing(
-    scored: Sequence[Answers], rows: Rows, winner: Trial, seed: int, *, eligible: Sequence[bool] | None = None
+    scored: Sequence[Answers], rows: Rows, *, winner: Trial, seed: int, eligible: Sequence[bool] | None = None
 ) -> tuple[float, float, float]:
     """Return mean and 95 % interval of the whole procedure: each fold scored by what the rows outside it would choose.
 
@@ -85,29 +89,60 @@ def score_choosing(
     complete = np.array([entry.is_complete for entry in scored])
     allowed = _allowed(scored, eligible)[complete]
     scored = [entry for entry in scored if entry.is_complete]
-    scores = np.stack([entry.scores for entry in scored], axis=1)
-    groups, weight = rows.scored_groups, rows.scored_weight
-    costs = np.array([entry.strategy.cost for entry in scored])
+    contest = _contest(scored, rows, allowed, seed)
     right = np.zeros((int(rows.repeat.max()) + 1, len(rows.scored)))
-    for fold, held in enumerate(rows.held_out):
-        places = np.searchsorted(rows.scored, held)
+    for fold, held_out in enumerate(rows.held_out):
+        places = np.searchsorted(rows.scored, held_out)
         outside = np.setdiff1d(np.arange(len(rows.scored)), places)
         if not len(outside):
             outside = places
-        chosen = scored[_judge(scores[outside], groups[outside], weight[outside], costs, allowed, seed, 500).winner]
-        said = chosen.predicted[rows.repeat[fold], places]
-        hits = (said == rows.labels[held]) * rows.weight[held]
-        right[rows.repeat[fold], places] = np.where(said >= 0, hits, chosen.scores[places])  # else its other repeats'
+        chosen = scored[_judge(contest.on(outside)).winner]
+        predicted = chosen.predicted[rows.repeat[fold], places]
+        hits = (predicted == rows.labels[held_out]) * rows.weight[held_out]
+        right[rows.repeat[fold], places] = np.where(predicted >= 0, hits, chosen.scores[places])  # else other repeats'
     by_row = right.mean(axis=0)
     if (rows.weight == 1).all():
-        return float(by_row.mean()), *accuracy_interval(by_row, groups)
-    low, high = group_bootstrap(by_row, groups, seed=seed)
+        return float(by_row.mean()), *accuracy_interval(by_row, contest.groups)
+    low, high = group_bootstrap(by_row, contest.groups, seed=seed)
     return float(by_row.mean()), float(low), min(1.0, float(high))
 
 
 @dataclass(frozen=True)
+class _Contest:
+    """What S strategies are judged by.
+
+    Attributes:
+        scores: (n, S), NaN where a row was not answered.
+        groups: (n,) groups of copies.
+        weight: (n,) what a right answer counts.
+        costs: (S,) of a prediction.
+        allowed: (S,) who may win.
+        seed: Of resampling.
+        num_resamples: Of tests and intervals.
+    """
+
+    scores: Floats
+    groups: Ints
+    weight: Floats
+    costs: Floats
+    allowed: Bools
+    seed: int
+    num_resamples: int
+
+    def on(self, rows: Ints) -> _Contest:
+        """Return the same contest on some rows only, with a quarter of the resamples: one is judged for every fold."""
+        return replace(
+            self,
+            scores=self.scores[rows],
+            groups=self.groups[rows],
+            weight=self.weight[rows],
+            num_resamples=self.num_resamples // 4,
+        )
+
+
+@dataclass(frozen=True)
 class _Duel:
-    """Every strategy against the leader, on the rows that both answered; arrays are (S,).
+    """Every strategy against the leader, on the rows that both answered; arrays are (S,), or numbers for one of them.
 
     Attributes:
         difference: Mean less the leader's.
@@ -128,6 +163,10 @@ class _Duel:
         """(S,) whether each is tied with the leader, by the rule of `search.ties`."""
         return is_tie(self.p_values, self.low)
 
+    def against(self, index: int) -> _Duel:
+        """Return the numbers of one strategy."""
+        return _Duel(*(values[index] for values in vars(self).values()))
+
 
 @dataclass(frozen=True)
 class _Verdict:
@@ -138,28 +177,24 @@ class _Verdict:
     duel: _Duel
 
 
-def _judge(
-    scores: Floats, groups: Ints, weight: Floats, costs: Floats, allowed: Bools, seed: int, num_resamples: int
-) -> _Verdict:
-    """Return the verdict on (n, S) scores, NaN where a row was not answered, by the three rules of this module.
+def _contest(scored: Sequence[Answers], rows: Rows, allowed: Bools, seed: int) -> _Contest:
+    """Return the contest of strategies on all scored rows."""
+    scores = np.stack([entry.scores for entry in scored], axis=1)
+    costs = np.array([entry.strategy.cost for entry in scored])
+    return _Contest(scores, rows.scored_groups, rows.scored_weight, costs, allowed, seed, NUM_RESAMPLES)
 
-    Args:
-        scores: (n, S).
-        groups: (n,) groups of copies.
-        weight: (n,) what a right answer counts.
-        costs: (S,).
-        allowed: (S,) who may win.
-        seed: Of resampling.
-        num_resamples: Of tests and intervals.
-    """
+
+def _judge(contest: _Contest) -> _Verdict:
+    """Return who leads and who wins, by the three rules of this module."""
+    scores, costs, allowed = contest.scores, contest.costs, contest.allowed
     complete = ~np.isnan(scores).any(axis=0)
     places = np.flatnonzero(complete)
     leader = int(places[np.lexsort((costs[places], -_means(scores[:, places], 1.0)))[0]])
-    duel = _duel(scores, leader, groups, weight, seed, num_resamples)
+    duel = _duel(contest, leader)
     better = ~complete & (duel.difference > 0) & (duel.p_values <= SIGNIFICANCE)
     if better.any():
         leader = int(np.argmax(np.where(better, duel.difference, -np.inf)))
-        duel = _duel(scores, leader, groups, weight, seed, num_resamples)
+        duel = _duel(contest, leader)
     first = complete | (np.arange(len(costs)) == leader)
     may_win = allowed & first if (allowed & complete).any() else allowed
     return _Verdict(leader, _winner(duel, costs, may_win), duel)
@@ -179,47 +214,47 @@ def _winner(duel: _Duel, costs: Floats, may_win: Bools) -> int:
     return int(places[np.lexsort((costs[places], -duel.standing[places]))[0]])
 
 
-def _duel(scores: Floats, leader: int, groups: Ints, weight: Floats, seed: int, num_resamples: int) -> _Duel:
+def _duel(contest: _Contest, leader: int) -> _Duel:
     """Return how every strategy compares with the leader; those that share the same rows with it are one matrix."""
+    scores, groups, weight = contest.scores, contest.groups, contest.weight
+    resampling = {"num_resamples": contest.num_resamples, "seed": contest.seed}
     answered = ~np.isnan(scores)
     lead = scores[answered[:, leader], leader].mean() / _scale(weight, answered[:, leader])
-    found = _Duel(*np.zeros((5, scores.shape[1])))
+    duel = _Duel(*np.zeros((5, scores.shape[1])))
     for rows, columns in _alike(answered & answered[:, [leader]]):
         scale = _scale(weight, rows)
         shared, rival = scores[np.ix_(rows, columns)], scores[rows, leader]
         gaps = (shared - rival[:, None]) / scale
         means, rival_mean = _means(shared, scale), rival.mean() / scale
-        found.difference[columns] = means - rival_mean
-        found.standing[columns] = means + (lead - rival_mean)
-        found.p_values[columns] = paired_sign_flip(gaps, groups[rows], num_resamples=num_resamples, seed=seed)
-        found.low[columns], found.high[columns] = group_bootstrap(
-            gaps, groups[rows], num_resamples=num_resamples, seed=seed
-        )
-    return found
+        duel.difference[columns] = means - rival_mean
+        duel.standing[columns] = means + (lead - rival_mean)
+        duel.p_values[columns] = paired_sign_flip(gaps, groups[rows], **resampling)
+        duel.low[columns], duel.high[columns] = group_bootstrap(gaps, groups[rows], **resampling)
+    return duel
 
 
 def _own_intervals(scores: Floats, rows: Rows, seed: int) -> Floats:
     """Return (S, 3): mean, low and high of every strategy over the rows that it answered."""
     groups, weight = rows.scored_groups, rows.scored_weight
-    found = np.zeros((scores.shape[1], 3))
+    intervals = np.zeros((scores.shape[1], 3))
     for answered, columns in _alike(~np.isnan(scores)):
         scale = _scale(weight, answered)
         own = scores[np.ix_(answered, columns)] / scale
-        found[columns, 0] = _means(own, 1.0)
+        intervals[columns, 0] = _means(own, 1.0)
         if (rows.weight == 1).all():
-            found[columns, 1:] = [accuracy_interval(column, groups[answered]) for column in own.T]
+            intervals[columns, 1:] = [accuracy_interval(column, groups[answered]) for column in own.T]
         else:
-            found[columns, 1:] = np.transpose(group_bootstrap(own, groups[answered], seed=seed))
-    return found
+            intervals[columns, 1:] = np.transpose(group_bootstrap(own, groups[answered], seed=seed))
+    return intervals
 
 
-def _trial(entry: Answers, rows: Rows, own: Floats, verdict: _Verdict, index: int, full_pass_ms: float) -> Trial:
-    """Return the trial of entry `index`, whose own mean and interval are `own`."""
+def _trial(entry: Answers, rows: Rows, own: Floats, duel: _Duel, *, full_pass_ms: float) -> Trial:
+    """Return the trial of a strategy whose own mean and interval are `own`, and which compares with the leader so."""
     mean, low, high = own.tolist()
     known = entry.predicted >= 0
     truth = np.broadcast_to(rows.scored_labels, known.shape)
-    confusion = confusion_matrix(truth[known], entry.predicted[known], int(rows.labels.max()) + 1)
-    head, choice, duel = entry.strategy.head, entry.choice, verdict.duel
+    confusion = confusion_matrix(truth[known], entry.predicted[known], num_classes=int(rows.labels.max()) + 1)
+    head, choice = entry.strategy.head, entry.choice
     return Trial(
         strategy=entry.strategy,
         fold_scores=entry.fold_scores,
@@ -228,11 +263,11 @@ def _trial(entry: Answers, rows: Rows, own: Floats, verdict: _Verdict, index: in
         high=min(1.0, max(mean, high)),
         accuracy=float(right_shares(entry.predicted, rows.scored_labels)[entry.answered].mean()),
         macro_f1=macro_f1(confusion),
-        difference=float(duel.difference[index]),
-        difference_low=float(duel.low[index]),
-        difference_high=float(duel.high[index]),
-        p_value=float(duel.p_values[index]),
-        tied=bool(duel.tied[index]),
+        difference=float(duel.difference),
+        difference_low=float(duel.low),
+        difference_high=float(duel.high),
+        p_value=float(duel.p_values),
+        tied=bool(duel.tied),
         l2=L2_STRENGTHS[choice] if head == "linear" and choice is not None else None,
         neighbours=NEIGHBOURS[choice] if head == "k-NN" and choice is not None else None,
         fit_s=entry.seconds,

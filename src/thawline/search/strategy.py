@@ -157,7 +157,7 @@ def strategies_for(
     )
 
 
-def with_views(strategy: Strategy, policy: str, num_views: int) -> Strategy:
+def with_views(strategy: Strategy, policy: str, *, num_views: int) -> Strategy:
     """Return the strategy that learns from several views of every training picture: named so, at the same cost.
 
     Args:

@@ -52,7 +52,9 @@ class Pictures:
 
     def read(self, samples: Ints, epoch: int | None) -> Tensor:
         """Return (B, 3, H, W) normalised pictures in the runtime's number format."""
-        return to_input(np.stack([self._one(int(sample), epoch) for sample in samples]), self.spec, self.runtime)
+        return to_input(
+            np.stack([self._one(int(sample), epoch) for sample in samples]), self.spec, runtime=self.runtime
+        )
 
     def _one(self, sample: int, epoch: int | None) -> Pixels:
         pixels = self._decoded(sample)

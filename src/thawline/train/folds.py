@@ -204,7 +204,9 @@ def held_out_logits(network: Network, head: Head, *, context: Context, rows: Int
     reader = FeatureReader(network, context.runtime, [block], context.storage)
     samples = [context.dataset.samples[row] for row in rows]
     spec, size = network.backbone.input, context.runtime.batch_size
-    return np.concatenate(list(map_pictures(lambda pixels: head.logits(reader.read(pixels)), samples, spec, size)))
+    return np.concatenate(
+        list(map_pictures(lambda pixels: head.logits(reader.read(pixels)), samples, spec=spec, batch_size=size))
+    )
 
 
 def answers_of(plan: Plan, ground: Ground, *, folds: Sequence[FoldAnswers]) -> Answers:
@@ -221,8 +223,8 @@ def answers_of(plan: Plan, ground: Ground, *, folds: Sequence[FoldAnswers]) -> A
     return answers_from(
         strategy_of(plan, ground.context),
         predicted,
-        logits,
-        rows,
+        logits=logits,
+        rows=rows,
         seconds=sum(done.seconds for done in folds),
         curve=folds[0].trained.curve,
     )

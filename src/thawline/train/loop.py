@@ -120,7 +120,7 @@ class _Training:
         thawed = self.thawed = Thawed(self.network, cut, phase.layers, self.head)
         weights = thawed.trained()
         own = [name for name in weights if name not in HEAD_NAMES]
-        scales = dict.fromkeys(weights, 1.0) | layer_scales(self.network.model, own, self.training.layer_decay)
+        scales = dict.fromkeys(weights, 1.0) | layer_scales(self.network.model, own, decay=self.training.layer_decay)
         optimizer = make_optimizer(weights, scales, self.training)
         if state is not None:
             self._restore(state, weights, optimizer)

@@ -125,7 +125,7 @@ def open_pooled(
     done = extract_views(
         replace(dataset, samples=samples),
         network,
-        runtime,
+        runtime=runtime,
         views=views,
         cache=cache,
         blocks=spec.blocks,

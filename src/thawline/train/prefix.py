@@ -155,7 +155,7 @@ def open_prefix(
         extract_views,
         replace(dataset, samples=samples),
         network,
-        runtime,
+        runtime=runtime,
         views=views,
         cache=cache,
         blocks=_blocks(shape, cut),

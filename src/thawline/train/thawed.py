@@ -85,7 +85,7 @@ class Thawed(nn.Module):
             h = self.network.prefix(h, self._last)
         for step in self._steps:
             h = step(h)
-        return pooled(h, [self._pooling], self.network.num_prefix_tokens)[self._pooling]
+        return pooled(h, [self._pooling], num_prefix_tokens=self.network.num_prefix_tokens)[self._pooling]
 
     def trained(self) -> dict[str, nn.Parameter]:
         """Return the parameters that train, by name: the network's, then the head's, some of `HEAD_NAMES`."""
@@ -111,7 +111,7 @@ def write_back(network: Network, trained: Mapping[str, Tensor], plan: str, *, ke
         model = copy.deepcopy(network.model)
         model.load_state_dict(found, strict=False)
     else:
-        model = unfold_batch_norms(network.model, found, network.backbone.input.size_px)
+        model = unfold_batch_norms(network.model, found, size_px=network.backbone.input.size_px)
     backbone = replace(
         network.backbone,
         weights_sha256=digest(model),

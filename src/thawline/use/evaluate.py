@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from thawline.core.errors import DataError
-from thawline.core.metrics import per_class, wilson
+from thawline.core.intervals import wilson
+from thawline.core.metrics import per_class
 from thawline.core.scores import ScoreInput, compute_scores
 from thawline.core.types import Floats, Ints
 from thawline.data.dataset import Dataset

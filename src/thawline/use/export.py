@@ -119,7 +119,7 @@ def _read_blocks(network: Network, x: Tensor, blocks: tuple[tuple[int, str], ...
         by_cut.setdefault(cut, []).append(pooling)
     found = {}
     for cut, activation in network.features(x, sorted(by_cut)):
-        for pooling, columns in pooled(activation, by_cut[cut], network.num_prefix_tokens).items():
+        for pooling, columns in pooled(activation, by_cut[cut], num_prefix_tokens=network.num_prefix_tokens).items():
             found[cut, pooling] = columns
     return torch.cat([found[block] for block in blocks], dim=1)
 

@@ -99,7 +99,7 @@ def classify_samples(classifier: Classifier, samples: Sequence[Sample], *, progr
     size = classifier.reader.runtime.batch_size
     found = []
     with (progress or SilentProgress()).stage("evaluate", len(samples)) as advance:
-        for shares in map_pictures(classifier.probabilities, samples, classifier.input, size):
+        for shares in map_pictures(classifier.probabilities, samples, spec=classifier.input, batch_size=size):
             found.append(shares)
             advance(len(shares))
     return np.concatenate(found)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from thawline.core.html import html_table, interval_bar, scale_of
-from thawline.core.metrics import wilson
+from thawline.core.intervals import wilson
 from thawline.core.scores import Score
 from thawline.search.ties import SIGNIFICANCE
 from thawline.view.report_data import ReportData, RowData

@@ -78,7 +78,7 @@ def fit_head(compared: CompareResult, trial: Trial) -> Head:
     dataset = compared.dataset
     rows, num_classes = compared.split.pool, len(dataset.class_names)
     banks = (compared.extraction.bank, *(compared.view_banks if trial.strategy.augment != "none" else ()))
-    features = stacked_views(banks, [dataset.samples[row].sha256 for row in rows], trial.strategy.blocks)
+    features = stacked_views(banks, [dataset.samples[row].sha256 for row in rows], blocks=trial.strategy.blocks)
     labels = np.tile(dataset.labels[rows], len(banks))
     if trial.strategy.head == "linear":
         weights = class_row_weights(labels) if compared.comparison.balanced else None

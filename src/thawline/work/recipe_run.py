@@ -142,7 +142,9 @@ def _ground(order: RecipeOrder, session: Session, compared: CompareResult) -> Gr
 def _leaderboard(answered: Sequence[AnsweredRow], rows: Rows, field: Field, protocol: str) -> Leaderboard:
     """Return the rows as a leaderboard: intervals, paired tests against the best, ties."""
     compared, options = field.compared, field.session.options
-    trials, winner, _ = rank([one.answers for one in answered], rows, compared.full_pass_ms, options.seed)
+    trials, winner, _ = rank(
+        [one.answers for one in answered], rows, full_pass_ms=compared.full_pass_ms, seed=options.seed
+    )
     count = len(rows.scored)
     best = trials[winner]
     return Leaderboard(

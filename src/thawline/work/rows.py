@@ -168,7 +168,7 @@ def rows_once(field: Field) -> Rows:
     split = compared.split
     once = Split(((split.pool, split.test),), NONE, split.seed, 1, 1, f"{len(split.test):,} held-out pictures")
     options = CompareOptions("accuracy", field.session.options.class_weights, seed=field.session.options.seed)
-    return rows_of(compared.dataset, once, options)[0]
+    return rows_of(compared.dataset, once, options=options)[0]
 
 
 def answer_once(field: Field, row: Row, rows: Rows) -> AnsweredRow:
@@ -182,7 +182,7 @@ def answer_once(field: Field, row: Row, rows: Rows) -> AnsweredRow:
     evaluation = evaluate_rows(dataset, test, shares, strategy=row.name, leaked=leaks)
     named = replace(strategy, name=row.name)
     logits = np.log(np.maximum(shares, np.finfo(np.float32).tiny))
-    answers = answers_from(named, shares.argmax(axis=1)[None], logits, rows, seconds=seconds, curve=curve)
+    answers = answers_from(named, shares.argmax(axis=1)[None], logits=logits, rows=rows, seconds=seconds, curve=curve)
     drift = _drift(field, classifier, test) if row.drift else None
     epochs = len(curve.train_loss) if curve is not None else None
     return AnsweredRow(row, strategy.name, answers, evaluation, seconds, epochs, classifier, drift)
@@ -254,8 +254,8 @@ def _drift(field: Field, classifier: Classifier, test: Ints) -> Mapping[str, Any
     drift = measure_drift(
         session.network,
         classifier.network,
-        session.runtime,
-        [dataset.samples[sample] for sample in test],
+        runtime=session.runtime,
+        samples=[dataset.samples[sample] for sample in test],
         labels=dataset.labels[test],
         groups=dataset.groups[test],
         class_names=dataset.class_names,

@@ -193,7 +193,11 @@ def _write(
         save_bundle(out / "model", classifier, describe_training(compared, options))
     clock.lap("model")
     board = with_curves(
-        compared.leaderboard, compared.extraction.bank, compared.dataset, compared.split, seed=options.seed
+        compared.leaderboard,
+        compared.extraction.bank,
+        dataset=compared.dataset,
+        split=compared.split,
+        seed=options.seed,
     )
     compared = replace(compared, comparison=replace(compared.comparison, leaderboard=board))
     clock.lap("curves")
@@ -266,7 +270,7 @@ def compare_frozen(session: Session, *, hold_out: bool, only: frozenset[str] | N
         extraction, *views = extract_views(
             session.dataset,
             network,
-            session.runtime,
+            runtime=session.runtime,
             views=session.training.view_names if policy != "none" else view_names("none", 1),
             cache=cache_root(options.cache_dir),
             poolings=options.pooling,
@@ -279,9 +283,9 @@ def compare_frozen(session: Session, *, hold_out: bool, only: frozenset[str] | N
     comparison = compare(
         extraction.bank,
         network.backbone,
-        session.dataset,
-        split,
-        CompareOptions(options.metric, options.class_weights, seed=options.seed, only=only),
+        dataset=session.dataset,
+        split=split,
+        options=CompareOptions(options.metric, options.class_weights, seed=options.seed, only=only),
         view_banks=view_banks,
         view_policy=policy,
         full_pass_ms=full_pass_ms,

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from thawline.core import intervals, metrics
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(7)
+
+
+def some_predictions(rng, n, k):
+    labels = rng.integers(0, k, n)
+    return labels, np.where(rng.random(n) < 0.7, labels, rng.integers(0, k, n))
+
+
+@given(n=st.integers(1, 5000), share=st.floats(0, 1), confidence=st.sampled_from([0.8, 0.95, 0.99]))
+def test_wilson_equals_that_of_scipy(n, share, confidence):
+    successes = round(share * n)
+    expected = stats.binomtest(successes, n).proportion_ci(confidence, method="wilson")
+    np.testing.assert_allclose(intervals.wilson(successes, n, confidence=confidence), expected, atol=1e-12)
+
+
+def test_wilson_without_a_trial_says_nothing():
+    assert intervals.wilson(0, 0) == (0.0, 1.0)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 9)), min_size=1, max_size=60))
+def test_an_accuracy_interval_holds_its_mean_and_stays_in_range(rows):
+    scores, groups = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
+    low, high = intervals.accuracy_interval(scores, groups)
+    assert 0 <= low <= scores.mean() + 1e-12
+    assert scores.mean() - 1e-12 <= high <= 1
+    assert low < high
+
+
+def test_copies_widen_an_accuracy_interval(rng):
+    scores = (rng.random(200) < 0.9).astype(float)
+    assert intervals.accuracy_interval(scores, np.arange(200)) == intervals.wilson(scores.sum(), 200)
+    copied = intervals.accuracy_interval(np.repeat(scores, 5), np.repeat(np.arange(200), 5))
+    np.testing.assert_allclose(copied, intervals.wilson(scores.sum(), 200))
+
+
+def test_an_accuracy_interval_stays_open_when_every_picture_is_right():
+    low, high = intervals.accuracy_interval(np.ones(100), np.arange(100))
+    assert (round(low, 3), high) == (0.963, 1.0)
+
+
+@given(st.permutations(range(12)))
+def test_the_names_of_groups_do_not_matter_to_an_accuracy_interval(names):
+    scores, groups = np.linspace(0, 1, 36), np.repeat(np.arange(12), 3)
+    renamed = np.array(names)[groups] * 1000 - 5
+    assert intervals.accuracy_interval(scores, renamed) == intervals.accuracy_interval(scores, groups)
+
+
+def test_the_bootstrap_agrees_with_scipy_where_no_picture_has_a_copy(rng):
+    scores = rng.random((300, 2))
+    low, high = intervals.group_bootstrap(scores, np.arange(300), num_resamples=4000)
+    expected = stats.bootstrap((scores,), np.mean, method="percentile", n_resamples=4000, rng=1).confidence_interval
+    np.testing.assert_allclose(low, expected.low, atol=0.004)
+    np.testing.assert_allclose(high, expected.high, atol=0.004)
+
+
+def test_the_bootstrap_keeps_copies_together(rng):
+    scores = (rng.random(100) < 0.8).astype(float)
+    alone = np.subtract(*intervals.group_bootstrap(scores, np.arange(100)))
+    copied = np.subtract(*intervals.group_bootstrap(np.repeat(scores, 9), np.repeat(np.arange(100), 9)))
+    np.testing.assert_allclose(copied, alone, atol=1e-12)
+
+
+def test_the_bootstrap_is_seeded_and_columns_share_their_resamples(rng):
+    scores, groups = rng.random((50, 3)), np.repeat(np.arange(25), 2)
+    first = intervals.group_bootstrap(scores, groups, seed=3)
+    again = intervals.group_bootstrap(scores, groups, seed=3)
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, intervals.group_bootstrap(scores, groups, seed=4))
+    one = intervals.group_bootstrap(scores[:, 1], groups, seed=3)
+    assert one[0].shape == ()
+    np.testing.assert_allclose([one[0], one[1]], [first[0][1], first[1][1]])
+
+
+def test_chunks_do_not_change_the_answer(rng, monkeypatch):
+    scores, groups = rng.normal(size=(40, 2)), np.arange(40)
+    whole = intervals.group_bootstrap(scores, groups), intervals.paired_sign_flip(scores, groups)
+    monkeypatch.setattr(intervals, "_CHUNK_ENTRIES", 40 * 7)
+    pieces = intervals.group_bootstrap(scores, groups), intervals.paired_sign_flip(scores, groups)
+    np.testing.assert_allclose(pieces[0], whole[0])
+    np.testing.assert_allclose(pieces[1], whole[1])
+
+
+def test_a_bootstrapped_balanced_accuracy_agrees_with_scipy(rng):
+    labels, predicted = some_predictions(rng, n=300, k=3)
+
+    def score(rows):
+        return metrics.balanced_accuracy(metrics.confusion_matrix(labels[rows], predicted[rows], num_classes=3))
+
+    mine = intervals.confusion_bootstrap(
+        labels, predicted, groups=np.arange(300), num_classes=3, statistic=metrics.balanced_accuracy
+    )
+    theirs = stats.bootstrap((np.arange(300),), score, vectorized=False, method="percentile", n_resamples=2000, rng=2)
+    np.testing.assert_allclose(mine, theirs.confidence_interval, atol=0.01)
+
+
+def test_a_bootstrap_of_accuracy_is_the_same_by_either_function(rng):
+    labels, predicted = some_predictions(rng, n=120, k=4)
+    groups = rng.integers(0, 50, 120)
+    by_matrix = intervals.confusion_bootstrap(
+        labels, predicted, groups=groups, num_classes=4, statistic=lambda c: float(np.trace(c) / c.sum())
+    )
+    np.testing.assert_allclose(by_matrix, intervals.group_bootstrap(labels == predicted, groups))
+
+
+def test_a_bootstrap_that_collapses_gives_way_to_wilson():
+    labels = np.repeat(np.arange(4), 25)
+    low, high = intervals.confusion_bootstrap(
+        labels, labels, groups=np.arange(100), num_classes=4, statistic=metrics.macro_f1
+    )
+    np.testing.assert_allclose((low, high), intervals.wilson(100, 100))
+
+
+def test_equal_strategies_have_p_one():
+    differences = np.zeros((30, 2))
+    assert intervals.paired_sign_flip(differences, np.arange(30)).tolist() == [1.0, 1.0]
+    assert float(intervals.paired_sign_flip(differences[:, 0], np.arange(30))) == 1.0
+
+
+def test_a_clear_difference_has_the_smallest_p():
+    assert float(intervals.paired_sign_flip(np.ones(40), np.arange(40))) == pytest.approx(1 / 2001)
+
+
+@pytest.mark.parametrize(("wins", "losses"), [(12, 3), (9, 6), (8, 7), (5, 0)])
+def test_the_sign_flip_test_agrees_with_the_exact_mcnemar_test(wins, losses):
+    differences = np.concatenate([np.ones(wins), -np.ones(losses), np.zeros(50)])
+    exact = stats.binomtest(wins, wins + losses).pvalue
+    found = intervals.paired_sign_flip(differences, np.arange(len(differences)), num_resamples=20_000)
+    assert float(found) == pytest.approx(exact, abs=0.012)
+
+
+def test_the_sign_flip_test_agrees_with_scipy(rng):
+    differences = rng.normal(0.2, 1, 60)
+    expected = stats.permutation_test(
+        (differences,), np.mean, permutation_type="samples", vectorized=True, n_resamples=20_000, rng=3
+    ).pvalue
+    found = intervals.paired_sign_flip(differences, np.arange(60), num_resamples=20_000)
+    assert float(found) == pytest.approx(expected, abs=0.012)
+
+
+def test_copies_are_no_evidence(rng):
+    differences = np.array([1.0, 1.0, -1.0, 1.0])
+    alone = intervals.paired_sign_flip(differences, np.arange(4))
+    copied = intervals.paired_sign_flip(np.repeat(differences, 50), np.repeat(np.arange(4), 50))
+    assert float(alone) == float(copied) > 0.3
+
+
+@given(st.integers(0, 1000))
+def test_the_sign_of_a_difference_does_not_matter(seed):
+    differences = np.random.default_rng(seed).choice([-1, -0.5, 0, 0.5, 1], 25)
+    groups = np.arange(25) // 2
+    forth = intervals.paired_sign_flip(differences, groups, num_resamples=200)
+    back = intervals.paired_sign_flip(-differences, groups, num_resamples=200)
+    assert 0 < float(forth) == float(back) <= 1
+
+
+def test_the_paired_test_rejects_as_often_as_it_says(rng):
+    differences = rng.choice([-1.0, 0.0, 0.0, 0.0, 1.0], (200, 1500))
+    p_values = intervals.paired_sign_flip(differences, np.arange(200))
+    assert 0.03 < np.mean(p_values < 0.05) < 0.065
+
+
+def test_impossible_counts_are_refused():
+    with pytest.raises(ValueError, match="5 successes of 4 trials"):
+        intervals.wilson(5, 4)
+
+
+def test_no_picture_is_refused():
+    with pytest.raises(ValueError, match="for at least one picture"):
+        intervals.group_bootstrap(np.zeros(0), np.zeros(0, dtype=np.int64))
