@@ -45,19 +45,20 @@ def answers_with(wrong_rows):
 class World:
     """Plans that take a known time and get a known number of rows wrong a fold, and a clock that they turn."""
 
-    def __init__(self, monkeypatch, takes_s, wrong=None, forecasts_s=None, prefix_s=0.0, final_s=0.0):
+    def __init__(self, monkeypatch, takes_s, wrong=None, forecasts_s=None, prefix_s=0.0, final_s=0.0, answer_s=0.0):
         self.now_s, self.ran = 0.0, []
         self.takes_s, self.wrong = takes_s, wrong or {}
         self.forecasts_s, self.prefix_s, self.final_s = forecasts_s or takes_s, prefix_s, final_s
+        self.answer_s = answer_s
         self.plans = [parse_plan(name) for name in takes_s]
         frozen = (answers_with([0, 10, 20, 30]), answers_with([0, 1, 10, 11]))  # the first is the better one
         self.ground = SimpleNamespace(
             context=SimpleNamespace(training=TrainOptions(score_folds=3), machine=Machine(None)),
-            split=SimpleNamespace(num_folds=NUM_FOLDS),
+            split=SimpleNamespace(num_folds=NUM_FOLDS, test=np.arange(20)),
             bank=SimpleNamespace(spec=None),
             frozen=SimpleNamespace(answers=frozen),
         )
-        self.entries = [(plan, self.ground) for plan in self.plans]
+        self.candidates = [budget.Candidate(plan, self.ground) for plan in self.plans]
         monkeypatch.setattr(budget.time, "perf_counter", lambda: self.now_s)
         monkeypatch.setattr(budget, "forecast_plans", self.forecast)
         monkeypatch.setattr(budget, "answer_fold", self.answer)
@@ -65,7 +66,9 @@ class World:
 
     def forecast(self, entries, *_, **__):
         return tuple(
-            Forecast(plan, plan.name, self.prefix_s, self.forecasts_s[plan.name], self.final_s, 10**6, 10**3)
+            Forecast(
+                plan, plan.name, self.prefix_s, self.forecasts_s[plan.name], self.final_s, 10**6, 10**3, self.answer_s
+            )
             for plan, _ in entries
         )
 
@@ -85,7 +88,7 @@ class World:
         return answers_from(strategy, predicted, logits=logits, rows=ROWS, seconds=1.0)
 
     def spend(self, budget_s, started_at=0.0):
-        return {one.plan.name: one for one in budget.spend(self.entries, budget_s=budget_s, started_at=started_at)}
+        return {one.plan.name: one for one in budget.spend(self.candidates, budget_s=budget_s, started_at=started_at)}
 
 
 FOUR = {"head": 1.0, "last 20 %": 2.0, "last 5 blocks": 3.0, "all": 4.0}
@@ -156,13 +159,15 @@ def test_a_budget_is_never_overdrawn_where_forecasts_hold(budget_s, monkeypatch)
 
 def test_better_means_against_the_best_frozen_strategy_on_the_rows_answered(monkeypatch):
     world = World(monkeypatch, FOUR, wrong={"head": 2})
-    one = budget.Tried(world.forecast(world.entries)[0], world.ground, [world.answer(world.plans[0], None, 1)])
+    (forecast,) = world.forecast([(world.plans[0], world.ground.context)])
+    one = budget.Tried(world.candidates[0], forecast, 1.0)
+    one.folds.append(world.answer(world.plans[0], None, 1))
     assert budget._lead(one) == pytest.approx(-0.1)  # 8 of 10 right where the best frozen one has 9
 
 
 def test_named_plans_run_the_folds_that_were_asked_for(monkeypatch):
     world = World(monkeypatch, {"head": 1.0, "all": 2.0})
-    tried = budget.try_named(world.entries)
+    tried = budget.try_named(world.candidates)
     assert world.ran == [(name, fold) for name in ("head", "all") for fold in range(3)]
     assert [one.outcome for one in tried] == ["ran 3 of 4 folds"] * 2
     assert [one.took_s for one in tried] == [3, 6]
@@ -171,13 +176,97 @@ def test_named_plans_run_the_folds_that_were_asked_for(monkeypatch):
 def test_no_more_folds_are_run_than_there_are(monkeypatch):
     world = World(monkeypatch, {"head": 1.0})
     world.ground.context.training = TrainOptions(score_folds=9)
-    assert len(budget.try_named(world.entries)[0].folds) == NUM_FOLDS
+    assert len(budget.try_named(world.candidates)[0].folds) == NUM_FOLDS
 
 
 def test_rows_compare_like_with_like(monkeypatch):
     world = World(monkeypatch, {"head": 1.0, "all": 4.0}, prefix_s=0.5, final_s=2.0)
     tried = tuple(world.spend(9.0).values())
-    ran, left_out = budget.forecast_rows(tried, NUM_FOLDS)
+    ran, left_out = budget.forecast_rows(tried)
     assert (ran["strategy"], ran["seconds"], ran["took_s"]) == ("head", 0.5 + 1.0, 1.5)  # one fold of both
     assert (left_out["seconds"], left_out["took_s"]) == (0.5 + 4 * 4.0 + 2.0, None)  # all that it would take
     assert (left_out["memory_bytes"], left_out["disk_bytes"]) == (10**6, 10**3)
+
+
+class RowWorld(World):
+    """Rows that are run as a whole: each takes what its plan takes."""
+
+    def spend(self, budget_s, delivered="", num_folds=0):
+        candidates = [
+            budget.Candidate(plan, self.ground, f"row {number}") for number, plan in enumerate(self.plans, start=1)
+        ]
+        tried = budget.spend_on_rows(
+            candidates, self.run, num_folds=num_folds, delivered=delivered, budget_s=budget_s, started_at=0.0
+        )
+        assert [one.candidate for one in tried] == candidates
+        return tried
+
+    def run(self, candidate):
+        self.now_s += self.takes_s[candidate.plan.name]
+        self.ran.append(candidate.name)
+
+
+def test_rows_run_whole_in_the_order_of_their_author_as_long_as_they_fit(monkeypatch):
+    world = RowWorld(monkeypatch, {"all": 10.0, "last 5 blocks": 20.0, "head": 2.0}, final_s=0.0)
+    tried = world.spend(5 + 31, num_folds=1)
+    assert world.ran == ["row 1", "row 2"]
+    world = RowWorld(monkeypatch, {"all": 10.0, "last 5 blocks": 20.0, "head": 2.0})
+    tried = world.spend(5 + 20, num_folds=1)  # the second does not fit, the third does
+    assert world.ran == ["row 1", "row 3"]
+    assert [one.outcome for one in tried] == [
+        "ran 1 of 1 folds", "left out: not enough of the budget was left", "ran 1 of 1 folds",
+    ]  # fmt: skip
+    assert [(row["strategy"], row["seconds"], row["took_s"]) for row in budget.forecast_rows(tried)] == [
+        ("row 1", 10, 10), ("row 2", 20, None), ("row 3", 2, 2),
+    ]  # fmt: skip
+
+
+def test_the_delivered_row_goes_first(monkeypatch):
+    world = RowWorld(monkeypatch, {"all": 10.0, "last 5 blocks": 20.0, "head": 2.0})
+    world.spend(5 + 23, delivered="row 2", num_folds=1)
+    assert world.ran == ["row 2", "row 3"]
+
+
+def test_a_row_that_answers_the_test_part_is_trained_once_on_all_rows_of_choosing(monkeypatch):
+    facts = {"forecasts_s": {"all": 1000.0}, "prefix_s": 1.0, "final_s": 4.0, "answer_s": 0.25}
+    world = RowWorld(
+        monkeypatch, {"all": 10.0}, **facts
+    )  # 1 + 4 and 20 pictures to answer; a fold's time does not count
+    (one,) = world.spend(5 + 9.9)
+    assert (one.whole_s, one.took_s) == (10, None)
+    (one,) = world.spend(5 + 10.1)
+    assert (one.whole_s, one.took_s, one.outcome) == (10, 10, "trained on every training picture")
+
+
+def test_the_final_training_run_of_the_delivered_row_is_kept_back_where_rows_answer_folds(monkeypatch):
+    plans = {"all": 8.0, "head": 4.0}
+    for budget_s, ran in ((5 + 17.9, []), (5 + 18.1, ["row 1"]), (5 + 22.1, ["row 1", "row 2"])):
+        world = RowWorld(monkeypatch, plans, forecasts_s={"all": 4.0, "head": 2.0}, final_s=10.0)
+        world.spend(budget_s, delivered="row 1", num_folds=2)
+        assert [name for name in world.ran if name == "row 1"] == ran[:1]
+        assert world.ran == (ran or ["row 2"])  # what does not fit holds nothing back
+
+
+def test_rows_that_take_longer_than_expected_slow_down_what_is_expected_of_the_next(monkeypatch):
+    plans, expected = {"all": 20.0, "head": 10.0}, {"all": 10.0, "head": 5.0}
+    world = RowWorld(monkeypatch, plans, forecasts_s=expected)
+    tried = world.spend(5 + 29, num_folds=1)  # 20 are spent; another 10 are expected now, not 5
+    assert world.ran == ["row 1"]
+    assert tried[1].expected_s == 5
+    world = RowWorld(monkeypatch, plans, forecasts_s=expected)
+    world.spend(5 + 31, num_folds=1)
+    assert world.ran == ["row 1", "row 2"]
+
+
+def test_each_candidate_is_tried_with_its_own_options(monkeypatch):
+    world = World(monkeypatch, {"head": 1.0, "all": 2.0})
+    own = SimpleNamespace(**vars(world.ground))
+    own.context = SimpleNamespace(training=TrainOptions(score_folds=1), machine=world.ground.context.machine)
+    first, second = budget.try_named([world.candidates[0], budget.Candidate(world.plans[1], own, "my row")])
+    assert (len(first.folds), len(second.folds)) == (3, 1)
+    assert (first.name, second.name) == ("head", "my row")
+
+
+def test_where_nothing_trains_nothing_is_tried():
+    assert budget.try_named([]) == ()
+    assert budget.spend_on_rows([], print, num_folds=0, delivered="", budget_s=1.0, started_at=0.0) == ()

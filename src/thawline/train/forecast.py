@@ -54,6 +54,7 @@ class Forecast:
         final_s: Seconds to train on every row of choosing.
         memory_bytes: Resident memory of a training run beyond that of the program itself.
         disk_bytes: Of the cached prefix.
+        answer_s: Seconds to answer one more picture by the trained network.
     """
 
     plan: Plan
@@ -63,6 +64,7 @@ class Forecast:
     final_s: float
     memory_bytes: int
     disk_bytes: int
+    answer_s: float = 0.0
 
     def folds_s(self, count: int) -> float:
         """Return the seconds that so many folds take, the cache included."""
@@ -183,7 +185,7 @@ def forecast_plan(job: Job, *, num_final: int, picture_s: float) -> Forecast:
         memory += num_rows * num_views * read.channels * 4
     elif disk == 0:
         memory += num_rows * backbone.input.size_px**2 * 3
-    return Forecast(job.plan, job.name, prefix_s, fold_s, final_s, memory, int(disk))
+    return Forecast(job.plan, job.name, prefix_s, fold_s, final_s, memory, int(disk), own_s)
 
 
 @dataclass(frozen=True)

@@ -147,7 +147,7 @@ def write_report(
         check=compared.report.to_json(),
         provenance=_provenance(compared, model, options, clock),
         notes=_notes(compared, options),
-        forecast=forecast_rows(compared.tried, compared.split.num_folds),
+        forecast=forecast_rows(compared.tried),
         budget_s=compared.budget_s,
         **_finder(compared),
     )
@@ -263,7 +263,7 @@ def run_json(
         },
         "runtime": asdict(runtime),
         "budget_s": compared.budget_s,
-        "forecast": list(forecast_rows(compared.tried, compared.split.num_folds)),
+        "forecast": list(forecast_rows(compared.tried)),
         **_provenance(compared, network, options, clock),
     }
 

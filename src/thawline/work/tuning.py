@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from thawline.core.errors import UsageError
 from thawline.search.compare import leaderboard_of
-from thawline.train.budget import spend, try_named
+from thawline.train.budget import Candidate, spend, try_named
 from thawline.train.context import Context, Ground
 from thawline.train.folds import answers_of
 from thawline.train.plan import Plan, parse_plan
@@ -57,8 +57,8 @@ def with_trained(
         started_at: When the run began, by `time.perf_counter()`.
     """
     named = budget_s is None
-    entries = [(plan, ground) for plan in plans]
-    tried = try_named(entries) if budget_s is None else spend(entries, budget_s=budget_s, started_at=started_at)
+    candidates = [Candidate(plan, ground) for plan in plans]
+    tried = try_named(candidates) if budget_s is None else spend(candidates, budget_s=budget_s, started_at=started_at)
     extra = [answers_of(one.plan, ground, folds=one.folds) for one in tried if one.folds]
     comparison = leaderboard_of(
         compared.comparison.frozen,
