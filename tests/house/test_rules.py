@@ -41,14 +41,12 @@ CROWDED = (
     "core",
     "data",
     "train",
-    "use",
     "view",
     "work",
 )
 READS_ARGV = ("work",)
 UNTESTED = (
     "train",
-    "use",
     "view",
     "work",
 )

@@ -69,7 +69,7 @@ def make(place, *, name="simple_cnn", size_px=64, head="linear", poolings=("mean
     labels = np.arange(18, dtype=np.int64) % CLASSES
     classifier = Classifier(network, runtime, head=HEADS[head](features, labels), **kept)
     training = Training("drawn", "0" * 64, [], pictures[:3], {}, "0.0.0")
-    save_bundle(place, classifier, training)
+    save_bundle(place, classifier, training=training)
     return load_bundle(place, device="cpu")
 
 

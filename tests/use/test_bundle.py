@@ -9,7 +9,6 @@ import json
 import os
 import pickle
 import shutil
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -80,7 +79,7 @@ def training(**changed) -> Training:
 @pytest.fixture(scope="module")
 def saved(classifier, tmp_path_factory) -> Path:
     directory = tmp_path_factory.mktemp("run") / "model"
-    save_bundle(directory, classifier, training())
+    save_bundle(directory, classifier, training=training())
     return directory
 
 
@@ -96,8 +95,8 @@ def put(path: Path, data: bytes) -> None:
     path.write_bytes(data)
 
 
-def edit_manifest(directory: Path, sealing: bool = True, **changes: object) -> None:
-    """Change top-level fields, or `a__b` for b within a, and seal the manifest anew as a forger would."""
+def edit_manifest(directory: Path, **changes: object) -> None:
+    """Change top-level fields, or `a__b` for b within a, and seal the manifest again as a forger would."""
     path = directory / "manifest.json"
     facts = json.loads(path.read_bytes())
     for name, value in changes.items():
@@ -106,10 +105,8 @@ def edit_manifest(directory: Path, sealing: bool = True, **changes: object) -> N
         for key in outer:
             place = place[int(key) if key.isdigit() else key]
         place[int(last) if last.isdigit() else last] = value
-    text = json.dumps(facts)
-    if sealing:
-        text = json.dumps(Manifest.model_validate_json(text).sealed().model_dump())
-    put(path, text.encode())
+    manifest = Manifest.model_validate_json(json.dumps(facts))
+    put(path, json.dumps(manifest.sealed().model_dump()).encode())
 
 
 def put_and_rehash(directory: Path, name: str, data: bytes) -> None:
@@ -152,14 +149,14 @@ def test_a_neighbour_head_is_kept_too(classifier, pixels, tmp_path):
         temperature=1.0,
         class_names=NAMES,
     )
-    save_bundle(tmp_path / "model", other, training())
+    save_bundle(tmp_path / "model", other, training=training())
     again = load_bundle(tmp_path / "model", device="cpu").classifier
     assert np.array_equal(again.probabilities(pixels), other.probabilities(pixels))
 
 
 def test_a_loaded_bundle_saved_again_is_the_same_bundle(saved, tmp_path):
     bundle = load_bundle(saved, device="cpu")
-    again = save_bundle(tmp_path / "model", bundle.classifier, training())
+    again = save_bundle(tmp_path / "model", bundle.classifier, training=training())
     assert again == bundle.manifest
     assert again.backbone.license == "apache-2.0"
     names = [path.relative_to(saved).as_posix() for path in saved.rglob("*") if path.is_file()]
@@ -191,7 +188,7 @@ def test_a_bundle_may_be_carried_away_and_named_by_a_link(copy, tmp_path):
 
 def test_an_older_bundle_is_replaced_whole(classifier, copy):
     put(copy / "left over.txt", b"old")
-    save_bundle(copy, classifier, training(strategy="newer"))
+    save_bundle(copy, classifier, training=training(strategy="newer"))
     assert load_bundle(copy, device="cpu").manifest.strategy == "newer"
     assert sorted(path.name for path in copy.parent.iterdir() if path.name != "staging") == ["model"]
 
@@ -208,7 +205,7 @@ def test_an_older_bundle_survives_a_save_that_fails(classifier, saved, copy, mon
 
     monkeypatch.setattr(store.os, "fsync", full_after_two)
     with pytest.raises(StoreError, match="the disk is full"):
-        save_bundle(copy, classifier, training(strategy="newer"))
+        save_bundle(copy, classifier, training=training(strategy="newer"))
     monkeypatch.undo()
     assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before
     assert not [path for path in copy.parent.rglob("*") if path.is_file() and copy not in path.parents]
@@ -227,99 +224,20 @@ def test_an_older_bundle_comes_back_when_the_last_step_fails(classifier, copy, m
 
     monkeypatch.setattr(Path, "rename", refuse_once)
     with pytest.raises(StoreError, match="permission denied"):
-        save_bundle(copy, classifier, training(strategy="newer"))
+        save_bundle(copy, classifier, training=training(strategy="newer"))
     assert len(failed) == 1
     assert {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()} == before
 
 
-# Damage
+def test_what_a_bundle_is_made_of_prints_in_a_line(saved, classifier):
+    assert repr(classifier) == "<Classifier efficientnet_lite0: 3 classes>"
+    bundle = load_bundle(saved, device="cpu")
+    assert repr(bundle) == f"Bundle(directory={saved!r}, classifier={classifier!r})"
+    facts = "strategy='efficientnet_lite0 · fused 4.0–4.1 · linear', images_key='" + "0" * 64
+    assert repr(training()) == f"Training({facts}', version='0.0.0')"
 
 
-@pytest.mark.parametrize("name", ["backbone.safetensors", "head.safetensors", "pictures.safetensors", "golden/1.jpg"])
-def test_an_altered_byte_anywhere_in_a_file_is_noticed(copy, name):
-    data = bytearray((copy / name).read_bytes())
-    for place in (0, 9, len(data) // 2, len(data) - 1):
-        altered = data.copy()
-        altered[place] ^= 1
-        put(copy / name, bytes(altered))
-        with pytest.raises(BundleError, match=rf"{name}: the contents are not what the manifest says\. Copy"):
-            load_bundle(copy)
-    put(copy / name, bytes(data[:-1]))
-    with pytest.raises(BundleError, match="the contents are not"):
-        load_bundle(copy)
-
-
-def test_an_altered_byte_anywhere_in_the_manifest_is_noticed(copy):
-    data = (copy / "manifest.json").read_bytes()
-    for place in range(len(data)):
-        altered = bytearray(data)
-        altered[place] ^= 1
-        with suppress(ValueError):
-            if json.loads(altered) == json.loads(data):
-                continue  # white space, or a digit beyond what a number can tell apart
-        put(copy / "manifest.json", bytes(altered))
-        with pytest.raises(BundleError, match=r"load .*manifest\.json"):
-            load_bundle(copy)
-    put(copy / "manifest.json", data[:-3])
-    with pytest.raises(BundleError, match=r"manifest\.json does not describe a bundle"):
-        load_bundle(copy)
-
-
-@pytest.mark.parametrize("name", ["backbone.safetensors", "head.safetensors", "pictures.safetensors", "golden/0.jpg"])
-def test_a_missing_file_is_named(copy, name):
-    (copy / name).unlink()
-    with pytest.raises(BundleError, match=f"missing file {name}. Copy the bundle again, whole"):
-        load_bundle(copy)
-
-
-@pytest.mark.parametrize("name", ["model.pkl", ".hidden", "golden/9.jpg", "code/run.py"])
-def test_a_further_file_is_refused_even_if_the_manifest_names_it(copy, name):
-    put(copy / name, b"more")
-    with pytest.raises(BundleError, match=f"unknown file {name}"):
-        load_bundle(copy)
-    if name == "model.pkl":
-        files = json.loads((copy / "manifest.json").read_bytes())["files"]
-        edit_manifest(copy, files={**files, name: hashlib.sha256(b"more").hexdigest()})
-        with pytest.raises(BundleError, match=f"unknown file {name}"):
-            load_bundle(copy)
-
-
-def test_no_bundle_at_all(tmp_path):
-    (tmp_path / "file").write_text("x")
-    for path in (tmp_path, tmp_path / "nowhere", tmp_path / "file"):
-        with pytest.raises(BundleError, match=r"there is no manifest\.json\. Name the `model` folder"):
-            load_bundle(path)
-
-
-def test_links_are_refused(copy, tmp_path):
-    outside = tmp_path / "outside.safetensors"
-    outside.write_bytes((copy / "head.safetensors").read_bytes())
-    (copy / "head.safetensors").unlink()
-    (copy / "head.safetensors").symlink_to(outside)
-    with pytest.raises(BundleError, match=r"head\.safetensors: a link or device where a file is required.*cp -rL"):
-        load_bundle(copy)
-
-
-@pytest.mark.parametrize("name", ["manifest.json", "golden"])
-def test_links_to_a_manifest_or_a_folder_outside_are_refused(copy, saved, name):
-    if (copy / name).is_dir():
-        shutil.rmtree(copy / name)
-    else:
-        (copy / name).unlink()
-    (copy / name).symlink_to(saved / name)
-    with pytest.raises(BundleError, match=f"{name}: a link"):
-        load_bundle(copy)
-
-
-@pytest.mark.parametrize("name", ["manifest.json", "head.safetensors"])
-def test_a_pipe_is_refused_and_not_waited_for(copy, name):
-    (copy / name).unlink()
-    os.mkfifo(copy / name)
-    with pytest.raises(BundleError, match=f"{name}: a link or device"):
-        load_bundle(copy)
-
-
-# Forgery: the manifest is sealed anew, so only the contents give it away
+# Forgery: the manifest is sealed again, so only the contents give it away
 
 
 def forged(copy, match, **changes):
@@ -346,7 +264,7 @@ def test_a_golden_answer_within_rounding_is_met(copy):
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
-        ({"golden__0__probabilities": [0.5, 0.5]}, "answers for another number of classes"),
+        ({"golden__0__probabilities": [0.5, 0.5]}, r"golden/0\.jpg has 2 answers; 3 are required, one a class\. Write"),
         ({"class_names": ["a", "b"]}, r"load the head: .*shape \(.*3,?\), .*shape \(.*2,?\)"),
         ({"class_names": ["a", "b", "c", "d"]}, "load the head: .*shape"),
         ({"temperature": 50.0}, "differ by"),
@@ -367,79 +285,6 @@ def test_a_golden_answer_within_rounding_is_met(copy):
 )
 def test_a_manifest_that_does_not_fit_its_files_is_refused(copy, changes, match):
     forged(copy, match, **changes)
-
-
-@pytest.mark.parametrize(
-    ("changes", "match"),
-    [
-        ({"format": 2}, "format: Input should be 1"),
-        ({"format": "1"}, "format"),
-        ({"seal": "0"}, "seal"),
-        ({"more": 1}, "more: Extra inputs are not permitted"),
-        ({"class_names": ["one"]}, "class_names"),
-        ({"class_names": "abc"}, "class_names"),
-        ({"class_names": [1, 2, 3]}, "class_names.0"),
-        ({"temperature": 0.0}, "temperature"),
-        ({"temperature": "2.5"}, "temperature"),
-        ({"temperature": True}, "temperature"),
-        ({"temperature": float("inf")}, "temperature"),
-        ({"temperature": float("nan")}, "temperature"),
-        ({"num_pictures": -1}, "num_pictures"),
-        ({"num_pictures": 1.5}, "num_pictures"),
-        ({"compute": "int8"}, "compute"),
-        ({"storage": "bfloat16"}, "storage"),
-        ({"input__size_px": 10**9}, "input.size_px"),
-        ({"input__size_px": 10**400}, "input.size_px"),
-        ({"input__mean": [0.1, 0.2]}, "input.mean"),
-        ({"input__std": [0.0, 1.0, 1.0]}, "input.std.0"),
-        ({"input__std": [float("nan"), 1.0, 1.0]}, "input.std.0"),
-        ({"input__interpolation": "nearest"}, "input.interpolation"),
-        ({"blocks": []}, "blocks"),
-        ({"blocks": [[8]]}, "blocks.0"),
-        ({"golden": []}, "golden"),
-        ({"golden__0__probabilities": [float("nan")] * 3}, "golden.0.probabilities.0"),
-        ({"golden__0__file": "../golden/0.jpg"}, "golden.0.file"),
-        ({"golden__0__file": "/etc/passwd"}, "golden.0.file"),
-        ({"golden__0__file": "golden/../../x"}, "golden.0.file"),
-        ({"files": {"../head.safetensors": "0" * 64}}, "files"),
-        ({"files": {"/etc/passwd": "0" * 64}}, "files"),
-        ({"files": {"head.safetensors\n": "0" * 64}}, "files"),
-        ({"files__head.safetensors": "abc"}, r"files.head\.safetensors"),
-        ({"backbone__architecture": "local-dir:/etc"}, "backbone.architecture"),
-        ({"backbone__architecture": "hf-hub:somebody/else"}, "backbone.architecture"),
-        ({"backbone__weights_sha256": None}, "backbone.weights_sha256"),
-    ],
-)
-def test_a_manifest_of_wrong_types_is_refused(copy, changes, match):
-    edit_manifest(copy, sealing=False, **changes)
-    with pytest.raises(
-        BundleError, match=r"(?s)manifest\.json does not describe a bundle of format 1: .*It was altered"
-    ) as e:
-        load_bundle(copy)
-    e.match(match)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "null",
-        "[]",
-        "{}",
-        "not json",
-        "{" * 100_000,
-        "[" * 100_000,
-        '{"provenance": ' + '{"a": ' * 5000 + "1" + "}" * 5001,
-        "\ud800".encode("utf-8", "surrogatepass"),
-        b"\xff\xfe\x00",
-        b"\x00" * 100,
-    ],
-)
-def test_what_is_no_manifest_is_refused(copy, text):
-    put(copy / "manifest.json", text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(BundleError, match=r"manifest\.json does not describe a bundle") as error:
-        load_bundle(copy)
-    assert len(str(error.value)) < 2000
 
 
 def test_a_pickle_is_refused_unread(copy, tmp_path):

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import torch
 
@@ -17,9 +14,7 @@ from thawline.core.errors import BundleError, UsageError
 from thawline.data.images import prepare
 from thawline.use import export
 from thawline.use.export import EXPORT_TOLERANCE, export_onnx
-from thawline.use.onnx_model import FACTS_KEY, open_onnx
-
-NAMES = ("cross", 'stripe, "wide"', "träne 🦜")
+from thawline.use.onnx_model import open_onnx
 
 
 @pytest.fixture
@@ -75,15 +70,6 @@ def test_a_model_trained_in_bfloat16_is_exported_in_float32(make_model, tmp_path
     done = export_onnx(bundle, tmp_path / "model.onnx")
     assert done.difference <= EXPORT_TOLERANCE < 0.02
     assert 0 < done.golden_difference <= 0.02
-
-
-def test_the_file_says_everything_that_a_service_must_know(bundle, exported):
-    facts = open_onnx(exported).facts
-    assert tuple(facts.class_names) == NAMES
-    assert facts.strategy == "drawn"
-    assert facts.backbone == "simple_cnn"
-    assert facts.manifest_seal == bundle.manifest.seal
-    assert open_onnx(exported).input == bundle.classifier.input
 
 
 def test_the_file_stands_alone_and_names_no_place_of_this_machine(exported, onnx_bytes):
@@ -146,86 +132,3 @@ def test_the_file_lies_beside_the_folder_unless_another_place_is_named(bundle, m
     api.export(".")
     api.export(bundle, "elsewhere.onnx")
     assert places == [bundle.directory.resolve().with_name("model.onnx"), Path("elsewhere.onnx")]
-
-
-def changed(content, change):
-    """Return the bytes of an ONNX file after `change` has been at its protobuf."""
-    proto = onnx.load_from_string(content)
-    change(proto)
-    return proto.SerializeToString()
-
-
-def set_facts(**values):
-    def change(proto):
-        facts = json.loads(proto.metadata_props[0].value) | values
-        proto.metadata_props[0].value = json.dumps(facts)
-
-    return change
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        (lambda proto: proto.metadata_props.pop(), "not one that `thawline export` wrote"),
-        (set_facts(format=2), "not of format 1: format"),
-        (set_facts(surprise=1), "not of format 1: surprise: Extra inputs"),
-        (set_facts(class_names=["one", "two"]), r"its graph has .* are required"),
-        (set_facts(class_names="one"), "class_names: Input should be a valid array"),
-        (lambda proto: proto.graph.ClearField("node"), "not an ONNX file that runs here"),
-        (lambda proto: setattr(proto.graph.node[0], "domain", "evil"), "not an ONNX file that runs here"),
-    ],
-)
-def test_a_file_that_is_not_ours_is_refused(onnx_bytes, change, said):
-    with pytest.raises(BundleError, match=said):
-        open_onnx(changed(onnx_bytes, change))
-
-
-def test_a_file_that_would_read_another_file_is_refused(onnx_bytes, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "secret").write_bytes(b"\0" * 4_000_000)
-
-    def outside(proto):
-        weights = max(proto.graph.initializer, key=lambda tensor: len(tensor.raw_data))
-        size = len(weights.raw_data)
-        weights.ClearField("raw_data")
-        weights.data_location = onnx.TensorProto.EXTERNAL
-        for key, value in (("location", "secret"), ("offset", "0"), ("length", str(size))):
-            weights.external_data.add(key=key, value=value)
-
-    with pytest.raises(BundleError, match=r"not an ONNX file that runs here: .*External data"):
-        open_onnx(changed(onnx_bytes, outside))
-
-
-@pytest.mark.parametrize("content", [b"", b"\x80\x04.", b"not an onnx file", b"\0" * 5000])
-def test_bytes_that_are_no_onnx_file_are_refused(content, tmp_path):
-    path = tmp_path / "model.onnx"
-    path.write_bytes(content)
-    with pytest.raises(BundleError, match=r"load .*model\.onnx: "):
-        open_onnx(path)
-
-
-def test_a_missing_file_and_a_folder_are_told_apart(tmp_path):
-    with pytest.raises(BundleError, match=r"no such file\. Name the \.onnx file"):
-        open_onnx(tmp_path / "none.onnx")
-    with pytest.raises(BundleError, match=r"a folder: export it first"):
-        open_onnx(tmp_path)
-
-
-def test_an_answer_that_is_not_finite_becomes_the_error_of_its_picture(exported, picture, monkeypatch):
-    model = open_onnx(exported)
-    monkeypatch.setattr(model, "_session", None)
-
-    class Overflow:
-        def run(self, *_):
-            return [np.full((1, len(NAMES)), np.nan, dtype=np.float32)]
-
-    model._session = Overflow()
-    row = model.predict("a.jpg", picture(0))
-    assert row.to_json() == {"path": "a.jpg", "error": "the model's answer is not finite"}
-
-
-def test_telemetry_is_off(exported, monkeypatch):
-    monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
-    open_onnx(exported)
-    assert os.environ["ORT_DISABLE_TELEMETRY"] == "1"
-    assert onnxruntime.InferenceSession(str(exported)).get_modelmeta().custom_metadata_map[FACTS_KEY]

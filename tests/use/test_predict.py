@@ -57,7 +57,7 @@ def trained(tmp_path_factory):
         network, RUNTIME, blocks=BLOCKS, storage="float16", head=head, temperature=3.0, class_names=NAMES
     )
     training = Training("drawn", "0" * 64, [], [picture(0), picture(1)], {}, "0.0.0")
-    save_bundle(root / "model", classifier, training)
+    save_bundle(root / "model", classifier, training=training)
     bundle = load_bundle(root / "model", device="cpu")
     return bundle, dataset, probabilities(head.logits(features), 3.0)
 

@@ -146,13 +146,16 @@ def test_a_picture_that_claims_too_many_pixels_is_refused_from_its_header(client
 
 def test_too_many_pictures_are_refused(client, picture):
     response = client.post("/predict", files=sent(*[picture(1)] * 4))
-    assert (response.status_code, response.json()) == (413, {"detail": "4 pictures are more than the 3 of a request"})
+    assert (response.status_code, response.json()) == (
+        413,
+        {"detail": "4 pictures are more than the 3 allowed in a request"},
+    )
 
 
 def test_a_request_that_is_too_long_is_refused(client):
     response = client.post("/predict", files=sent(b"\0" * 100_001))
     assert response.status_code == 413
-    assert re.fullmatch(r"100,\d{3} bytes are more than the 100,000 of a request", response.json()["detail"])
+    assert re.fullmatch(r"100,\d{3} bytes are more than the 100,000 allowed in a request", response.json()["detail"])
 
 
 def test_a_request_that_does_not_say_its_length_is_refused(client):

@@ -1,14 +1,14 @@
-"""A trained classifier becomes a folder that anyone can carry away, and that folder becomes the same classifier again.
+"""Classifier -> model folder that can be copied anywhere -> the same classifier again.
 
-One idea: the folder proves itself. `manifest.json` names every file with its hash and seals what it says with its own,
-and a few golden pictures lie beside the answers that they must get; loading checks all three. Nothing in it is executed
+One idea: the folder proves itself. `manifest.json` has the hash of every file and a seal, which is its own hash, and
+a few golden pictures with the answers that they must get; loading checks all three. Nothing in it is executed
 and nothing outside it is read: weights are safetensors, the rest JSON, and links are refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -48,13 +48,13 @@ DIGEST_BYTES = 32
 
 
 class Classifier:
-    """Prepared pixels in, class probabilities out: what a bundle holds, in memory.
+    """Prepared pixels in, class probabilities out: the model of a bundle, in memory.
 
     Attributes:
         class_names: K names.
-        head: Reads the features.
+        head: Turns features into logits.
         temperature: Divides the logits.
-        reader: Reads the pictures.
+        reader: Turns pixels into features.
     """
 
     def __init__(
@@ -74,6 +74,9 @@ class Classifier:
         self.temperature = temperature
         self.class_names = tuple(class_names)
 
+    def __repr__(self) -> str:
+        return f"<Classifier {self.network.backbone.name}: {len(self.class_names):,} classes>"
+
     @property
     def input(self) -> InputSpec:
         """How pictures are prepared."""
@@ -89,16 +92,16 @@ class Bundle:
     """A model folder, verified and loaded.
 
     Attributes:
-        directory: Where it lies.
-        manifest: What it says of itself.
+        directory: The folder.
+        manifest: The content of its `manifest.json`.
         classifier: The model.
         training_digests: SHA-256 digests of the pictures that it was trained on.
     """
 
     directory: Path
-    manifest: Manifest
+    manifest: Manifest = field(repr=False)
     classifier: Classifier
-    training_digests: frozenset[str]
+    training_digests: frozenset[str] = field(repr=False)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -108,26 +111,26 @@ class Bundle:
 
 @dataclass(frozen=True)
 class Training:
-    """What a bundle records of how it came about.
+    """What a bundle records about its training run.
 
     Attributes:
         strategy: Name of the strategy.
         images_key: Hash of the data set's pictures.
-        sha256s: Hashes of the pictures that the head was trained on.
+        sha256s: SHA-256 digests of the pictures that the head was trained on.
         golden: Encoded pictures to keep as proof, one or more.
         provenance: Versions, seed, options.
-        version: Of Thawline.
+        version: Version of Thawline.
     """
 
     strategy: str
     images_key: str
-    sha256s: Sequence[str]
-    golden: Sequence[bytes]
-    provenance: Mapping[str, Any]
+    sha256s: Sequence[str] = field(repr=False)
+    golden: Sequence[bytes] = field(repr=False)
+    provenance: Mapping[str, Any] = field(repr=False)
     version: str
 
 
-def save_bundle(directory: Path, classifier: Classifier, training: Training) -> Manifest:
+def save_bundle(directory: Path, classifier: Classifier, *, training: Training) -> Manifest:
     """Write the classifier to `directory` and return its manifest; an older bundle there is replaced as a whole.
 
     Writes `manifest.json`, three safetensors files and `golden/*.jpg`.
@@ -178,10 +181,10 @@ def save_bundle(directory: Path, classifier: Classifier, training: Training) -> 
 def load_bundle(directory: Path | str, *, device: str = "auto") -> Bundle:
     """Return the model of a folder, after checking every file's hash, every tensor and the golden pictures.
 
-    The network runs in the number format that it was trained with, whatever this machine is fastest at.
+    The network runs in the number format that it was trained with, even where another is faster.
 
     Raises:
-        BundleError: A file is missing, altered, unknown or a link; or the golden pictures get other answers here.
+        BundleError: A file is missing, altered, unknown or a link; or the golden pictures get different answers here.
     """
     directory = Path(directory)
     manifest = read_manifest(directory)
@@ -207,7 +210,7 @@ def _load_network(directory: Path, manifest: Manifest) -> Network:
     facts, spec = manifest.backbone, manifest.input
     path = directory / BACKBONE_FILE
     with path.open("rb") as file:
-        if file.read(9)[8:] != b"{":  # what is no safetensors file would be taken for a pickle
+        if file.read(9)[8:] != b"{":  # without a JSON header it would be read as a pickle
             raise BundleError(f"load {path}: not a safetensors file. Copy the bundle again.")
     try:
         network = load_backbone(facts.architecture, weights=path, fit=spec.fit, size_px=spec.size_px)
@@ -228,7 +231,7 @@ def _load_network(directory: Path, manifest: Manifest) -> Network:
 
 
 def _num_columns(directory: Path, manifest: Manifest, network: Network) -> int:
-    """Return the columns that the head reads, after making sure that the network has them."""
+    """Return how many columns the head reads; refuses blocks that the network does not have."""
     backbone = network.backbone
     poolings = [name for name in POOLINGS if name != "token" or backbone.has_class_token]
     for cut, pooling in manifest.blocks:
@@ -241,21 +244,26 @@ def _num_columns(directory: Path, manifest: Manifest, network: Network) -> int:
 
 
 def _verify_golden(directory: Path, manifest: Manifest, classifier: Classifier) -> None:
-    """Refuse a model that answers otherwise here than where it was trained."""
+    """Refuse a model whose answers here differ from those where it was trained."""
     for picture in manifest.golden:
         try:
             pixels = prepare((directory / picture.file).read_bytes(), classifier.input)
             answer = classifier.probabilities(pixels[None])[0]
         except ThawlineError as error:
-            raise BundleError(f"load {directory}: {picture.file} gets no answer: {error}") from None
+            raise BundleError(
+                f"load {directory}: {picture.file} gets no answer: {error}. Write the bundle again with `thawline fit`."
+            ) from None
         if len(picture.probabilities) != len(answer):
-            raise BundleError(f"load {directory}: {picture.file} has answers for another number of classes.")
+            raise BundleError(
+                f"load {directory}: {picture.file} has {len(picture.probabilities):,} answers; {len(answer):,} are "
+                "required, one a class. Write the bundle again with `thawline fit`."
+            )
         off = float(np.abs(answer - np.array(picture.probabilities)).max())
         if not off <= GOLDEN_TOLERANCE:
             raise BundleError(
                 f"load {directory}: {picture.file} gets probabilities that differ by {off:.3f} from those of training "
-                f"({GOLDEN_TOLERANCE} is allowed). This machine or its libraries compute something else: try "
-                "--device cpu, and the versions that the manifest names."
+                f"({GOLDEN_TOLERANCE} is allowed). This machine or its libraries compute different numbers: "
+                "try --device cpu, or the versions that the manifest names."
             )
 
 

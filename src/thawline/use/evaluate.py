@@ -1,6 +1,6 @@
 """Labels and probabilities of the test rows in, an Evaluation out: the single reading of the test.
 
-Whoever calls this has made every choice before; nothing here chooses.
+Every choice is made before this is called; nothing here chooses.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def evaluate(
     Args:
         labels: (N,) true classes.
         probabilities: (N, K), rows summing to 1.
-        strategy: Name of what is evaluated.
+        strategy: Name of the strategy.
         class_names: K names.
         paths: N names of pictures.
         groups: (N,) groups of copies; copies among the test pictures count as one in the intervals.
@@ -66,13 +66,13 @@ def evaluate(
     )
 
 
-def evaluate_rows(dataset: Dataset, rows: Ints, shares: Floats, *, strategy: str, leaked: Ints) -> Evaluation:
+def evaluate_rows(dataset: Dataset, rows: Ints, *, shares: Floats, strategy: str, leaked: Ints) -> Evaluation:
     """Return every score of one model on some rows of a data set.
 
     Args:
         dataset: Labels, groups and names.
         rows: (N,) indices of samples.
-        shares: (N, K) probabilities.
+        shares: (N, K) probabilities, rows summing to 1.
         strategy: As in `evaluate`.
         leaked: As in `evaluate`.
     """

@@ -18,12 +18,12 @@ __all__ = ["evaluate_model"]
 def evaluate_model(bundle: Bundle, dataset: Dataset, *, progress: Progress | None = None) -> Evaluation:
     """Return the scores of a model on labelled pictures: their test part where they have one, else all of them.
 
-    Pictures that the model was trained on, or whose copies it was, count as leaked.
+    Pictures that the model was trained on, and copies of them, count as leaked.
 
     Args:
         bundle: The model.
-        dataset: Checked pictures; every class is one of the model's, by name.
-        progress: Where to report to.
+        dataset: Checked pictures, each of a class that the model knows by name.
+        progress: Where progress is reported.
 
     Raises:
         DataError: A class that the model does not know.
@@ -32,19 +32,19 @@ def evaluate_model(bundle: Bundle, dataset: Dataset, *, progress: Progress | Non
     if unknown:
         raise DataError(
             f"evaluate: {first_few(unknown)}: not among the model's classes ({first_few(bundle.class_names)}). "
-            "Rename the folders, or leave those out."
+            "Rename the folders, or leave them out."
         )
     parts = np.array([sample.split or "" for sample in dataset.samples])
     rows = np.flatnonzero(parts == "test") if (parts == "test").any() else np.arange(len(dataset))
-    seen = np.array([sample.sha256 in bundle.training_digests for sample in dataset.samples])
-    found = classify_samples(bundle.classifier, [dataset.samples[row] for row in rows], progress=progress)
+    trained_on = np.array([sample.sha256 in bundle.training_digests for sample in dataset.samples])
+    shares = classify_samples(bundle.classifier, [dataset.samples[row] for row in rows], progress=progress)
     index = np.array([bundle.class_names.index(name) for name in dataset.class_names])
     return evaluate(
         index[dataset.labels[rows]],
-        found,
+        shares,
         strategy=bundle.manifest.strategy,
         class_names=bundle.class_names,
         paths=[dataset.samples[row].path for row in rows],
         groups=dataset.groups[rows],
-        leaked=np.isin(dataset.groups[rows], dataset.groups[seen]).astype(np.int64),
+        leaked=np.isin(dataset.groups[rows], dataset.groups[trained_on]).astype(np.int64),
     )

@@ -19,12 +19,12 @@ NOTEBOOK_ROWS = 20
 
 @dataclass(frozen=True)
 class ClassScore:
-    """How one class fared.
+    """The scores of one class.
 
     Attributes:
         name: Class name.
         precision: Share of its predictions that are right; 0 when it was never predicted.
-        recall: Share of its pictures that were found; 0 when it has none.
+        recall: Share of its pictures that are right; 0 when it has none.
         f1: Harmonic mean of the two.
         recall_low: Lower end of the 95 % Wilson interval of `recall`.
         recall_high: Upper end of it.
@@ -42,12 +42,12 @@ class ClassScore:
 
 @dataclass(frozen=True)
 class Calibration:
-    """How far stated probabilities and the share of right answers lie apart; all in [0, 1].
+    """How far the probabilities and the share of right answers are apart; all in [0, 1].
 
     Attributes:
-        mean_confidence: Mean probability of what the model said: the accuracy, where it knows how sure to be.
-        calibration_error: The expected calibration error. Of few pictures chance alone makes much of it.
-        calibration_error_by_chance: What a calibrated model, as sure, shows on as many pictures.
+        mean_confidence: Mean probability of the predicted classes; a calibrated model has its accuracy here.
+        calibration_error: The expected calibration error. With few pictures much of it is chance.
+        calibration_error_by_chance: That of a calibrated model with the same probabilities.
     """
 
     mean_confidence: float
@@ -68,7 +68,7 @@ class Evaluation:
         paths: N paths of the test pictures.
         labels: (N,) int64 true classes.
         probabilities: (N, K) float32, rows sum to 1.
-        leaked: (N,) bool as int64; 1 where a copy was used for training.
+        leaked: (N,) int64; 1 where a copy was used for choosing or training.
     """
 
     strategy: str
@@ -172,8 +172,8 @@ class Evaluation:
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the accuracy, and the weakest classes with the intervals of their recall."""
-        seen = sorted((row for row in self.per_class if row.support), key=lambda row: (row.recall, row.f1))
-        shown, score = seen[:NOTEBOOK_ROWS], self.accuracy
+        present = sorted((row for row in self.per_class if row.support), key=lambda row: (row.recall, row.f1))
+        shown, score = present[:NOTEBOOK_ROWS], self.accuracy
         scale = scale_of([row.recall_low for row in shown], [row.recall_high for row in shown])
         rows = [
             (
@@ -189,7 +189,7 @@ class Evaluation:
         clean = self.accuracy_without_leaks
         note = f"macro-F1 {self.macro_f1.value:.3f} [{self.macro_f1.low:.3f}, {self.macro_f1.high:.3f}]"
         note += f"; {clean.value:.3f} without copies in training, {clean.n:,} pictures" if clean else ""
-        note += f"; the {len(shown)} weakest of {len(seen)} classes are shown" if len(seen) > len(shown) else ""
+        note += f"; the {len(shown)} weakest of {len(present)} classes are shown" if len(present) > len(shown) else ""
         return html_table(
             f"{self.strategy}: {score.value:.3f} [{score.low:.3f}, {score.high:.3f}] of {score.n:,} pictures right",
             ("class", ">pictures", ">recall", "95 % interval", ">precision", ">F1"),

@@ -1,7 +1,7 @@
 """A model folder -> one ONNX file that answers as the folder does, or nothing.
 
-One idea: the whole journey from prepared pixels to probabilities is one graph in float32: normalisation, network,
-pooling, head, temperature. The folder's golden pictures go through the finished file before it gets its name.
+One idea: everything from prepared pixels to probabilities is one graph in float32: normalisation, network, pooling,
+head, temperature. The folder's golden pictures go through the finished file before it is written.
 """
 
 from __future__ import annotations
@@ -38,22 +38,22 @@ from thawline.use.onnx_model import FACTS_KEY, FORMAT, INPUT, MAX_FILE_BYTES, OU
 __all__ = ["EXPORT_TOLERANCE", "OnnxFile", "export_onnx"]
 
 EXPORT_TOLERANCE = 1e-3
-"""How far a probability may be from that of the same network run by torch, both in float32."""
+"""How far a probability may be from torch's, both in float32."""
 
 OPSET = 18
 
 
 @dataclass(frozen=True)
 class OnnxFile:
-    """What was written.
+    """The file that was written, and how exact it is.
 
     Attributes:
         path: The ONNX file.
         size_bytes: Its size.
-        num_golden: Pictures that went through it.
+        num_golden: Golden pictures that went through it.
         difference: Largest difference of a probability from torch's, both in float32.
-        golden_difference: Largest difference from the answers that the folder holds.
-        compute: Number format in which the folder computes those.
+        golden_difference: Largest difference of a probability from those in the folder.
+        compute: Number format in which the folder computed those.
     """
 
     path: Path
@@ -65,16 +65,16 @@ class OnnxFile:
 
 
 def export_onnx(bundle: Bundle, path: Path) -> OnnxFile:
-    """Write the model as one ONNX file with all weights inside and return what is known of it.
+    """Write the model as one ONNX file with all weights inside and return how exact it is.
 
     The input `pixels` is (batch, H, W, 3) uint8 RGB as `prepare` makes it, the output `probabilities` (batch, K)
     float32; the metadata key `thawline` holds an `OnnxFacts`. Every golden picture must get the probabilities that
     torch gives in float32 within `EXPORT_TOLERANCE` with the same first class, and those of the folder within
-    `GOLDEN_TOLERANCE`. A head that learned from bfloat16 features reads float32 ones here: over 272 pictures of ten
-    monkeys probabilities moved by at most 0.04 for 99 % of them, by 0.10 for one, and one uncertain answer changed.
+    `GOLDEN_TOLERANCE`. A head trained on bfloat16 features reads float32 ones here: of 272 pictures of ten monkeys,
+    99 % had probabilities at most 0.04 away, one was 0.10 away, and one uncertain answer changed.
 
     Raises:
-        BundleError: The model cannot be expressed in ONNX, or the file answers otherwise; nothing is written.
+        BundleError: The model cannot be expressed in ONNX, or the file gives other answers; nothing is written.
         UsageError: The exporter is not installed, or a folder stands at `path`.
         StoreError: The disk is full or cannot be written; an older file stays.
     """
@@ -91,10 +91,10 @@ class Graph(nn.Module):
     """Prepared pixels in, probabilities out, all of it torch in float32 on the CPU."""
 
     def __init__(self, classifier: Classifier) -> None:
-        """Take over the network, folded for inference, and the head.
+        """Fold the network for inference and turn the head into a module.
 
         Raises:
-            BundleError: The head is of a kind that has no graph.
+            BundleError: The head has no form in ONNX.
         """
         super().__init__()
         self.network = frozen_for_inference(classifier.network, Runtime("cpu", "float32", 1))
@@ -117,11 +117,11 @@ def _read_blocks(network: Network, x: Tensor, blocks: tuple[tuple[int, str], ...
     by_cut: dict[int, list[str]] = {}
     for cut, pooling in blocks:
         by_cut.setdefault(cut, []).append(pooling)
-    found = {}
+    columns_by_block = {}
     for cut, activation in network.features(x, sorted(by_cut)):
         for pooling, columns in pooled(activation, by_cut[cut], num_prefix_tokens=network.num_prefix_tokens).items():
-            found[cut, pooling] = columns
-    return torch.cat([found[block] for block in blocks], dim=1)
+            columns_by_block[cut, pooling] = columns
+    return torch.cat([columns_by_block[block] for block in blocks], dim=1)
 
 
 class _Scaling(nn.Module):
@@ -229,11 +229,11 @@ def _onnx_bytes(graph: Graph, bundle: Bundle) -> bytes:
 
 @contextmanager
 def _exporter(bundle: Bundle) -> Iterator[None]:
-    """Turn what torch's exporter refuses into errors of ours, and keep to itself what it warns itself of."""
+    """Turn errors of torch's exporter into ours, and silence what it warns about itself."""
     name = bundle.manifest.backbone.name
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # torch 2.11 uses what torch 2.11 deprecates
+            warnings.simplefilter("ignore", FutureWarning)  # torch 2.11 calls functions that it deprecates
             yield
     except ImportError as error:
         raise UsageError(
@@ -270,9 +270,9 @@ def _verify(graph: Graph, content: bytes, bundle: Bundle) -> tuple[float, float]
         pixels = prepare((bundle.directory / picture.file).read_bytes(), model.input)[None]
         answer = model.probabilities(pixels)[0]
         with torch.inference_mode():
-            wanted = graph(torch.from_numpy(pixels.copy()))[0].numpy()
-        off = float(np.abs(answer - wanted).max())
-        same = bool(answer.argmax() == wanted.argmax())
+            expected = graph(torch.from_numpy(pixels.copy()))[0].numpy()
+        off = float(np.abs(answer - expected).max())
+        same = bool(answer.argmax() == expected.argmax())
         drift = float(np.abs(answer - np.array(picture.probabilities)).max())
         if not (off <= EXPORT_TOLERANCE and same and drift <= GOLDEN_TOLERANCE):
             raise BundleError(

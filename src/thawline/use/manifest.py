@@ -1,7 +1,7 @@
-"""A model folder -> its manifest, once every file of the folder is exactly what the manifest says.
+"""A model folder -> its manifest, after every file of the folder was compared with it.
 
-One idea: nothing is opened before it is known. The folder's own list of files comes first, links refused; then
-`manifest.json` as strict JSON, sealed with the hash of what it says; then the hash of every other file.
+One idea: nothing is read before it is checked. First the list of files, links refused; then `manifest.json` as strict
+JSON, sealed with the hash of its content; then the hash of every other file.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class _Strict(BaseModel):
 
 
 class BackboneFacts(_Strict):
-    """Which network, and whose."""
+    """The network, its weights and their licence."""
 
     name: str
     architecture: Annotated[str, Field(pattern=r"^\w+$")]
@@ -62,7 +62,7 @@ class InputFacts(_Strict):
 
 
 class Golden(_Strict):
-    """A picture of the bundle and the answer that it must get."""
+    """A picture of the bundle and the probabilities that it must get."""
 
     file: FileName
     probabilities: list[float]
@@ -78,7 +78,7 @@ class Manifest(_Strict):
         strategy: Name of the strategy.
         backbone: The network.
         input: Input preparation.
-        compute: Number format of the network, part of what was trained on.
+        compute: Number format of the network, in training and here.
         storage: Number format that features are rounded to.
         blocks: (cut, pooling) pairs that the head reads, in order.
         temperature: Divides the logits.
@@ -92,19 +92,19 @@ class Manifest(_Strict):
 
     format: Literal[1]
     thawline: str
-    class_names: list[str] = Field(min_length=2)
+    class_names: list[str] = Field(min_length=2, repr=False)
     strategy: str
     backbone: BackboneFacts
     input: InputFacts
     compute: Literal["float32", "bfloat16", "float16"]
     storage: Literal["float16", "float32"]
-    blocks: list[tuple[int, str]] = Field(min_length=1)
+    blocks: list[tuple[int, str]] = Field(min_length=1, repr=False)
     temperature: Annotated[float, Field(gt=0)]
     num_pictures: Annotated[int, Field(ge=0)]
     images_key: Sha256
-    files: dict[FileName, Sha256]
-    golden: list[Golden] = Field(min_length=1)
-    provenance: dict[str, Any]
+    files: dict[FileName, Sha256] = Field(repr=False)
+    golden: list[Golden] = Field(min_length=1, repr=False)
+    provenance: dict[str, Any] = Field(repr=False)
     seal: Sha256
 
     def sealed(self) -> Manifest:
@@ -119,9 +119,9 @@ def read_manifest(directory: Path) -> Manifest:
     Raises:
         BundleError: A file is missing, altered, unknown, unreadable or a link; or the manifest is not what was written.
     """
-    found = _listed(directory)
+    names = _list_files(directory)
     manifest = _read(directory)
-    _verify_files(directory, manifest, found)
+    _verify_files(directory, manifest, names)
     return manifest
 
 
@@ -131,15 +131,15 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _listed(directory: Path) -> set[str]:
+def _list_files(directory: Path) -> set[str]:
     """Return the names of all files in the folder; refuses what is neither a file nor a folder, links included."""
     with _readable(directory):
         modes = {path.relative_to(directory).as_posix(): path.lstat().st_mode for path in directory.rglob("*")}
-    odd = sorted(name for name, mode in modes.items() if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode))
-    if odd:
+    others = sorted(name for name, mode in modes.items() if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode))
+    if others:
         raise BundleError(
-            f"load {directory}: {first_few(odd)}: a link or device where a file is required. Copy the bundle with its "
-            "contents: cp -rL."
+            f"load {directory}: {first_few(others)}: a link or device where a file is required. Copy the bundle "
+            "with its contents: cp -rL."
         )
     names = {name for name, mode in modes.items() if stat.S_ISREG(mode)}
     if "manifest.json" not in names:
@@ -150,7 +150,7 @@ def _listed(directory: Path) -> set[str]:
 
 
 def _read(directory: Path) -> Manifest:
-    """Return what `manifest.json` says; refuses other types, further keys and another seal."""
+    """Return the content of `manifest.json`; refuses wrong types, unknown keys and a wrong seal."""
     with _readable(directory):
         content = (directory / "manifest.json").read_bytes()
     try:
@@ -159,21 +159,21 @@ def _read(directory: Path) -> Manifest:
         wrong = [f"{'.'.join(map(str, item['loc'])) or 'all of it'}: {item['msg']}" for item in error.errors()]
         raise BundleError(
             f"load {directory}: manifest.json does not describe a bundle of format {FORMAT}: {first_few(wrong, 3)}. "
-            "It was altered, or written by another version."
+            "It was altered, or written by another version. Copy the bundle again."
         ) from None
     if manifest != manifest.sealed():
         raise BundleError(f"load {directory}: manifest.json is not what was written. Copy the bundle again.")
     return manifest
 
 
-def _verify_files(directory: Path, manifest: Manifest, found: set[str]) -> None:
+def _verify_files(directory: Path, manifest: Manifest, names: set[str]) -> None:
     """Refuse files that are missing, altered or not named by the manifest."""
     required = {BACKBONE_FILE, HEAD_FILE, PICTURES_FILE, *(picture.file for picture in manifest.golden)}
-    unknown = sorted((found | set(manifest.files)) - required - {"manifest.json"})
-    missing = sorted(name for name in required if name not in found or name not in manifest.files)
+    unknown = sorted((names | set(manifest.files)) - required - {"manifest.json"})
+    missing = sorted(name for name in required if name not in names or name not in manifest.files)
     if unknown or missing:
-        said = [f"unknown file {name}" for name in unknown] + [f"missing file {name}" for name in missing]
-        raise BundleError(f"load {directory}: {first_few(said)}. Copy the bundle again, whole and nothing else.")
+        problems = [f"unknown file {name}" for name in unknown] + [f"missing file {name}" for name in missing]
+        raise BundleError(f"load {directory}: {first_few(problems)}. Copy the bundle again, whole and nothing else.")
     with _readable(directory):
         altered = sorted(name for name, digest in manifest.files.items() if file_sha256(directory / name) != digest)
     if altered:
@@ -185,10 +185,11 @@ def _verify_files(directory: Path, manifest: Manifest, found: set[str]) -> None:
 
 @contextmanager
 def _readable(directory: Path) -> Iterator[None]:
-    """Turn what the disk refuses into a `BundleError`."""
+    """Turn an error of the disk into a `BundleError`."""
     try:
         yield
     except OSError as error:
         raise BundleError(
-            f"load {error.filename or directory}: cannot be read: {error.strerror}. Allow it, or copy the bundle again."
+            f"load {error.filename or directory}: cannot be read: {error.strerror}. Allow reading, or copy the bundle "
+            "again."
         ) from None

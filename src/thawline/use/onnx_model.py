@@ -1,7 +1,7 @@
 """An ONNX file that `thawline export` wrote -> a classifier that needs neither torch nor the model folder.
 
-One idea: the file says everything about itself. Its metadata hold the class names and how a picture is prepared; the
-network, its normalisation, the head and the temperature are the graph. A file that says anything else is refused.
+One idea: the file is complete. Its metadata hold the class names and how a picture is prepared; network,
+normalisation, head and temperature are its graph. A file with any other metadata or graph is refused.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ __all__ = ["FACTS_KEY", "FORMAT", "INPUT", "MAX_FILE_BYTES", "OUTPUT", "OnnxFact
 FORMAT: Literal[1] = 1
 FACTS_KEY, INPUT, OUTPUT = "thawline", "pixels", "probabilities"
 MAX_FILE_BYTES = (1 << 31) - 1
-"""What a protobuf message, and so an ONNX file in one piece, can hold."""
+"""The most that a protobuf message, and so an ONNX file in one piece, can hold."""
 
 NOWHERE = f"{os.devnull}/nowhere"
-"""Where weights outside the file would be looked for; without it, in the folder that the process was started in."""
+"""A folder that cannot exist, for weights outside the file; by default they are read from the working directory."""
 
 
 class OnnxFacts(BaseModel, extra="forbid", frozen=True, strict=True, allow_inf_nan=False):
-    """What an exported file says of itself: JSON under the metadata key `thawline`.
+    """Facts of an exported file: JSON under the metadata key `thawline`.
 
     Attributes:
         format: Version of this layout.
@@ -44,7 +44,7 @@ class OnnxFacts(BaseModel, extra="forbid", frozen=True, strict=True, allow_inf_n
         backbone: Name of the network.
         license: Licence of the network's weights.
         input: How a picture is prepared; mean and standard deviation are in the graph already.
-        manifest_seal: Seal of the model folder's manifest that the file was made from.
+        manifest_seal: Seal of the manifest of the model folder that the file was made from.
     """
 
     format: Literal[1]
@@ -61,7 +61,7 @@ class OnnxModel:
     """Pictures in, class probabilities out, on the CPU. Threads may share it.
 
     Attributes:
-        facts: What the file says of itself.
+        facts: The metadata of the file.
         input: How a picture is prepared.
     """
 
@@ -78,7 +78,7 @@ class OnnxModel:
         """Return (B, K) float32 probabilities of (B, H, W, 3) uint8 pixels prepared as `input` says.
 
         Raises:
-            DataError: The network's numbers went out of range on these pixels.
+            DataError: The answer is not finite.
         """
         shares: Floats = self._session.run([OUTPUT], {INPUT: pixels})[0]
         if not np.isfinite(shares).all():
@@ -86,12 +86,12 @@ class OnnxModel:
         return shares
 
     def predict(self, name: str, data: bytes, *, max_megapixels: int = MAX_MEGAPIXELS) -> Prediction:
-        """Return what is on one encoded picture, or the row that says why it cannot be told.
+        """Return the prediction for one encoded picture, or the row with its error.
 
         Args:
-            name: What the picture is called in the row.
+            name: Name of the picture in the row.
             data: Its bytes.
-            max_megapixels: Larger pictures are refused from their header.
+            max_megapixels: Pictures whose header claims more are refused.
         """
         try:
             shares = self.probabilities(prepare(data, self.input, max_megapixels=max_megapixels)[None])[0]
@@ -101,9 +101,9 @@ class OnnxModel:
 
 
 def open_onnx(source: Path | bytes) -> OnnxModel:
-    """Return the model of an exported file, or of its contents, after checking what it says of itself.
+    """Return the model of an exported file, or of its contents, after checking its metadata and its graph.
 
-    The file is a program of numbers only; weights that it would read from other files are refused.
+    A file that would read weights from other files is refused.
     `THAWLINE_THREADS` bounds the threads.
 
     Raises:
@@ -111,7 +111,7 @@ def open_onnx(source: Path | bytes) -> OnnxModel:
         UsageError: onnxruntime is not installed.
     """
     name, content = ("the model", source) if isinstance(source, bytes) else (str(source), _read(source))
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read when it is loaded
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read when onnxruntime is imported
     try:
         import onnxruntime
     except ImportError as error:
@@ -120,12 +120,12 @@ def open_onnx(source: Path | bytes) -> OnnxModel:
         ) from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = num_workers()
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting threads leave the processor
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting threads give up the processor
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", NOWHERE)
-    options.log_severity_level = 4  # what goes wrong is raised as well
+    options.log_severity_level = 4  # errors are raised as well
     try:
         session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # a dozen kinds, without a common ground of their own
+    except Exception as error:  # a dozen classes, without a base class of their own
         reason = " ".join(str(error).split())[:200]
         raise BundleError(f"load {name}: not an ONNX file that runs here: {reason}. Export it again.") from None
     facts = _facts(session.get_modelmeta().custom_metadata_map, name)
@@ -146,7 +146,9 @@ def _read(path: Path) -> bytes:
             )
         return path.read_bytes()
     except OSError as error:
-        raise BundleError(f"load {path}: cannot be read: {error.strerror}. Allow it, or copy the file again.") from None
+        raise BundleError(
+            f"load {path}: cannot be read: {error.strerror}. Allow reading, or copy the file again."
+        ) from None
 
 
 def _facts(metadata: dict[str, str], name: str) -> OnnxFacts:
@@ -165,14 +167,14 @@ def _facts(metadata: dict[str, str], name: str) -> OnnxFacts:
 
 
 def _check_signature(session: onnxruntime.InferenceSession, facts: OnnxFacts, name: str) -> None:
-    """Refuse a graph that takes or gives something other than its metadata say."""
+    """Refuse a graph whose input and output are not those of its metadata."""
     side = facts.input.size_px
-    wanted = [(INPUT, "tensor(uint8)", [side, side, 3]), (OUTPUT, "tensor(float)", [len(facts.class_names)])]
-    found = [(node.name, node.type, node.shape) for node in (*session.get_inputs(), *session.get_outputs())]
-    sound = [(label, kind, shape[1:]) for label, kind, shape in found] == wanted
-    if not sound or not all(isinstance(shape[0], str) for _, _, shape in found):
-        said = [f"{label} {kind} {shape}" for label, kind, shape in found]
-        asked = [f"{label} {kind} {['batch', *shape]}" for label, kind, shape in wanted]
+    required = [(INPUT, "tensor(uint8)", [side, side, 3]), (OUTPUT, "tensor(float)", [len(facts.class_names)])]
+    present = [(node.name, node.type, node.shape) for node in (*session.get_inputs(), *session.get_outputs())]
+    sound = [(label, kind, shape[1:]) for label, kind, shape in present] == required
+    if not sound or not all(isinstance(shape[0], str) for _, _, shape in present):
+        has = [f"{label} {kind} {shape}" for label, kind, shape in present]
+        needs = [f"{label} {kind} {['batch', *shape]}" for label, kind, shape in required]
         raise BundleError(
-            f"load {name}: its graph has {first_few(said, 4)}; {first_few(asked)} are required. Export it again."
+            f"load {name}: its graph has {first_few(has, 4)}; {first_few(needs)} are required. Export it again."
         )

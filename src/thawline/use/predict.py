@@ -1,6 +1,6 @@
-"""Pictures in, Predictions out, exactly as the model was trained: same decoder, same fit, same reader.
+"""Pictures in, Predictions out, through the decoder, fit and reader of the training run.
 
-A file that cannot be read gets a row that says why, and the rest goes on.
+A file that cannot be read gets a row with its error, and the others are predicted.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ __all__ = [
 
 
 def find_pictures(paths: Sequence[Path | str]) -> tuple[Path, ...]:
-    """Return the files that `paths` name: files as they are, folders with all they hold, sorted, hidden ones left out.
+    """Return the files that `paths` name: files as they are, and those inside folders, sorted, without hidden ones.
 
-    A path that does not exist is returned too and gets a row with an error. Links to folders are not followed.
+    A path that does not exist is returned too; its row will have an error. Links to folders are not followed.
     """
-    found: list[Path] = []
+    files: list[Path] = []
     for path in map(Path, paths):
-        if not os.path.isdir(path):  # noqa: PTH112 -- unlike Path.is_dir it raises nothing for a name that is too long
-            found.append(path)
+        if not os.path.isdir(path):  # noqa: PTH112 -- unlike Path.is_dir it does not raise for a name that is too long
+            files.append(path)
             continue
         inside = (file for file in path.rglob("*") if not file.is_dir())
-        found += sorted(file for file in inside if not any(p.startswith(".") for p in file.relative_to(path).parts))
-    return tuple(found)
+        files += sorted(file for file in inside if not any(p.startswith(".") for p in file.relative_to(path).parts))
+    return tuple(files)
 
 
 def predict_pictures(
@@ -56,7 +56,7 @@ def predict_pictures(
     Args:
         bundle: The model.
         paths: Files and folders.
-        progress: Where to report to.
+        progress: Where progress is reported.
     """
     pictures = find_pictures(paths)
     classifier = bundle.classifier
@@ -69,14 +69,14 @@ def predict_pictures(
 
 
 def requiring_one(rows: Iterable[Prediction], named: Sequence[Path | str]) -> Iterator[Prediction]:
-    """Yield the rows as they are, so that a script that got no answer at all notices.
+    """Yield the rows as they are, and raise at the end where not one is an answer, so that scripts notice.
 
     Args:
         rows: From `predict_pictures`.
-        named: What the person named.
+        named: Files and folders that the person named.
 
     Raises:
-        DataError: At the end, where not one row is an answer.
+        DataError: Not one row is an answer.
     """
     num_rows = num_answers = 0
     for row in rows:
@@ -84,9 +84,9 @@ def requiring_one(rows: Iterable[Prediction], named: Sequence[Path | str]) -> It
         num_answers += row.error is None
         yield row
     if not num_answers:
-        found = "no file could be read, each row says why" if num_rows else "there is no file"
+        reason = "no file could be read, each row says why" if num_rows else "there is no file"
         raise DataError(
-            f"predict {first_few(list(map(str, named)))}: {found}. Name pictures, or folders that hold some."
+            f"predict {first_few(list(map(str, named)))}: {reason}. Name pictures, or folders that hold some."
         )
 
 
@@ -97,12 +97,12 @@ def classify_samples(classifier: Classifier, samples: Sequence[Sample], *, progr
         DataError: A picture vanished or changed since it was checked.
     """
     size = classifier.reader.runtime.batch_size
-    found = []
+    parts = []
     with (progress or SilentProgress()).stage("evaluate", len(samples)) as advance:
         for shares in map_pictures(classifier.probabilities, samples, spec=classifier.input, batch_size=size):
-            found.append(shares)
+            parts.append(shares)
             advance(len(shares))
-    return np.concatenate(found)
+    return np.concatenate(parts)
 
 
 def _predict_batch(classifier: Classifier, paths: Sequence[Path]) -> list[Prediction]:
@@ -125,7 +125,7 @@ def _predict_batch(classifier: Classifier, paths: Sequence[Path]) -> list[Predic
 
 
 def _read(path: Path) -> bytes:
-    """Return the bytes of a file; raises `DataError` when there are none to be had."""
+    """Return the bytes of a file; raises `DataError` when it cannot be read."""
     try:
         if not path.is_file():
             raise DataError("no such file" if not path.exists() else "not a file")

@@ -1,7 +1,7 @@
 """An exported model -> a small web service: a health check, predictions, and a page to drop pictures on.
 
-One idea: torch is never loaded. Pictures go through the same decoder as in training, then through the ONNX file. What
-strangers send is bounded before it is read: length of a request, pictures in it, pixels of each.
+One idea: torch is never loaded. Pictures go through the same decoder as in training, then through the ONNX file. A
+request is bounded before it is read: its length, its number of pictures, the pixels of each.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ PAGE_POLICY = (
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 MAX_CONNECTIONS = 32
-AT_ONCE = 2
-"""Pictures in memory at the same time: one is decoded while another is answered."""
+MAX_AT_ONCE = 2
+"""Pictures in memory at the same time: one is decoded while another is predicted."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a request may ask for.
+    """The largest request that is answered.
 
     Attributes:
-        max_request_bytes: Length of its body.
-        max_pictures: Pictures in it.
-        max_megapixels: Size of each, as its header claims it.
+        max_request_bytes: Length of the body.
+        max_pictures: Pictures in a request.
+        max_megapixels: Size of a picture, as its header claims it.
     """
 
     max_request_bytes: int = 32 << 20
@@ -51,14 +51,14 @@ class Limits:
 
 
 def serve(path: Path, *, host: str, port: int, ready: Callable[[str], None], limits: Limits | None = None) -> None:
-    """Answer requests with an exported model until the process is told to stop (SIGTERM, SIGINT).
+    """Answer requests with an exported model until SIGTERM or SIGINT stops the process.
 
     Args:
         path: The ONNX file.
-        host: Address to listen on; `127.0.0.1` is this machine alone.
+        host: Address to listen on; `127.0.0.1` is reached from this machine only.
         port: Port; 0 takes a free one.
-        ready: Is told the address, as soon as requests are taken.
-        limits: What a request may ask for.
+        ready: Called with the address once requests are accepted.
+        limits: The largest request that is answered.
 
     Raises:
         BundleError: The file is not one that `thawline export` wrote.
@@ -71,20 +71,20 @@ def serve(path: Path, *, host: str, port: int, ready: Callable[[str], None], lim
             app, log_config=None, access_log=False, server_header=False, limit_concurrency=MAX_CONNECTIONS
         )
         ready(f"http://{address}:{listener.getsockname()[1]}")
-        with suppress(KeyboardInterrupt):  # how it is meant to end
+        with suppress(KeyboardInterrupt):  # the usual way to stop it
             uvicorn.Server(config).run(sockets=[listener])
 
 
 def make_app(model: OnnxModel, limits: Limits) -> FastAPI:
     """Return the service as an ASGI application.
 
-    `GET /health` says that it is ready and of what; `POST /predict` takes the form field `pictures`, once or more
-    often, and returns a row a picture in their order, as `thawline predict --json` has them; a picture that cannot be
-    read gets a row with its error. 422 says that none could be read, 413 that it is too much, 411 that a request does
-    not say how long it is. `GET /` is a page to try it on.
+    `GET /health` returns the facts of the model; `POST /predict` takes the form field `pictures`, once or more often,
+    and returns a row a picture in their order, as `thawline predict --json` does; a picture that cannot be read gets a
+    row with its error. Status 422: none could be read; 413: too much; 411: the request has no length. `GET /` is a page
+    to try it.
     """
     app = FastAPI(title="Thawline", version=__version__, docs_url=None, redoc_url=None)
-    page, turns = PAGE.read_text(encoding="utf-8"), BoundedSemaphore(AT_ONCE)
+    page, turns = PAGE.read_text(encoding="utf-8"), BoundedSemaphore(MAX_AT_ONCE)
     facts = model.facts
 
     @app.middleware("http")
@@ -109,7 +109,9 @@ def make_app(model: OnnxModel, limits: Limits) -> FastAPI:
     @app.post("/predict")
     def predict(pictures: list[UploadFile]) -> JSONResponse:
         if len(pictures) > limits.max_pictures:
-            raise HTTPException(413, f"{len(pictures):,} pictures are more than the {limits.max_pictures} of a request")
+            raise HTTPException(
+                413, f"{len(pictures):,} pictures are more than the {limits.max_pictures} allowed in a request"
+            )
         rows: list[Prediction] = []
         for number, picture in enumerate(pictures, start=1):
             with turns:
@@ -126,20 +128,20 @@ def make_app(model: OnnxModel, limits: Limits) -> FastAPI:
 
 
 def _too_long(request: Request, limits: Limits) -> JSONResponse | None:
-    """Return the refusal of a body that is too long or does not say how long it is, before any of it is read."""
+    """Return the refusal of a body that is too long or has no stated length, before any of it is read."""
     if request.method not in {"POST", "PUT", "PATCH"}:
         return None
     length = request.headers.get("content-length", "")
     if not length.isdecimal():
-        return JSONResponse({"detail": "the request must say how long it is (Content-Length)"}, 411)
+        return JSONResponse({"detail": "the request must state its length (Content-Length)"}, 411)
     if int(length) > limits.max_request_bytes:
-        allowed = f"{limits.max_request_bytes:,} of a request"
-        return JSONResponse({"detail": f"{int(length):,} bytes are more than the {allowed}"}, 413)
+        detail = f"{int(length):,} bytes are more than the {limits.max_request_bytes:,} allowed in a request"
+        return JSONResponse({"detail": detail}, 413)
     return None
 
 
 def _listener(host: str, port: int) -> socket.socket:
-    """Return a socket that listens, so that a taken port is an error of ours and not a line in a log."""
+    """Return a listening socket; a port that is taken is an error here, not a line in uvicorn's log."""
     try:
         if not 0 <= port < 65_536:
             raise OSError(None, "there is no such port")

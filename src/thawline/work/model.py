@@ -93,7 +93,7 @@ def evaluate_winner(compared: CompareResult, classifier: Classifier, progress: P
     winner = compared.leaderboard.trials[compared.leaderboard.winner]
     shares = answer_test(compared, classifier, winner.strategy, progress)
     leaks = leaked(compared.dataset, compared.split).astype(np.int64)
-    return evaluate_rows(compared.dataset, compared.split.test, shares, strategy=winner.name, leaked=leaks)
+    return evaluate_rows(compared.dataset, compared.split.test, shares=shares, strategy=winner.name, leaked=leaks)
 
 
 def answer_test(

@@ -168,7 +168,7 @@ def _deliver(field: Field, answered: Sequence[AnsweredRow], out: Path) -> Bundle
     classifier = chosen.classifier or model_of(field, chosen.row)[0]
     training = describe_training(field.compared, field.session.options)
     with field.session.progress.stage("model"):
-        save_bundle(out / "model", classifier, replace(training, strategy=chosen.does))
+        save_bundle(out / "model", classifier, training=replace(training, strategy=chosen.does))
     return load_bundle(out / "model", device=field.session.options.device)
 
 

@@ -179,7 +179,7 @@ def answer_once(field: Field, row: Row, rows: Rows) -> AnsweredRow:
     shares = answer_test(compared, classifier, strategy, field.session.progress)
     seconds = spent + time.perf_counter() - start
     leaks = leaked(dataset, compared.split).astype(np.int64)
-    evaluation = evaluate_rows(dataset, test, shares, strategy=row.name, leaked=leaks)
+    evaluation = evaluate_rows(dataset, test, shares=shares, strategy=row.name, leaked=leaks)
     named = replace(strategy, name=row.name)
     logits = np.log(np.maximum(shares, np.finfo(np.float32).tiny))
     answers = answers_from(named, shares.argmax(axis=1)[None], logits=logits, rows=rows, seconds=seconds, curve=curve)
@@ -242,7 +242,8 @@ def answer_by_folds(field: Field, row: Row) -> AnsweredRow:
         epochs = len(found.curve.train_loss) if found.curve is not None else None
     samples = frozen.rows.samples[frozen.rows.scored]
     shares = probabilities(found.logits, 1.0)
-    evaluation = evaluate_rows(compared.dataset, samples, shares, strategy=row.name, leaked=np.zeros_like(samples))
+    leaks = np.zeros_like(samples)
+    evaluation = evaluate_rows(compared.dataset, samples, shares=shares, strategy=row.name, leaked=leaks)
     named = replace(found, strategy=replace(found.strategy, name=row.name))
     return AnsweredRow(row, found.strategy.name, named, evaluation, found.seconds, epochs)
 

@@ -190,7 +190,7 @@ def _write(
     """Write everything about a finished run, each file whole or not at all, and remove what was kept for resuming."""
     options, clock, network = session.options, session.clock, session.network
     with session.progress.stage("model"):
-        save_bundle(out / "model", classifier, describe_training(compared, options))
+        save_bundle(out / "model", classifier, training=describe_training(compared, options))
     clock.lap("model")
     board = with_curves(
         compared.leaderboard,
