@@ -8,6 +8,7 @@ import struct
 import threading
 import warnings
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ from PIL import Image, ImageDraw
 
 from thawline.core.errors import DataError
 from thawline.core.types import InputSpec
-from thawline.data import images
+from thawline.data import formats
+from thawline.data.formats import FORMATS
 from thawline.data.images import decode, encode_jpeg, prepare
 
 
@@ -34,7 +36,7 @@ def png_chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
-@pytest.mark.parametrize("format_name", ["JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF"])
+@pytest.mark.parametrize("format_name", [item.name for item in FORMATS])
 def test_every_allowed_format_decodes_by_content(encode, format_name):
     picture = decode(encode(two_tone(), format_name))
     assert (picture.format, picture.width_px, picture.height_px, picture.image.mode) == (format_name, 60, 40, "RGB")
@@ -78,7 +80,7 @@ def test_a_truncated_file_says_how_much_is_there(encode, draw):
             decode(data[:-500])
 
 
-@pytest.mark.parametrize("format_name", ["JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF"])
+@pytest.mark.parametrize("format_name", [item.name for item in FORMATS])
 def test_damaged_bytes_never_raise_anything_but_data_error(encode, draw, format_name):
     whole = encode(draw(2), format_name)
     rng = np.random.default_rng(0)
@@ -105,7 +107,8 @@ def test_sizes_claimed_by_headers_are_refused_before_decoding(monkeypatch):
         b"RIFF" + struct.pack("<I", 3500) + b"WEBPVP8X" + struct.pack("<I", 10) + bytes(4) + size + size + bytes(3470)
     )
     opened = []
-    monkeypatch.setitem(images._READERS, "WEBP", opened.append)
+    guarded = [replace(item, open=opened.append) if item.name == "WEBP" else item for item in FORMATS]
+    monkeypatch.setattr(formats, "FORMATS", guarded)
     with pytest.raises(DataError, match="16,384×16,384 px are 268 megapixels"):
         decode(webp)
     assert opened == []

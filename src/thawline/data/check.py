@@ -24,6 +24,7 @@ from thawline.core.types import Pixels
 from thawline.data.copies import THUMBNAIL_PX, group_copies
 from thawline.data.dataset import Dataset, LedgerRow, Sample
 from thawline.data.findings import CheckReport, find_all
+from thawline.data.formats import FORMATS
 from thawline.data.images import decode
 from thawline.data.load import map_ordered
 from thawline.data.naming import apply_options
@@ -137,7 +138,7 @@ def _refuse_bad_files(listing: Listing, rows: Sequence[LedgerRow], options: Chec
     if len(bad) == len(rows):
         raise DataError(
             f"check: none of the {len(rows):,} files in {display_path(listing.root)} is a picture that can be "
-            f"read: {shown}. Name a folder with JPEG, PNG, GIF, WebP, BMP, TIFF or AVIF pictures."
+            f"read: {shown}. Name a folder with pictures of these formats: {', '.join(item.title for item in FORMATS)}."
         )
     if bad and options.on_bad == "stop":
         raise DataError(

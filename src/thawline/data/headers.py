@@ -1,4 +1,4 @@
-"""The first bytes of a file -> what it is, how big it claims to be, how it is turned, and whether its end is missing.
+"""The first bytes of a file -> what it claims to be: a format, a size, a length, an orientation; or why no picture.
 
 These few readers exist because they must run before a decoder may be trusted, and because Pillow reports damaged EXIF
 by warnings, which cannot be caught in a thread. They never raise on any bytes.
@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import struct
 
-__all__ = ["exif_orientation", "missing_bytes", "name_format", "webp_size"]
+__all__ = [
+    "PNG_SIGNATURE",
+    "bmp_bytes",
+    "exif_orientation",
+    "is_avif",
+    "is_bmp",
+    "is_webp",
+    "png_bytes",
+    "webp_bytes",
+    "webp_size",
+    "why_no_picture",
+]
 
-_MAGIC: tuple[tuple[bytes, str], ...] = (
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"GIF87a", "GIF"),
-    (b"GIF89a", "GIF"),
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-    (b"II+\0", "TIFF"),
-    (b"MM\0+", "TIFF"),
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+_NO_PICTURES: tuple[tuple[bytes, str], ...] = (
     (b"8BPS", "Photoshop: export it as PNG or JPEG"),
     (b"%PDF", "a PDF, not a picture"),
     (b"PK\x03\x04", "a ZIP archive or office document: unpack it first"),
@@ -28,31 +33,28 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\0\0\x01\0", "an icon (ICO): convert it first"),
     (b"qoif", "QOI: convert it first"),
     (b"\x1aE\xdf\xa3", "a video, not a picture"),
+    (b"RIFF", "sound or video (RIFF), not a picture"),
 )
 
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"heif"}
+
+_BMP_HEADERS = {12, 40, 52, 56, 64, 108, 124}  # lengths in bytes
 
 _EXIF_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _ORIENTATION, _EXIF_POINTER, _GPS_POINTER = 0x0112, 0x8769, 0x8825
 
 
-def name_format(data: bytes) -> str:
-    """Return `JPEG`, `PNG`, `GIF`, `WEBP`, `BMP`, `TIFF` or `AVIF`, or else why the bytes are no picture we read."""
+def why_no_picture(data: bytes) -> str:
+    """Return why bytes of none of the formats that are read give no picture, in a few words."""
     if not data:
         return "the file is empty"
-    for magic, name in _MAGIC:
-        if data.startswith(magic):
-            return name
-    if data[:4] == b"RIFF":
-        return "WEBP" if data[8:12] == b"WEBP" else "sound or video (RIFF), not a picture"
-    if (
-        data[:2] == b"BM"
-        and len(data) >= 18
-        and struct.unpack_from("<I", data, 14)[0] in {12, 40, 52, 56, 64, 108, 124}
-    ):
-        return "BMP"
+    for start, reason in _NO_PICTURES:
+        if data.startswith(start):
+            return reason
     if data[4:8] == b"ftyp":
-        return _name_iso_media(data)
+        if _iso_brands(data) & _HEIF_BRANDS:
+            return "HEIC: convert it first, for example with the package pillow-heif"
+        return "a video, not a picture"
     head = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if head.startswith(b"<svg") or (head.startswith(b"<?xml") and b"<svg" in head):
         return "SVG, a drawing: convert it to PNG first"
@@ -63,15 +65,25 @@ def name_format(data: bytes) -> str:
     return "no picture format that we know"
 
 
-def _name_iso_media(data: bytes) -> str:
-    """Tell AVIF, HEIC and video apart by the brands of their `ftyp` box."""
-    end = min(struct.unpack_from(">I", data)[0], len(data), 256)
-    brands = {data[8:12]} | {data[start : start + 4] for start in range(16, end - 3, 4)}
-    if brands & {b"avif", b"avis"}:
-        return "AVIF"
-    if brands & _HEIF_BRANDS:
-        return "HEIC: convert it first, for example with the package pillow-heif"
-    return "a video, not a picture"
+def is_webp(data: bytes) -> bool:
+    """Return whether bytes begin as a WebP does."""
+    return data[:4] == b"RIFF" and data[8:12] == b"WEBP"
+
+
+def is_bmp(data: bytes) -> bool:
+    """Return whether bytes begin as a BMP does, with a header of a known length: texts may begin with `BM`."""
+    return data[:2] == b"BM" and len(data) >= 18 and int.from_bytes(data[14:18], "little") in _BMP_HEADERS
+
+
+def is_avif(data: bytes) -> bool:
+    """Return whether bytes begin as an AVIF does."""
+    return data[4:8] == b"ftyp" and not _iso_brands(data).isdisjoint({b"avif", b"avis"})
+
+
+def _iso_brands(data: bytes) -> set[bytes]:
+    """Return the brands of a `ftyp` box, by which AVIF, HEIC and video are told apart."""
+    end = min(int.from_bytes(data[:4], "big"), len(data), 256)
+    return {data[8:12]} | {data[start : start + 4] for start in range(16, end - 3, 4)}
 
 
 def _is_text(head: bytes) -> bool:
@@ -97,20 +109,25 @@ def webp_size(data: bytes) -> tuple[int, int] | None:
     return None
 
 
-def missing_bytes(data: bytes, format_name: str) -> int | None:
-    """Return how long the file would have to be by its own account, in bytes, when it is shorter; else None."""
-    needed = 0
-    if format_name == "WEBP" and len(data) >= 8:
-        needed = 8 + int.from_bytes(data[4:8], "little")
-    elif format_name == "BMP" and len(data) >= 6:
-        needed = int.from_bytes(data[2:6], "little")
-    elif format_name == "PNG":
-        needed = 8
-        while needed + 8 <= len(data):  # each chunk states its own length
-            if data[needed + 4 : needed + 8] == b"IEND":
-                return None
-            needed += 12 + int.from_bytes(data[needed : needed + 4], "big")
-    return needed if needed > len(data) else None
+def webp_bytes(data: bytes) -> int:
+    """Return the length of a WebP by its own account."""
+    return 8 + int.from_bytes(data[4:8], "little")
+
+
+def bmp_bytes(data: bytes) -> int:
+    """Return the length of a BMP by its own account."""
+    return int.from_bytes(data[2:6], "little")
+
+
+def png_bytes(data: bytes) -> int:
+    """Return the length of a PNG as far as its chunks tell: up to the end of the last one that has begun."""
+    length = len(PNG_SIGNATURE)
+    while length + 8 <= len(data):  # each chunk states its own length
+        is_last = data[length + 4 : length + 8] == b"IEND"
+        length += 12 + int.from_bytes(data[length : length + 4], "big")
+        if is_last:
+            break
+    return length
 
 
 def exif_orientation(exif: bytes) -> tuple[int, bool]:

@@ -10,23 +10,16 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
-from PIL.AvifImagePlugin import AvifImageFile
-from PIL.BmpImagePlugin import BmpImageFile
-from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
-from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
-from PIL.TiffImagePlugin import TiffImageFile
-from PIL.WebPImagePlugin import WebPImageFile
 
 from thawline.core.errors import DataError
 from thawline.core.types import InputSpec, Pixels
-from thawline.data.headers import exif_orientation, missing_bytes, name_format, webp_size
+from thawline.data.formats import Format, format_of
+from thawline.data.headers import exif_orientation
 
 __all__ = ["MAX_MEGAPIXELS", "Decoded", "decode", "encode_jpeg", "prepare"]
 
@@ -37,23 +30,6 @@ MAX_MEGAPIXELS = 200
 # is a repair in our ledger instead.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
-
-class _Jpeg(JpegImageFile):
-    """A JPEG whose EXIF is not searched for a print resolution: broken EXIF must not get in the way of its pixels."""
-
-    def _read_dpi_from_exif(self) -> None:
-        return
-
-
-_READERS: dict[str, Callable[[io.BytesIO], ImageFile]] = {
-    "JPEG": _Jpeg,
-    "PNG": PngImageFile,
-    "GIF": GifImageFile,
-    "WEBP": WebPImageFile,
-    "BMP": BmpImageFile,
-    "TIFF": TiffImageFile,
-    "AVIF": AvifImageFile,
-}
 
 _TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -76,7 +52,7 @@ class Decoded:
         image: RGB, turned as its EXIF says; smaller than the original where a reduced decode was asked for.
         width_px: Width of the original after turning.
         height_px: Height of the original after turning.
-        format: `JPEG`, `PNG`, `GIF`, `WEBP`, `BMP`, `TIFF` or `AVIF`, by content.
+        format: The name of one of `FORMATS`, by content.
         repairs: What had to be changed or passed over, in words; empty for most pictures.
     """
 
@@ -99,33 +75,31 @@ def decode(data: bytes, size_px: int | None = None, *, max_megapixels: int = MAX
     Raises:
         DataError: A short reason why these bytes give no picture, such as `ends after 8,192 of 51,204 bytes`.
     """
-    format_name = name_format(data)
-    if format_name not in _READERS:
-        raise DataError(format_name)
-    if format_name == "WEBP":  # its decoder allocates the canvas before Pillow can be asked for the size
-        _check_size(webp_size(data), max_megapixels)
+    kind = format_of(data)
+    if kind.claimed_size is not None:
+        _check_size(kind.claimed_size(data), max_megapixels)
     try:
-        with _READERS[format_name](io.BytesIO(data)) as image:
+        with kind.open(io.BytesIO(data)) as image:
             _check_size(image.size, max_megapixels)
-            return _decode_open(image, format_name, size_px)
+            return _decode_open(image, kind, size_px)
     except DataError:
         raise
     except Exception as error:  # Pillow's readers raise a dozen kinds on hostile bytes; each means the same to a person
-        raise DataError(_reason(error, data, format_name)) from None
+        raise DataError(_reason(error, data, kind)) from None
 
 
-def _decode_open(image: ImageFile, format_name: str, size_px: int | None) -> Decoded:
+def _decode_open(image: ImageFile, kind: Format, size_px: int | None) -> Decoded:
     """Load the first frame of an opened picture and bring it to upright RGB."""
     width_px, height_px = image.size
     repairs = []
     if getattr(image, "is_animated", False):
         repairs.append("took the first of several frames")
-    if size_px is not None and format_name == "JPEG":
-        image.draft(None, (2 * size_px, 2 * size_px))
+    if size_px is not None:
+        image.draft(None, (2 * size_px, 2 * size_px))  # formats that cannot be decoded smaller pass over it
     image.load()
     exif = image.info.get("exif", b"")
     orientation = 1
-    if format_name != "TIFF" and exif:  # Pillow itself turns a TIFF while loading it
+    if exif and not kind.is_upright:
         orientation, damaged = exif_orientation(exif)
         if damaged:
             repairs.append(
@@ -136,9 +110,9 @@ def _decode_open(image: ImageFile, format_name: str, size_px: int | None) -> Dec
         upright = upright.transpose(_TRANSPOSE[orientation])
         if orientation >= 5:
             width_px, height_px = height_px, width_px
-    if format_name == "TIFF":
+    if kind.is_upright:
         width_px, height_px = upright.size
-    return Decoded(upright, width_px, height_px, format_name, (*repairs, *notes))
+    return Decoded(upright, width_px, height_px, kind.name, (*repairs, *notes))
 
 
 def prepare(data: bytes, spec: InputSpec, *, max_megapixels: int = MAX_MEGAPIXELS) -> Pixels:
@@ -220,14 +194,14 @@ def _scale_levels(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.rint(scaled).astype(np.uint8)).convert("RGB")
 
 
-def _reason(error: Exception, data: bytes, format_name: str) -> str:
+def _reason(error: Exception, data: bytes, kind: Format) -> str:
     """Return in a few words why Pillow gave up on `data`."""
     text = " ".join(str(error).split())
-    needed = missing_bytes(data, format_name)
-    if needed is not None:
+    needed = 0 if kind.claimed_bytes is None else kind.claimed_bytes(data)
+    if needed > len(data):
         return f"ends after {len(data):,} of {needed:,} bytes"
     if "truncated" in text.lower() or "not enough image data" in text.lower():
         return f"ends after {len(data):,} bytes, before the picture is complete"
     if isinstance(error, MemoryError):
         return "needs more memory to decode than there is"
-    return f"damaged {format_name}: {text[:100] or type(error).__name__}"
+    return f"damaged {kind.name}: {text[:100] or type(error).__name__}"

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from thawline.core.errors import DataError
+from thawline.data.headers import PNG_SIGNATURE
 
 __all__ = ["encode_png"]
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
 LONGEST_BLOCK = 0xFFFF
 GREY, RGB = 0, 2
 
@@ -41,7 +41,7 @@ def encode_png(pixels: NDArray[Any]) -> bytes:
     lines[:, 1:] = pixels.reshape(height, -1)
     header = struct.pack(">IIBBBBB", width, height, 8, GREY if pixels.ndim == 2 else RGB, 0, 0, 0)
     return b"".join(
-        [SIGNATURE, _chunk(b"IHDR", header), _chunk(b"IDAT", _stored(lines.tobytes())), _chunk(b"IEND", b"")]
+        [PNG_SIGNATURE, _chunk(b"IHDR", header), _chunk(b"IDAT", _stored(lines.tobytes())), _chunk(b"IEND", b"")]
     )
 
 

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from thawline.core.progress import Advance
 from thawline.data.dataset import Role, Sample
-from thawline.data.headers import name_format
+from thawline.data.formats import ENDINGS, format_of
 from thawline.data.load import map_ordered, read_checked
 
 __all__ = ["PARTS", "Form", "Kept", "Names", "write_folders", "write_tables"]
@@ -32,16 +32,6 @@ GROUP_ROWS, GROUP_BYTES = 100, 32 * 2**20
 """A row group is closed at either: whoever streams a table holds one of them."""
 
 _NAME_BYTES = 200
-_EXTENSIONS = {
-    "JPEG": ".jpg",
-    "PNG": ".png",
-    "GIF": ".gif",
-    "WEBP": ".webp",
-    "BMP": ".bmp",
-    "TIFF": ".tif",
-    "AVIF": ".avif",
-}
-_ENDINGS = {*_EXTENSIONS.values(), ".jpeg", ".jpe", ".jfif", ".dib", ".tiff"}
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{name}{number}" for name in ("com", "lpt") for number in range(1, 10))}
 _PASSED_OVER = {"thumbs.db", "desktop.ini", "__macosx"}
 
@@ -81,9 +71,9 @@ class Names:
     def place(self, item: Kept, data: bytes) -> str:
         """Return `part/class/name.extension` for a picture; the extension is that of its content."""
         stem = item.sample.path.rpartition("/")[2]
-        if Path(stem).suffix.lower() in _ENDINGS:
+        if Path(stem).suffix.lower() in ENDINGS:
             stem = Path(stem).stem
-        return self._give(f"{item.part}/{self.folders[item.label]}/", _safe(stem), _EXTENSIONS[name_format(data)])
+        return self._give(f"{item.part}/{self.folders[item.label]}/", _safe(stem), format_of(data).endings[0])
 
     def _give(self, folder: str, stem: str, extension: str) -> str:
         """Return the first name that is still free."""

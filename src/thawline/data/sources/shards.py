@@ -16,6 +16,7 @@ from pathlib import Path
 from thawline.core.errors import DataError, first_few
 from thawline.core.store import expand_user
 from thawline.data.dataset import Role
+from thawline.data.formats import ENDINGS
 from thawline.data.sources.folders import lay_out
 from thawline.data.sources.listing import Candidate, Listing, Skipped, display_path, name_role, settle_roles
 from thawline.data.sources.members import unwrap
@@ -27,7 +28,7 @@ __all__ = ["expand_braces", "list_shards", "list_tar"]
 MAX_LABEL_BYTES = 1 << 20
 MAX_NAME_LENGTH = 200
 MAX_SHARDS = 100_000
-PICTURES = ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "ppm", "pgm", "jfif")
+PICTURES = {*(ending[1:] for ending in ENDINGS), "ppm", "pgm"}  # those two are told as formats that are not read
 LABELS = ("cls", "json", "txt")
 
 

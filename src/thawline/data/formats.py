@@ -1,0 +1,103 @@
+"""The picture formats that Thawline reads, in one table; encoded bytes -> their entry.
+
+The one idea: whatever differs from format to format is a column here, so that a new format is one entry: check,
+decoding, export and shards go through the table. Bytes say what they are; file names never do.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PIL.AvifImagePlugin import AvifImageFile
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from thawline.core.errors import DataError
+from thawline.data import headers
+
+__all__ = ["ENDINGS", "FORMATS", "Format", "format_of"]
+
+
+@dataclass(frozen=True)
+class Format:
+    """A picture format.
+
+    Attributes:
+        name: As the ledger and Pillow call it.
+        title: As people write it.
+        endings: What file names end in; an exported file ends in the first.
+        matches: Whether encoded bytes begin as this format does.
+        open: Pillow's own reader, so that no other format is tried.
+        claimed_size: Width and height by the header alone, or None where it does not say: for a format whose reader
+            allocates the picture before it can be asked for its size.
+        claimed_bytes: Length of the whole file by its own account, 0 where it does not say.
+        is_upright: Whether Pillow turns the picture as its EXIF says while it loads it.
+    """
+
+    name: str
+    title: str
+    endings: tuple[str, ...]
+    matches: Callable[[bytes], bool]
+    open: Callable[[io.BytesIO], ImageFile]
+    claimed_size: Callable[[bytes], tuple[int, int] | None] | None = None
+    claimed_bytes: Callable[[bytes], int] | None = None
+    is_upright: bool = False
+
+
+class _Jpeg(JpegImageFile):
+    """A JPEG whose EXIF is not searched for a print resolution: broken EXIF must not get in the way of its pixels."""
+
+    def _read_dpi_from_exif(self) -> None:
+        return
+
+
+def _begins(*starts: bytes) -> Callable[[bytes], bool]:
+    return lambda data: data.startswith(starts)
+
+
+FORMATS = (
+    Format("JPEG", "JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), _begins(b"\xff\xd8\xff"), _Jpeg),
+    Format("PNG", "PNG", (".png",), _begins(headers.PNG_SIGNATURE), PngImageFile, claimed_bytes=headers.png_bytes),
+    Format("GIF", "GIF", (".gif",), _begins(b"GIF87a", b"GIF89a"), GifImageFile),
+    Format(
+        "WEBP",
+        "WebP",
+        (".webp",),
+        headers.is_webp,
+        WebPImageFile,
+        claimed_size=headers.webp_size,
+        claimed_bytes=headers.webp_bytes,
+    ),
+    Format("BMP", "BMP", (".bmp", ".dib"), headers.is_bmp, BmpImageFile, claimed_bytes=headers.bmp_bytes),
+    Format(
+        "TIFF",
+        "TIFF",
+        (".tif", ".tiff"),
+        _begins(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+        TiffImageFile,
+        is_upright=True,
+    ),
+    Format("AVIF", "AVIF", (".avif",), headers.is_avif, AvifImageFile),
+)
+
+ENDINGS = frozenset(ending for item in FORMATS for ending in item.endings)
+"""What the names of picture files end in, in lower case."""
+
+
+def format_of(data: bytes) -> Format:
+    """Return the format of an encoded picture.
+
+    Raises:
+        DataError: It is none of `FORMATS`; says what it is instead.
+    """
+    for item in FORMATS:
+        if item.matches(data):
+            return item
+    raise DataError(headers.why_no_picture(data))
