@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from thawline.core.errors import first_few
+
 __all__ = [
     "Count",
     "Curve",
@@ -78,7 +80,7 @@ class Curve:
     learning_rate: tuple[float, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Prediction:
     """What a model says of one picture, or why it could not say anything.
 
@@ -95,6 +97,10 @@ class Prediction:
     probability: float | None
     probabilities: dict[str, float]
     error: str | None = None
+
+    def __repr__(self) -> str:
+        answer = self.error if self.probability is None else f"{self.label}, {self.probability:.3f}"
+        return f"<Prediction {self.path!r}: {answer}>"
 
     @classmethod
     def ranked(cls, path: str, class_names: Sequence[str], shares: Floats) -> Prediction:
@@ -114,7 +120,7 @@ class Prediction:
         return {name: value for name, value in asdict(self).items() if name not in dropped}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Predictions:
     """Predictions in the order in which the pictures were given."""
 
@@ -123,6 +129,9 @@ class Predictions:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def __repr__(self) -> str:
+        return f"<Predictions of {len(self):,} pictures: {first_few(self.rows, 3)}>"
 
     def __iter__(self) -> Iterator[Prediction]:
         return iter(self.rows)

@@ -83,7 +83,7 @@ class LedgerRow:
     group: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Dataset:
     """Pictures that take part, in the order in which they were found, and the ledger of every file.
 
@@ -101,6 +101,9 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.samples)
+
+    def __repr__(self) -> str:
+        return f"<Dataset {str(self.root)!r}: {len(self):,} pictures in {len(self.class_names):,} classes>"
 
     @cached_property
     def labels(self) -> Ints:

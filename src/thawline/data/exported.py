@@ -40,7 +40,7 @@ CARD, CARD_VERSION = "dataset.json", 1
 _WRITERS = {"folder": write_folders, "parquet": write_tables}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Export:
     """What was written.
 
@@ -51,6 +51,10 @@ class Export:
 
     out: Path
     card: dict[str, Any]
+
+    def __repr__(self) -> str:
+        num_classes = len(self.card["class_names"])
+        return f"<Export {str(self.out)!r}: {self.card['pictures']:,} pictures in {num_classes:,} classes>"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ __all__ = ["CheckReport", "find_all"]
 FEW_PICTURES = 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CheckReport:
     """What `check` found; paths as in the ledger.
 
@@ -49,6 +49,11 @@ class CheckReport:
     imbalance: float
     similar_names: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        counts = {name: len(value) for name, value in vars(self).items() if isinstance(value, tuple) and value}
+        found = "".join(f", {name.replace('_', ' ')}: {count:,}" for name, count in counts.items())
+        return f"<CheckReport used: {self.used:,}{found}>"
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as plain lists and dictionaries, ready for `json.dumps`."""

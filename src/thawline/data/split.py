@@ -23,7 +23,7 @@ _TEST_PARTS = 5
 _ATTEMPTS = 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Split:
     """Folds for choosing and rows for testing; all arrays are sorted, int64, read-only indices of samples.
 
@@ -43,6 +43,9 @@ class Split:
     num_folds: int
     num_repeats: int
     rule: str
+
+    def __repr__(self) -> str:
+        return f"<Split {self.rule}: {len(self.pool):,} pictures, {len(self.test):,} for the test, seed {self.seed}>"
 
     @property
     def pool(self) -> Ints:

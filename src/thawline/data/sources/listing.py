@@ -110,7 +110,7 @@ class Skipped:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Listing:
     """Everything found under a root, sorted, nothing opened yet.
 
@@ -127,6 +127,9 @@ class Listing:
     candidates: tuple[Candidate, ...]
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Listing {str(self.root)!r}: {len(self.candidates):,} files in {len(self.class_names):,} classes>"
 
 
 def name_role(name: str) -> Role | None:

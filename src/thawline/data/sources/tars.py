@@ -43,7 +43,7 @@ class TarSource:
         return data
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TarContents:
     """What an archive holds.
 
@@ -54,6 +54,9 @@ class TarContents:
 
     files: dict[tuple[str, ...], TarSource] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        return f"<TarContents {len(self.files):,} files, {len(self.skipped):,} skipped>"
 
 
 def read_contents(file: Path) -> TarContents:

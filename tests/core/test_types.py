@@ -1,0 +1,42 @@
+"""Predictions: ranked, failed, written as JSON, and shown in a line."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from thawline.core.types import Prediction, Predictions
+
+NAMES = ("cat", "dog", "owl")
+
+
+def test_a_prediction_lists_the_classes_from_the_most_probable_on():
+    row = Prediction.ranked("a.jpg", NAMES, np.array([0.25, 0.5, 0.25], dtype=np.float32))
+    assert (row.path, row.label, row.probability, row.error) == ("a.jpg", "dog", 0.5, None)
+    assert list(row.probabilities.items()) == [("dog", 0.5), ("cat", 0.25), ("owl", 0.25)]  # of equal ones the first
+    assert row.to_json() == {
+        "path": "a.jpg",
+        "label": "dog",
+        "probability": 0.5,
+        "probabilities": {"dog": 0.5, "cat": 0.25, "owl": 0.25},
+    }
+
+
+def test_a_failure_has_a_reason_and_nothing_else():
+    assert Prediction.failed("a.jpg", "missing").to_json() == {"path": "a.jpg", "error": "missing"}
+
+
+def test_predictions_keep_their_order():
+    rows = tuple(Prediction.failed(f"{at}", "missing") for at in range(3))
+    predictions = Predictions(NAMES, rows)
+    assert len(predictions) == 3
+    assert tuple(predictions) == rows
+    assert predictions[1] is rows[1]
+
+
+def test_predictions_are_shown_in_a_line():
+    names = tuple(f"class {number}" for number in range(1000))
+    row = Prediction.ranked("a.jpg", names, np.full(1000, 0.001))
+    assert repr(row) == "<Prediction 'a.jpg': class 0, 0.001>"
+    assert repr(Prediction.failed("a\n.jpg", "missing")) == r"<Prediction 'a\n.jpg': missing>"
+    shown = ", ".join([repr(row)] * 3)
+    assert repr(Predictions(names, (row,) * 5000)) == f"<Predictions of 5,000 pictures: {shown}, and 4,997 more>"
