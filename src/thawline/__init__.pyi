@@ -9,7 +9,6 @@ from .api import fit as fit
 from .api import forecast as forecast
 from .api import load as load
 from .api import predict as predict
-from .api import resume as resume
 from .api import run_recipe as run_recipe
 from .api import serve as serve
 from .api import tune as tune
@@ -24,5 +23,6 @@ from .use.predict import predict_pictures as predict_pictures
 from .view.render import render as render
 from .work.recipe import load_recipe as load_recipe
 from .work.recipe import recipe_names as recipe_names
+from .work.run import resume as resume
 
 __version__: str

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from thawline.core.errors import UsageError
 from thawline.core.options import CheckOptions, Options
-from thawline.core.progress import Progress, SilentProgress
+from thawline.core.progress import Progress
 from thawline.core.store import cache_root
 from thawline.core.types import Predictions
 from thawline.data.check import check
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from thawline.use.bundle import Bundle
     from thawline.use.evaluation import Evaluation
     from thawline.use.export import OnnxFile
+    from thawline.work.order import Order, Protocol
     from thawline.work.recipe import Recipe
-    from thawline.work.recipe_run import RecipeRun
-    from thawline.work.run import CompareResult
-    from thawline.work.session import FitResult
+    from thawline.work.run import Run
+    from thawline.work.session import Compared
 
 
 def export_data(
@@ -91,7 +91,7 @@ def compare(
     augment: str = "none",
     views: int | None = None,
     progress: Progress | None = None,
-) -> CompareResult:
+) -> Compared:
     """Return the leaderboard of every frozen strategy on a folder of pictures; all of them serve the choosing.
 
     Args:
@@ -102,12 +102,12 @@ def compare(
         progress: Where to report to.
     """
     from thawline.train.hyperparameters import TrainOptions
-    from thawline.work.run import Clock
+    from thawline.work.order import Order
     from thawline.work.session import compare_frozen, open_session
 
     training = TrainOptions(augment=augment, views=views)
-    session = open_session(photos, options or Options(), training, progress or SilentProgress(), Clock())
-    return compare_frozen(session, hold_out=False)
+    order = Order(Place.of(photos), options=options or Options(), training=training)
+    return compare_frozen(open_session(order, Path(), progress=progress), hold_out=False)
 
 
 def fit(
@@ -118,14 +118,14 @@ def fit(
     training: TrainOptions | None = None,
     budget_s: float | None = None,
     plans: Sequence[str] = (),
+    goal: float | None = None,
     tensorboard: Path | None = None,
     progress: Progress | None = None,
-) -> FitResult:
+) -> Run:
     """Do the main job: check, split, extract, compare, train the winner, evaluate it once, report, write the model.
 
-    With a budget the most promising networks are trained too, as long as it lasts. Writes `ledger.csv`,
-    `leaderboard.json`, `leaderboard.csv`, `history.csv`, `run.json`, `report.html`, `report.json` and `model/` to
-    `out`, each whole or not at all.
+    With a budget the most promising networks are trained too, as long as it lasts. What is written, and what may go
+    wrong, says `thawline.work.run.run`.
 
     Args:
         photos: As in `check`.
@@ -134,27 +134,19 @@ def fit(
         training: How networks are trained; its `augment`, where given, also makes views that frozen heads learn from.
         budget_s: Seconds for the whole run, to be spent on training networks; None trains heads only.
         plans: Candidates for the budget; by default those worth trying on the backbone.
+        goal: Accuracy to exceed, in [0, 1]; the report says whether it was.
         tensorboard: Folder for TensorBoard's log of the training runs.
         progress: Where to report to.
 
     Raises:
         ThawlineError: Anything that the person can fix; what was extracted is kept.
     """
-    from thawline.train.hyperparameters import TrainOptions
-    from thawline.work.order import Order
-    from thawline.work.session import work
+    from thawline.work.run import run
 
     if budget_s is None and plans:
         raise UsageError("fit: plans without a budget. Give one (--budget 15min), or name them to `thawline tune`.")
-    order = Order(Place.of(photos), tuple(plans), options or Options(), training or TrainOptions())
-    return work(
-        order,
-        Path(out),
-        progress or SilentProgress(),
-        budget_s=budget_s,
-        tensorboard=tensorboard,
-        is_named=False,
-    )
+    order = _order(photos, plans, options=options, training=training, budget_s=budget_s, goal=goal)
+    return run(order, Path(out), progress=progress, tensorboard=tensorboard)
 
 
 def tune(
@@ -164,9 +156,10 @@ def tune(
     plans: Sequence[str],
     options: Options | None = None,
     training: TrainOptions | None = None,
+    goal: float | None = None,
     tensorboard: Path | None = None,
     progress: Progress | None = None,
-) -> FitResult:
+) -> Run:
     """Train the networks that `plans` name, compare them with every frozen strategy, and deliver the best of them.
 
     Writes what `fit` writes. A run that was cut off goes on with `resume`.
@@ -177,32 +170,19 @@ def tune(
         plans: What to train, in words: `last 20 %`, `head, then all`, `simple_cnn from nothing`.
         options: As in `fit`.
         training: As in `fit`.
+        goal: As in `fit`.
         tensorboard: As in `fit`.
         progress: Where to report to.
 
     Raises:
         ThawlineError: Anything that the person can fix; the last good checkpoint is kept.
     """
-    from thawline.train.hyperparameters import TrainOptions
-    from thawline.work.order import Order
-    from thawline.work.session import work
+    from thawline.work.run import run
 
-    order = Order(Place.of(photos), tuple(plans), options or Options(), training or TrainOptions())
-    return work(order, Path(out), progress or SilentProgress(), tensorboard=tensorboard, is_named=True)
-
-
-def resume(run: Path | str, *, tensorboard: Path | None = None, progress: Progress | None = None) -> FitResult:
-    """Go on with a `tune` that was cut off, with the options that it was started with; ends as if it never had been.
-
-    Raises:
-        StoreError: There is no such run.
-        TrainingError: Its pictures, backbone or version are no longer what they were; says what differs.
-    """
-    from thawline.work.request import read_request
-    from thawline.work.session import work
-
-    order, heard = read_request(Path(run)), progress or SilentProgress()
-    return work(order, Path(run), heard, tensorboard=tensorboard, is_named=True, is_new=False)
+    if not plans:
+        raise UsageError('tune: no plan is named. Name one or more: --plan "last 20 %" --plan "head, then all".')
+    order = _order(photos, plans, options=options, training=training, goal=goal)
+    return run(order, Path(out), progress=progress, tensorboard=tensorboard)
 
 
 def forecast(
@@ -224,19 +204,9 @@ def forecast(
         plans: As in `fit`.
         progress: Where to report to.
     """
-    from thawline.train.forecast import forecast_run
-    from thawline.train.hyperparameters import TrainOptions
-    from thawline.train.plan import candidate_plans
-    from thawline.work.run import Clock
-    from thawline.work.session import open_session, split_of
-    from thawline.work.tuning import distinct_plans
+    from thawline.work.run import forecast as forecast_order
 
-    session = open_session(
-        photos, options or Options(), training or TrainOptions(), progress or SilentProgress(), Clock()
-    )
-    context = session.context(Path())  # nothing is written
-    chosen = distinct_plans(plans) if plans else candidate_plans(session.network, session.training.hidden)
-    return forecast_run([(plan, context) for plan in chosen], context, split=split_of(session, hold_out=True))
+    return forecast_order(_order(photos, plans, options=options, training=training), progress=progress)
 
 
 def run_recipe(
@@ -245,44 +215,67 @@ def run_recipe(
     *,
     out: Path | str | None = None,
     changes: Mapping[str, Any] | None = None,
-    protocol: Literal["test", "folds"] | None = None,
-    epochs: int | None = None,
+    protocol: Protocol | None = None,
+    budget_s: float | None = None,
     outside: Path | str | None = None,
+    tensorboard: Path | None = None,
     progress: Progress | None = None,
-) -> RecipeRun:
+) -> Run:
     """Run a recipe's comparison again: every row trained, scored with an interval and reported; writes a run's folder.
 
     Args:
         recipe: Its name, the path of a TOML file, or the recipe itself.
         photos: As in `check`; None: what the recipe names.
         out: Folder of the run; None: `runs/` and the recipe's name.
-        changes: Options of the run that differ from the recipe's, by name: `{"backbone": "resnet18"}`.
+        changes: Options of the run or of training runs that are to differ from the recipe's and its rows' own, by
+            name: `{"backbone": "resnet18", "epochs": 1}`.
         protocol: `test` holds a test part out, `folds` every picture once; None: the recipe's.
-        epochs: Epochs of every training run instead of the recipe's, for a quick look.
+        budget_s: Seconds for the whole run: rows that do not fit it are left out; None: all rows are answered.
         outside: Pictures from outside the set, to try the delivered model on.
+        tensorboard: As in `fit`.
         progress: Where to report to.
 
     Raises:
         ThawlineError: Anything that the person can fix; what was extracted and trained is kept.
     """
     from thawline.work.recipe import load_recipe
-    from thawline.work.recipe_order import RecipeOrder
-    from thawline.work.recipe_run import run_recipe as run
+    from thawline.work.run import run
 
     checked = load_recipe(recipe) if isinstance(recipe, str) else recipe
-    place = photos or checked.data
-    if place is None:
-        raise UsageError(f"recipe {checked.name}: it names no pictures. Name yours: --data PHOTOS.")
-    order = RecipeOrder(
-        recipe=checked,
-        photos=Place.of(place),
-        out=Path(out or Path("runs") / checked.name),
-        changes=changes or {},
-        protocol=protocol,
-        epochs=epochs,
+    options, training = checked.parted(changes or {})
+    order = checked.order(
+        photos,
+        protocol=protocol or checked.protocol or "test",
+        options=options,
+        training=training,
+        budget_s=budget_s,
         outside=None if outside is None else Path(outside),
     )
-    return run(order, progress)
+    return run(order, Path(out or Path("runs") / checked.name), progress=progress, tensorboard=tensorboard)
+
+
+def _order(
+    photos: str | Path | Place,
+    plans: Sequence[str],
+    *,
+    options: Options | None = None,
+    training: TrainOptions | None = None,
+    budget_s: float | None = None,
+    goal: float | None = None,
+) -> Order:
+    """Return the order of `fit` and `tune`: plans as rows, options as they are."""
+    from thawline.train.hyperparameters import TrainOptions
+    from thawline.work.order import Expectations, Goal, Order
+    from thawline.work.recipe import rows_of_plans
+
+    return Order(
+        Place.of(photos),
+        rows=rows_of_plans(plans),
+        options=options or Options(),
+        training=training or TrainOptions(),
+        budget_s=budget_s,
+        expectations=Expectations(goal=None if goal is None else Goal(goal)),
+    )
 
 
 def load(model: Bundle | Path | str, *, device: str = "auto") -> Bundle:

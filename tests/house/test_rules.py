@@ -35,7 +35,6 @@ GIVEN_SIGNATURES = ("train/depthwise.py:_Depthwise.forward",)  # torch's autogra
 TOO_LONG = (
     "api",
     "train",
-    "work",
 )
 CROWDED = (
     "core",
@@ -44,7 +43,7 @@ CROWDED = (
     "view",
     "work",
 )
-READS_ARGV = ("work",)
+READS_ARGV = ()
 UNTESTED = (
     "train",
     "view",

@@ -92,7 +92,7 @@ def test_tune_returns_a_network_that_has_thawed(run, shared_cache, tmp_path, cap
     assert result.winner == "efficientnet_lite0 · head, then last 1 block"
     (trial,) = [trial for trial in result.leaderboard.trials if trial.strategy.kind == "partial"]
     assert len(trial.curve.train_loss) == 2
-    (tried,) = result.compared.tried
+    (tried,) = result.outcome.tried
     assert tried.outcome == "ran 1 of 5 folds"
     bundle = thawline.load(tmp_path / "out/model")
     assert thawline.evaluate(bundle, run.photos).accuracy == result.evaluation.accuracy
@@ -113,7 +113,7 @@ def test_options_change_what_is_done(run, shared_cache):
     result = thawline.compare(run.photos, options)
     assert (result.leaderboard.rule, result.leaderboard.metric) == ("3 folds × 1", "balanced_accuracy")
     assert result.split.num_folds == 3
-    assert len(result.cut_labels) == 17
+    assert len(result.cuts) == 17
 
 
 def test_an_option_that_does_not_exist_is_refused_by_name():

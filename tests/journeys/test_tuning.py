@@ -154,7 +154,7 @@ def start(*words, cache):
 def kill_at_checkpoint(child, out, part):
     """Kill a run when the training of its second plan, on one fold or on all rows, has written a checkpoint."""
     deadline = time.monotonic() + 600
-    while not [path for path in out.glob(f"tune/efficientnet-lite0-*/{part}/step-*") if "999999" not in path.name]:
+    while not [path for path in out.glob(f"tune/*/*/efficientnet-lite0-*/{part}/step-*") if "999999" not in path.name]:
         assert child.poll() is None, "it ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.002)
@@ -205,7 +205,7 @@ def test_the_python_verb_goes_on_too(tuned, cut_off, shared_cache):
 def test_resuming_what_was_never_started(thawline, tmp_path):
     said = thawline("tune", "--resume", tmp_path / "nowhere")
     assert (said.code, said.out) == (1, "")
-    assert "nowhere/tune/request.json does not exist: no tuning was started there" in said.err
+    assert "nowhere/tune/request.json does not exist: no run was started there" in said.err
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_pictures_that_changed_since_are_refused_by_name(killed, cut_off, thawli
     assert message.startswith(f"thawline: resume: the checkpoint {cut_off / 'tune'}")
     assert "is of another training: training pictures and labels was '" in message
     assert "Resume with what it was started with, or start anew in another folder (-o)." in message
-    assert list(cut_off.glob("tune/*/fold-1/step-*"))  # what there is stays
+    assert list(cut_off.glob("tune/*/*/*/fold-1/step-*"))  # what there is stays
 
 
 def test_pictures_that_are_gone(killed, cut_off, thawline, tmp_path):
@@ -251,7 +251,7 @@ def test_a_damaged_request_is_refused(cut_off, thawline):
     said = thawline("tune", "--resume", cut_off)
     assert (said.code, said.out) == (1, "")
     assert "request.json cannot be read" in said.err
-    assert "Start the run anew" in said.err
+    assert "Start the run again" in said.err
 
 
 @pytest.mark.slow

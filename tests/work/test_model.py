@@ -1,4 +1,4 @@
-"""The winner is trained on every row of choosing, and on every view of it where it learnt from views."""
+"""A winner is trained on every row of choosing, and on every view of it where it learnt from views."""
 
 from __future__ import annotations
 
@@ -11,15 +11,21 @@ import pytest
 from thawline.core.options import Options
 from thawline.core.runtime import Runtime
 from thawline.data.dataset import Dataset, Sample
+from thawline.data.sources.places import Place
 from thawline.data.split import make_split
 from thawline.features.bank import BankSpec, FeatureBank, open_bank, write_segment
 from thawline.features.extract import Extraction
 from thawline.features.network import load_backbone
+from thawline.heads.calibrate import fit_temperature
 from thawline.heads.linear import fit_linear
 from thawline.search.compare import leaderboard_of
 from thawline.search.frozen import answer_frozen, stacked_views
-from thawline.work.model import train_winner
-from thawline.work.run import CompareResult
+from thawline.train.context import Context, Machine
+from thawline.train.hyperparameters import TrainOptions
+from thawline.work import model as module
+from thawline.work.model import describe_training, frozen_model, trained_model
+from thawline.work.order import Order, Row
+from thawline.work.session import Clock, Compared, Session
 
 LABELS = np.arange(60) % 3
 HASHES = [hashlib.sha256(str(row).encode()).hexdigest() for row in range(60)]
@@ -62,43 +68,57 @@ def compared(network, tmp_path_factory):
     frozen = answer_frozen(
         plain, network.backbone, dataset=dataset, split=split, view_banks=[flipped], view_policy="flip"
     )
-    return CompareResult(
-        dataset=dataset,
-        report=None,
-        split=split,
-        extraction=Extraction(plain, 60, 0, 0.0),
-        comparison=leaderboard_of(frozen, full_pass_ms=1.0),
-        cut_labels=("0",),
-        full_pass_ms=1.0,
-        view_banks=(flipped,),
-    )
+    order = Order(Place.of("photos"), options=Options(storage="float32"))
+    machine = Machine(Runtime("cpu", "float32", 8))
+    context = Context(dataset, network, order.options, TrainOptions(), machine=machine, folder=root / "work")
+    session = Session(order, context, None, Clock())
+    comparison = leaderboard_of(frozen, full_pass_ms=1.0)
+    return Compared(session, split, Extraction(plain, 60, 0, 0.0), comparison, 1.0, (flipped,))
+
+
+def held_out(compared):
+    """Return the winner's held-out logits and the classes of their rows."""
+    comparison = compared.comparison
+    return {"logits": comparison.held_out_logits, "labels": compared.dataset.labels[comparison.rows]}
 
 
 @pytest.mark.parametrize("augment", ["none", "flip"])
-def test_a_linear_winner_is_trained_on_all_that_it_learnt_from(compared, network, augment):
-    board = compared.leaderboard
-    place = next(
-        index
-        for index, trial in enumerate(board.trials)
+def test_a_linear_winner_is_trained_on_all_that_it_learnt_from(compared, augment):
+    trial = next(
+        trial
+        for trial in compared.leaderboard.trials
         if (trial.strategy.head, trial.strategy.augment) == ("linear", augment)
     )
-    comparison = replace(compared.comparison, leaderboard=replace(board, winner=place))
-    classifier = train_winner(
-        replace(compared, comparison=comparison), network, Runtime("cpu", "float32", 8), Options(storage="float32")
-    )
+    made = frozen_model(compared, trial, **held_out(compared))
     banks = [compared.extraction.bank, *(compared.view_banks if augment == "flip" else ())]
     rows = compared.split.pool
-    features = stacked_views(banks, [HASHES[row] for row in rows], blocks=board.trials[place].strategy.blocks)
+    features = stacked_views(banks, [HASHES[row] for row in rows], blocks=trial.strategy.blocks)
     assert len(features) == len(banks) * len(rows)
     labels = np.concatenate([LABELS[rows]] * len(banks))
-    expected = fit_linear(features, labels, l2=board.trials[place].l2, num_classes=3)
-    np.testing.assert_allclose(classifier.head.logits(features), expected.logits(features), atol=1e-5)
-    assert classifier.temperature > 0
+    expected = fit_linear(features, labels, l2=trial.l2, num_classes=3)
+    np.testing.assert_allclose(made.classifier.head.logits(features), expected.logits(features), atol=1e-5)
+    assert (made.strategy, made.curve) == (trial.strategy, None)
 
 
-def test_a_thaw_plan_cannot_win_without_the_ground_of_its_training(compared, network):
-    board = compared.leaderboard
-    first = replace(board.trials[0], strategy=replace(board.trials[0].strategy, tune="all"))
-    comparison = replace(compared.comparison, leaderboard=replace(board, trials=(first, *board.trials[1:]), winner=0))
-    with pytest.raises(ValueError, match="the ground of its training is needed"):
-        train_winner(replace(compared, comparison=comparison), network, Runtime("cpu", "float32", 8), Options())
+def test_the_temperature_is_that_of_the_held_out_logits(compared):
+    trial, given = compared.leaderboard.trials[0], held_out(compared)
+    temperature = frozen_model(compared, trial, **given).classifier.temperature
+    assert temperature == pytest.approx(fit_temperature(given["logits"], given["labels"]))
+    louder = frozen_model(compared, trial, logits=3 * given["logits"], labels=given["labels"])
+    assert louder.classifier.temperature == pytest.approx(3 * temperature, rel=0.02)
+
+
+def test_a_row_without_a_plan_is_not_trained(compared):
+    with pytest.raises(ValueError, match="it has no plan"):
+        trained_model(compared, Row(name="solved", frozen="whole"), compared.ground)
+
+
+def test_a_model_folder_records_what_it_was_trained_on(compared, monkeypatch):
+    shown = []
+    monkeypatch.setattr(module, "thumbnail", lambda dataset, row, *, max_px: shown.append(row) or b"jpeg")
+    training = describe_training(compared, "the winner")
+    assert training.strategy == "the winner"
+    assert training.sha256s == [HASHES[row] for row in compared.split.pool]
+    assert [LABELS[row] for row in shown] == [0, 1, 2]  # golden pictures of different classes, none of the test
+    assert not set(shown) & set(compared.split.test.tolist())
+    assert training.provenance["options"]["storage"] == "float32"

@@ -1,29 +1,122 @@
-"""What a fit made, as a notebook shows it: the leaderboard, the test's one line, and the way to the report."""
+"""What a run stands on: its folds, its strategies, its place."""
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
+from dataclasses import replace
 from types import SimpleNamespace
 
-from thawline.work.session import FitResult
+import pytest
 
-_beside = importlib.util.spec_from_file_location("report_cases", Path(__file__).parents[1] / "view/test_report.py")
-assert _beside is not None
-assert _beside.loader is not None
-cases = importlib.util.module_from_spec(_beside)
-sys.modules["report_cases"] = cases
-_beside.loader.exec_module(cases)
+from thawline.core.errors import BackboneError, DataError
+from thawline.core.options import Options
+from thawline.data.sources.places import Place
+from thawline.train.hyperparameters import TrainOptions
+from thawline.work import session as module
+from thawline.work.order import Order, Row
+from thawline.work.session import (
+    Clock,
+    compare_frozen,
+    depth_names,
+    load_network,
+    open_session,
+    require_place,
+    split_of,
+)
 
 
-def test_a_notebook_shows_leaderboard_test_and_report(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    board = cases.make_board()
-    out = Path("runs") / "<b>garden"
-    result = FitResult(out, SimpleNamespace(leaderboard=board), cases.make_evaluation(("ant", "bee", "crow")), {})
-    html = result._repr_html_()
-    assert html.startswith(board._repr_html_())
-    assert "<b>Test: 0.917</b> [0.661, 0.958] of 12 pictures, read once" in html
-    assert '<a href="runs/%3Cb%3Egarden/report.html"' in html
-    assert "<b>garden" not in html
+class Pictures:
+    """As many pictures as it says."""
+
+    def __init__(self, count):
+        self.count = count
+
+    def __len__(self):
+        return self.count
+
+
+@pytest.mark.parametrize(
+    ("count", "options", "expected"),
+    [
+        (20_000, Options(), (5, 2)),
+        (20_001, Options(), (3, 1)),
+        (20_001, Options(folds=2, repeats=4), (2, 1)),
+        (100, Options(folds=4, repeats=3), (4, 3)),
+    ],
+)
+def test_large_sets_get_three_folds_drawn_once(count, options, expected, monkeypatch):
+    asked = []
+    monkeypatch.setattr(module, "make_split", lambda dataset, **facts: asked.append(facts))
+    session = SimpleNamespace(order=SimpleNamespace(options=options), context=SimpleNamespace(dataset=Pictures(count)))
+    split_of(session, hold_out=True)
+    assert [(facts["num_folds"], facts["num_repeats"]) for facts in asked] == [expected]
+    assert asked[0]["hold_out"] is True
+
+
+def test_the_folder_of_training_runs_is_that_of_order_pictures_and_labels(order, tmp_path):
+    first, again = (open_session(order, tmp_path).context.folder for _ in range(2))
+    assert first == again
+    assert first.parent == tmp_path / "tune"
+    other = open_session(replace(order, options=replace(order.options, one_against_rest="red")), tmp_path)
+    assert other.context.folder != first
+    assert open_session(order, tmp_path, key="0123456789ab").context.folder == tmp_path / "tune/0123456789ab"
+
+
+def test_under_folds_the_parts_of_the_data_are_pooled(tmp_path, tinted):
+    for part in ("train", "test"):
+        for name in ("blue", "red"):
+            (tmp_path / "parted" / part / name).mkdir(parents=True)
+            for picture in sorted((tinted / name).iterdir())[:: 1 if part == "train" else -1][:5]:
+                (tmp_path / "parted" / part / name / picture.name).write_bytes(picture.read_bytes())
+    rows = (Row(name="solved", frozen="whole"),)
+    asked = Order(Place.of(tmp_path / "parted"), rows=rows, options=Options(backbone="simple_cnn", size=32))
+    for protocol, parts in (("choose", {"train", "test"}), ("test", {"train", "test"}), ("folds", {None})):
+        dataset = open_session(replace(asked, protocol=protocol), tmp_path).context.dataset
+        assert {sample.split for sample in dataset.samples} == parts
+
+
+def names(compared):
+    return {trial.name.removeprefix("simple_cnn · ") for trial in compared.leaderboard.trials}
+
+
+def test_rows_compare_what_they_name_and_the_cuts_of_the_thaw_line(order, tmp_path, monkeypatch):
+    rows = (Row(name="solved", frozen="1 block cut"),)
+    asked = replace(order, rows=rows, protocol="test", training=TrainOptions(augment="flip"))
+    compared = compare_frozen(open_session(asked, tmp_path))
+    cuts = {f"{depth} · linear" for depth in depth_names(compared.session.context.network)}
+    assert names(compared) == cuts
+    assert {"whole · linear", "1 block cut · linear"} <= names(compared)
+    assert compared.view_banks == ()  # a row's own augmentation is none of the frozen strategies'
+    assert compared.leaderboard.metric == "accuracy"
+    monkeypatch.setattr(module, "LARGE_SET", 10)
+    assert names(compare_frozen(open_session(asked, tmp_path))) == {"whole · linear", "1 block cut · linear"}
+    best = replace(asked, rows=(Row(name="best", frozen="best"),))
+    assert len(names(compare_frozen(open_session(best, tmp_path)))) > len(cuts)
+
+
+def test_a_folder_inside_the_pictures_is_refused(order, tinted, tmp_path):
+    with pytest.raises(DataError, match="lies inside the pictures"):
+        require_place(tinted / "red", order)
+    require_place(tmp_path / "elsewhere", order)
+    assert not (tmp_path / "elsewhere").exists() or not any((tmp_path / "elsewhere").iterdir())
+
+
+def test_a_recipe_whose_weights_are_not_there_is_told_of_one_that_needs_no_network(tmp_path):
+    missing = Options(backbone="resnet18", weights=tmp_path / "none.safetensors")
+    with pytest.raises(BackboneError, match=r"recipe mine: .*Or run it with --backbone efficientnet_lite0"):
+        load_network(missing, where="recipe mine")
+    with pytest.raises(BackboneError) as error:
+        load_network(missing)
+    assert "Or run it with" not in str(error.value)
+
+
+def test_a_clock_books_the_time_since_its_last_lap(monkeypatch):
+    times = iter([12.5, 13.0])
+    monkeypatch.setattr(module.time, "perf_counter", lambda: next(times))
+    clock = Clock(start=10.0, last=10.0)
+    clock.lap("check")
+    clock.lap("load")
+    assert clock.parts == {"check": 2.5, "load": 0.5, "total": 3.0}
+
+
+def test_a_notebook_shows_the_leaderboard(compared):
+    assert "<table" in compared._repr_html_()

@@ -91,6 +91,7 @@ def recipe_run(
         "seed": seed,
         "device": device,
         "cache_dir": cache_dir,
+        "epochs": epochs,
     }
     result = thawline.run_recipe(
         name,
@@ -98,7 +99,6 @@ def recipe_run(
         out=out,
         changes={key: value for key, value in given.items() if value is not None},
         protocol=protocol,
-        epochs=epochs,
         outside=outside,
         progress=progress_for_stderr(),
     )
@@ -106,5 +106,5 @@ def recipe_run(
         say_json(result.run)
         return
     say(recipe_text(result.data) + "\n")
-    for file in ("report.html", "model", "comparison.csv", "history.csv", "ledger.csv", "run.json"):
+    for file in ("report.html", "model", "comparison.csv", "leaderboard.json", "history.csv", "ledger.csv", "run.json"):
         say(f"  {result.out / file}")

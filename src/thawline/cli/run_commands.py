@@ -12,14 +12,12 @@ from thawline.cli.arguments import DEFAULTS, Flat, Json, Out, Photos
 from thawline.cli.console import say, say_json
 from thawline.core.errors import UsageError
 from thawline.core.progress import progress_for_stderr
-from thawline.data.sources.places import Place
 from thawline.train.hyperparameters import TrainOptions, parse_duration
-from thawline.work.config import read_config
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from thawline.work.session import FitResult
+    from thawline.work.run import Run
 
 __all__ = ["compare", "demo", "fit", "report", "tune"]
 
@@ -97,10 +95,12 @@ def tune(
         _say_fit(thawline.resume(resume, tensorboard=tensorboard, progress=progress), as_json=json)
         return
     if config is not None:
-        order = read_config(
-            config, photos=Place.of(photos) if photos else None, plans=plans or (), options=options, training=training
-        )
-        photos, plans, options, training = str(order.photos), list(order.plans), order.options, order.training
+        from thawline.work.recipe import read_config, rows_of_plans
+        from thawline.work.run import run
+
+        order = read_config(config).order(photos, rows=rows_of_plans(plans or ()))
+        _say_fit(run(order, out, progress=progress, tensorboard=tensorboard), as_json=json)
+        return
     if photos is None:
         raise UsageError("tune: no pictures are named. Name their folder: thawline tune PHOTOS --plan all.")
     result = thawline.tune(
@@ -134,7 +134,7 @@ def demo(
     from thawline.view.summary import thaw_line_text
 
     if not json:
-        say(thaw_line_text(result.leaderboard, result.compared.cut_labels) + "\n")
+        say(thaw_line_text(result.leaderboard, [cut.label for cut in result.data.cuts]) + "\n")
     _say_fit(result, as_json=json)
 
 
@@ -150,13 +150,16 @@ def compare(
 ) -> None:
     """Show the leaderboard of every frozen strategy; test pictures, where there are any, stay unread."""
     from thawline.view.summary import leaderboard_text, thaw_line_text
-    from thawline.work.run import leaderboard_json
+    from thawline.work.record import leaderboard_json
 
     result = thawline.compare(photos, options, augment=augment, views=views, progress=progress_for_stderr())
     if json:
         say_json(leaderboard_json(result.leaderboard))
     else:
-        say(thaw_line_text(result.leaderboard, result.cut_labels) + "\n")
+        say(
+            thaw_line_text(result.leaderboard, [cut.label for cut in result.session.context.network.backbone.cuts])
+            + "\n"
+        )
         say(leaderboard_text(result.leaderboard))
 
 
@@ -168,7 +171,7 @@ def report(
     say_json({"report": str(path)}) if json else say(str(path))
 
 
-def _say_fit(result: FitResult, *, as_json: bool) -> None:
+def _say_fit(result: Run, *, as_json: bool) -> None:
     from thawline.view.summary import evaluation_text, forecast_text, leaderboard_text
 
     if not result.run:  # one of several processes that train together: the first one speaks

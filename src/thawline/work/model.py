@@ -1,15 +1,24 @@
-"""A finished comparison becomes its winner: trained on every row of choosing, evaluated once, ready for a bundle."""
+"""A strategy -> its model, trained on every row of choosing; its answers to the test; what its folder records."""
 
 from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from thawline.core.options import Options
-from thawline.core.progress import Progress
-from thawline.core.runtime import Runtime, package_versions
-from thawline.core.types import Floats
+from thawline.core.runtime import package_versions
+from thawline.core.types import Curve, Floats, Ints
 from thawline.core.version import __version__
+from thawline.data.dataset import Dataset
+from thawline.data.images import decode, encode_jpeg
+from thawline.data.load import read_checked
 from thawline.data.split import leaked
+from thawline.features.drift_pass import measure_drift
 from thawline.features.network import Network
 from thawline.heads.calibrate import fit_temperature, probabilities
 from thawline.heads.head import Head
@@ -19,107 +28,192 @@ from thawline.search.frozen import class_row_weights, stacked_views
 from thawline.search.leaderboard import Trial
 from thawline.search.strategy import Strategy
 from thawline.train.context import Ground
-from thawline.train.folds import final_model
+from thawline.train.folds import held_out_logits, strategy_of, train_rows
+from thawline.train.job import set_aside
 from thawline.use.bundle import Classifier, Training
 from thawline.use.evaluate import evaluate_rows
 from thawline.use.evaluation import Evaluation
 from thawline.use.predict import classify_samples
-from thawline.work.run import CompareResult, options_json, thumbnail
+from thawline.work.order import Row
+from thawline.work.session import Compared
 
-__all__ = ["answer_test", "describe_training", "evaluate_winner", "fit_head", "train_winner"]
+__all__ = [
+    "Made",
+    "answer_test",
+    "describe_training",
+    "drift_of",
+    "evaluate_test",
+    "frozen_model",
+    "options_json",
+    "thumbnail",
+    "trained_model",
+]
 
 GOLDEN_PICTURES, GOLDEN_PX = 4, 320
+NONE = np.empty(0, dtype=np.int64)
 
 
-def train_winner(
-    compared: CompareResult, network: Network, runtime: Runtime, options: Options, ground: Ground | None = None
-) -> Classifier:
-    """Return the winner trained on every row of choosing, its temperature taken from held-out logits.
+@dataclass(frozen=True)
+class Made:
+    """A model, and how it was made.
 
-    A winner that learnt from augmented views is trained on every view of these rows; a thaw plan trains its network
-    once more, on all of them.
+    Attributes:
+        classifier: The model.
+        strategy: What was trained or solved.
+        curve: Its training run, epoch by epoch, or None for a solved head.
+        seconds: That it took, those of an earlier start included.
+    """
+
+    classifier: Classifier
+    strategy: Strategy
+    curve: Curve | None
+    seconds: float
+
+
+def frozen_model(compared: Compared, trial: Trial, *, logits: Floats, labels: Ints) -> Made:
+    """Return the head of a frozen strategy, fitted on every row of choosing.
+
+    A strategy that learnt from augmented views is fitted on every view of these rows.
 
     Args:
         compared: The comparison.
-        network: The pretrained backbone.
-        runtime: Device and number format.
-        options: `storage` matters.
-        ground: What trainings share; needed where the winner is a thaw plan.
+        trial: Of the strategy.
+        logits: (n, K) of held-out rows, for the temperature.
+        labels: (n,) their classes.
     """
-    board, dataset = compared.leaderboard, compared.dataset
-    strategy = board.trials[board.winner].strategy
-    if strategy.tune:
-        network, head = _train_plan(compared, ground)
-    else:
-        head = fit_head(compared, board.trials[board.winner])
+    start = time.perf_counter()
+    head = _fit_head(compared, trial)
+    seconds = trial.fit_s + time.perf_counter() - start
+    network = compared.session.context.network
+    classifier = _classifier(compared, network, trial.strategy, head, fit_temperature(logits, labels))
+    return Made(classifier, trial.strategy, None, seconds)
+
+
+def trained_model(
+    compared: Compared, row: Row, ground: Ground, *, logits: Floats | None = None, labels: Ints | None = None
+) -> Made:
+    """Return the network of a row's plan, trained on every row of choosing.
+
+    Args:
+        compared: The comparison.
+        row: With a plan.
+        ground: Of the row.
+        logits: (n, K) of held-out rows, for the temperature; None: it comes from the tenth of the training rows that
+            the run watched, and is 1 where it watched none.
+        labels: (n,) their classes.
+    """
+    start = time.perf_counter()
+    plan, pool = row.parsed, compared.split.pool
+    if plan is None:
+        raise ValueError(f"train the row {row.name!r}: it has no plan.")
+    network, head, trained = train_rows(plan, ground, rows=pool, watched=NONE, part="final")
+    seconds = max(trained.seconds, time.perf_counter() - start)
+    strategy = strategy_of(plan, ground.context)
+    temperature = 1.0
+    if logits is not None and labels is not None:
+        temperature = fit_temperature(logits, labels)
+    elif ground.context.training.watches:
+        _, watched = set_aside(compared.dataset, pool, seed=ground.context.seed)
+        answers = held_out_logits(network, head, context=ground.context, rows=watched, block=strategy.blocks[0])
+        temperature = fit_temperature(answers, compared.dataset.labels[watched])
+    return Made(_classifier(compared, network, strategy, head, temperature), strategy, trained.curve, seconds)
+
+
+def _classifier(compared: Compared, network: Network, strategy: Strategy, head: Head, temperature: float) -> Classifier:
+    context = compared.session.context
     return Classifier(
         network,
-        runtime,
+        context.runtime,
         blocks=strategy.blocks,
-        storage=options.storage,
+        storage=context.storage,
         head=head,
-        temperature=fit_temperature(compared.comparison.held_out_logits, dataset.labels[compared.comparison.rows]),
-        class_names=dataset.class_names,
+        temperature=temperature,
+        class_names=context.dataset.class_names,
     )
 
 
-def _train_plan(compared: CompareResult, ground: Ground | None) -> tuple[Network, Head]:
-    """Return the network and head of the winning plan, trained on every row of choosing."""
-    board = compared.leaderboard
-    plans = {one.forecast.name: one.plan for one in compared.tried}
-    if ground is None:
-        raise ValueError("train the winner: it is a thaw plan, and the ground of its training is needed.")
-    network, head, _ = final_model(plans[board.trials[board.winner].name], ground)
-    return network, head
-
-
-def fit_head(compared: CompareResult, trial: Trial) -> Head:
+def _fit_head(compared: Compared, trial: Trial) -> Head:
     """Return the head of a frozen strategy fitted on every row of choosing."""
-    dataset = compared.dataset
+    dataset, strategy = compared.dataset, trial.strategy
     rows, num_classes = compared.split.pool, len(dataset.class_names)
-    banks = (compared.extraction.bank, *(compared.view_banks if trial.strategy.augment != "none" else ()))
-    features = stacked_views(banks, [dataset.samples[row].sha256 for row in rows], blocks=trial.strategy.blocks)
+    banks = (compared.extraction.bank, *(compared.view_banks if strategy.augment != "none" else ()))
+    features = stacked_views(banks, [dataset.samples[row].sha256 for row in rows], blocks=strategy.blocks)
     labels = np.tile(dataset.labels[rows], len(banks))
-    if trial.strategy.head == "linear":
+    if strategy.head == "linear":
         weights = class_row_weights(labels) if compared.comparison.balanced else None
         return fit_linear(features, labels, l2=trial.l2 or 0.0, num_classes=num_classes, row_weights=weights)
-    if trial.strategy.head == "class mean":
+    if strategy.head == "class mean":
         return fit_class_mean(features, labels, num_classes=num_classes)
     return fit_neighbours(features, labels, k=trial.neighbours or 1, num_classes=num_classes)
 
 
-def evaluate_winner(compared: CompareResult, classifier: Classifier, progress: Progress | None = None) -> Evaluation:
-    """Return the scores on the test rows: the only reading of their labels."""
-    winner = compared.leaderboard.trials[compared.leaderboard.winner]
-    shares = answer_test(compared, classifier, winner.strategy, progress)
-    leaks = leaked(compared.dataset, compared.split).astype(np.int64)
-    return evaluate_rows(compared.dataset, compared.split.test, shares=shares, strategy=winner.name, leaked=leaks)
-
-
-def answer_test(
-    compared: CompareResult, classifier: Classifier, strategy: Strategy, progress: Progress | None = None
-) -> Floats:
+def answer_test(compared: Compared, made: Made) -> Floats:
     """Return (n, K) probabilities of the test rows; no label is read.
 
     What a frozen backbone says of them lies in the bank where the pass read it; a trained one reads the pictures.
     """
     bank, samples = compared.extraction.bank, [compared.dataset.samples[row] for row in compared.split.test]
+    strategy, classifier = made.strategy, made.classifier
     if strategy.kind == "frozen" and set(strategy.blocks) <= set(bank.spec.columns):
         features = bank.read([sample.sha256 for sample in samples], strategy.blocks)
         return probabilities(classifier.head.logits(features), classifier.temperature)
-    return classify_samples(classifier, samples, progress=progress)
+    return classify_samples(classifier, samples, progress=compared.session.context.machine.progress)
 
 
-def describe_training(compared: CompareResult, options: Options) -> Training:
-    """Return what the bundle records of its training, with a few training pictures of different classes as proof."""
-    dataset, rows, board = compared.dataset, compared.split.pool, compared.leaderboard
+def evaluate_test(compared: Compared, shares: Floats, *, name: str) -> Evaluation:
+    """Return the scores on the test rows: the only reading of their labels."""
+    leaks = leaked(compared.dataset, compared.split).astype(np.int64)
+    return evaluate_rows(compared.dataset, compared.split.test, shares=shares, strategy=name, leaked=leaks)
+
+
+def drift_of(compared: Compared, made: Made) -> Mapping[str, Any]:
+    """Return how far a model's backbone moved from its pretrained features, on held-out pictures."""
+    dataset, context, test = compared.dataset, compared.session.context, compared.split.test
+    imagenet = compared.session.order.expectations.imagenet
+    known = {name: indices for name, indices in imagenet.items() if name in dataset.class_names}
+    drift = measure_drift(
+        context.network,
+        made.classifier.network,
+        runtime=context.runtime,
+        samples=[dataset.samples[sample] for sample in test],
+        labels=dataset.labels[test],
+        groups=dataset.groups[test],
+        class_names=dataset.class_names,
+        imagenet=known or None,
+        progress=context.machine.progress,
+    )
+    return asdict(drift)
+
+
+def describe_training(compared: Compared, strategy: str) -> Training:
+    """Return what the model folder records of its training, with a few training pictures of different classes as proof.
+
+    Args:
+        compared: The comparison.
+        strategy: Name of the strategy that is kept.
+    """
+    dataset, rows = compared.dataset, compared.split.pool
     _, first = np.unique(dataset.labels[rows], return_index=True)
-    golden = [thumbnail(dataset, int(row), GOLDEN_PX) for row in rows[first[:GOLDEN_PICTURES]]]
+    golden = [thumbnail(dataset, int(row), max_px=GOLDEN_PX) for row in rows[first[:GOLDEN_PICTURES]]]
+    options = options_json(compared.session.order.options)
     return Training(
-        strategy=board.trials[board.winner].name,
+        strategy=strategy,
         images_key=dataset.images_key,
         sha256s=[dataset.samples[row].sha256 for row in rows],
         golden=golden,
-        provenance={"versions": package_versions(), "options": options_json(options), "rule": board.rule},
+        provenance={"versions": package_versions(), "options": options, "rule": compared.leaderboard.rule},
         version=__version__,
     )
+
+
+def thumbnail(dataset: Dataset, row: int, *, max_px: int) -> bytes:
+    """Return a picture as a JPEG of at most `max_px` on its longer side."""
+    return encode_jpeg(decode(read_checked(dataset.samples[row]), max_px).image, max_px)
+
+
+def options_json(options: Options) -> dict[str, Any]:
+    """Return the options as plain data."""
+    return {
+        name: str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
+        for name, value in asdict(options).items()
+    }

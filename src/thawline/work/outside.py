@@ -1,4 +1,4 @@
-"""A folder of pictures from outside the set -> what a model says of some of them, and a note on those it cannot read.
+"""A folder of pictures from outside the set -> the answers of a model to some of them, and notes.
 
 One idea: a folder may be huge, badly sorted or half broken; a look at it takes the first of each folder, then the
 second, and so on, until there are enough, and never stops the run that it belongs to.
@@ -24,7 +24,7 @@ SHOWN = 48
 NAMED = 5
 
 
-def outside_files(folder: Path | None, limit: int = SHOWN) -> tuple[Path, ...]:
+def outside_files(folder: Path | None, *, limit: int = SHOWN) -> tuple[Path, ...]:
     """Return the files that will be shown, sorted; none where no folder is given.
 
     Args:
@@ -46,9 +46,9 @@ def outside_files(folder: Path | None, limit: int = SHOWN) -> tuple[Path, ...]:
 
 
 def answer_outside(
-    files: Sequence[Path], bundle: Bundle, longest_px: int, progress: Progress
+    files: Sequence[Path], bundle: Bundle, *, longest_px: int, progress: Progress
 ) -> tuple[tuple[Outside, ...], tuple[str, ...]]:
-    """Return what a model says of every picture that can be read, and a note on the files that cannot.
+    """Return the answers of a model to every picture that can be read, and a note on the files that cannot.
 
     Args:
         files: As `outside_files` returns them.
@@ -59,15 +59,15 @@ def answer_outside(
     if not files:
         return (), ()
     rows, unread = [], []
-    for path, said in zip(files, predict_pictures(bundle, files, progress=progress), strict=True):
+    for path, answer in zip(files, predict_pictures(bundle, files, progress=progress), strict=True):
         try:
-            if said.label is None or said.probability is None:
-                raise DataError(said.error or "it cannot be read")
+            if answer.label is None or answer.probability is None:
+                raise DataError(answer.error or "it cannot be read")
             jpeg = encode_jpeg(decode(FileSource(path).read(), longest_px).image, longest_px)
         except DataError as error:
-            unread.append(f"{said.path} ({error})")
+            unread.append(f"{answer.path} ({error})")
             continue
         true = path.parent.name if path.parent.name in bundle.class_names else None
-        rows.append(Outside(said.path, jpeg, said.label, said.probability, true))
+        rows.append(Outside(answer.path, jpeg, answer.label, answer.probability, true))
     note = f"Of {len(files)} files from outside {len(unread)} cannot be read: {first_few(unread, NAMED)}."
     return tuple(rows), (note,) if unread else ()

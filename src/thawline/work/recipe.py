@@ -1,182 +1,173 @@
-"""A recipe in TOML -> a checked `Recipe`: a comparison that somebody once made, so that it can be made again.
+"""A TOML text -> a checked `Recipe`: what a run is asked for, in the very words of the command line.
 
-One idea: a recipe is data. It names pictures, options and the rows of a comparison in the very words of the command
-line, tells what came out when it was made first, and what to expect here; nothing in it is executed.
+One idea: a recipe is data. The same file serves `thawline recipe run`, which remakes a comparison that somebody made
+once, and `--config` of `fit` and `tune`. Nothing in it is executed.
+
+photos = "monkeys"
+plans = ["simple_cnn from nothing", "last 20 %"]
+size = 224
+epochs = 12
 """
 
 from __future__ import annotations
 
 import difflib
-from dataclasses import field
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, TypeVar
 
-from pydantic import ConfigDict, Field
-from pydantic.dataclasses import dataclass
-
-from thawline.core.errors import UsageError, first_few
+from thawline.core.errors import UsageError
 from thawline.core.options import Options
-from thawline.core.toml import checked, parse_table, read_text
+from thawline.core.toml import checked, parse_table, read_text, refuse_unknown
+from thawline.data.sources.places import Place
 from thawline.train.hyperparameters import TrainOptions
-from thawline.train.job import check_plan
-from thawline.train.plan import parse_plan
+from thawline.train.plan import Plan, parse_plan
+from thawline.work.order import Expectations, Expected, Goal, Order, Protocol, Row
 
-__all__ = ["Expected", "Goal", "Recipe", "Row", "load_recipe", "parse_recipe", "recipe_names", "recipe_text"]
+__all__ = ["Recipe", "load_recipe", "parse_recipe", "read_config", "recipe_names", "recipe_text", "rows_of_plans"]
 
-BEST_FROZEN = "best"
-STRICT = ConfigDict(extra="forbid")
+Entry = TypeVar("Entry")
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Minutes = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-ImageNetClass = Annotated[int, Field(ge=0, le=999)]
+SAME_SCORES = frozenset({"backbone", "class_names", "one_against_rest", "limit", "cache_dir", "device", "on_bad"})
+"""Options that may differ from the recipe's where its stated scores are compared: the key of the pictures and labels
+tells whether they changed anything, or they change no score."""
 
-
-@dataclass(frozen=True, config=STRICT)
-class Row:
-    """One row of the comparison: a network that is trained, or a head that is solved on frozen features.
-
-    Attributes:
-        name: As it stands in the table.
-        plan: What is trained, in the words of `tune --plan`; or None.
-        frozen: Where a solved linear head reads the frozen backbone, as the leaderboard says it: `whole`,
-            `2 blocks cut`; or `best`, what `thawline fit` would choose. Just one of the two is given.
-        origin: What the recipe's author got, in [0, 1], or None.
-        training: Options of this row's training, over those of the whole recipe.
-        drift: Whether to measure how far the training moved the backbone from its pretrained features.
-    """
-
-    name: str
-    plan: str | None = None
-    frozen: str | None = None
-    origin: Share | None = None
-    training: dict[str, Any] = field(default_factory=dict)
-    drift: bool = False
+OWN_KEYS = ("title", "story", "photos", "protocol", "deliver", "outside", "plans", "goal", "imagenet")
+TABLES = ("options", "training", "rows", "expected", "data")
 
 
-@dataclass(frozen=True, config=STRICT)
-class Expected:
-    """What a run of the recipe gave where it was measured.
-
-    Attributes:
-        pictures: `Dataset.images_key` of the pictures that it was measured on.
-        backbone: The backbone that it was measured with.
-        command: What was typed.
-        minutes: Wall time on two cores, everything included.
-        scores: Row → accuracy and the ends of its 95 % interval.
-        protocol: As in `Recipe.protocol`.
-    """
-
-    pictures: str
-    backbone: str
-    command: str
-    minutes: Minutes
-    scores: dict[str, tuple[Share, Share, Share]]
-    protocol: Literal["test", "folds"] = "test"
-
-
-@dataclass(frozen=True, config=STRICT)
-class Goal:
-    """What the author wanted to reach.
-
-    Attributes:
-        accuracy: To be exceeded by the best row; in [0, 1].
-        words: The same in words.
-    """
-
-    accuracy: Share
-    words: str
-
-
-@dataclass(frozen=True, config=STRICT)
+@dataclass(frozen=True)
 class Recipe:
-    """A comparison that can be made again.
+    """What a TOML text asks for, every key and value of it checked.
 
     Attributes:
         name: Short name.
-        title: One line.
-        story: Where it comes from and what was asked; some sentences.
-        rows: The comparison, in the author's order.
-        deliver: The row whose model is kept, named before anything is scored; None: the last one.
-        protocol: `test`: every row learns from all training pictures and answers the held-out ones once, when nothing
-            is left to choose. `folds`: every picture is held out once a repeat, and the parts of the data are pooled.
-        data: Where the pictures come from when the person names none; or None.
-        options: Of the run.
-        training: Options of all trainings.
-        goal: What the author wanted to reach, or None.
-        imagenet: Class → indices of the ImageNet classes that show the same; for measuring what a training forgets.
-        outside: What pictures from outside the set are good for, in a sentence; empty where none are asked for.
-        expected: What was measured, one entry a data set and backbone.
+        rows: The rows of its comparison, in the author's order.
+        options: Options of the run that it gives, by name.
+        training: Options of all training runs that it gives, by name.
+        protocol: As in `Order`, or None where it does not say.
+        deliver: As in `Order`.
+        photos: Where the pictures come from when the person names none, or None.
+        expectations: What is known beforehand.
         text: The TOML itself.
+        where: What errors call it.
     """
 
-    name: str
-    title: str
-    story: str
-    rows: tuple[Row, ...]
+    name: str = ""
+    rows: tuple[Row, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    protocol: Protocol | None = None
     deliver: str | None = None
-    protocol: Literal["test", "folds"] = "test"
-    data: str | None = None
-    options: dict[str, Any] = field(default_factory=dict)
-    training: dict[str, Any] = field(default_factory=dict)
-    goal: Goal | None = None
-    imagenet: dict[str, tuple[ImageNetClass, ...]] = field(default_factory=dict)
-    outside: str = ""
-    expected: tuple[Expected, ...] = ()
+    photos: Place | None = None
+    expectations: Expectations = field(default_factory=Expectations)
     text: str = field(default="", repr=False)
+    where: str = "order"
 
-    def __post_init__(self) -> None:
-        names = [row.name for row in self.rows]
-        if not names or len(set(names)) < len(names):
-            raise UsageError("[[rows]]: one or more are needed, each with a name of its own.")
-        for row in self.rows:
-            _check_row(row)
-            if row.plan is not None:
-                check_plan(parse_plan(row.plan), self.training_of(row))
-        if self.deliver is not None and self.deliver not in names:
-            raise UsageError(f"deliver = {self.deliver!r}: no such row. Name one of {', '.join(names)}.")
-        for entry in self.expected:
-            if wrong := sorted(set(entry.scores) - set(names)):
-                raise UsageError(f"[[expected]] scores {first_few(wrong)}: no such row. Name {', '.join(names)}.")
-            for name, (value, low, high) in entry.scores.items():
-                if not low <= value <= high:
-                    raise UsageError(
-                        f"[[expected]] scores {name!r} = [{value}, {low}, {high}]: the accuracy comes first, then the "
-                        "lower and the upper end of its interval."
-                    )
-        _ = self.run_options
-
-    @cached_property
-    def run_options(self) -> Options:
-        """The run's options, checked."""
-        return checked(Options, self.options, "[options]")
-
-    def training_of(self, row: Row) -> TrainOptions:
-        """Return the options of a row's training: the recipe's, and the row's own over them."""
-        return checked(TrainOptions, self.training | row.training, f"row {row.name!r}, training")
+    @property
+    def title(self) -> str:
+        """One line."""
+        return self.expectations.title
 
     @property
     def minutes(self) -> float | None:
         """Minutes that it took on two cores where it was measured, or None."""
-        return self.expected[0].minutes if self.expected else None
+        return self.expectations.expected[0].minutes if self.expectations.expected else None
 
-    @property
-    def delivered(self) -> str:
-        """Name of the row whose model is kept."""
-        return self.deliver or self.rows[-1].name
+    def parted(self, changes: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return changes by name as (options of the run, options of training runs).
+
+        Raises:
+            UsageError: A name that neither has, with the nearest that is one.
+        """
+        names = [item.name for item in fields(TrainOptions)]
+        refuse_unknown(changes, [*(item.name for item in fields(Options)), *names], self.where)
+        training = {name: value for name, value in changes.items() if name in names}
+        return {name: value for name, value in changes.items() if name not in names}, training
+
+    def order(
+        self,
+        photos: Place | Path | str | None = None,
+        *,
+        rows: Sequence[Row] = (),
+        protocol: Protocol | None = None,
+        options: Mapping[str, Any] | None = None,
+        training: Mapping[str, Any] | None = None,
+        budget_s: float | None = None,
+        goal: float | None = None,
+        outside: Path | None = None,
+        command: str = "",
+    ) -> Order:
+        """Return the order that the recipe makes with what was given beside it; what was given goes first.
+
+        Args:
+            photos: The pictures, instead of the recipe's.
+            rows: Rows, instead of the recipe's.
+            protocol: Instead of the recipe's; where neither says, `choose`.
+            options: Options of the run by name; only those that were given, be they equal to a default or not.
+            training: Options of training runs by name, the same; they go before those of single rows, too.
+            budget_s: As in `Order`.
+            goal: Accuracy to exceed, instead of the recipe's.
+            outside: As in `Order`.
+            command: As in `Order`.
+
+        Raises:
+            UsageError: No pictures are named, or something that cannot be; the key is named.
+        """
+        options, training = options or {}, training or {}
+        place = self.photos if photos is None else Place.of(photos)
+        if place is None:
+            named = "--data PHOTOS" if self.name else "thawline tune PHOTOS"
+            raise UsageError(f"{self.where}: no pictures are named. Name yours: {named}.")
+        protocol = protocol or self.protocol or "choose"
+        own = self._options({}, protocol)
+        wanted = self._options(options, protocol)
+        changed = {name for name, value in asdict(wanted).items() if value != asdict(own)[name]} - SAME_SCORES
+        expectations = asdict(self.expectations) | {"is_changed": bool(changed or training or rows)}
+        if goal is not None:
+            expectations["goal"] = {"accuracy": goal}
+        if expectations["is_changed"]:
+            expectations["expected"] = ()
+        facts = {
+            "photos": place,
+            "rows": tuple(rows) or self.rows,
+            "protocol": protocol,
+            "options": wanted,
+            "training": checked(TrainOptions, {**self.training, **training}, where=f"{self.where}, [training]"),
+            "overrides": dict(training),
+            "budget_s": budget_s,
+            "deliver": None if rows else self.deliver,
+            "expectations": expectations,
+            "outside": outside,
+            "command": command,
+        }
+        return checked(Order, facts, where=self.where)
+
+    def _options(self, given: Mapping[str, Any], protocol: Protocol) -> Options:
+        """Return the run's options: the recipe's and what was given over them.
+
+        Rows are compared by accuracy, and folds that answer every row are drawn once unless somebody says otherwise:
+        each repeat trains all rows again.
+        """
+        usual: dict[str, Any] = {} if protocol == "choose" else {"metric": "accuracy"}
+        if protocol == "folds":
+            usual["repeats"] = 1
+        return checked(Options, usual | dict(self.options) | dict(given), where=f"{self.where}, [options]")
 
 
-def _check_row(row: Row) -> None:
-    """Refuse a row without a name, and one that is neither trained nor solved, or both."""
-    if not row.name.strip():
-        raise UsageError("[[rows]]: a row has an empty name. Name it as it shall stand in the table.")
-    if (row.plan is None) == (row.frozen is None):
-        raise UsageError(
-            f'row {row.name!r}: give it a plan = "last 20 %" (trained), or frozen = "whole" (a solved head); not both.'
-        )
-    if row.frozen is not None and (row.training or row.drift):
-        raise UsageError(f"row {row.name!r}: a solved head has no training and moves nothing. Give it a plan instead.")
+def rows_of_plans(plans: Sequence[str | Plan]) -> tuple[Row, ...]:
+    """Return a row for every plan, in words or parsed, each once and in their order.
+
+    Raises:
+        UsageError: One of them is no plan.
+    """
+    spellings = [
+        f"{plan.network} {plan.name}" if plan.network else plan.name
+        for plan in dict.fromkeys(parse_plan(plan) if isinstance(plan, str) else plan for plan in plans)
+    ]
+    return tuple(Row(name=spelling, plan=spelling) for spelling in spellings)
 
 
 def recipe_names() -> tuple[str, ...]:
@@ -213,28 +204,87 @@ def load_recipe(name: str) -> Recipe:
     return parse_recipe(recipe_text(name), Path(name).stem)
 
 
-def parse_recipe(text: str, name: str) -> Recipe:
-    """Return the recipe that a TOML text holds.
-
-    Args:
-        text: The text.
-        name: What to call it.
+def read_config(path: Path) -> Recipe:
+    """Return what the TOML file of `--config` asks for; places in it are relative to its folder.
 
     Raises:
         UsageError: As in `load_recipe`.
     """
-    where = f"recipe {name}"
+    return parse_recipe(read_text(path, "config"), "", where=f"config {path}", folder=path.parent)
+
+
+def parse_recipe(text: str, name: str, *, where: str = "", folder: Path | None = None) -> Recipe:
+    """Return the recipe that a TOML text holds.
+
+    Options stand in `[options]` and `[training]`, or beside the other keys by their own names. `plans` is a short form
+    of `[[rows]]`, `data` another name of `photos`.
+
+    Args:
+        text: The text.
+        name: What to call it.
+        where: What errors call it; by default `recipe NAME`.
+        folder: Where the places in it start, or None for the present folder.
+
+    Raises:
+        UsageError: As in `load_recipe`.
+    """
+    where = where or f"recipe {name}"
     table = parse_table(text, where)
-    for own in ("name", "text"):
-        if own in table:
-            raise UsageError(f"{where}: there is no key {own!r}; a recipe is called as its file is.")
-    for key, kind in (("rows", Row), ("expected", Expected)):
-        entries = table.get(key, [])
-        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-            raise UsageError(f"{where}: {key} must be tables, each begun by [[{key}]].")
-        table[key] = tuple(
-            checked(kind, entry, f"{where}, [[{key}]] {place}") for place, entry in enumerate(entries, start=1)
-        )
-    if isinstance(table.get("goal"), dict):
-        table["goal"] = checked(Goal, table["goal"], f"{where}, [goal]")
-    return checked(Recipe, {"name": name, **table, "text": text}, where)
+    kinds = {kind: [item.name for item in fields(kind)] for kind in (Options, TrainOptions)}
+    refuse_unknown(table, [*OWN_KEYS, *TABLES, *kinds[Options], *kinds[TrainOptions]], where)
+    options, training = (
+        _own_options(table, section, kinds[kind], where)
+        for section, kind in (("options", Options), ("training", TrainOptions))
+    )
+    plans, rows = table.get("plans", []), _entries(table, "rows", Row, where)
+    if not isinstance(plans, list) or not all(isinstance(plan, str) for plan in plans):
+        raise UsageError(f'{where}: plans must be a list of texts, e.g. plans = ["last 20 %"].')
+    if plans and rows:
+        raise UsageError(f"{where}: plans and [[rows]] both say what is compared. Keep one of them.")
+    photos = table.get("photos", table.get("data"))
+    if not (photos is None or isinstance(photos, str)):
+        raise UsageError(f"{where}: photos must be a text: a folder, or hf:OWNER/NAME.")
+    goal = table.get("goal")
+    facts = {
+        "name": name,
+        "title": table.get("title", ""),
+        "story": table.get("story", ""),
+        "goal": checked(Goal, goal, where=f"{where}, [goal]") if isinstance(goal, dict) else goal,
+        "expected": _entries(table, "expected", Expected, where),
+        "imagenet": table.get("imagenet", {}),
+        "outside_words": table.get("outside", ""),
+    }
+    recipe = Recipe(
+        name=name,
+        rows=rows or rows_of_plans(plans),
+        options=options,
+        training=training,
+        protocol=table.get("protocol"),
+        deliver=table.get("deliver"),
+        photos=None if photos is None else Place.of(photos).beside(folder) if folder else Place.of(photos),
+        expectations=checked(Expectations, facts, where=where),
+        text=text,
+        where=where,
+    )
+    recipe.order(recipe.photos or ".")  # whatever cannot be is refused here
+    return recipe
+
+
+def _own_options(table: Mapping[str, Any], section: str, names: Sequence[str], where: str) -> dict[str, Any]:
+    """Return the options that a text gives, in their section or beside the other keys."""
+    own = table.get(section, {})
+    if not isinstance(own, dict):
+        raise UsageError(f"{where}: {section} must be a table, begun by [{section}].")
+    refuse_unknown(own, names, f"{where}, [{section}]")
+    flat = {name: table[name] for name in names if name in table}
+    if twice := sorted(flat.keys() & own.keys()):
+        raise UsageError(f"{where}: {twice[0]} stands twice, by itself and in [{section}]. Keep one of them.")
+    return own | flat
+
+
+def _entries(table: Mapping[str, Any], key: str, kind: type[Entry], where: str) -> tuple[Entry, ...]:
+    """Return the tables under `[[key]]`, each checked."""
+    entries = table.get(key, [])
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise UsageError(f"{where}: {key} must be tables, each begun by [[{key}]].")
+    return tuple(checked(kind, entry, where=f"{where}, [[{key}]] {place}") for place, entry in enumerate(entries, 1))

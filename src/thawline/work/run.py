@@ -1,288 +1,248 @@
-"""A finished run becomes the files of its folder: `run.json`, `leaderboard.json`, `leaderboard.csv`, `report.html`.
+"""An order -> a finished run: opened, compared, its rows answered, the model and the record written.
 
-One idea: every number in them comes from the leaderboard and the evaluation; nothing is computed twice.
+One idea: every run is the same journey, whatever asked for it. Only the first of several processes writes and speaks. A
+run that was cut off goes on where it stopped, when the same order is given again or `resume` names its folder.
 """
 
 from __future__ import annotations
 
-import datetime as dt
-import shlex
-import sys
-import time
-from dataclasses import asdict, dataclass, field
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from markupsafe import Markup
+from pydantic import TypeAdapter
 
-from thawline.core.options import Options
-from thawline.core.runtime import Runtime, package_versions
-from thawline.core.store import write_bytes
-from thawline.core.types import Ints
-from thawline.core.version import __version__
-from thawline.data.check import CheckReport
-from thawline.data.dataset import Dataset
-from thawline.data.images import decode, encode_jpeg
-from thawline.data.load import read_checked
-from thawline.data.split import Split
-from thawline.features.bank import FeatureBank
-from thawline.features.extract import Extraction
-from thawline.features.network import Network
-from thawline.search.compare import Comparison
+from thawline.core.errors import StoreError, UsageError
+from thawline.core.html import file_link
+from thawline.core.progress import Progress
+from thawline.core.store import write_json
+from thawline.search.compare import with_curves
 from thawline.search.leaderboard import Leaderboard
-from thawline.train.budget import Tried, forecast_rows
+from thawline.train.forecast import forecast_run
+from thawline.use.bundle import load_bundle, save_bundle
 from thawline.use.evaluation import Evaluation
-from thawline.view.report_data import Mistake, Picture, ReportData
+from thawline.view.report_data import Outside, ReportData
+from thawline.view.track import TensorBoardLog
+from thawline.work.choice import choose, rows_to_try
+from thawline.work.model import describe_training
+from thawline.work.order import Order
+from thawline.work.outcome import Outcome
+from thawline.work.outside import answer_outside, outside_files
+from thawline.work.record import THUMBNAIL_PX, report_data, write_files
+from thawline.work.rows import answer_rows, require_rows
+from thawline.work.session import WORK, Clock, Compared, compare_frozen, open_session, require_place, split_of
 
-__all__ = [
-    "Clock",
-    "CompareResult",
-    "leaderboard_json",
-    "mistakes_of",
-    "options_json",
-    "run_json",
-    "thumbnail",
-    "write_report",
-]
+__all__ = ["Run", "forecast", "resume", "run"]
 
-PICTURES_A_CLASS, SHOWN_CLASSES, SHOWN_MISTAKES = 8, 40, 24
-THUMBNAIL_PX = 110
+REQUEST = "request.json"
+ORDER = TypeAdapter(Order)
 
 
 @dataclass(frozen=True)
-class CompareResult:
-    """What `compare` found.
+class Run:
+    """What a run made.
 
     Attributes:
-        dataset: The checked pictures.
-        report: What the check found.
-        split: Folds and test rows.
-        extraction: The bank and what filling it took.
-        comparison: The leaderboard and the winner's held-out logits.
-        cut_labels: Short names of the backbone's cuts, shallow to deep.
-        full_pass_ms: Milliseconds that a picture takes through the whole backbone here.
-        view_banks: Banks of augmented views that heads learnt from too, one a view.
-        tried: Plans that were trained, or left out, with what was expected of them.
-        budget_s: Seconds that the run was given, or None.
+        out: Its folder.
+        data: What its report shows.
+        run: What `run.json` holds; empty in all but the first of several processes.
+        outcome: The leaderboard, the model that is kept and its scores.
     """
 
-    dataset: Dataset
-    report: CheckReport
-    split: Split
-    extraction: Extraction
-    comparison: Comparison
-    cut_labels: tuple[str, ...]
-    full_pass_ms: float
-    view_banks: tuple[FeatureBank, ...] = ()
-    tried: tuple[Tried, ...] = ()
-    budget_s: float | None = None
+    out: Path
+    data: ReportData
+    run: dict[str, Any]
+    outcome: Outcome
+
+    def __repr__(self) -> str:
+        """Return one short line."""
+        score = self.evaluation.accuracy
+        return f"Run({self.out}: {self.winner}, {score.value:.3f} [{score.low:.3f}, {score.high:.3f}] of {score.n:,})"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the comparison, the test's one line, and where the report lies."""
+        from thawline.view.recipe_summary import recipe_repr_html
+
+        if self.data.comparison:
+            return recipe_repr_html(self.data)
+        score = self.evaluation.accuracy
+        line = Markup(
+            '<div style="padding:.4em .7em"><b>Test: {value:.3f}</b> [{low:.3f}, {high:.3f}] of {n:,} pictures, read '
+            "once · {link}</div>"
+        )
+        link = file_link(self.out / "report.html")
+        shown = line.format(value=score.value, low=score.low, high=score.high, n=score.n, link=link)
+        return self.leaderboard._repr_html_() + shown
 
     @property
     def leaderboard(self) -> Leaderboard:
         """All trials, best first."""
-        return self.comparison.leaderboard
+        return self.data.leaderboard
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """The scores of the model that is kept, on pictures that it never saw."""
+        return self.outcome.evaluation
+
+    @property
+    def winner(self) -> str:
+        """Name of the winning strategy, or of the best row."""
+        return self.leaderboard.trials[self.leaderboard.winner].name
 
 
-@dataclass
-class Clock:
-    """Wall seconds of the parts of a run, and of the whole so far."""
+def run(order: Order, out: Path, *, progress: Progress | None = None, tensorboard: Path | None = None) -> Run:
+    """Do what an order asks for and write the run's folder, each file whole or not at all.
 
-    parts: dict[str, float] = field(default_factory=dict)
-    start: float = field(default_factory=time.perf_counter)
-    last: float = field(default_factory=time.perf_counter)
+    Writes `report.html`, `report.json`, `leaderboard.json`, `leaderboard.csv`, `history.csv`, `ledger.csv`, `run.json`,
+    `model/` and, for rows that were answered one by one, `comparison.csv`.
 
-    def lap(self, name: str) -> None:
-        """Book the time since the last lap under `name`."""
-        now = time.perf_counter()
-        self.parts[name], self.last = round(now - self.last, 3), now
-        self.parts["total"] = round(now - self.start, 3)
+    Args:
+        order: What is asked for.
+        out: Folder of the run; made if need be, its older results are replaced.
+        progress: Where to report to.
+        tensorboard: Folder for TensorBoard's log of the training runs.
 
-
-def thumbnail(dataset: Dataset, row: int, max_px: int) -> bytes:
-    """Return a picture as a JPEG of at most `max_px` on its longer side."""
-    return encode_jpeg(decode(read_checked(dataset.samples[row]), max_px).image, max_px)
+    Raises:
+        ThawlineError: Anything that the person can fix; what was extracted and trained is kept.
+    """
+    return _run(order, out, progress=progress, tensorboard=tensorboard)
 
 
-def write_report(
-    out: Path,
-    compared: CompareResult,
-    evaluation: Evaluation,
-    network: Network,
-    model: Network,
-    options: Options,
-    clock: Clock,
-) -> None:
-    """Write the report, the data it was made of, the leaderboard as a table and the trainings epoch by epoch.
+def resume(out: Path | str, *, tensorboard: Path | None = None, progress: Progress | None = None) -> Run:
+    """Go on with a run that was cut off, with the options that it was started with; ends as if it never had been.
+
+    Args:
+        out: Its folder.
+        tensorboard: As in `run`.
+        progress: Where to report to.
+
+    Raises:
+        StoreError: There is no such run.
+        TrainingError: Its pictures, backbone or version are no longer what they were; says what differs.
+    """
+    order, key = read_order(Path(out))
+    return _run(order, Path(out), progress=progress, tensorboard=tensorboard, key=key)
+
+
+def _run(
+    order: Order, out: Path, *, progress: Progress | None, tensorboard: Path | None, key: str | None = None
+) -> Run:
+    clock = Clock()
+    require_place(out, order)
+    shown = outside_files(order.outside)
+    session = open_session(order, out, progress=progress, clock=clock, key=key)
+    machine = session.context.machine
+    require_rows(session)
+    if machine.processes.is_first:
+        write_order(out, order, session.context.folder.name)
+    log = TensorBoardLog(tensorboard) if machine.processes.is_first and tensorboard is not None else None
+    if log is not None:
+        context = replace(session.context, machine=replace(machine, log=log.epoch))
+        session = replace(session, context=context)
+    compared = compare_frozen(session, hold_out=order.protocol != "folds")
+    outcome = choose(compared) if order.protocol == "choose" else answer_rows(compared)
+    if log is not None:
+        log.close()
+    if not machine.processes.is_first:
+        return Run(out, report_data(compared, outcome, leaderboard=outcome.leaderboard), {}, outcome)
+    with machine.progress.stage("model"):
+        save_bundle(out / "model", outcome.classifier, training=describe_training(compared, outcome.strategy))
+    clock.lap("model")
+    outside: tuple[Outside, ...] = ()
+    unread: tuple[str, ...] = ()
+    if shown:
+        bundle = load_bundle(out / "model", device=order.options.device)
+        outside, unread = answer_outside(shown, bundle, longest_px=THUMBNAIL_PX, progress=machine.progress)
+        clock.lap("outside")
+    board = _with_curves(compared, outcome)
+    clock.lap("curves")
+    with machine.progress.stage("report"):
+        data = report_data(compared, outcome, leaderboard=board, outside=outside, unread=unread)
+        facts = write_files(out, compared, outcome, data=data)
+    _forget_work(out, session.context.folder.name)
+    return Run(out, data, facts, outcome)
+
+
+def _with_curves(compared: Compared, outcome: Outcome) -> Leaderboard:
+    """Return the leaderboard with the epochs of some linear heads; rows have those of their own training alone."""
+    if outcome.rows:
+        return outcome.leaderboard
+    bank, seed = compared.extraction.bank, compared.session.order.options.seed
+    return with_curves(outcome.leaderboard, bank, dataset=compared.dataset, split=compared.split, seed=seed)
+
+
+def forecast(order: Order, *, progress: Progress | None = None) -> tuple[Mapping[str, Any], ...]:
+    """Return what every strategy of an order will take on this machine: rows of a forecast.
+
+    A row has `strategy`, `seconds`, `memory_bytes` and `disk_bytes`. A few batches are measured; nothing is trained and
+    nothing is written.
+
+    Args:
+        order: What is asked for; without rows, what is worth trying on the backbone.
+        progress: Where to report to.
+
+    Raises:
+        ThawlineError: Anything that the person can fix.
+    """
+    session = open_session(order, Path(), progress=progress)
+    require_rows(session)
+    context = session.context
+    entries = [
+        (plan, replace(context, training=order.training_of(row)))
+        for row in rows_to_try(session)
+        if (plan := row.parsed) is not None
+    ]
+    return forecast_run(entries, context, split=split_of(session, hold_out=order.protocol != "folds"))
+
+
+def write_order(out: Path, order: Order, key: str) -> None:
+    """Write down what a run was asked for, so that it can be resumed; training runs of other orders are removed.
 
     Args:
         out: Folder of the run.
-        compared: The comparison.
-        evaluation: The single reading of the test rows.
-        network: The backbone that was compared at its cuts.
-        model: The network of the winner: the same, or a trained one.
-        options: Of the run.
-        clock: Of the run.
+        order: What is asked for.
+        key: Name of the folder of its training runs.
+
+    Raises:
+        StoreError: The folder cannot be written.
     """
-    from thawline.view.report import history_csv, leaderboard_csv, render_report  # matplotlib
-
-    dataset, split, board = compared.dataset, compared.split, compared.leaderboard
-    roles = {"train": split.folds[0][0] if split.num_folds == 1 else split.pool, "test": split.test}
-    if split.num_folds == 1:
-        roles["validation"] = split.folds[0][1]
-    num_classes = len(dataset.class_names)
-    data = ReportData(
-        title=dataset.root.title,
-        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-        command=" ".join(["thawline", *map(shlex.quote, sys.argv[1:])]),
-        class_names=dataset.class_names,
-        counts={
-            role: tuple(np.bincount(dataset.labels[rows], minlength=num_classes).tolist())
-            for role, rows in roles.items()
-        },
-        leaderboard=board,
-        cuts=network.backbone.cuts,
-        evaluation=evaluation,
-        pictures=_sample_grid(dataset, roles["train"]),
-        mistakes=mistakes_of(dataset, split.test, evaluation),
-        check=compared.report.to_json(),
-        provenance=_provenance(compared, model, options, clock),
-        notes=_notes(compared, options),
-        forecast=forecast_rows(compared.tried),
-        budget_s=compared.budget_s,
-        **_finder(compared),
-    )
-    write_bytes(out / "report.json", data.to_json().encode())
-    write_bytes(out / "report.html", render_report(data).encode())
-    write_bytes(out / "leaderboard.csv", leaderboard_csv(board).encode())
-    write_bytes(out / "history.csv", history_csv(board).encode())
+    for folder in (out / WORK).glob("*"):
+        if folder.name != key and re.fullmatch(r"[0-9a-f]{12}", folder.name):
+            shutil.rmtree(folder, ignore_errors=True)
+    write_json(out / WORK / REQUEST, {"work": key, "order": ORDER.dump_python(order.from_anywhere(), mode="json")})
 
 
-def _sample_grid(dataset: Dataset, rows: Ints) -> tuple[Picture, ...]:
-    """Return the first few training pictures of each class."""
-    return tuple(
-        Picture(name, "train", dataset.samples[row].path, thumbnail(dataset, int(row), THUMBNAIL_PX))
-        for label, name in enumerate(dataset.class_names[:SHOWN_CLASSES])
-        for row in rows[dataset.labels[rows] == label][:PICTURES_A_CLASS]
-    )
+def read_order(out: Path) -> tuple[Order, str]:
+    """Return what a run that was cut off was asked for, and the name of the folder of its training runs.
+
+    Raises:
+        StoreError: There is no such run, or it is done.
+    """
+    path = out / WORK / REQUEST
+    try:
+        request = json.loads(path.read_text(encoding="utf-8"))
+        return ORDER.validate_python(request["order"]), str(request["work"])
+    except FileNotFoundError:
+        is_done = (out / "run.json").exists()
+        reason = "that run is done" if is_done else "no run was started there"
+        raise StoreError(
+            f"resume: {path} does not exist: {reason}. Start one: thawline tune PHOTOS -o {out} --plan all."
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError, UsageError) as error:
+        raise StoreError(
+            f"resume: {path} cannot be read ({type(error).__name__}). Start the run again from its command."
+        ) from None
 
 
-def mistakes_of(dataset: Dataset, rows: Ints, evaluation: Evaluation) -> tuple[Mistake, ...]:
-    """Return the surest mistakes on the test rows, surest first."""
-    predicted = evaluation.probabilities.argmax(axis=1)
-    wrong = np.flatnonzero(predicted != evaluation.labels)
-    surest = wrong[np.argsort(-evaluation.probabilities[wrong, predicted[wrong]], kind="stable")][:SHOWN_MISTAKES]
-    return tuple(
-        Mistake(
-            evaluation.paths[at],
-            thumbnail(dataset, int(rows[at]), THUMBNAIL_PX),
-            dataset.class_names[evaluation.labels[at]],
-            dataset.class_names[predicted[at]],
-            float(evaluation.probabilities[at, predicted[at]]),
-        )
-        for at in surest
-    )
-
-
-def _finder(compared: CompareResult) -> dict[str, Any]:
-    """Return the first range test that a training ran, as the report takes it."""
-    trained = [one.folds[0].trained for one in compared.tried if one.folds and one.folds[0].trained.finder]
-    return {"finder": trained[0].finder, "finder_rate": trained[0].learning_rate} if trained else {}
-
-
-def _notes(compared: CompareResult, options: Options) -> tuple[str, ...]:
-    """Return sentences on what was decided for the person."""
-    own = any(sample.split == "test" for sample in compared.dataset.samples)
-    num_test, board = len(compared.split.test), compared.leaderboard
-    kept = {
-        "crop": "the shorter side fills the square; the ends of the longer side are cut off",
-        "letterbox": "the whole picture is kept and padded to a square",
-        "stretch": "the whole picture is kept and squeezed into a square",
-    }
-    notes = [
-        f"Test: your held-out folder, {num_test:,} pictures."
-        if own
-        else f"Test: there was no held-out folder, so {num_test:,} pictures were held out, copies kept together.",
-        f"Choice: {compared.split.rule}, by {board.metric.replace('_', ' ')}.",
-        f"Input: `--fit {options.fit}`: {kept[options.fit]}.",
-    ]
-    if compared.comparison.balanced:
-        notes.append("Classes were weighted equally in training, since they differ in size.")
-    return tuple(notes)
-
-
-def _provenance(compared: CompareResult, network: Network, options: Options, clock: Clock) -> dict[str, Any]:
-    backbone = network.backbone
-    return {
-        "backbone": {
-            "name": backbone.name,
-            "weights": backbone.weights_origin,
-            "licence": backbone.license,
-            "sha256": backbone.weights_sha256,
-            "parameters": backbone.num_params,
-        },
-        "input": asdict(backbone.input),
-        "bank": compared.extraction.bank.key,
-        "pictures_key": compared.dataset.images_key,
-        "options": options_json(options),
-        "seconds": {f"{name}_s": seconds for name, seconds in clock.parts.items()},
-        "versions": package_versions(),
-    }
-
-
-def options_json(options: Options) -> dict[str, Any]:
-    """Return the options as plain data."""
-    return {
-        name: str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
-        for name, value in asdict(options).items()
-    }
-
-
-def run_json(
-    compared: CompareResult,
-    evaluation: Evaluation,
-    network: Network,
-    runtime: Runtime,
-    options: Options,
-    clock: Clock,
-) -> dict[str, Any]:
-    """Return what `run.json` holds; scripts may rely on `pictures`, `extraction`, `test` and `winner`."""
-    board = compared.leaderboard
-    return {
-        "thawline": __version__,
-        "winner": board.trials[board.winner].name,
-        "test": evaluation.values_json(),
-        "pictures": {
-            "used": compared.report.used,
-            "skipped": len(compared.report.skipped),
-            "leaked": int(evaluation.leaked.sum()),
-        },
-        "extraction": {
-            "pictures": compared.extraction.num_extracted,
-            "seconds": round(compared.extraction.seconds, 3),
-            "damaged_rows": compared.extraction.num_damaged,
-        },
-        "runtime": asdict(runtime),
-        "budget_s": compared.budget_s,
-        "forecast": list(forecast_rows(compared.tried)),
-        **_provenance(compared, network, options, clock),
-    }
-
-
-def leaderboard_json(board: Leaderboard) -> dict[str, Any]:
-    """Return a leaderboard as plain data; scripts may rely on `metric` and `trials`."""
-    trials = []
-    for trial in board.trials:
-        facts = asdict(trial)
-        strategy = facts.pop("strategy")
-        facts.pop("curve")
-        trials.append({"strategy": strategy.pop("name"), "kind": strategy.pop("kind"), **strategy, **facts})
-    return {
-        "metric": board.metric,
-        "rule": board.rule,
-        "winner": board.trials[board.winner].name,
-        "chosen": {"mean": board.chosen_mean, "low": board.chosen_low, "high": board.chosen_high},
-        "num_pictures": board.num_pictures,
-        "num_fits": board.num_fits,
-        "seconds": board.seconds,
-        "trials": trials,
-    }
+def _forget_work(out: Path, key: str) -> None:
+    """Remove what was kept for going on with a run."""
+    shutil.rmtree(out / WORK / key, ignore_errors=True)
+    (out / WORK / REQUEST).unlink(missing_ok=True)
+    with suppress(OSError):  # something of somebody else's lies there
+        (out / WORK).rmdir()

@@ -1,319 +1,300 @@
-"""An order -> a finished run: the main job from checked pictures to the files of a run, step by step.
-
-One idea: every run is the same journey. Without plans it ends with a frozen winner; with them trained networks join the
-comparison before anything is chosen; and only the first of several processes writes and speaks.
-"""
+"""An order -> its pictures checked, its network loaded, the frozen strategies compared: what its rows stand on."""
 
 from __future__ import annotations
 
-import shutil
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from markupsafe import Markup
-
-from thawline.core.errors import DataError, StoreError
-from thawline.core.html import file_link
+from thawline.core.errors import BackboneError, DataError, StoreError
 from thawline.core.options import Options
 from thawline.core.progress import Progress, SilentProgress
-from thawline.core.runtime import Runtime, choose_runtime
-from thawline.core.store import cache_root, disk_errors, staging_directory, write_bytes, write_json
+from thawline.core.runtime import choose_runtime
+from thawline.core.store import content_key, disk_errors, staging_directory
+from thawline.core.version import __version__
 from thawline.data.augment import view_names
-from thawline.data.check import CheckReport, check, ledger_csv
+from thawline.data.check import CheckReport, check
 from thawline.data.dataset import Dataset
-from thawline.data.sources.places import Place
 from thawline.data.split import Split, make_split
-from thawline.features.extract import extract_views
+from thawline.features.backbone import CutPoint
+from thawline.features.bank import FeatureBank
+from thawline.features.extract import Extraction, extract_views
 from thawline.features.network import Network, load_backbone
 from thawline.features.reader import measure_pass_ms
-from thawline.search.compare import CompareOptions, compare, with_curves
+from thawline.search.compare import CompareOptions, Comparison, compare
 from thawline.search.leaderboard import Leaderboard
-from thawline.train.context import Context, Machine, TrainingLog
-from thawline.train.hyperparameters import TrainOptions
-from thawline.train.job import plan_network
-from thawline.train.plan import candidate_plans, phases
-from thawline.train.processes import Processes, join_processes
-from thawline.use.bundle import Classifier, save_bundle
-from thawline.use.evaluation import Evaluation
-from thawline.view.track import TensorBoardLog
-from thawline.work.model import describe_training, evaluate_winner, train_winner
-from thawline.work.order import Order
-from thawline.work.request import work_folder, write_request
-from thawline.work.run import Clock, CompareResult, leaderboard_json, run_json, write_report
-from thawline.work.tuning import distinct_plans, ground_of, with_trained
+from thawline.train.context import Context, Ground, Machine
+from thawline.train.processes import join_processes
+from thawline.work.order import BEST_FROZEN, Order
 
 __all__ = [
-    "FitResult",
+    "Clock",
+    "Compared",
     "Session",
     "compare_frozen",
+    "depth_names",
     "load_network",
     "open_session",
     "require_place",
     "split_of",
-    "work",
 ]
 
 FOLDS_OF_LARGE_SETS = 3
 LARGE_SET = 20_000
+OFFLINE_BACKBONE = "efficientnet_lite0"
+WORK = "tune"
 
 
-@dataclass(frozen=True)
-class FitResult:
-    """What `fit` made.
+@dataclass
+class Clock:
+    """Wall seconds of the parts of a run, and of the whole so far."""
 
-    Attributes:
-        out: The run's folder.
-        compared: Data, split, extraction and leaderboard.
-        evaluation: The single reading of the test rows.
-        run: What `run.json` holds.
-    """
+    parts: dict[str, float] = field(default_factory=dict)
+    start: float = field(default_factory=time.perf_counter)
+    last: float = field(default_factory=time.perf_counter)
 
-    out: Path
-    compared: CompareResult
-    evaluation: Evaluation
-    run: dict[str, Any]
-
-    @property
-    def leaderboard(self) -> Leaderboard:
-        """All trials, best first."""
-        return self.compared.leaderboard
-
-    @property
-    def winner(self) -> str:
-        """Name of the winning strategy."""
-        return self.leaderboard.trials[self.leaderboard.winner].name
-
-    def _repr_html_(self) -> str:
-        """Return what a notebook shows: the leaderboard, the test's one line, and where the report lies."""
-        score = self.evaluation.accuracy
-        line = Markup(
-            '<div style="padding:.4em .7em"><b>Test: {value:.3f}</b> [{low:.3f}, {high:.3f}] of {n:,} pictures, read '
-            "once · {link}</div>"
-        )
-        link = file_link(self.out / "report.html")
-        said = line.format(value=score.value, low=score.low, high=score.high, n=score.n, link=link)
-        return self.leaderboard._repr_html_() + said
+    def lap(self, name: str) -> None:
+        """Book the time since the last lap under `name`."""
+        now = time.perf_counter()
+        self.parts[name], self.last = round(now - self.last, 3), now
+        self.parts["total"] = round(now - self.start, 3)
 
 
 @dataclass(frozen=True)
 class Session:
-    """Checked pictures and a loaded network: what every comparison starts from.
+    """A run that has begun.
 
     Attributes:
-        dataset: Checked pictures.
+        order: What is asked for.
+        context: Pictures, network, machine: what every step shares.
         report: What the check found.
-        network: The backbone.
-        runtime: Device and number format.
-        processes: Those that train together.
-        options: Of the run.
-        training: Of the trainings.
-        progress: Where to report to; silent in all processes but the first.
         clock: Of the run.
     """
 
-    dataset: Dataset
+    order: Order
+    context: Context
     report: CheckReport
-    network: Network
-    runtime: Runtime
-    processes: Processes
-    options: Options
-    training: TrainOptions
-    progress: Progress
     clock: Clock
 
-    def context(self, folder: Path, *, training: TrainOptions | None = None, log: TrainingLog | None = None) -> Context:
-        """Return what every step of the run shares; training runs are kept in the folder."""
-        machine = Machine(self.runtime, self.processes, self.progress, log)
-        return Context(self.dataset, self.network, self.options, training or self.training, machine, folder)
+
+@dataclass(frozen=True)
+class Compared:
+    """The frozen strategies of a session, compared.
+
+    Attributes:
+        session: Pictures, network, machine.
+        split: Folds and test rows.
+        extraction: The bank and what filling it took.
+        comparison: The leaderboard and the winner's held-out logits.
+        full_pass_ms: Milliseconds that a picture takes through the whole backbone here.
+        view_banks: Banks of augmented views that heads learnt from too, one a view.
+    """
+
+    session: Session
+    split: Split
+    extraction: Extraction
+    comparison: Comparison
+    full_pass_ms: float
+    view_banks: tuple[FeatureBank, ...] = ()
+
+    def __repr__(self) -> str:
+        """Return one short line."""
+        return f"Compared({self.leaderboard!r})"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the leaderboard."""
+        return self.leaderboard._repr_html_()
+
+    @property
+    def leaderboard(self) -> Leaderboard:
+        """The frozen strategies, best first."""
+        return self.comparison.leaderboard
+
+    @property
+    def cuts(self) -> tuple[CutPoint, ...]:
+        """The cut points of the backbone, shallow to deep."""
+        return self.session.context.network.backbone.cuts
+
+    @property
+    def dataset(self) -> Dataset:
+        """The checked pictures."""
+        return self.session.context.dataset
+
+    @cached_property
+    def ground(self) -> Ground:
+        """What training runs start from."""
+        return Ground(self.session.context, self.split, self.extraction.bank, self.comparison.frozen)
 
 
-def work(
+def open_session(
     order: Order,
     out: Path,
-    progress: Progress,
     *,
-    budget_s: float | None = None,
-    tensorboard: Path | None = None,
-    is_named: bool,
-    is_new: bool = True,
-) -> FitResult:
-    """Do the whole of a run; of several processes that train together the first one writes and speaks.
+    progress: Progress | None = None,
+    clock: Clock | None = None,
+    key: str | None = None,
+) -> Session:
+    """Return checked pictures, the network and the machine; several processes join each other here.
 
     Args:
         order: What is asked for.
         out: Folder of the run.
-        progress: Where to report to.
-        budget_s: Seconds for the whole run, to be spent on its plans or those worth trying; None trains heads only.
-        tensorboard: Folder for TensorBoard's log of the trainings.
-        is_named: Whether the person named the plans, so that each is trained to its end and the run can be resumed.
-        is_new: Whether the run starts, rather than going on.
+        progress: Where to report to; silent in all processes but the first.
+        clock: Of the run; None: it begins here.
+        key: Name of the folder that training runs of an earlier start are kept in; None: by order, pictures and
+            labels, so that the same order goes on with them and no other.
+
+    Raises:
+        BackboneError: The weights are not there; says so before the pictures are read, and what works without.
+        DataError: There is nothing to learn from.
     """
-    clock, options = Clock(), order.options
-    require_place(out, order.photos)
-    plans = distinct_plans(order.plans) if is_named or order.plans else ()
-    session = open_session(order.photos, options, order.training, progress, clock)
-    first = session.processes.is_first
-    for plan in plans:  # what the network cannot do is refused before the work, not after
-        phases(plan, plan_network(plan, session.context(work_folder(out))), 1)
-    if is_named and is_new and first:
-        write_request(out, order)
-    elif is_new and first:  # what a budget run left behind when it was cut off belongs to no run any more
-        shutil.rmtree(work_folder(out), ignore_errors=True)
-    compared = compare_frozen(session, hold_out=True)
-    log = TensorBoardLog(tensorboard) if first and tensorboard is not None else None
-    context = session.context(work_folder(out), log=log.epoch if log is not None else None)
-    ground = ground_of(compared, context)
-    if is_named or budget_s is not None:
-        compared = with_trained(
-            compared,
-            plans or candidate_plans(session.network, order.training.hidden),
-            ground,
-            budget_s=budget_s,
-            started_at=clock.start,
-        )
-        clock.lap("tune")
-    classifier = train_winner(compared, session.network, session.runtime, options, ground)
-    clock.lap("train")
-    evaluation = evaluate_winner(compared, classifier, session.progress)
-    clock.lap("evaluate")
-    if log is not None:
-        log.close()
-    if not first:
-        return FitResult(out, compared, evaluation, {})
-    return _write(out, compared, evaluation, classifier, session)
-
-
-def _write(
-    out: Path, compared: CompareResult, evaluation: Evaluation, classifier: Classifier, session: Session
-) -> FitResult:
-    """Write everything about a finished run, each file whole or not at all, and remove what was kept for resuming."""
-    options, clock, network = session.options, session.clock, session.network
-    with session.progress.stage("model"):
-        save_bundle(out / "model", classifier, training=describe_training(compared, options))
-    clock.lap("model")
-    board = with_curves(
-        compared.leaderboard,
-        compared.extraction.bank,
-        dataset=compared.dataset,
-        split=compared.split,
-        seed=options.seed,
-    )
-    compared = replace(compared, comparison=replace(compared.comparison, leaderboard=board))
-    clock.lap("curves")
-    write_bytes(out / "ledger.csv", ledger_csv(compared.dataset.ledger).encode("utf-8", "surrogateescape"))
-    write_json(out / "leaderboard.json", leaderboard_json(board))
-    with session.progress.stage("report"):
-        write_report(out, compared, evaluation, network, classifier.network, options, clock)
-    clock.lap("report")
-    run = run_json(compared, evaluation, classifier.network, session.runtime, options, clock)
-    write_json(out / "run.json", run)
-    shutil.rmtree(work_folder(out), ignore_errors=True)
-    return FitResult(out, compared, evaluation, run)
-
-
-def open_session(
-    photos: str | Path | Place,
-    options: Options,
-    training: TrainOptions,
-    progress: Progress,
-    clock: Clock,
-    network: Network | None = None,
-) -> Session:
-    """Return checked pictures, the network and the machine; several processes join each other here.
-
-    A network that was loaded before, to see whether it can be, is taken as it is.
-    """
+    clock, options = clock or Clock(), order.options
     runtime = choose_runtime(options.device, options.dtype)
     processes = join_processes(runtime.device)
     if processes.state is not None:
         runtime = replace(runtime, device=str(processes.state.device))
-    heard = progress if processes.is_first else SilentProgress()
-    dataset, report = check(photos, options, progress=heard)
-    clock.lap("check")
-    network = network or load_network(options)
+    progress = progress if progress is not None and processes.is_first else SilentProgress()
+    network = load_network(options, where=order.expectations.name and order.where)
     clock.lap("load")
-    return Session(dataset, report, network, runtime, processes, options, training, heard, clock)
-
-
-def load_network(options: Options) -> Network:
-    """Return the backbone that the options name."""
-    return load_backbone(
-        options.backbone, weights=options.weights, fit=options.fit, size_px=options.size, seed=options.seed
+    dataset, report = check(order.photos, options, progress=progress)
+    if order.protocol == "folds":  # every picture is held out once: the person's own parts are pooled
+        dataset = replace(dataset, samples=tuple(replace(sample, split=None) for sample in dataset.samples))
+    clock.lap("check")
+    key = key or content_key([__version__, order.key, network.backbone.weights_sha256, dataset.labelled_key])[:12]
+    context = Context(
+        dataset=dataset,
+        network=network,
+        options=options,
+        training=order.training,
+        machine=Machine(runtime, processes, progress),
+        folder=out / WORK / key,
     )
+    return Session(order, context, report, clock)
+
+
+def load_network(options: Options, *, where: str = "") -> Network:
+    """Return the backbone that the options name.
+
+    Args:
+        options: Of the run.
+        where: Names a recipe whose backbone may need the network: then the error names one that needs none.
+
+    Raises:
+        BackboneError: There is no such backbone, or its weights are not there.
+    """
+    try:
+        return load_backbone(
+            options.backbone, weights=options.weights, fit=options.fit, size_px=options.size, seed=options.seed
+        )
+    except BackboneError as error:
+        if not where or options.backbone == OFFLINE_BACKBONE:
+            raise
+        raise BackboneError(
+            f"{where}: {error} Or run it with --backbone {OFFLINE_BACKBONE}, which needs no network."
+        ) from None
 
 
 def split_of(session: Session, *, hold_out: bool) -> Split:
-    """Return folds and test rows; large sets get three folds, drawn once."""
-    options, large = session.options, len(session.dataset) > LARGE_SET
+    """Return folds and test rows; sets of more than 20,000 pictures get three folds at most, drawn once."""
+    options, is_large = session.order.options, len(session.context.dataset) > LARGE_SET
     return make_split(
-        session.dataset,
-        num_folds=min(options.folds, FOLDS_OF_LARGE_SETS) if large else options.folds,
-        num_repeats=1 if large else options.repeats,
+        session.context.dataset,
+        num_folds=min(options.folds, FOLDS_OF_LARGE_SETS) if is_large else options.folds,
+        num_repeats=1 if is_large else options.repeats,
         seed=options.seed,
         hold_out=hold_out,
     )
 
 
-def compare_frozen(session: Session, *, hold_out: bool, only: frozenset[str] | None = None) -> CompareResult:
+def compare_frozen(session: Session, *, hold_out: bool = True) -> Compared:
     """Return the comparison of the frozen strategies, and the answers that trained ones are compared with.
+
+    Rows that are answered one by one compare by accuracy, and of the frozen strategies only those that they name and
+    the single cuts of the thaw line are fitted.
 
     Args:
         session: Pictures and network.
         hold_out: Whether a test part is kept out of it.
-        only: Names of the strategies to compare; None: all that are worth trying.
     """
-    options, network, clock = session.options, session.network, session.clock
+    order, context, clock = session.order, session.context, session.clock
+    options, network, runtime = context.options, context.network, context.runtime
+    is_choice = order.protocol == "choose"
     split = split_of(session, hold_out=hold_out)
-    policy = session.training.augment or "none"
-    with session.processes.first_alone():
+    policy = (is_choice and context.training.augment) or "none"
+    with context.machine.processes.first_alone():
         extraction, *views = extract_views(
-            session.dataset,
+            context.dataset,
             network,
-            runtime=session.runtime,
-            views=session.training.view_names if policy != "none" else view_names("none", 1),
-            cache=cache_root(options.cache_dir),
+            runtime=runtime,
+            views=context.training.view_names if policy != "none" else view_names("none", 1),
+            cache=context.cache,
             poolings=options.pooling,
             storage=options.storage,
-            progress=session.progress,
+            progress=context.machine.progress,
         )
     clock.lap("extract")
     view_banks = tuple(view.bank for view in views)
-    full_pass_ms = measure_pass_ms(network, session.runtime)
+    full_pass_ms = measure_pass_ms(network, runtime)
     comparison = compare(
         extraction.bank,
         network.backbone,
-        dataset=session.dataset,
+        dataset=context.dataset,
         split=split,
-        options=CompareOptions(options.metric, options.class_weights, seed=options.seed, only=only),
+        options=CompareOptions(
+            options.metric if is_choice else "accuracy",
+            options.class_weights,
+            seed=options.seed,
+            only=None if is_choice else _frozen_names(session),
+        ),
         view_banks=view_banks,
         view_policy=policy,
         full_pass_ms=full_pass_ms,
-        progress=session.progress,
+        progress=context.machine.progress,
     )
     clock.lap("compare")
-    return CompareResult(
-        dataset=session.dataset,
-        report=session.report,
-        split=split,
-        extraction=extraction,
-        comparison=comparison,
-        cut_labels=tuple(cut.label for cut in network.backbone.cuts),
-        full_pass_ms=full_pass_ms,
-        view_banks=view_banks,
-    )
+    return Compared(session, split, extraction, comparison, full_pass_ms, view_banks)
 
 
-def require_place(out: Path, photos: Place) -> None:
-    """Refuse a folder of results that cannot be written, or that would become a picture folder of the next run."""
-    folder = photos.folder
+def depth_names(network: Network) -> list[str]:
+    """Return the depths at which a solved head can read a backbone, as the leaderboard names them, deepest first."""
+    removed = sorted({cut.blocks_removed for cut in network.backbone.cuts} - {0})
+    return ["whole", *(f"{number} block{'s' if number > 1 else ''} cut" for number in removed)]
+
+
+def _frozen_names(session: Session) -> frozenset[str] | None:
+    """Return the frozen strategies that the rows need compared; None: all, since a row takes the best of them.
+
+    The single cuts make the thaw line; of large sets only what rows name is fitted. A head on the whole backbone is
+    always among them: training runs whose head comes first start from it.
+    """
+    network = session.context.network
+    wanted = {row.frozen for row in session.order.rows if row.frozen is not None}
+    if BEST_FROZEN in wanted:
+        return None
+    depths: Iterable[str] = depth_names(network) if len(session.context.dataset) <= LARGE_SET else ("whole", *wanted)
+    return frozenset(f"{network.backbone.name} · {depth} · linear" for depth in depths)
+
+
+def require_place(out: Path, order: Order) -> None:
+    """Refuse a folder of results that cannot be written, or that would become a picture folder of the next run.
+
+    Raises:
+        DataError: It lies inside the pictures.
+        StoreError: It cannot be written.
+    """
+    folder = order.photos.folder
     if folder is not None and out.resolve().is_relative_to(folder.resolve()):
         raise DataError(
-            f"fit: the run's folder {out} lies inside the pictures {photos}, where the next run would take it for one "
-            "of their folders. Choose another place with -o."
+            f"fit: the run's folder {out} lies inside the pictures {order.photos}, where the next run would take it "
+            "for one of their folders. Choose another place with -o."
         )
+    missing = [place for place in (out, *out.parents) if not place.exists()]
     try:
         with disk_errors("write results", out), staging_directory(out):
             pass
+        for place in missing:  # a run that is refused later leaves nothing behind
+            place.rmdir()
     except FileNotFoundError:  # a place such as /proc, in which nothing can be made
         raise StoreError(f"write results: {out} cannot be made. Choose another place with -o.") from None

@@ -8,13 +8,11 @@ import pytest
 
 from thawline.cli.app import main
 from thawline.core.errors import DataError
-from thawline.core.options import Options
 from thawline.data.sources.pictures import list_pictures
 from thawline.data.sources.places import Place
-from thawline.train.hyperparameters import TrainOptions
-from thawline.work.config import read_config
 from thawline.work.order import Order
-from thawline.work.request import read_request, write_request
+from thawline.work.recipe import read_config
+from thawline.work.run import read_order, write_order
 from thawline.work.session import require_place
 
 
@@ -87,7 +85,7 @@ def test_a_link_keeps_its_own_name_when_made_absolute(tmp_path):
 def test_a_config_may_name_any_place(tmp_path):
     for text in ("torchvision:CIFAR10", "webdataset:https://host//a.tar"):
         (tmp_path / "t.toml").write_text(f'photos = "{text}"\nplans = ["all"]\n')
-        assert str(read_config(tmp_path / "t.toml").photos) == text
+        assert str(read_config(tmp_path / "t.toml").order().photos) == text
 
 
 def test_results_do_not_go_among_the_pictures(tmp_path):
@@ -95,10 +93,10 @@ def test_results_do_not_go_among_the_pictures(tmp_path):
     for text in (f"{tmp_path}/s", f"webdataset:{tmp_path}/s", f"hf:{tmp_path}/s", f"hf:{tmp_path}/s:train"):
         assert Place.of(text).folder == tmp_path / "s"
         with pytest.raises(DataError, match="lies inside the pictures"):
-            require_place(tmp_path / "s" / "run", Place.of(text))
+            require_place(tmp_path / "s" / "run", Order(Place.of(text)))
     for text in ("hf:beans", "torchvision:CIFAR10", f"webdataset:{tmp_path}/s/a.tar", f"{tmp_path}/nowhere"):
         assert Place.of(text).folder is None
-        require_place(tmp_path / "run", Place.of(text))
+        require_place(tmp_path / "run", Order(Place.of(text)))
 
 
 def test_an_address_of_shards_is_refused_by_its_own_text(capsys):
@@ -118,6 +116,6 @@ def test_what_begins_with_anything_else_is_told_what_may(place):
 def test_a_tuning_is_resumed_on_the_same_place_from_another_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     place = Place.of("webdataset:s/train-{0..3}.tar")
-    write_request(tmp_path / "run", Order(place, ("all",), Options(), TrainOptions()))
+    write_order(tmp_path / "run", Order(place), key="0123456789ab")
     monkeypatch.chdir("/")
-    assert str(read_request(tmp_path / "run").photos) == f"webdataset:{tmp_path}/s/train-{{0..3}}.tar"
+    assert str(read_order(tmp_path / "run")[0].photos) == f"webdataset:{tmp_path}/s/train-{{0..3}}.tar"

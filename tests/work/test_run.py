@@ -1,4 +1,4 @@
-"""A recipe run learns from what it may, is scored on what it never saw, goes on where it was cut off, and says so."""
+"""A run learns from what it may, is scored on what it never saw, goes on where it was cut off, and says so."""
 
 from __future__ import annotations
 
@@ -12,14 +12,19 @@ import numpy as np
 import pytest
 
 import thawline
-from thawline.core.errors import BackboneError, UsageError
+from thawline.core.errors import BackboneError, StoreError, UsageError
+from thawline.core.options import Options
 from thawline.data.check import check
+from thawline.data.sources.places import Place
 from thawline.data.split import make_split
 from thawline.train import folds as trial
+from thawline.train.hyperparameters import TrainOptions
 from thawline.use.predict import predict_pictures
-from thawline.view.recipe_summary import recipe_text
-from thawline.work.outside import outside_files
+from thawline.view.recipe_summary import recipe_text as run_text
+from thawline.work.order import Order, Row
 from thawline.work.recipe import Recipe, parse_recipe
+from thawline.work.run import read_order, resume, write_order
+from thawline.work.run import run as carry_out
 
 PEOPLE = ("lionel_messi", "maria_sharapova", "serena_williams")
 NUM_TRAIN, NUM_TEST = 9, 4
@@ -247,7 +252,7 @@ def test_folds_hold_every_picture_out_once_and_pool_the_parts(pooled, parted):
     shown = {role: sum(counts) for role, counts in pooled.data.counts.items()}  # both parts of the first fold
     assert shown == dict(zip(("train", "validation"), map(len, split.folds[0]), strict=True))
     assert {picture.role for picture in pooled.data.pictures} == {"train", "validation"}
-    assert pooled.data.leaderboard.rule == "2 folds × 1"  # drawn once, for every repeat trains all anew
+    assert pooled.leaderboard.rule == "2 folds × 1"  # drawn once, for every repeat trains all anew
     assert any("--protocol test" in note for note in pooled.data.notes)  # where drift would be measured
     bundle = thawline.load(pooled.out / "model")
     learnt = list(predict_pictures(bundle, [parted / sample.path for sample in dataset.samples]))
@@ -266,7 +271,7 @@ def test_scores_are_set_against_what_is_stated_for_the_same_pictures(run, photos
     stated = expecting(solved, **{"as a whole": (a, a, a), "one less": (0, 0, b / 2), "two less": (1, (1 + c) / 2, 1)})
     made = run(SOLVED + stated, photos, changes={"seed": 0, "device": "cpu"})  # neither differs from the recipe's
     assert verdicts(made) == ["as expected", "above", "below"]
-    told = recipe_text(made.data)
+    told = run_text(made.data)
     assert all(words in told for words in ("as expected", "above", "below"))
     assert not any("states no scores" in note for note in made.data.notes)
 
@@ -281,7 +286,7 @@ def test_scores_are_set_against_what_is_stated_for_the_same_pictures(run, photos
         {"changes": {"size": 32}},
         {"changes": {"backbone": "tutorial_cnn", "size": None}},
         {"protocol": "folds"},
-        {"epochs": 1},
+        {"changes": {"epochs": 1}},
     ],
     ids=lambda asked: "-".join(asked.get("changes", asked)),
 )
@@ -304,10 +309,10 @@ def test_a_stated_score_holds_for_the_labels_that_the_command_gave(run, photos):
 
 @pytest.mark.slow
 def test_the_goal_is_passed_or_failed(finished, run, photos):
-    assert "PASS  goal 0.010: reached, by the whole of the interval." in recipe_text(finished.data)
+    assert "PASS  goal 0.010: reached, by the whole of the interval." in run_text(finished.data)
     missed = run(SOLVED + '\n[goal]\naccuracy = 1.0\nwords = "all"', photos)
     assert missed.run["goal_reached"] is False
-    assert "FAIL  goal 1.000: not reached" in recipe_text(missed.data)
+    assert "FAIL  goal 1.000: not reached" in run_text(missed.data)
 
 
 # interruptions
@@ -360,7 +365,7 @@ def test_another_order_in_the_same_folder_goes_on_with_nothing(run, photos, monk
         run(TRAINED, photos, out=out)
     monkeypatch.undo()
     again = count_trainings(monkeypatch)
-    made = run(TRAINED, photos, out=out, epochs=1)
+    made = run(TRAINED, photos, out=out, changes={"epochs": 1})
     assert again == ["head", "last 20 %"]
     assert [row.epochs for row in made.data.rows] == [None, 1, 1]
     assert any("A quick look: one epoch" in note for note in made.data.notes)
@@ -383,7 +388,8 @@ def test_hostile_names_of_rows_neither_collide_nor_break_out(run, photos):
     assert "<script>alert" not in page
     assert "<script>alert" not in made._repr_html_()
     assert {path.name for path in made.out.iterdir()} == {
-        "comparison.csv", "history.csv", "ledger.csv", "model", "report.html", "report.json", "run.json"
+        "comparison.csv", "history.csv", "leaderboard.csv", "leaderboard.json", "ledger.csv", "model", "report.html",
+        "report.json", "run.json",
     }  # fmt: skip
 
 
@@ -415,11 +421,11 @@ def no_pictures(monkeypatch):
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
-        ({"changes": {"sise": 64}}, ("recipe mine, options", "'sise'", "did you mean size?")),
+        ({"changes": {"sise": 64}}, ("recipe mine", "'sise'", "did you mean size?")),
         ({"changes": {"size": "large"}}, ("size = 'large'",)),
         ({"changes": {"metric": "balanced_accuracy"}}, ("metric", "by accuracy")),
-        ({"protocol": "luck"}, ("'luck'", "test or folds")),
-        ({"epochs": 0}, ("--epochs 0",)),
+        ({"protocol": "luck"}, ("'luck'", "'test' or 'folds'")),
+        ({"changes": {"epochs": 0}}, ("--epochs 0",)),
         ({"outside": "nowhere"}, ("--outside nowhere holds no pictures",)),
     ],
 )
@@ -502,13 +508,66 @@ def test_an_empty_folder_is_refused_at_once(run, photos, no_pictures, tmp_path):
         run(SOLVED, photos, outside=tmp_path / "outside")
 
 
-def test_of_a_huge_folder_every_class_is_shown(tmp_path):
-    for folder, count in (("a", 60), ("b/inner", 40), ("c", 2)):
-        (tmp_path / folder).mkdir(parents=True)
-        for number in range(count):
-            (tmp_path / folder / f"{number:02}.jpg").touch()
-    shown = outside_files(tmp_path)
-    assert Counter(path.parent.name for path in shown) == {"a": 23, "inner": 23, "c": 2}
-    assert list(shown) == sorted(shown)
-    assert outside_files(None) == ()
-    assert outside_files(tmp_path / "c" / "00.jpg") == (tmp_path / "c" / "00.jpg",)
+# orders
+
+
+def test_an_order_comes_back_from_the_run_s_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = Options(size=96, pooling=("mean", "grid"), weights=Path("net.safetensors"), limit=9)
+    training = TrainOptions(epochs=3, schedule="one-cycle", learning_rate=1e-3, augment="augmix", clip_norm=None)
+    recipe = parse_recipe(TRAINED, "mine")
+    order = recipe.order("photos", options={"limit": 9}, training={"epochs": 2}, budget_s=60.0, command="thawline x")
+    for asked in (order, Order(Place.of("photos"), options=options, training=training)):
+        write_order(tmp_path / "run", asked, key="0123456789ab")
+        assert read_order(tmp_path / "run") == (asked.from_anywhere(), "0123456789ab")
+
+
+def test_a_new_order_removes_the_training_runs_of_others_and_nothing_else(tmp_path):
+    for folder in ("0123456789ab/all", "ba9876543210/all", "thesis"):
+        (tmp_path / "tune" / folder).mkdir(parents=True)
+    (tmp_path / "run.json").write_text("{}")
+    write_order(tmp_path, Order(Place.of("photos")), key="0123456789ab")
+    assert {path.name for path in tmp_path.iterdir()} == {"tune", "run.json"}
+    assert {path.name for path in (tmp_path / "tune").iterdir()} == {"request.json", "0123456789ab", "thesis"}
+
+
+def test_an_order_that_is_not_there_says_why(tmp_path):
+    with pytest.raises(StoreError, match=r"request\.json does not exist: no run was started there\. Start one"):
+        resume(tmp_path)
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(StoreError, match=r"that run is done"):
+        resume(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda order: order.pop("photos"),
+        lambda order: order["options"].update(sise=64),
+        lambda order: order["training"].update(epochs="many"),
+        lambda order: order.update(rows=None),
+        lambda order: order.update(protocol="luck"),
+    ],
+)
+def test_a_damaged_order_is_refused(change, tmp_path):
+    write_order(tmp_path, Order(Place.of("photos"), rows=(Row(name="all", plan="all"),)), key="0123456789ab")
+    path = tmp_path / "tune/request.json"
+    request = json.loads(path.read_text())
+    change(request["order"])
+    path.write_text(json.dumps(request))
+    with pytest.raises(StoreError, match=r"request\.json cannot be read \(\w+\)\. Start the run again"):
+        read_order(tmp_path)
+
+
+def test_a_goal_and_a_drift_are_any_run_s(photos, place):
+    recipe = parse_recipe(ONE_ROW, "mine")
+    thawed = Row(name="thawed", plan="last 20 %", training={"epochs": 1}, drift=True)
+    made = carry_out(recipe.order(photos, rows=(thawed,), goal=0.05), place / "choose")
+    assert made.winner == "thawed"
+    assert made.run["goal"] == 0.05
+    assert made.run["goal_reached"] is (made.evaluation.accuracy.value > 0.05)
+    assert list(made.data.drifts) == ["thawed"]
+    assert made.data.comparison is None
+    assert not (made.out / "comparison.csv").exists()
+    assert len(repr(made)) < 300
+    assert made.out.name in made._repr_html_()

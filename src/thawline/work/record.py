@@ -1,0 +1,343 @@
+"""What came of an order -> the files of the run's folder: report, leaderboard, scores row by row, ledger, `run.json`.
+
+One idea: every run leaves the same files, and every number in them comes from the leaderboard and the evaluation;
+nothing is computed twice. `ReportData` is put together here; `run.json` and the page are read off it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from thawline.core.runtime import package_versions
+from thawline.core.store import write_bytes, write_json
+from thawline.core.types import Ints
+from thawline.core.version import __version__
+from thawline.data.check import ledger_csv
+from thawline.data.dataset import Dataset
+from thawline.search.leaderboard import Leaderboard
+from thawline.train.budget import forecast_rows
+from thawline.use.evaluation import Evaluation
+from thawline.view.report_data import Mistake, Outside, Picture, ReportData, RowComparison, RowData
+from thawline.work.model import options_json, thumbnail
+from thawline.work.order import Expected
+from thawline.work.outcome import Outcome
+from thawline.work.session import Compared
+
+__all__ = ["leaderboard_json", "report_data", "run_json", "write_files"]
+
+PICTURES_A_CLASS, SHOWN_CLASSES, SHOWN_MISTAKES = 8, 40, 24
+THUMBNAIL_PX = 110
+
+FITS = {
+    "crop": "the shorter side fills the square; the ends of the longer side are cut off",
+    "letterbox": "the whole picture is kept and padded to a square",
+    "stretch": "the whole picture is kept and squeezed into a square",
+}
+
+
+def report_data(
+    compared: Compared,
+    outcome: Outcome,
+    *,
+    leaderboard: Leaderboard,
+    outside: tuple[Outside, ...] = (),
+    unread: tuple[str, ...] = (),
+) -> ReportData:
+    """Return everything that the report shows.
+
+    Args:
+        compared: The frozen comparison.
+        outcome: What came of the rows.
+        leaderboard: The outcome's, with the curves that are to be drawn.
+        outside: Pictures from outside the set, as the delivered model answers them.
+        unread: Notes on those that could not be read.
+    """
+    session, dataset = compared.session, compared.dataset
+    expectations, num_classes = session.order.expectations, len(dataset.class_names)
+    roles, goal = _roles(compared), expectations.goal
+    return ReportData(
+        title=expectations.title or dataset.root.title,
+        created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        command=session.order.command,
+        class_names=dataset.class_names,
+        counts={
+            role: tuple(np.bincount(dataset.labels[rows], minlength=num_classes).tolist())
+            for role, rows in roles.items()
+        },
+        leaderboard=leaderboard,
+        cuts=session.context.network.backbone.cuts,
+        evaluation=outcome.evaluation,
+        pictures=tuple(_sample_grid(compared, roles)),
+        mistakes=_mistakes(dataset, outcome.evaluation),
+        check=session.report.to_json(),
+        provenance=_provenance(compared, outcome),
+        notes=(*_notes(compared, outcome), *unread),
+        forecast=forecast_rows(outcome.tried),
+        budget_s=session.order.budget_s,
+        goal=goal.accuracy if goal else None,
+        goal_words=goal.words if goal else "",
+        drifts=outcome.drifts,
+        comparison=_comparison(compared, outcome, outside) if outcome.rows else None,
+        **_finder(outcome),
+    )
+
+
+def _comparison(compared: Compared, outcome: Outcome, outside: tuple[Outside, ...]) -> RowComparison:
+    """Return the rows side by side, next to what is stated of them."""
+    session, expected = compared.session, _stated(compared)
+    expectations, extraction = session.order.expectations, compared.extraction
+    rows = tuple(
+        RowData(
+            name=answered.row.name,
+            does=answered.does,
+            origin=answered.row.origin,
+            expected=expected.scores.get(answered.row.name) if expected else None,
+            seconds=answered.seconds,
+            epochs=answered.epochs,
+            evaluation=answered.evaluation,
+        )
+        for answered in outcome.rows
+    )
+    return RowComparison(
+        recipe=expectations.name,
+        story=expectations.story.strip(),
+        rows=rows,
+        delivered=outcome.delivered,
+        pass_s=extraction.seconds if extraction.num_extracted else 0.0,
+        total_s=session.clock.parts["total"],
+        frozen=compared.leaderboard,
+        outside=outside,
+        outside_words=expectations.outside_words,
+    )
+
+
+def _stated(compared: Compared) -> Expected | None:
+    """Return what the recipe states for these pictures, labels, backbone and protocol; None where it says nothing."""
+    session = compared.session
+    wanted = (compared.dataset.labelled_key, session.context.network.backbone.name, session.order.protocol)
+    entries = session.order.expectations.expected
+    return next((one for one in entries if (one.pictures, one.backbone, one.protocol) == wanted), None)
+
+
+def _roles(compared: Compared) -> dict[str, Ints]:
+    """Return the rows of each part of the data.
+
+    Where every picture is held out in turn, these are the parts of the first fold, whose curves are drawn.
+    """
+    split = compared.split
+    if not len(split.test):
+        return dict(zip(("train", "validation"), split.folds[0], strict=True))
+    if split.num_folds == 1 and compared.session.order.protocol == "choose":
+        return {"train": split.folds[0][0], "test": split.test, "validation": split.folds[0][1]}
+    return {"train": split.pool, "test": split.test}
+
+
+def _sample_grid(compared: Compared, roles: Mapping[str, Ints]) -> Iterator[Picture]:
+    """Yield the first few pictures of each class: of the training part, and where rows are set side by side, of all."""
+    dataset = compared.dataset
+    for role, rows in roles.items():
+        if role != "train" and compared.session.order.protocol == "choose":
+            continue
+        for label, name in enumerate(dataset.class_names[:SHOWN_CLASSES]):
+            for row in rows[dataset.labels[rows] == label][:PICTURES_A_CLASS]:
+                yield Picture(name, role, dataset.samples[row].path, thumbnail(dataset, int(row), max_px=THUMBNAIL_PX))
+
+
+def _mistakes(dataset: Dataset, evaluation: Evaluation) -> tuple[Mistake, ...]:
+    """Return the surest mistakes on held-out pictures, surest first."""
+    predicted = evaluation.probabilities.argmax(axis=1)
+    wrong = np.flatnonzero(predicted != evaluation.labels)
+    surest = wrong[np.argsort(-evaluation.probabilities[wrong, predicted[wrong]], kind="stable")][:SHOWN_MISTAKES]
+    sample_of = {sample.path: row for row, sample in enumerate(dataset.samples)}
+    return tuple(
+        Mistake(
+            evaluation.paths[at],
+            thumbnail(dataset, sample_of[evaluation.paths[at]], max_px=THUMBNAIL_PX),
+            dataset.class_names[evaluation.labels[at]],
+            dataset.class_names[predicted[at]],
+            float(evaluation.probabilities[at, predicted[at]]),
+        )
+        for at in surest
+    )
+
+
+def _finder(outcome: Outcome) -> dict[str, Any]:
+    """Return the first range test that a training run made, as the report takes it."""
+    trained = [result.folds[0].trained for result in outcome.tried if result.folds and result.folds[0].trained.finder]
+    return {"finder": trained[0].finder, "finder_rate": trained[0].learning_rate} if trained else {}
+
+
+def _notes(compared: Compared, outcome: Outcome) -> list[str]:
+    """Return sentences on what was decided for the person, and what a reader should know."""
+    order, split, board = compared.session.order, compared.split, outcome.leaderboard
+    has_own_test = any(sample.split == "test" for sample in compared.dataset.samples)
+    if outcome.rows:
+        return _row_notes(compared, outcome, has_own_test=has_own_test)
+    num_test = f"{len(split.test):,}"
+    notes = [
+        f"Test: your held-out folder, {num_test} pictures."
+        if has_own_test
+        else f"Test: there was no held-out folder, so {num_test} pictures were held out, copies kept together.",
+        f"Choice: {split.rule}, by {board.metric.replace('_', ' ')}.",
+        f"Input: `--fit {order.options.fit}`: {FITS[order.options.fit]}.",
+    ]
+    if compared.comparison.balanced:
+        notes.append("Classes were weighted equally in training, since they differ in size.")
+    return notes
+
+
+def _row_notes(compared: Compared, outcome: Outcome, *, has_own_test: bool) -> list[str]:
+    """Return sentences on how rows that were answered one by one are scored."""
+    order, split, by_folds = compared.session.order, compared.split, compared.session.order.protocol == "folds"
+    test = "your own test folder" if has_own_test else "a stratified fifth, copies kept together"
+    notes = [
+        f"Held out: every picture, by {split.rule}; each was answered by models that never saw it."
+        if by_folds
+        else f"Held out: {test}, {len(split.test):,} pictures; every row answered them once, and nothing was chosen by "
+        "them."
+    ]
+    notes.append(f"The model kept is that of the row “{outcome.delivered}”, named in the recipe beforehand.")
+    if any(row.plan and order.training_of(row).watches for row in order.rows):
+        notes.append("Where a training run watched pictures on its way, they are a tenth of its training pictures.")
+    if by_folds and split.num_repeats > 1:
+        notes.append("The scores of a row are those of the first drawing of the folds; tests and ties take them all.")
+    if by_folds and any(row.drift for row in order.rows):
+        notes.append("How far training moved the backbone is measured on held-out pictures: --protocol test.")
+    if "epochs" in order.overrides:
+        epochs = order.overrides["epochs"]
+        words = "one epoch" if epochs == 1 else f"{epochs} epochs"
+        notes.append(f"A quick look: {words} instead of the recipe's; its stated scores do not apply.")
+    elif _stated(compared) is None:
+        notes.append("The recipe states no scores for these pictures, labels, backbone and options; none are compared.")
+    return notes
+
+
+def _provenance(compared: Compared, outcome: Outcome) -> dict[str, Any]:
+    """Return what a run stands on: backbone, input, pictures, options, times, versions."""
+    session, backbone = compared.session, outcome.classifier.network.backbone
+    name = session.order.expectations.name
+    return {
+        **({"recipe": name} if name else {}),
+        "backbone": {
+            "name": backbone.name,
+            "weights": backbone.weights_origin,
+            "licence": backbone.license,
+            "sha256": backbone.weights_sha256,
+            "parameters": backbone.num_params,
+        },
+        "input": asdict(backbone.input),
+        "bank": compared.extraction.bank.key,
+        "pictures_key": compared.dataset.images_key,
+        "pictures and labels": compared.dataset.labelled_key,
+        "options": options_json(session.order.options),
+        "runtime": asdict(session.context.runtime),
+        "seconds": {f"{part}_s": seconds for part, seconds in session.clock.parts.items()},
+        "versions": package_versions(),
+    }
+
+
+def run_json(compared: Compared, outcome: Outcome, data: ReportData) -> dict[str, Any]:
+    """Return what `run.json` holds; scripts may rely on `pictures`, `extraction`, `test`, `winner` and `rows`.
+
+    `test` are the scores of the model that is kept, on held-out pictures.
+    """
+    report, extraction, clock = compared.session.report, compared.extraction, compared.session.clock
+    return {
+        "thawline": __version__,
+        "winner": data.leaderboard.trials[data.leaderboard.winner].name,
+        "rule": data.leaderboard.rule,
+        "test": outcome.evaluation.values_json(),
+        "pictures": {
+            "used": report.used,
+            "skipped": len(report.skipped),
+            "leaked": int(outcome.evaluation.leaked.sum()),
+        },
+        "extraction": {
+            "pictures": extraction.num_extracted,
+            "seconds": round(extraction.seconds, 3),
+            "damaged_rows": extraction.num_damaged,
+        },
+        "budget_s": data.budget_s,
+        "forecast": list(data.forecast),
+        "goal": data.goal,
+        "goal_reached": data.goal_reached,
+        **(_rows_json(data) if data.comparison else {}),
+        **data.provenance,
+        "seconds": {f"{part}_s": seconds for part, seconds in clock.parts.items()},
+    }
+
+
+def _rows_json(data: ReportData) -> dict[str, Any]:
+    """Return the rows that were answered one by one."""
+    comparison, rows = data.comparison, []
+    if comparison is None:
+        return {}
+    for row in comparison.rows:
+        values = row.evaluation.values_json()
+        rows.append(
+            {
+                "row": row.name,
+                "does": row.does,
+                **values,
+                "accuracy_without_leaks": clean.value if (clean := row.evaluation.accuracy_without_leaks) else None,
+                "precision": values["macro_precision"],
+                "recall": values["macro_recall"],
+                "seconds": row.seconds,
+                "shares_pass": data.shares_pass(row),
+                "tied_with_the_best": data.trial_of(row).tied,
+                "origin": row.origin,
+                "expected": row.expected,
+                "verdict": row.verdict,
+                "drift": data.drifts.get(row.name),
+            }
+        )
+    return {"rows": rows, "delivered": comparison.delivered, "pass_s": comparison.pass_s}
+
+
+def leaderboard_json(board: Leaderboard) -> dict[str, Any]:
+    """Return a leaderboard as plain data; scripts may rely on `metric` and `trials`."""
+    trials = []
+    for trial in board.trials:
+        facts = asdict(trial)
+        strategy = facts.pop("strategy")
+        facts.pop("curve")
+        trials.append({"strategy": strategy.pop("name"), "kind": strategy.pop("kind"), **strategy, **facts})
+    return {
+        "metric": board.metric,
+        "rule": board.rule,
+        "winner": board.trials[board.winner].name,
+        "chosen": {"mean": board.chosen_mean, "low": board.chosen_low, "high": board.chosen_high},
+        "num_pictures": board.num_pictures,
+        "num_fits": board.num_fits,
+        "seconds": board.seconds,
+        "trials": trials,
+    }
+
+
+def write_files(out: Path, compared: Compared, outcome: Outcome, *, data: ReportData) -> dict[str, Any]:
+    """Write the files of a finished run, each whole or not at all, and return what `run.json` holds."""
+    from thawline.view.recipe_report import recipe_csv, render_recipe_report  # matplotlib
+    from thawline.view.report import history_csv, leaderboard_csv, render_report
+
+    files = {
+        "ledger.csv": ledger_csv(compared.dataset.ledger).encode("utf-8", "surrogateescape"),
+        "leaderboard.csv": leaderboard_csv(data.leaderboard).encode(),
+        "history.csv": history_csv(data.leaderboard).encode(),
+        "report.json": data.to_json().encode(),
+        "report.html": (render_recipe_report if data.comparison else render_report)(data).encode(),
+    }
+    if data.comparison is not None:
+        files["comparison.csv"] = recipe_csv(data).encode()
+    for name, content in files.items():
+        write_bytes(out / name, content)
+    write_json(out / "leaderboard.json", leaderboard_json(data.leaderboard))
+    compared.session.clock.lap("report")
+    facts = run_json(compared, outcome, data)
+    write_json(out / "run.json", facts)  # the last one: a folder that has it is that of a finished run
+    return facts
