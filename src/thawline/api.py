@@ -60,7 +60,7 @@ def export_data(
 
     options = options or CheckOptions()
     dataset, report = check(photos, options, progress=progress)
-    return export(dataset, report, Path(out), form=form, held_out=held_out, seed=options.seed, progress=progress)
+    return export(dataset, report, out=Path(out), form=form, held_out=held_out, seed=options.seed, progress=progress)
 
 
 def extract(

@@ -27,7 +27,7 @@ def test_a_scale_holds_all_intervals_between_round_ends(lows, highs, scale):
 
 
 def test_a_bar_lies_where_its_interval_is():
-    bar = interval_bar(Scale(0.5, 1.0), 0.6, 0.75, 0.9, "lead")
+    bar = interval_bar(Scale(0.5, 1.0), 0.75, low=0.6, high=0.9, tone="lead")
     assert 'title="0.750 [0.600, 0.900]"' in bar
     assert "left:20.00%;width:60.00%" in bar
     assert "left:50.00%" in bar
@@ -35,7 +35,10 @@ def test_a_bar_lies_where_its_interval_is():
 
 def test_a_table_escapes_what_is_no_markup():
     html = html_table(
-        "<i>caption</i>", ("name", ">score"), [("<script>1</script>", Markup("<b>0.5</b>")), ("caf\udce9", "")], "a < b"
+        "<i>caption</i>",
+        ("name", ">score"),
+        rows=[("<script>1</script>", Markup("<b>0.5</b>")), ("caf\udce9", "")],
+        note="a < b",
     )
     assert "<script>" not in html
     assert "<i>" not in html
@@ -49,7 +52,7 @@ def test_a_table_escapes_what_is_no_markup():
 
 def test_a_row_of_another_width_is_refused():
     with pytest.raises(ValueError, match="zip"):
-        html_table("", ("one", "two"), [("a",)])
+        html_table("", ("one", "two"), rows=[("a",)])
 
 
 def test_a_link_leads_to_the_file_and_nowhere_else(tmp_path, monkeypatch):

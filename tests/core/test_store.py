@@ -285,9 +285,9 @@ def test_a_bug_is_not_dressed_up_as_a_disk_error(tmp_path):
 def test_work_that_will_not_fit_is_refused(tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)._replace(free=5 * 2**20)
     monkeypatch.setattr(store.shutil, "disk_usage", lambda _: usage)
-    require_space("extract", tmp_path, 5 * 2**20)
+    require_space("extract", tmp_path, needed_bytes=5 * 2**20)
     with pytest.raises(StoreError) as caught:
-        require_space("extract", tmp_path, 3 * 2**30)
+        require_space("extract", tmp_path, needed_bytes=3 * 2**30)
     assert str(caught.value) == (
         f"extract: {tmp_path} has 5 MiB free, 3,072 MiB are needed. "
         "Free some space (`thawline cache prune`) or pass --cache-dir on a larger disk."

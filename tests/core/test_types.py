@@ -10,7 +10,7 @@ NAMES = ("cat", "dog", "owl")
 
 
 def test_a_prediction_lists_the_classes_from_the_most_probable_on():
-    row = Prediction.ranked("a.jpg", NAMES, np.array([0.25, 0.5, 0.25], dtype=np.float32))
+    row = Prediction.ranked("a.jpg", np.array([0.25, 0.5, 0.25], dtype=np.float32), class_names=NAMES)
     assert (row.path, row.label, row.probability, row.error) == ("a.jpg", "dog", 0.5, None)
     assert list(row.probabilities.items()) == [("dog", 0.5), ("cat", 0.25), ("owl", 0.25)]  # of equal ones the first
     assert row.to_json() == {
@@ -35,7 +35,7 @@ def test_predictions_keep_their_order():
 
 def test_predictions_are_shown_in_a_line():
     names = tuple(f"class {number}" for number in range(1000))
-    row = Prediction.ranked("a.jpg", names, np.full(1000, 0.001))
+    row = Prediction.ranked("a.jpg", np.full(1000, 0.001), class_names=names)
     assert repr(row) == "<Prediction 'a.jpg': class 0, 0.001>"
     assert repr(Prediction.failed("a\n.jpg", "missing")) == r"<Prediction 'a\n.jpg': missing>"
     shown = ", ".join([repr(row)] * 3)

@@ -37,7 +37,7 @@ def pixels():
 def test_a_seed_settles_the_pixels_and_the_picture_is_left_alone(pixels, policy):
     kept = pixels.copy()
     for seed in (0, 5, 2**63 - 1):
-        once, again = augmented(pixels, policy, seed), augmented(pixels, policy, seed)
+        once, again = augmented(pixels, policy, seed=seed), augmented(pixels, policy, seed=seed)
         assert np.array_equal(once, again)
         assert (once.shape, once.dtype, once.flags.c_contiguous) == ((48, 48, 3), np.uint8, True)
         assert not np.shares_memory(once, pixels)
@@ -45,17 +45,17 @@ def test_a_seed_settles_the_pixels_and_the_picture_is_left_alone(pixels, policy)
 
 
 def test_none_alters_nothing(pixels):
-    assert all(np.array_equal(augmented(pixels, "none", seed), pixels) for seed in range(3))
+    assert all(np.array_equal(augmented(pixels, "none", seed=seed), pixels) for seed in range(3))
 
 
 @pytest.mark.parametrize("policy", ALTERING)
 def test_other_seeds_give_other_pixels(pixels, policy):
-    seen = {augmented(pixels, policy, seed).tobytes() for seed in range(30)}
+    seen = {augmented(pixels, policy, seed=seed).tobytes() for seed in range(30)}
     assert len(seen) == 2 if policy == "flip" else len(seen) >= (6 if policy == "flip+erase" else 15)
 
 
 def test_flip_mirrors_half_the_pictures_and_nothing_else(pixels):
-    found = [augmented(pixels, "flip", seed) for seed in range(200)]
+    found = [augmented(pixels, "flip", seed=seed) for seed in range(200)]
     mirrored = sum(np.array_equal(one, pixels[:, ::-1]) for one in found)
     assert mirrored + sum(np.array_equal(one, pixels) for one in found) == 200
     assert 70 <= mirrored <= 130
@@ -67,7 +67,7 @@ def test_crops_keep_from_a_third_of_the_picture_to_all_of_it():
     place = np.stack([*np.meshgrid(ramp, ramp), np.zeros((64, 64), dtype=np.uint8)], axis=2)
     areas, ratios = [], []
     for seed in range(200):
-        crop = augmented(place, "crop", seed).astype(np.float64) / 255
+        crop = augmented(place, "crop", seed=seed).astype(np.float64) / 255
         width, height = np.ptp(crop[:, :, 0]), np.ptp(crop[:, :, 1])
         areas.append(width * height)
         ratios.append(width / height)
@@ -80,7 +80,7 @@ def test_crops_keep_from_a_third_of_the_picture_to_all_of_it():
 def test_erasing_paints_over_a_quarter_of_the_pictures(pixels):
     changed = 0
     for seed in range(300):
-        erased = (augmented(pixels, "flip+erase", seed) == 128).all(axis=2)
+        erased = (augmented(pixels, "flip+erase", seed=seed) == 128).all(axis=2)
         if erased.any():
             rows, columns = np.flatnonzero(erased.any(1)), np.flatnonzero(erased.any(0))
             box = erased[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
@@ -91,7 +91,7 @@ def test_erasing_paints_over_a_quarter_of_the_pictures(pixels):
 def test_neither_other_threads_nor_their_random_numbers_matter(pixels):
     """Four threads draw from torch's global generator all the while; it goes on as if nothing else had happened."""
     jobs = [(policy, seed) for policy in ALTERING for seed in range(6)]
-    alone = [augmented(pixels, *job) for job in jobs]
+    alone = [augmented(pixels, job[0], seed=job[1]) for job in jobs]
     stop = threading.Event()
 
     def hammer():
@@ -104,7 +104,7 @@ def test_neither_other_threads_nor_their_random_numbers_matter(pixels):
         thread.start()
     try:
         with ThreadPoolExecutor(4) as pool:
-            together = list(pool.map(lambda job: augmented(pixels, *job), jobs))
+            together = list(pool.map(lambda job: augmented(pixels, job[0], seed=job[1]), jobs))
     finally:
         stop.set()
         for thread in threads:
@@ -117,29 +117,31 @@ def test_neither_other_threads_nor_their_random_numbers_matter(pixels):
 def test_no_other_random_state_is_moved_or_read(pixels, policy):
     torch.manual_seed(1)
     before = torch.get_rng_state()
-    first = [augmented(pixels, policy, seed) for seed in range(8)]
+    first = [augmented(pixels, policy, seed=seed) for seed in range(8)]
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(2)
-    assert all(np.array_equal(one, augmented(pixels, policy, seed)) for seed, one in enumerate(first))
+    assert all(np.array_equal(one, augmented(pixels, policy, seed=seed)) for seed, one in enumerate(first))
 
 
 def test_the_first_mirrored_view_is_the_mirror_image_of_every_picture(pixels):
     for number in range(10):
         sha256 = hashlib.sha256(bytes([number])).hexdigest()
-        assert np.array_equal(seen_as(pixels, "flip.1", sha256), pixels[:, ::-1])
+        assert np.array_equal(seen_as(pixels, "flip.1", sha256=sha256), pixels[:, ::-1])
 
 
 def test_a_view_is_settled_by_its_name_and_its_picture(pixels):
-    assert seen_as(pixels, "plain", SHA256) is pixels
-    view = seen_as(pixels, "augmix.2", SHA256)
-    assert np.array_equal(view, augmented(pixels, "augmix", view_seed(SHA256, "augmix.2")))
-    assert not np.array_equal(view, seen_as(pixels, "augmix.1", SHA256))
-    assert not np.array_equal(view, seen_as(pixels, "augmix.2", hashlib.sha256(b"another").hexdigest()))
+    assert seen_as(pixels, "plain", sha256=SHA256) is pixels
+    view = seen_as(pixels, "augmix.2", sha256=SHA256)
+    assert np.array_equal(view, augmented(pixels, "augmix", seed=view_seed(SHA256, "augmix.2")))
+    assert not np.array_equal(view, seen_as(pixels, "augmix.1", sha256=SHA256))
+    assert not np.array_equal(view, seen_as(pixels, "augmix.2", sha256=hashlib.sha256(b"another").hexdigest()))
 
 
 def test_seeds_differ_and_stay_what_they_are():
     assert view_seed(SHA256, "augmix.3") == 1579117551912700488
-    others = {view_seed(SHA256, f"{policy}.{k}", seed) for policy in ALTERING for k in range(1, 9) for seed in range(3)}
+    others = {
+        view_seed(SHA256, f"{policy}.{k}", seed=seed) for policy in ALTERING for k in range(1, 9) for seed in range(3)
+    }
     assert len(others) == len(ALTERING) * 8 * 3
     assert all(0 <= seed < 2**63 for seed in others)
 
@@ -175,7 +177,7 @@ def test_an_unknown_policy_is_refused_with_the_nearest_one():
     with pytest.raises(UsageError, match=r"^--augment zzz: there is no such policy\. There are none, flip, crop, "):
         checked_policy("zzz")
     with pytest.raises(UsageError, match="no such policy"):
-        augmented(np.zeros((4, 4, 3), dtype=np.uint8), "mirror", 0)
+        augmented(np.zeros((4, 4, 3), dtype=np.uint8), "mirror", seed=0)
 
 
 @pytest.mark.parametrize("view", ["", "flip", "flip.0", "flip.01", "flip.-1", "flip.x", "none.1", "plain.1", "flip.²"])

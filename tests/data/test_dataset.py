@@ -56,4 +56,4 @@ def test_what_a_check_gives_is_shown_in_two_short_lines(make_folder, tmp_path):
     split = make_split(other, num_folds=5, num_repeats=2, seed=3)
     assert repr(split) == "<Split 5 folds × 2: 16 pictures, 4 for the test, seed 3>"
     out = tmp_path / "out"
-    assert repr(export(other, found, out)) == f"<Export '{out}': 20 pictures in 2 classes>"
+    assert repr(export(other, found, out=out)) == f"<Export '{out}': 20 pictures in 2 classes>"

@@ -30,7 +30,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def write(root: Path, out: Path, **how: object) -> Export:
-    return export(*check(root), out, **how)
+    return export(*check(root), out=out, **how)
 
 
 def facts(dataset: Dataset) -> dict[str, tuple[str, str | None]]:
@@ -368,7 +368,7 @@ def test_pictures_that_a_manifest_reads_from_the_export_are_not_lost(photos, tmp
 class Stopping(SilentProgress):
     """Interrupts the work after a few pictures."""
 
-    def stage(self, name, total=None, unit="pictures"):
+    def stage(self, name, total=None, *, unit="pictures"):
         from contextlib import nullcontext
 
         def advance(count):
@@ -391,7 +391,7 @@ def test_a_picture_that_changed_since_the_check_stops_it(photos, tmp_path):
     checked = check(photos)
     (photos / "b/2.png").write_bytes((photos / "b/3.png").read_bytes())
     with pytest.raises(DataError, match=r"b/2\.png has changed since it was checked"):
-        export(*checked, tmp_path / "out")
+        export(*checked, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

@@ -28,7 +28,7 @@ def test_every_format_goes_through_check_and_export(make_folder, draw, encode, t
     dataset, report = check(root)
     assert {row.format for row in dataset.ledger} == {kind.name}
     assert (report.skipped, report.repaired) == ((), ())
-    export(dataset, report, tmp_path / "out", form=form, held_out="none")
+    export(dataset, report, out=tmp_path / "out", form=form, held_out="none")
     again, _ = check(tmp_path / "out")
     assert again.labelled_key == dataset.labelled_key
     if form == "folder":
@@ -51,7 +51,7 @@ def test_every_ending_of_a_format_is_a_picture_in_a_shard_and_is_replaced_by_an_
         f"shard.tar/{at}{ending}" for at, ending in enumerate(kind.endings)
     ]
     files = {f"{'ab'[at % 2]}/{at}{ending.upper()}": encode(draw(at), kind.name) for at, ending in enumerate(ENDINGS)}
-    export(*check(make_folder(files)), tmp_path / "out", held_out="none")
+    export(*check(make_folder(files)), out=tmp_path / "out", held_out="none")
     written = {path.name for path in (tmp_path / "out/train").rglob("*.*")}
     assert written == {f"{at}{kind.endings[0]}" for at in range(len(ENDINGS))}
 
@@ -95,5 +95,5 @@ def test_a_new_format_is_one_entry(make_folder, encode, draw, tmp_path, monkeypa
     files = {f"{label}/{at}": encode(draw(at), "PPM") for at, label in enumerate("ababab")}
     dataset, report = check(make_folder(files))
     assert {row.format for row in dataset.ledger} == {"PPM"}
-    export(dataset, report, tmp_path / "out", held_out="none")
+    export(dataset, report, out=tmp_path / "out", held_out="none")
     assert len(list((tmp_path / "out/train").rglob("*.ppm"))) == 6

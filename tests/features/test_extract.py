@@ -377,7 +377,7 @@ def test_a_view_has_a_bank_of_its_own_with_the_features_of_its_pixels(tiny, pict
     assert extract(dataset, tiny, runtime=RUNTIME, cache=cache).bank.key == plain.bank.key
     reader = FeatureReader(tiny, RUNTIME, list(plain.bank.spec.columns), "float16")
     for done, view in ((plain, "plain"), (augmix, "augmix.1")):
-        seen = [seen_as(prepare(s.source.data, tiny.backbone.input), view, s.sha256) for s in dataset.samples]
+        seen = [seen_as(prepare(s.source.data, tiny.backbone.input), view, sha256=s.sha256) for s in dataset.samples]
         np.testing.assert_allclose(rows_of(done, dataset), reader.read(np.stack(seen)), rtol=2e-3, atol=1e-4)
     assert not np.allclose(rows_of(plain, dataset), rows_of(augmix, dataset), rtol=1e-2)
 

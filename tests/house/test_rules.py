@@ -37,8 +37,6 @@ TOO_LONG = (
     "train",
 )
 CROWDED = (
-    "core",
-    "data",
     "train",
     "view",
     "work",

@@ -455,7 +455,7 @@ def test_progress_is_told_of_every_feature_set(one_good_depth):
         def note(self, text):
             """Notes are not counted."""
 
-        def stage(self, name, total, unit="pictures"):
+        def stage(self, name, total, *, unit="pictures"):
             from contextlib import contextmanager
 
             @contextmanager

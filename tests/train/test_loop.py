@@ -62,7 +62,7 @@ class Stopping(Noted):
         self.steps = 0
 
     @contextmanager
-    def stage(self, name, total=None, unit="pictures"):
+    def stage(self, name, total=None, *, unit="pictures"):
         calls = itertools.count()
 
         def advance(done):

@@ -63,7 +63,7 @@ def dataset_of(count):
 def inputs(dataset, samples, view, network, runtime=RUNTIME):
     """Return what the network sees of a view of some samples."""
     chosen, spec = [dataset.samples[sample] for sample in samples], network.backbone.input
-    pixels = [seen_as(prepare(sample.source.data, spec), view, sample.sha256) for sample in chosen]
+    pixels = [seen_as(prepare(sample.source.data, spec), view, sha256=sample.sha256) for sample in chosen]
     return to_input(np.stack(pixels), spec, runtime=runtime)
 
 

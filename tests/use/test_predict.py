@@ -203,7 +203,7 @@ def test_progress_counts_every_file(trained, mixed):
             """Notes are not counted."""
 
         @contextmanager
-        def stage(self, name, total, unit="pictures"):
+        def stage(self, name, total, *, unit="pictures"):
             yield lambda step: told.append((name, total, step))
 
     list(predict_pictures(trained[0], [mixed], progress=Heard()))

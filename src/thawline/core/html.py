@@ -55,13 +55,13 @@ def scale_of(lows: Sequence[float], highs: Sequence[float]) -> Scale:
     return Scale(low, min(max(high, low + 0.05), 1.0))
 
 
-def interval_bar(scale: Scale, low: float, value: float, high: float, tone: str = "tied") -> Markup:
+def interval_bar(scale: Scale, value: float, *, low: float, high: float, tone: str = "tied") -> Markup:
     """Return an interval and its value as a bar with a dot, ten ems wide.
 
     Args:
         scale: What the bar lies on.
-        low: Lower end of the interval.
         value: The value.
+        low: Lower end of the interval.
         high: Upper end.
         tone: `lead`, `tied` or `behind`.
     """
@@ -80,7 +80,9 @@ def interval_bar(scale: Scale, low: float, value: float, high: float, tone: str 
     )  # fmt: skip
 
 
-def html_table(caption: str, headings: Sequence[str], rows: Iterable[Sequence[str | Markup]], note: str = "") -> Markup:
+def html_table(
+    caption: str, headings: Sequence[str], *, rows: Iterable[Sequence[str | Markup]], note: str = ""
+) -> Markup:
     """Return a table that needs nothing around it.
 
     Args:

@@ -20,7 +20,7 @@ Advance = Callable[[int], None]
 class Progress(Protocol):
     """Where long work reports to."""
 
-    def stage(self, name: str, total: int | None = None, unit: str = "pictures") -> AbstractContextManager[Advance]:
+    def stage(self, name: str, total: int | None = None, *, unit: str = "pictures") -> AbstractContextManager[Advance]:
         """Return a context whose value is called with the number of units just done."""
 
     def note(self, text: str) -> None:
@@ -31,7 +31,7 @@ class SilentProgress:
     """Says nothing: the default for calls from Python."""
 
     @contextmanager
-    def stage(self, name: str, total: int | None = None, unit: str = "pictures") -> Iterator[Advance]:
+    def stage(self, name: str, total: int | None = None, *, unit: str = "pictures") -> Iterator[Advance]:
         """Return a context that ignores what it is told."""
         yield lambda done: None
 
@@ -46,7 +46,7 @@ class LineProgress:
         self.every_s = every_s
 
     @contextmanager
-    def stage(self, name: str, total: int | None = None, unit: str = "pictures") -> Iterator[Advance]:
+    def stage(self, name: str, total: int | None = None, *, unit: str = "pictures") -> Iterator[Advance]:
         """Return a context that prints `name: done of total unit, rate, time left`."""
         start = last = time.monotonic()
         done = 0
@@ -76,7 +76,7 @@ class TerminalProgress:
     """Bars with count, rate and time left, drawn by rich; a finished stage keeps its line."""
 
     @contextmanager
-    def stage(self, name: str, total: int | None = None, unit: str = "pictures") -> Iterator[Advance]:
+    def stage(self, name: str, total: int | None = None, *, unit: str = "pictures") -> Iterator[Advance]:
         """Return a context that draws a bar while it is open."""
         from rich.console import Console
         from rich.progress import (

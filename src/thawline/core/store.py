@@ -123,7 +123,9 @@ def disk_errors(doing: str, path: Path) -> Iterator[None]:
         ) from None
 
 
-def require_space(doing: str, path: Path, needed_bytes: int, remedy: str = "pass --cache-dir on a larger disk") -> None:
+def require_space(
+    doing: str, path: Path, *, needed_bytes: int, remedy: str = "pass --cache-dir on a larger disk"
+) -> None:
     """Refuse work whose result would not fit, before it starts; `remedy` says what helps, besides freeing some space.
 
     Raises:

@@ -63,7 +63,7 @@ def parse_table(text: str, where: str) -> dict[str, Any]:
         raise UsageError(f"{where}: {error}. Mend the TOML there.") from None
 
 
-def checked(kind: type[Checked], table: Mapping[str, Any], where: str) -> Checked:
+def checked(kind: type[Checked], table: Mapping[str, Any], *, where: str) -> Checked:
     """Return a dataclass whose fields a table gives.
 
     Args:
@@ -74,7 +74,7 @@ def checked(kind: type[Checked], table: Mapping[str, Any], where: str) -> Checke
     Raises:
         UsageError: A key that is no field, with the nearest that is; a value that the field cannot take.
     """
-    refuse_unknown(table, [item.name for item in fields(kind)], where)  # type: ignore[arg-type]
+    refuse_unknown(table, [item.name for item in fields(kind)], where=where)  # type: ignore[arg-type]
     try:
         return kind(**table)
     except ValidationError as error:
@@ -89,7 +89,7 @@ def checked(kind: type[Checked], table: Mapping[str, Any], where: str) -> Checke
         raise UsageError(f"{where}: {error}") from None
 
 
-def refuse_unknown(table: Mapping[str, Any], names: Sequence[str], where: str) -> None:
+def refuse_unknown(table: Mapping[str, Any], names: Sequence[str], *, where: str) -> None:
     """Refuse keys that are no field, each with the nearest that is.
 
     Args:

@@ -103,7 +103,7 @@ class Prediction:
         return f"<Prediction {self.path!r}: {answer}>"
 
     @classmethod
-    def ranked(cls, path: str, class_names: Sequence[str], shares: Floats) -> Prediction:
+    def ranked(cls, path: str, shares: Floats, *, class_names: Sequence[str]) -> Prediction:
         """Return the prediction that (K,) probabilities, in the order of the classes, amount to."""
         order = np.argsort(-shares, kind="stable")
         probabilities = {class_names[k]: float(shares[k]) for k in order}

@@ -93,7 +93,7 @@ def checked_view(view: str) -> str:
     raise UsageError(f"view {view!r} is none: required is {PLAIN}, or POLICY.K such as flip.1 or augmix.3.")
 
 
-def view_seed(sha256: str, view: str, seed: int = 0) -> int:
+def view_seed(sha256: str, view: str, *, seed: int = 0) -> int:
     """Return the seed of one view of one picture, in [0, 2^63): the same on every machine and in every run.
 
     Args:
@@ -105,7 +105,7 @@ def view_seed(sha256: str, view: str, seed: int = 0) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
-def augmented(pixels: Pixels, policy: str, seed: int) -> Pixels:
+def augmented(pixels: Pixels, policy: str, *, seed: int) -> Pixels:
     """Return the picture as `policy` and `seed` alter it, in an array of its own.
 
     The same arguments give the same pixels whatever runs beside: every draw comes from a generator made from `seed`,
@@ -126,10 +126,10 @@ def augmented(pixels: Pixels, policy: str, seed: int) -> Pixels:
         return pixels.copy()
     from thawline.data.transforms import transformed
 
-    return transformed(pixels, policy, seed)
+    return transformed(pixels, policy, seed=seed)
 
 
-def seen_as(pixels: Pixels, view: str, sha256: str) -> Pixels:
+def seen_as(pixels: Pixels, view: str, *, sha256: str) -> Pixels:
     """Return what one view shows of a picture; `plain` returns `pixels` themselves.
 
     `flip.1` is the mirror image of every picture; every other view draws from `view_seed(sha256, view)`.
@@ -146,4 +146,4 @@ def seen_as(pixels: Pixels, view: str, sha256: str) -> Pixels:
         return pixels
     if view == "flip.1":
         return np.ascontiguousarray(pixels[:, ::-1])
-    return augmented(pixels, view.rpartition(".")[0], view_seed(sha256, view))
+    return augmented(pixels, view.rpartition(".")[0], seed=view_seed(sha256, view))

@@ -78,7 +78,7 @@ def check(
     beside = [_skipped_row(item.path, item.reason) for item in listing.skipped]
     ledger = tuple(sorted([*examined, *beside], key=lambda row: row.path)) if beside else tuple(examined)
     dataset = Dataset(listing.root, class_names, tuple(samples), ledger)
-    return dataset, find_all(dataset, pairs, listing)
+    return dataset, find_all(dataset, listing, near_pairs=pairs)
 
 
 def ledger_csv(rows: Sequence[LedgerRow]) -> str:

@@ -69,8 +69,8 @@ class _Plan:
 def export(
     dataset: Dataset,
     report: CheckReport,
-    out: Path,
     *,
+    out: Path,
     form: Form = "folder",
     held_out: HeldOut = "fifth",
     seed: int = 0,
@@ -110,9 +110,10 @@ def export(
         with disk_errors("export", out):
             sweep_staging(place)
             with staging_directory(place) as staged:
-                require_space("export", staged, sum(item.size_bytes for item in plan.kept), "choose another with -o")
+                needed_bytes = sum(item.size_bytes for item in plan.kept)
+                require_space("export", staged, needed_bytes=needed_bytes, remedy="choose another with -o")
                 with (progress or SilentProgress()).stage("export", total=len(plan.kept)) as advance:
-                    folders = _WRITERS[form](plan.kept, dataset.class_names, staged, advance)
+                    folders = _WRITERS[form](plan.kept, staged, class_names=dataset.class_names, advance=advance)
                 card = _card(dataset, report, plan, folders) | {"form": form, "split": rule}
                 write_bytes(staged / "README.md", card_markdown(card).encode())
                 num_files, size_bytes = _measure(staged)

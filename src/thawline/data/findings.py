@@ -77,13 +77,13 @@ class CheckReport:
         }
 
 
-def find_all(dataset: Dataset, near_pairs: Ints, listing: Listing) -> CheckReport:
+def find_all(dataset: Dataset, listing: Listing, *, near_pairs: Ints) -> CheckReport:
     """Return everything that is odd about a checked data set.
 
     Args:
         dataset: Samples with their groups, and the ledger.
-        near_pairs: (P, 2) int64 indices of samples that are near copies.
         listing: Where the data set came from, for classes that are left with nothing and for remarks on the layout.
+        near_pairs: (P, 2) int64 indices of samples that are near copies.
     """
     names, samples = dataset.class_names, dataset.samples
     members: dict[int, list[Sample]] = defaultdict(list)

@@ -101,7 +101,9 @@ def make_split(
         rule += f" (fewer than {num_folds}: {dataset.class_names[rarest]} has {fewest} distinct pictures)"
     folds: list[tuple[Ints, Ints]] = []
     for repeat in range(num_repeats):
-        dealt = _deal_safely(labels[pool], groups[pool], num_drawn, (seed, 1 + repeat), dataset.class_names)
+        dealt = _deal_safely(
+            labels[pool], groups[pool], num_drawn, seed=(seed, 1 + repeat), class_names=dataset.class_names
+        )
         folds += [(_frozen(pool[dealt != fold]), _frozen(pool[dealt == fold])) for fold in range(num_drawn)]
     return Split(tuple(folds), _frozen(np.flatnonzero(in_test)), seed, num_drawn, num_repeats, rule)
 
@@ -152,7 +154,7 @@ def _rarest_class(labels: Ints, groups: Ints) -> tuple[int, int]:
 
 
 def _deal_safely(
-    labels: Ints, groups: Ints, num_parts: int, seed: tuple[int, int], class_names: tuple[str, ...]
+    labels: Ints, groups: Ints, num_parts: int, *, seed: tuple[int, int], class_names: tuple[str, ...]
 ) -> Ints:
     """Return `_deal`'s parts such that every class is trained in every fold; groups of several labels can spoil one."""
     for attempt in range(_ATTEMPTS):

@@ -48,7 +48,7 @@ class _DrawingFrom(TorchFunctionMode):
         return func(*args, **({**kwargs, "generator": self._generator} if func in DRAWS else kwargs))
 
 
-def transformed(pixels: Pixels, policy: str, seed: int) -> Pixels:
+def transformed(pixels: Pixels, policy: str, *, seed: int) -> Pixels:
     """Return the picture as one of `data.augment.POLICIES`, other than `none`, alters it; see `augmented`.
 
     Args:

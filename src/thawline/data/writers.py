@@ -93,13 +93,13 @@ def _safe(text: str) -> str:
     return f"_{kept}" if hidden or kept.split(".")[0].strip().lower() in _DEVICES else kept
 
 
-def write_folders(items: Sequence[Kept], class_names: Sequence[str], root: Path, advance: Advance) -> dict[str, str]:
+def write_folders(items: Sequence[Kept], root: Path, *, class_names: Sequence[str], advance: Advance) -> dict[str, str]:
     """Write `part/class/picture` below `root`, and `pictures.csv`: a manifest that `list_pictures` reads too.
 
     Args:
         items: What to write, in order.
-        class_names: Every class of theirs.
         root: An empty folder.
+        class_names: Every class of theirs.
         advance: Told of every picture.
 
     Returns:
@@ -123,7 +123,7 @@ def write_folders(items: Sequence[Kept], class_names: Sequence[str], root: Path,
     return names.folders
 
 
-def write_tables(items: Sequence[Kept], class_names: Sequence[str], root: Path, advance: Advance) -> dict[str, str]:
+def write_tables(items: Sequence[Kept], root: Path, *, class_names: Sequence[str], advance: Advance) -> dict[str, str]:
     """Write `train-00000-of-00001.parquet` and its like below `root`, as Hugging Face's `datasets` writes them.
 
     Columns: `image` (struct of bytes and path), `label` (int64, an index into `class_names`, which the schema's
@@ -132,8 +132,8 @@ def write_tables(items: Sequence[Kept], class_names: Sequence[str], root: Path, 
 
     Args:
         items: What to write, in order.
-        class_names: Every class of theirs, sorted.
         root: An empty folder.
+        class_names: Every class of theirs, sorted.
         advance: Told of every picture.
 
     Returns:

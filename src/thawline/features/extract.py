@@ -212,7 +212,7 @@ def _require_room(
             f"{budget_bytes / 2**20:,.1f} MiB. Ask for fewer --views, or allow more."
         )
     rows = zip(banks, missing, strict=True)
-    require_space("extract", cache, sum(len(lacking) * bank.spec.row_bytes for bank, lacking in rows))
+    require_space("extract", cache, needed_bytes=sum(len(lacking) * bank.spec.row_bytes for bank, lacking in rows))
 
 
 def _filled(
@@ -263,7 +263,7 @@ def _batches(reader: FeatureReader, samples: Sequence[Sample], view: str, segmen
     size = min(reader.runtime.batch_size, segment_rows)
 
     def rows(batch: Sequence[Sample]) -> Floats:
-        pixels = np.stack([seen_as(load_pixels(sample, spec), view, sample.sha256) for sample in batch])
+        pixels = np.stack([seen_as(load_pixels(sample, spec), view, sha256=sample.sha256) for sample in batch])
         return reader.read(np.resize(pixels, (reader.runtime.batch_size, *pixels.shape[1:])))[: len(batch)]
 
     batches = [

@@ -141,7 +141,7 @@ def answer_frozen(
     candidates = _candidates(bank, backbone, rows, options.only)
     num_viewed = min(VIEWED, len(candidates)) if view_banks else 0
     answers: list[Answers] = []
-    with (progress or SilentProgress()).stage("compare", len(candidates) + num_viewed, "feature sets") as advance:
+    with (progress or SilentProgress()).stage("compare", len(candidates) + num_viewed, unit="feature sets") as advance:
         for entries in in_streams(lambda heads: _score_features(heads, hashes, rows, bank), candidates):
             answers.extend(entries)
             advance(1)

@@ -114,13 +114,13 @@ class Leaderboard:
         for index, trial in zip(shown, trials, strict=True):
             mark = "winner" if index == self.winner else "tied" if trial.tied else ""
             tone = "lead" if index == self.winner else "tied" if trial.tied else "behind"
-            bar = interval_bar(scale, trial.low, trial.mean, trial.high, tone)
+            bar = interval_bar(scale, trial.mean, low=trial.low, high=trial.high, tone=tone)
             ends = f"{trial.low:.3f} – {trial.high:.3f}"
             rows.append((str(index + 1), trial.name, f"{trial.mean:.3f}", bar, ends, f"{trial.macro_f1:.3f}", mark))
         left_out = len(self.trials) - len(shown)
         return html_table(
             f"{self.metric.replace('_', ' ')} over {self.num_pictures:,} pictures, {self.rule}",
             (">", "strategy", ">score", "", "95 % interval", ">macro-F1", ""),
-            rows,
-            f"and {left_out} more strategies" if left_out else "",
+            rows=rows,
+            note=f"and {left_out} more strategies" if left_out else "",
         )

@@ -61,7 +61,7 @@ class Pictures:
         if epoch is None or self.augment == "none":
             return pixels
         seed = int(np.random.SeedSequence((self.seed, epoch, sample)).generate_state(1)[0])
-        return augmented(pixels, self.augment, seed)
+        return augmented(pixels, self.augment, seed=seed)
 
     def _decoded(self, sample: int) -> Pixels:
         place = self._place[sample]

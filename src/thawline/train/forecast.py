@@ -92,7 +92,7 @@ def forecast_plans(
     if picture_s is None:
         picture_s = measure_picture_s(shared, split.pool)
     forecasts = []
-    with shared.machine.progress.stage("forecast", len(entries), "strategies") as advance:
+    with shared.machine.progress.stage("forecast", len(entries), unit="strategies") as advance:
         for plan, context in entries:
             job = Job(
                 context=context,

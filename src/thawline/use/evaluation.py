@@ -180,7 +180,7 @@ class Evaluation:
                 row.name,
                 f"{row.support:,}",
                 f"{row.recall:.3f}",
-                interval_bar(scale, row.recall_low, row.recall, row.recall_high),
+                interval_bar(scale, row.recall, low=row.recall_low, high=row.recall_high),
                 f"{row.precision:.3f}",
                 f"{row.f1:.3f}",
             )
@@ -193,6 +193,6 @@ class Evaluation:
         return html_table(
             f"{self.strategy}: {score.value:.3f} [{score.low:.3f}, {score.high:.3f}] of {score.n:,} pictures right",
             ("class", ">pictures", ">recall", "95 % interval", ">precision", ">F1"),
-            rows,
-            note,
+            rows=rows,
+            note=note,
         )

@@ -97,7 +97,7 @@ class OnnxModel:
             shares = self.probabilities(prepare(data, self.input, max_megapixels=max_megapixels)[None])[0]
         except DataError as error:
             return Prediction.failed(name, str(error))
-        return Prediction.ranked(name, self.facts.class_names, shares)
+        return Prediction.ranked(name, shares, class_names=self.facts.class_names)
 
 
 def open_onnx(source: Path | bytes) -> OnnxModel:

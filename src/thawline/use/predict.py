@@ -120,7 +120,7 @@ def _predict_batch(classifier: Classifier, paths: Sequence[Path]) -> list[Predic
         if index in errors:
             rows.append(Prediction.failed(name, errors[index]))
         else:
-            rows.append(Prediction.ranked(name, classifier.class_names, next(answers)))
+            rows.append(Prediction.ranked(name, next(answers), class_names=classifier.class_names))
     return rows
 
 

@@ -155,14 +155,15 @@ def recipe_repr_html(data: ReportData) -> str:
         tied = data.trial_of(row).tied
         tone = "lead" if row is best else "tied" if tied else "behind"
         name, value, _, f1, time, origin, _, verdict = _cells(data, row)
-        bar, mark = interval_bar(scale, score.low, score.value, score.high, tone), "tied" if tied else ""
+        bar = interval_bar(scale, score.value, low=score.low, high=score.high, tone=tone)
+        mark = "tied" if tied else ""
         rows.append((name, value, bar, f1, time, origin, verdict, "best" if row is best else mark))
     said = [f"Goal {data.goal:.3f}: {goal_text(data, '{:.3f}'.format)}." if data.goal is not None else ""]
     return html_table(
         f"{data.title}: {scored_text(data)}",
         ("row", ">accuracy", "95 % interval", ">macro-F1", ">time", ">origin", "expected", ""),
-        rows,
-        " ".join([*said, small_part_text(data, "{:.2f}".format)]).strip(),
+        rows=rows,
+        note=" ".join([*said, small_part_text(data, "{:.2f}".format)]).strip(),
     )
 
 

@@ -83,7 +83,7 @@ class Recipe:
             UsageError: A name that neither has, with the nearest that is one.
         """
         names = [item.name for item in fields(TrainOptions)]
-        refuse_unknown(changes, [*(item.name for item in fields(Options)), *names], self.where)
+        refuse_unknown(changes, [*(item.name for item in fields(Options)), *names], where=self.where)
         training = {name: value for name, value in changes.items() if name in names}
         return {name: value for name, value in changes.items() if name not in names}, training
 
@@ -231,7 +231,7 @@ def parse_recipe(text: str, name: str, *, where: str = "", folder: Path | None =
     where = where or f"recipe {name}"
     table = parse_table(text, where)
     kinds = {kind: [item.name for item in fields(kind)] for kind in (Options, TrainOptions)}
-    refuse_unknown(table, [*OWN_KEYS, *TABLES, *kinds[Options], *kinds[TrainOptions]], where)
+    refuse_unknown(table, [*OWN_KEYS, *TABLES, *kinds[Options], *kinds[TrainOptions]], where=where)
     options, training = (
         _own_options(table, section, kinds[kind], where)
         for section, kind in (("options", Options), ("training", TrainOptions))
@@ -275,7 +275,7 @@ def _own_options(table: Mapping[str, Any], section: str, names: Sequence[str], w
     own = table.get(section, {})
     if not isinstance(own, dict):
         raise UsageError(f"{where}: {section} must be a table, begun by [{section}].")
-    refuse_unknown(own, names, f"{where}, [{section}]")
+    refuse_unknown(own, names, where=f"{where}, [{section}]")
     flat = {name: table[name] for name in names if name in table}
     if twice := sorted(flat.keys() & own.keys()):
         raise UsageError(f"{where}: {twice[0]} stands twice, by itself and in [{section}]. Keep one of them.")

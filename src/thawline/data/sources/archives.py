@@ -112,7 +112,7 @@ def list_zip(file: Path) -> Listing:
             files[parts] = ZipSource(name, member, archive)
     inner, wrapper = unwrap(sorted(files.items()))
     notes = [f"everything lies inside {display_path(wrapper)}/, which was taken for the root"] if wrapper else []
-    return lay_out(file, inner, skipped, notes)
+    return lay_out(file, inner, skipped=skipped, notes=notes)
 
 
 def _name_of(member: zipfile.ZipInfo) -> str:

@@ -43,12 +43,13 @@ def list_folder(root: Path) -> Listing:
     """
     walk = _Walk()
     files = sorted(_files(root, walk), key=lambda item: item[0])
-    return lay_out(root, [(parts, FileSource(path)) for parts, path in files], walk.skipped, walk.notes)
+    return lay_out(root, [(parts, FileSource(path)) for parts, path in files], skipped=walk.skipped, notes=walk.notes)
 
 
 def lay_out(
     root: Path,
     files: Sequence[tuple[tuple[str, ...], Source]],
+    *,
     skipped: Sequence[Skipped] = (),
     notes: Sequence[str] = (),
 ) -> Listing:

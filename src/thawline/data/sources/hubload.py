@@ -105,7 +105,7 @@ def hub_or_cache(datasets: Any) -> Iterator[tuple[str, ...]]:
         datasets.config.HF_HUB_OFFLINE, constants.HF_HUB_OFFLINE = before
 
 
-def load_builder(place: Place, name: HubName, datasets: Any, *, is_online: bool) -> Any:
+def load_builder(place: Place, name: HubName, *, datasets: Any, is_online: bool) -> Any:
     """Return what loads a data set of the hub, refusing a copy in the cache that is not the revision asked for."""
     with telling(place, name):
         builder = datasets.load_dataset_builder(name.path, name.config, revision=name.revision)
@@ -130,7 +130,7 @@ def _is_commit(commit: str | None, name: HubName) -> bool:
     return isinstance(card, str) and Path(card).parent.name == commit
 
 
-def load_splits(place: Place, name: HubName, datasets: Any) -> Mapping[str, Any]:
+def load_splits(place: Place, name: HubName, *, datasets: Any) -> Mapping[str, Any]:
     """Return the splits of a data set, downloaded into the cache of `datasets` where they are not there yet."""
     path = expand_user(name.path)
     with telling(place, name):

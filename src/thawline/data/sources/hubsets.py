@@ -99,7 +99,7 @@ def list_hub(place: Place, *, cache_dir: Path | None = None, progress: Progress 
     """
     name = parse_hub(place.rest)
     if name.is_local:
-        return _from_arrow(place, name, load_splits(place, name, require_datasets(place)), ())
+        return _from_arrow(place, name, load_splits(place, name, datasets=require_datasets(place)), ())
     if Path(name.path).is_dir():
         raise UsageError(f"{place}: a folder has that name. Write hf:./{name.path} for it, or go to another folder.")
     request = {"source": "hf", "name": name.path, "config": name.config, "revision": name.revision, "split": name.split}
@@ -108,12 +108,12 @@ def list_hub(place: Place, *, cache_dir: Path | None = None, progress: Progress 
         return shelf.list(place)
     datasets = require_datasets(place)
     with hub_or_cache(datasets) as notes:
-        builder = load_builder(place, name, datasets, is_online=not notes)
+        builder = load_builder(place, name, datasets=datasets, is_online=not notes)
         is_large = (builder.info.download_size or 0) > STREAMED_BYTES and builder.info.features is not None
         if is_large and not notes and not Path(builder.cache_dir).is_dir():
-            _stream(place, name, builder, shelf, datasets, progress)
+            _stream(place, name, builder, shelf=shelf, progress=progress)
             return shelf.list(place)
-        return _from_arrow(place, name, load_splits(place, name, datasets), notes)
+        return _from_arrow(place, name, load_splits(place, name, datasets=datasets), notes)
 
 
 def _from_arrow(place: Place, name: HubName, splits: Mapping[str, Any], notes: tuple[str, ...]) -> Listing:
@@ -146,8 +146,10 @@ def _from_arrow(place: Place, name: HubName, splits: Mapping[str, Any], notes: t
     return Listing(place, class_names, settle_roles(candidates), tuple(skipped), (*notes, *passed))
 
 
-def _stream(place: Place, name: HubName, builder: Any, shelf: Shelf, datasets: Any, progress: Progress | None) -> None:
+def _stream(place: Place, name: HubName, builder: Any, *, shelf: Shelf, progress: Progress | None) -> None:
     """Write a data set onto a shelf while it comes in, each picture once."""
+    import datasets
+
     sizes = {split: facts.num_examples for split, facts in (builder.info.splits or {}).items()}
     with telling(place, name):
         found = builder.as_streaming_dataset(split=name.split)

@@ -44,7 +44,7 @@ def list_tar(file: Path) -> Listing:
         return _list_shards(Place.of(file), [(file, None)])
     inner, wrapper = unwrap(sorted(contents.files.items()))
     notes = [f"everything lies inside {display_path(wrapper)}/, which was taken for the root"] if wrapper else []
-    return lay_out(file, inner, contents.skipped, notes)
+    return lay_out(file, inner, skipped=contents.skipped, notes=notes)
 
 
 def list_shards(place: Place) -> Listing:
