@@ -36,7 +36,8 @@ from thawline.train.job import Job
 from thawline.train.loop import train
 from thawline.train.new_head import new_head
 from thawline.train.optimizer import make_optimizer, set_rate
-from thawline.train.plan import parse_plan, phases
+from thawline.train.phases import phases
+from thawline.train.plan import parse_plan
 from thawline.train.prefix import PrefixCache
 from thawline.train.thawed import Thawed, working_copy
 

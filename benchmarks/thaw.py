@@ -57,7 +57,8 @@ from thawline.train.context import Context, Machine
 from thawline.train.hyperparameters import TrainOptions, parse_duration
 from thawline.train.job import Job, plan_network
 from thawline.train.loop import train
-from thawline.train.plan import parse_plan, phases
+from thawline.train.phases import phases
+from thawline.train.plan import parse_plan
 from thawline.train.prefix import open_prefix
 from thawline.train.thawed import write_back
 

@@ -39,13 +39,11 @@ TOO_LONG = (
 CROWDED = (
     "train",
     "view",
-    "work",
 )
 READS_ARGV = ()
 UNTESTED = (
     "train",
     "view",
-    "work",
 )
 
 

@@ -16,7 +16,8 @@ from thawline.train.batches import Batch, Pictures
 from thawline.train.engine import is_out_of_memory, open_engine
 from thawline.train.new_head import new_head
 from thawline.train.objective import Objective
-from thawline.train.plan import parse_plan, phases
+from thawline.train.phases import phases
+from thawline.train.plan import parse_plan
 from thawline.train.thawed import Thawed, working_copy
 
 CLASS_WEIGHTS = np.array([0.5, 1.5, 1.0], np.float32)

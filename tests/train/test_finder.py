@@ -18,7 +18,8 @@ from thawline.train.loop import train
 from thawline.train.new_head import new_head
 from thawline.train.objective import Objective
 from thawline.train.optimizer import make_optimizer
-from thawline.train.plan import parse_plan, phases
+from thawline.train.phases import phases
+from thawline.train.plan import parse_plan
 from thawline.train.thawed import Thawed, working_copy
 
 RUNTIME = Runtime("cpu", "float32", 8)

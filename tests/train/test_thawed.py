@@ -14,7 +14,8 @@ from thawline.features.layers import trained_parameters, weight_layers
 from thawline.features.network import load_backbone
 from thawline.train.batches import Activations, Pictures
 from thawline.train.new_head import HEAD_BIAS, HEAD_WEIGHT, head_block, new_head
-from thawline.train.plan import parse_plan, phases
+from thawline.train.phases import phases
+from thawline.train.plan import parse_plan
 from thawline.train.prefix import open_prefix
 from thawline.train.thawed import Thawed, working_copy, write_back
 

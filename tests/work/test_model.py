@@ -110,7 +110,7 @@ def test_the_temperature_is_that_of_the_held_out_logits(compared):
 
 def test_a_row_without_a_plan_is_not_trained(compared):
     with pytest.raises(ValueError, match="it has no plan"):
-        trained_model(compared, Row(name="solved", frozen="whole"), compared.ground)
+        trained_model(compared, Row(name="solved", frozen="whole"), ground=compared.ground)
 
 
 def test_a_model_folder_records_what_it_was_trained_on(compared, monkeypatch):

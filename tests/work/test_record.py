@@ -53,7 +53,7 @@ def side_by_side(compared, order):
 
 
 def test_every_score_stands_under_its_own_name(compared, outcome, data):
-    test, evaluation = run_json(compared, outcome, data)["test"], outcome.evaluation
+    test, evaluation = run_json(compared, outcome, data=data)["test"], outcome.evaluation
     scores = {
         "accuracy": evaluation.accuracy.value,
         "balanced_accuracy": evaluation.balanced_accuracy.value,
@@ -68,7 +68,7 @@ def test_every_score_stands_under_its_own_name(compared, outcome, data):
 
 
 def test_run_json_has_what_scripts_rely_on(compared, outcome, data):
-    facts = run_json(compared, outcome, data)
+    facts = run_json(compared, outcome, data=data)
     keys = {
         "thawline", "winner", "test", "pictures", "extraction", "runtime", "budget_s", "forecast", "backbone", "input",
         "bank", "pictures_key", "options", "seconds", "versions", "rule", "goal", "goal_reached", "pictures and labels",
@@ -92,7 +92,7 @@ def test_a_goal_is_reached_or_not(compared, outcome):
         asked = replace(compared, session=replace(compared.session, order=order))
         data = report_data(asked, outcome, leaderboard=outcome.leaderboard)
         assert (data.goal, data.goal_words, data.goal_reached) == (accuracy, "mine", is_reached)
-        assert run_json(asked, outcome, data)["goal_reached"] is is_reached
+        assert run_json(asked, outcome, data=data)["goal_reached"] is is_reached
 
 
 def test_the_command_is_the_order_s(compared, outcome, monkeypatch):
@@ -109,7 +109,7 @@ def test_the_command_is_the_order_s(compared, outcome, monkeypatch):
 def test_rows_side_by_side_keep_their_order_and_their_scores(side_by_side):
     compared, outcome = side_by_side
     data = report_data(compared, outcome, leaderboard=outcome.leaderboard)
-    rows = run_json(compared, outcome, data)["rows"]
+    rows = run_json(compared, outcome, data=data)["rows"]
     assert [row["row"] for row in rows] == ["solved", "best", "by epochs"]
     assert [row["origin"] for row in rows] == [0.5, None, None]
     assert [row["shares_pass"] for row in rows] == [True, True, True]
@@ -132,7 +132,7 @@ def test_a_row_s_precision_is_not_its_recall(side_by_side, compared):
     laid, outcome = side_by_side
     rows = tuple(replace(answered, evaluation=lopsided(compared)) for answered in outcome.rows)
     outcome = replace(outcome, rows=rows)
-    facts = run_json(laid, outcome, report_data(laid, outcome, leaderboard=outcome.leaderboard))["rows"][0]
+    facts = run_json(laid, outcome, data=report_data(laid, outcome, leaderboard=outcome.leaderboard))["rows"][0]
     assert facts["precision"] != facts["recall"]
     assert facts["recall"] == pytest.approx(lopsided(compared).balanced_accuracy.value)
 
@@ -157,7 +157,7 @@ def test_every_run_leaves_the_same_files(side_by_side, compared, tmp_path):
     chosen = choose(compared)
     for place, laid, outcome in (("one", compared, chosen), ("rows", *side_by_side)):
         data = report_data(laid, outcome, leaderboard=outcome.leaderboard)
-        facts = write_files(tmp_path / place, laid, outcome, data=data)
+        facts = write_files(tmp_path / place, laid, outcome=outcome, data=data)
         assert json.loads((tmp_path / place / "run.json").read_text()) == json.loads(json.dumps(facts))
         assert ReportData.from_json((tmp_path / place / "report.json").read_text()).to_json() == data.to_json()
     common = {

@@ -29,7 +29,8 @@ from thawline.train.job import Job, plan_network
 from thawline.train.new_head import NewHead, head_block
 from thawline.train.objective import Objective
 from thawline.train.optimizer import make_optimizer, set_rate
-from thawline.train.plan import Phase, Plan, phases
+from thawline.train.phases import Phase, phases
+from thawline.train.plan import Plan
 from thawline.train.pooled import num_passes, pooled_bytes, pooled_spec
 from thawline.train.prefix import activation_shape, prefix_bytes
 from thawline.train.thawed import Thawed

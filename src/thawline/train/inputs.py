@@ -11,7 +11,7 @@ import numpy as np
 from thawline.core.types import Ints
 from thawline.train.batches import Activations, Pictures, Rows
 from thawline.train.job import Job
-from thawline.train.plan import Phase
+from thawline.train.phases import Phase
 from thawline.train.pooled import open_pooled
 from thawline.train.prefix import open_prefix
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from thawline.core.errors import UsageError
 from thawline.core.store import content_key
 from thawline.core.types import Curve, Floats, Ints
 from thawline.core.version import __version__
@@ -19,12 +18,11 @@ from thawline.features.network import Network, load_backbone
 from thawline.heads.dense import DenseHead
 from thawline.heads.linear import LinearHead
 from thawline.train.context import Context
-from thawline.train.hyperparameters import TrainOptions
 from thawline.train.new_head import NewHead, head_block, new_head, trained_head
-from thawline.train.plan import GRADUAL, HEAD_FIRST, Plan, default_epochs, default_learning_rate, scratch_size_px
+from thawline.train.plan import Plan, check_plan, default_epochs, default_learning_rate, scratch_size_px
 from thawline.train.thawed import working_copy
 
-__all__ = ["Job", "Trained", "check_plan", "plan_network", "set_aside"]
+__all__ = ["Job", "Trained", "plan_network", "set_aside"]
 
 WATCHED_SHARE = 10
 NOT_IDENTITY = ("checkpoint_every", "disk_budget", "score_folds")
@@ -145,19 +143,6 @@ class Trained:
     def head(self) -> LinearHead | DenseHead:
         """The head, for features as they are."""
         return trained_head(self.tensors)
-
-
-def check_plan(plan: Plan, training: TrainOptions) -> None:
-    """Refuse a plan and training options that contradict each other.
-
-    Raises:
-        UsageError: They do; says how, and the way out.
-    """
-    if plan.head_first and training.hidden:
-        raise UsageError(
-            f"tune: plan {plan.name!r} starts from a solved linear head, --hidden {training.hidden} asks for one with "
-            f"a hidden layer. Drop --hidden, or write: {plan.name.removeprefix(HEAD_FIRST).removeprefix(GRADUAL)}."
-        )
 
 
 def plan_network(plan: Plan, context: Context) -> Network:

@@ -30,7 +30,7 @@ from thawline.train.job import Job, Trained, set_aside
 from thawline.train.new_head import HEAD_NAMES
 from thawline.train.objective import Objective
 from thawline.train.optimizer import load_moments, loss_scaler, make_optimizer, moments, set_rate
-from thawline.train.plan import Phase, phases
+from thawline.train.phases import Phase, phases
 from thawline.train.position import CURVES, Position
 from thawline.train.schedule import schedule_factor
 from thawline.train.thawed import Thawed

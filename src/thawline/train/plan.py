@@ -1,7 +1,6 @@
-"""A plan in words -> which layers of a network thaw, when, and from which cut the frozen part can be cached.
+"""A plan in words -> a `Plan`: how much of a network thaws, in which order, from which start.
 
-One small language serves the command line, TOML and Python. It is parsed once into a `Plan`; `phases` lays a plan over
-a network.
+One small language serves the command line, TOML and Python, and is parsed once; `phases.py` lays a plan over a network.
 
     all                         everything, at once
     last 20 %                   the last fifth of the weight-bearing layers in forward order
@@ -19,27 +18,23 @@ Sources: Kumar et al., "Fine-tuning can distort pretrained features and underper
 from __future__ import annotations
 
 import difflib
-import math
 import re
 from dataclasses import dataclass
 from typing import Literal
 
-from thawline.core.errors import BackboneError, UsageError
+from thawline.core.errors import UsageError
 from thawline.data.dataset import Dataset
-from thawline.features.layers import weight_layers
-from thawline.features.network import Network
 from thawline.features.scratch import SCRATCH
+from thawline.train.hyperparameters import TrainOptions
 
 __all__ = [
-    "GRADUAL",
+    "FROM_NOTHING",
     "HEAD_FIRST",
-    "Phase",
     "Plan",
-    "candidate_plans",
+    "check_plan",
     "default_epochs",
     "default_learning_rate",
     "parse_plan",
-    "phases",
     "scratch_size_px",
 ]
 
@@ -100,21 +95,6 @@ class Plan:
             num_hidden: Units of the head's hidden layer, 0 for none.
         """
         return f"{self.network or backbone} · {self.name}{f', {num_hidden} hidden' if num_hidden else ''}"
-
-
-@dataclass(frozen=True)
-class Phase:
-    """A stretch of training with one set of thawed layers.
-
-    Attributes:
-        layers: Thawed weight-bearing layers of the network, in forward order; the head always trains.
-        cut: The deepest cut below all of them, from which frozen activations can be cached; None: from the picture.
-        epochs: Passes over the training rows.
-    """
-
-    layers: tuple[str, ...]
-    cut: int | None
-    epochs: int
 
 
 def parse_plan(text: str) -> Plan:
@@ -199,49 +179,17 @@ def _blocks(count: int) -> str:
     return f"{count} block{'s' if count > 1 else ''}"
 
 
-def phases(plan: Plan, network: Network, epochs: int) -> tuple[Phase, ...]:
-    """Return the stretches of training that a plan means for a network; their epochs add up to at least `epochs`.
-
-    A gradual plan has one phase a cut, from the end of the network down, the epochs dealt out evenly (each gets one).
+def check_plan(plan: Plan, training: TrainOptions) -> None:
+    """Refuse a plan and training options that contradict each other.
 
     Raises:
-        BackboneError: The network has no such cut, or cannot be continued from one.
+        UsageError: They do; says how, and the way out.
     """
-    if plan.kind == "frozen":
-        return (Phase((), network.backbone.cut_removing(plan.blocks_cut).index, epochs),)
-    layers = weight_layers(network)
-    if plan.share is not None:
-        first = len(layers) - math.ceil(round(plan.share * len(layers), 6))  # 55 % of 20 are 11, in floats a bit more
-        return (Phase(layers[first:], _cut_below(network, layers, first), epochs),)
-    blocks = plan.blocks or 0
-    if not network.backbone.has_suffix:
-        raise BackboneError(
-            f"{network.backbone.name} · {plan.name}: this architecture can be read at its stages but not continued "
-            "from one, so blocks cannot be counted. Write a share of its layers: last 20 %."
+    if plan.head_first and training.hidden:
+        raise UsageError(
+            f"tune: plan {plan.name!r} starts from a solved linear head, --hidden {training.hidden} asks for one with "
+            f"a hidden layer. Drop --hidden, or write: {plan.name.removeprefix(HEAD_FIRST).removeprefix(GRADUAL)}."
         )
-    bottom = network.backbone.cut_removing(blocks).index
-    if not plan.gradual:
-        return (Phase(layers[_num_below(network, layers, bottom) :], bottom, epochs),)
-    cuts = range(len(network.backbone.cuts) - 2, bottom - 1, -1)
-    each, rest = divmod(epochs, len(cuts))
-    return tuple(
-        Phase(layers[_num_below(network, layers, cut) :], cut, max(1, each + (place < rest)))
-        for place, cut in enumerate(cuts)
-    )
-
-
-def _num_below(network: Network, layers: tuple[str, ...], cut: int) -> int:
-    """Return how many of the network's weight-bearing layers lie below a cut."""
-    below = {id(module) for _, step in network.prefix_modules(cut) for module in step.modules()}
-    return sum(id(network.model.get_submodule(name)) in below for name in layers)
-
-
-def _cut_below(network: Network, layers: tuple[str, ...], first: int) -> int | None:
-    """Return the deepest cut with no more than `first` layers below it; None where there is none."""
-    if not network.backbone.has_suffix:
-        return None
-    fitting = [cut.index for cut in network.backbone.cuts if _num_below(network, layers, cut.index) <= first]
-    return max(fitting, default=None)
 
 
 def default_epochs(plan: Plan, num_pictures: int) -> int:
@@ -269,17 +217,3 @@ def scratch_size_px(name: str, dataset: Dataset) -> int | None:
         return None
     short = sorted(min(row.width_px, row.height_px) for row in dataset.ledger if row.status != "skipped")
     return 32 if short and short[len(short) // 2] < SMALL_PICTURE_PX else 96
-
-
-def candidate_plans(network: Network, num_hidden: int = 0) -> tuple[Plan, ...]:
-    """Return the plans worth trying on a pretrained network, from cheap to dear, with one network from nothing.
-
-    Partly thawed are the last fifth of the layers and, where blocks can be counted, the upper two fifths of the cuts.
-    These and the whole network start from a solved head, unless it is to have hidden units: no solver finds one.
-    """
-    lead = "" if num_hidden else HEAD_FIRST
-    texts = [f"simple_cnn {FROM_NOTHING}", "last 20 %"]
-    if network.backbone.has_suffix:
-        cuts = network.backbone.cuts
-        texts.append(f"{lead}last {cuts[-1 - max(1, 2 * len(cuts) // 5)].blocks_removed} blocks")
-    return tuple(parse_plan(text) for text in (*texts, f"{lead}all"))

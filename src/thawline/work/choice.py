@@ -13,12 +13,11 @@ from thawline.search.answers import Answers
 from thawline.search.compare import Comparison, leaderboard_of
 from thawline.train.budget import Tried, spend, try_named
 from thawline.train.folds import answers_of
-from thawline.train.plan import candidate_plans
+from thawline.train.phases import candidate_plans
 from thawline.work.model import answer_test, drift_of, evaluate_test, frozen_model, trained_model
 from thawline.work.order import BEST_FROZEN, Row
-from thawline.work.outcome import Outcome
 from thawline.work.recipe import rows_of_plans
-from thawline.work.rows import candidates_of, ground_of, solved_trial
+from thawline.work.rows import Outcome, candidates_of, ground_of, solved_trial
 from thawline.work.session import Compared, Session
 
 __all__ = ["choose", "rows_to_try"]
@@ -38,7 +37,7 @@ def choose(compared: Compared) -> Outcome:
     if row is None:
         made = frozen_model(compared, winner, logits=logits, labels=labels)
     else:
-        made = trained_model(compared, row, ground_of(compared, row), logits=logits, labels=labels)
+        made = trained_model(compared, row, ground=ground_of(compared, row), logits=logits, labels=labels)
     session.clock.lap("train")
     evaluation = evaluate_test(compared, answer_test(compared, made), name=winner.name)
     session.clock.lap("evaluate")

@@ -85,12 +85,14 @@ def frozen_model(compared: Compared, trial: Trial, *, logits: Floats, labels: In
     head = _fit_head(compared, trial)
     seconds = trial.fit_s + time.perf_counter() - start
     network = compared.session.context.network
-    classifier = _classifier(compared, network, trial.strategy, head, fit_temperature(logits, labels))
+    classifier = _classifier(
+        compared, network, strategy=trial.strategy, head=head, temperature=fit_temperature(logits, labels)
+    )
     return Made(classifier, trial.strategy, None, seconds)
 
 
 def trained_model(
-    compared: Compared, row: Row, ground: Ground, *, logits: Floats | None = None, labels: Ints | None = None
+    compared: Compared, row: Row, *, ground: Ground, logits: Floats | None = None, labels: Ints | None = None
 ) -> Made:
     """Return the network of a row's plan, trained on every row of choosing.
 
@@ -116,10 +118,17 @@ def trained_model(
         _, watched = set_aside(compared.dataset, pool, seed=ground.context.seed)
         answers = held_out_logits(network, head, context=ground.context, rows=watched, block=strategy.blocks[0])
         temperature = fit_temperature(answers, compared.dataset.labels[watched])
-    return Made(_classifier(compared, network, strategy, head, temperature), strategy, trained.curve, seconds)
+    return Made(
+        _classifier(compared, network, strategy=strategy, head=head, temperature=temperature),
+        strategy,
+        trained.curve,
+        seconds,
+    )
 
 
-def _classifier(compared: Compared, network: Network, strategy: Strategy, head: Head, temperature: float) -> Classifier:
+def _classifier(
+    compared: Compared, network: Network, *, strategy: Strategy, head: Head, temperature: float
+) -> Classifier:
     context = compared.session.context
     return Classifier(
         network,

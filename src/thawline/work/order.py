@@ -20,8 +20,7 @@ from thawline.core.store import content_key
 from thawline.core.toml import checked
 from thawline.data.sources.places import Place
 from thawline.train.hyperparameters import TrainOptions
-from thawline.train.job import check_plan
-from thawline.train.plan import Plan, parse_plan
+from thawline.train.plan import Plan, check_plan, parse_plan
 
 __all__ = ["BEST_FROZEN", "Expectations", "Expected", "Goal", "Order", "Protocol", "Row"]
 

@@ -26,7 +26,7 @@ from thawline.use.evaluation import Evaluation
 from thawline.view.report_data import Mistake, Outside, Picture, ReportData, RowComparison, RowData
 from thawline.work.model import options_json, thumbnail
 from thawline.work.order import Expected
-from thawline.work.outcome import Outcome
+from thawline.work.rows import Outcome
 from thawline.work.session import Compared
 
 __all__ = ["leaderboard_json", "report_data", "run_json", "write_files"]
@@ -242,7 +242,7 @@ def _provenance(compared: Compared, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def run_json(compared: Compared, outcome: Outcome, data: ReportData) -> dict[str, Any]:
+def run_json(compared: Compared, outcome: Outcome, *, data: ReportData) -> dict[str, Any]:
     """Return what `run.json` holds; scripts may rely on `pictures`, `extraction`, `test`, `winner` and `rows`.
 
     `test` are the scores of the model that is kept, on held-out pictures.
@@ -320,7 +320,7 @@ def leaderboard_json(board: Leaderboard) -> dict[str, Any]:
     }
 
 
-def write_files(out: Path, compared: Compared, outcome: Outcome, *, data: ReportData) -> dict[str, Any]:
+def write_files(out: Path, compared: Compared, *, outcome: Outcome, data: ReportData) -> dict[str, Any]:
     """Write the files of a finished run, each whole or not at all, and return what `run.json` holds."""
     from thawline.view.recipe_report import recipe_csv, render_recipe_report  # matplotlib
     from thawline.view.report import history_csv, leaderboard_csv, render_report
@@ -338,6 +338,6 @@ def write_files(out: Path, compared: Compared, outcome: Outcome, *, data: Report
         write_bytes(out / name, content)
     write_json(out / "leaderboard.json", leaderboard_json(data.leaderboard))
     compared.session.clock.lap("report")
-    facts = run_json(compared, outcome, data)
+    facts = run_json(compared, outcome, data=data)
     write_json(out / "run.json", facts)  # the last one: a folder that has it is that of a finished run
     return facts

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -21,22 +22,71 @@ from thawline.heads.calibrate import probabilities
 from thawline.search.answers import Answers, answers_from
 from thawline.search.compare import leaderboard_of
 from thawline.search.frozen import CompareOptions, FrozenAnswers, rows_of
-from thawline.search.leaderboard import Trial
+from thawline.search.leaderboard import Leaderboard, Trial
 from thawline.train.budget import Candidate, Tried, spend_on_rows
 from thawline.train.context import Ground
 from thawline.train.folds import answer_fold, answers_of
 from thawline.train.job import plan_network
-from thawline.train.plan import phases
+from thawline.train.phases import phases
+from thawline.use.bundle import Classifier
 from thawline.use.evaluate import evaluate_rows
+from thawline.use.evaluation import Evaluation
 from thawline.work.model import Made, answer_test, drift_of, evaluate_test, frozen_model, trained_model
 from thawline.work.order import BEST_FROZEN, Row
-from thawline.work.outcome import AnsweredRow, Outcome
 from thawline.work.session import Compared, Session, depth_names
 
-__all__ = ["answer_rows", "candidates_of", "ground_of", "require_rows", "solved_trial"]
+__all__ = ["AnsweredRow", "Outcome", "answer_rows", "candidates_of", "ground_of", "require_rows", "solved_trial"]
 
 NONE = np.empty(0, dtype=np.int64)
 LONGEST_SLUG = 40
+
+
+@dataclass(frozen=True)
+class AnsweredRow:
+    """One row, answered.
+
+    Attributes:
+        row: Which.
+        does: What was trained or solved, in the words of the leaderboard.
+        answers: Its answers, as the leaderboard takes them; named as the row is.
+        evaluation: Its scores on the held-out pictures.
+        seconds: Of its own training and answering.
+        epochs: Of its training run, or None for a solved head.
+        made: Its model, where one was made.
+    """
+
+    row: Row
+    does: str
+    answers: Answers
+    evaluation: Evaluation
+    seconds: float
+    epochs: int | None
+    made: Made | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of an order's rows.
+
+    Attributes:
+        leaderboard: All strategies under `choose`, else the rows; best first.
+        strategy: Name of the strategy whose model is kept, in the words of the leaderboard of frozen strategies.
+        classifier: That model.
+        evaluation: Its scores on held-out pictures.
+        rows: The rows one by one, in the author's order; empty under `choose`.
+        delivered: Name of the row whose model is kept; empty under `choose`.
+        tried: Training runs beside what was expected of them.
+        drifts: Strategy or row → how far its backbone moved, in plain data.
+    """
+
+    leaderboard: Leaderboard
+    strategy: str
+    classifier: Classifier
+    evaluation: Evaluation
+    rows: tuple[AnsweredRow, ...] = ()
+    delivered: str = ""
+    tried: tuple[Tried, ...] = ()
+    drifts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def require_rows(session: Session) -> None:
@@ -229,4 +279,4 @@ def _make(compared: Compared, row: Row, answers: Answers | None = None) -> Made:
         trial = solved_trial(compared, row)
         return frozen_model(compared, trial, logits=_frozen_answers(compared, trial).logits, labels=labels)
     logits = None if answers is None else answers.logits
-    return trained_model(compared, row, ground_of(compared, row), logits=logits, labels=labels)
+    return trained_model(compared, row, ground=ground_of(compared, row), logits=logits, labels=labels)

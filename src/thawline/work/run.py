@@ -32,10 +32,9 @@ from thawline.view.track import TensorBoardLog
 from thawline.work.choice import choose, rows_to_try
 from thawline.work.model import describe_training
 from thawline.work.order import Order
-from thawline.work.outcome import Outcome
 from thawline.work.outside import answer_outside, outside_files
 from thawline.work.record import THUMBNAIL_PX, report_data, write_files
-from thawline.work.rows import answer_rows, require_rows
+from thawline.work.rows import Outcome, answer_rows, require_rows
 from thawline.work.session import WORK, Clock, Compared, compare_frozen, open_session, require_place, split_of
 
 __all__ = ["Run", "forecast", "resume", "run"]
@@ -140,7 +139,7 @@ def _run(
     machine = session.context.machine
     require_rows(session)
     if machine.processes.is_first:
-        write_order(out, order, session.context.folder.name)
+        write_order(out, order, key=session.context.folder.name)
     log = TensorBoardLog(tensorboard) if machine.processes.is_first and tensorboard is not None else None
     if log is not None:
         context = replace(session.context, machine=replace(machine, log=log.epoch))
@@ -164,7 +163,7 @@ def _run(
     clock.lap("curves")
     with machine.progress.stage("report"):
         data = report_data(compared, outcome, leaderboard=board, outside=outside, unread=unread)
-        facts = write_files(out, compared, outcome, data=data)
+        facts = write_files(out, compared, outcome=outcome, data=data)
     _forget_work(out, session.context.folder.name)
     return Run(out, data, facts, outcome)
 
@@ -201,7 +200,7 @@ def forecast(order: Order, *, progress: Progress | None = None) -> tuple[Mapping
     return forecast_run(entries, context, split=split_of(session, hold_out=order.protocol != "folds"))
 
 
-def write_order(out: Path, order: Order, key: str) -> None:
+def write_order(out: Path, order: Order, *, key: str) -> None:
     """Write down what a run was asked for, so that it can be resumed; training runs of other orders are removed.
 
     Args:
