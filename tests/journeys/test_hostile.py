@@ -69,7 +69,7 @@ def refused(said, code, *pieces):
     [
         ("frobnicate", ['"frobnicate"', "fit", "`thawline --help`"]),
         ("cache empty", ['"empty"', "list, prune", "`thawline cache --help`"]),
-        ("fit", ["--photos", "`thawline fit --help`"]),
+        ("fit", ["fit: no pictures are named", "thawline fit PHOTOS", "--config"]),
         ("predict model", ["--pictures", "`thawline predict --help`"]),
         ("fit photos --fold 3", ["--fold", "--folds"]),
         ("check photos more", ["more", "`thawline check --help`"]),
@@ -128,7 +128,7 @@ def test_a_plan_with_a_hostile_name_is_refused_in_a_line_that_is_no_trap(name, r
         ("epoch = 3", ["there is no key 'epoch'; did you mean epochs?"]),
         ("epochs = 'many'", ["epochs = 'many'", "integer"]),
         ("epochs = ", ["Mend the TOML there"]),
-        ("plans = 'all'", ["plans a list of texts"]),
+        ("plans = 'all'", ["plans must be a list of texts"]),
         ("plans = ['lats 20 %']\nphotos = 'photos'", ["Did you mean 'last 20 %'?"]),
         ("epochs = 3\nwarmup = 3", ["--warmup 3", "Shorten it"]),
         ("plans = ['all']\nphotos = 'nowhere'", ["nowhere does not exist"]),
@@ -251,13 +251,14 @@ def test_names_that_are_no_text_at_all(run, thawline, shared_cache, tmp_path):
 
 def test_a_picture_that_vanishes_between_check_and_extraction(thawline, tmp_path, own_cache, monkeypatch):
     photos = draw_classes(tmp_path / "photos", cat=6, dog=6)
-    load = session.load_backbone
+    check = session.check
 
-    def load_late(*arguments, **options):
+    def check_too_early(*arguments, **options):
+        found = check(*arguments, **options)
         (photos / "dog/3.png").unlink(missing_ok=True)
-        return load(*arguments, **options)
+        return found
 
-    monkeypatch.setattr(session, "load_backbone", load_late)
+    monkeypatch.setattr(session, "check", check_too_early)
     said = thawline("fit", photos, "-o", tmp_path / "out", "--size", "32")
     refused(said, 1, "dog/3.png")
     assert re.search(r"gone|missing|vanished|changed|no longer", said.err)

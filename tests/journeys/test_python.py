@@ -79,6 +79,8 @@ def test_fit_returns_what_it_writes(run, shared_cache, tmp_path, capfd):
     assert result.evaluation.accuracy.value == result.run["test"]["accuracy"]
     board = json.loads((tmp_path / "out/leaderboard.json").read_text())
     assert [trial.name for trial in result.leaderboard.trials] == [trial["strategy"] for trial in board["trials"]]
+    assert json.loads((tmp_path / "out/report.json").read_text())["command"] == ""  # not that of whatever runs Python
+    assert sys.argv[0] not in (tmp_path / "out/report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

@@ -210,12 +210,12 @@ def test_resuming_what_was_never_started(thawline, tmp_path):
 
 @pytest.mark.parametrize(
     "words",
-    [("photos",), ("--plan", "all"), ("--config", "run.toml"), ("--epochs", "9"), ("--size", "96"), ("-o", "x")],
+    [("photos",), ("--plan", "all"), ("--config", "run.toml"), ("--epochs", "9"), ("--seed", "0"), ("-o", "runs/tune")],
 )
-def test_nothing_stands_beside_resume(words, cut_off, thawline):
+def test_nothing_may_be_given_with_resume(words, cut_off, thawline):
     said = thawline("tune", "--resume", cut_off, *words)
     assert (said.code, said.out) == (2, "")
-    assert "tune: --resume goes on with what the run was started with. Give nothing else with it." in said.err
+    assert f"tune: --resume goes on with what the run was started with, and {words[0]} was given too." in said.err
 
 
 @pytest.mark.slow

@@ -254,7 +254,7 @@ def test_a_recipe_serves_as_a_config_and_a_config_as_a_recipe(config):
         ("size = 64\n[options]\nsize = 96", r"size stands twice"),
         ("options = 3", r"options must be a table"),
         ("photos = 3", r"photos must be a text"),
-        ("goal = 0.9", r"goal"),
+        ("goal = 9", r"\[goal\]: accuracy = 9"),
         ("epochs = ", r"Invalid value"),
         ("epochs = 4\nwarmup = 4", r"--warmup 4 is as long as the training"),
         ("folds = 1", r"--folds 1"),

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from thawline.cli.cache_commands import cache
 from thawline.cli.console import ReaderGoneError, discard_output, prepare_streams
 from thawline.cli.data_commands import check, export_data, extract
+from thawline.cli.layers import Typed
 from thawline.cli.model_commands import evaluate, export, predict, serve
 from thawline.cli.recipe_commands import recipe
 from thawline.cli.run_commands import compare, demo, fit, report, tune
@@ -25,29 +26,38 @@ from thawline.core.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["app", "main"]
+__all__ = ["app", "main", "make_app"]
 
-app = App(
-    name="thawline",
-    help="A folder of photos becomes a leaderboard of strategies, a report and a model that predicts.",
-    version=__version__,
-    default_parameter=Parameter(negative=()),
-    result_action="return_value",  # `main` returns the exit code
-    suppress_keyboard_interrupt=False,  # and says what is kept
-)
-for command in (fit, tune, demo, compare, check, extract, export_data, predict, evaluate, export, serve, report):
-    app.command(command)
-for group in (recipe, cache):
-    app.command(group)
+
+def make_app(typed: Typed | None = None) -> App:
+    """Return the command line; where `typed` is given, it hears of what the words gave, and a file's options count."""
+    app = App(
+        name="thawline",
+        help="A folder of photos becomes a leaderboard of strategies, a report and a model that predicts.",
+        version=__version__,
+        default_parameter=Parameter(negative=()),
+        config=() if typed is None else typed,
+    )
+    for command in (fit, tune, demo, compare, check, extract, export_data, predict, evaluate, export, serve, report):
+        app.command(command)
+    for group in (recipe, cache):
+        app.command(group)
+    return app
+
+
+app = make_app()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code; what a person can mend is told without a traceback."""
+    """Run the command line and return its exit code; what a person can fix is told without a traceback."""
     # on a busy machine OpenMP's threads otherwise spin while they wait for one another: a picture took 1.1 s, not 9 ms
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded, which comes later
     prepare_streams()
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    typed = Typed(words)
     try:
-        app(arguments, exit_on_error=False, print_error=False)
+        command, bound, unparsed = make_app(typed).parse_args(words, exit_on_error=False, print_error=False)
+        command(*bound.args, **bound.kwargs, **({"typed": typed} if "typed" in unparsed else {}))
     except CycloptsError as error:
         sys.stderr.write(f"thawline: {_usage_text(error)}\n")
         return UsageError.exit_code

@@ -7,9 +7,29 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from thawline.cli.layers import Typed
 from thawline.core.options import CheckOptions, Options
+from thawline.train.hyperparameters import TrainOptions
 
-__all__ = ["CHECK_DEFAULTS", "DEFAULTS", "Device", "Flat", "FlatCheck", "Json", "Model", "Out", "Photos"]
+__all__ = [
+    "CHECK_DEFAULTS",
+    "DEFAULTS",
+    "TRAINING_DEFAULTS",
+    "Budget",
+    "Config",
+    "Device",
+    "Flat",
+    "FlatCheck",
+    "FlatTraining",
+    "Goal",
+    "Json",
+    "Model",
+    "Out",
+    "Photos",
+    "PhotosOrFile",
+    "TensorBoard",
+    "Words",
+]
 
 Photos = Annotated[
     str,
@@ -18,10 +38,28 @@ Photos = Annotated[
         "`webdataset:SHARDS`, `hf:OWNER/NAME` or `torchvision:NAME`."
     ),
 ]
+PhotosOrFile = Annotated[
+    str | None, Parameter(help=f"{Photos.__metadata__[0].help} Not needed where --config names them.")
+]
 Model = Annotated[Path, Parameter(help="A `model` folder that `thawline fit` wrote.")]
 Json = Annotated[bool, Parameter(help="Print the result as JSON.")]
 Device = Annotated[str, Parameter(help="Where the network runs: `auto`, `cpu`, `cuda`, `mps`.")]
 Out = Annotated[Path, Parameter(name=["--out", "-o"], help="Folder of the run; older results in it are replaced.")]
+Config = Annotated[
+    Path | None,
+    Parameter(
+        help="TOML file with `photos`, `plans` and any of these options by their names, or a recipe's tables. What is "
+        "typed goes before what the file says."
+    ),
+]
+Budget = Annotated[
+    str | None,
+    Parameter(help="Train networks too, the most promising ones, for so long: `15min`, `2h`. Default: heads only."),
+]
+Goal = Annotated[float | None, Parameter(help="Accuracy to exceed, such as 0.9: the report says whether it was.")]
+TensorBoard = Annotated[Path | None, Parameter(help="Folder for a TensorBoard log of the training runs.")]
 Flat = Annotated[Options, Parameter(name="*")]
 FlatCheck = Annotated[CheckOptions, Parameter(name="*")]
-DEFAULTS, CHECK_DEFAULTS = Options(), CheckOptions()
+FlatTraining = Annotated[TrainOptions, Parameter(name="*", group="Training")]
+Words = Annotated[Typed, Parameter(parse=False)]
+DEFAULTS, CHECK_DEFAULTS, TRAINING_DEFAULTS = Options(), CheckOptions(), TrainOptions()

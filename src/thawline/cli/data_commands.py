@@ -8,7 +8,17 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 import thawline
-from thawline.cli.arguments import CHECK_DEFAULTS, DEFAULTS, Flat, FlatCheck, Json, Photos
+from thawline.cli.arguments import (
+    CHECK_DEFAULTS,
+    DEFAULTS,
+    Config,
+    Flat,
+    FlatCheck,
+    Json,
+    Photos,
+    PhotosOrFile,
+    Words,
+)
 from thawline.cli.console import say, say_json
 from thawline.core.progress import progress_for_stderr
 
@@ -28,9 +38,11 @@ def check(
     say_json(report.to_json()) if json else say(check_text(report.to_json()))
 
 
-def extract(photos: Photos, *, options: Flat = DEFAULTS, json: Json = False) -> None:
+def extract(
+    photos: PhotosOrFile = None, *, config: Config = None, options: Flat = DEFAULTS, json: Json = False, typed: Words
+) -> None:
     """Run the pictures through the backbone once and keep the features of every depth in the cache."""
-    done = thawline.extract(photos, options, progress=progress_for_stderr())
+    done = thawline.extract(typed.photos(photos, usage="extract PHOTOS"), options, progress=progress_for_stderr())
     facts = {
         "bank": done.bank.key,
         "directory": str(done.bank.directory),

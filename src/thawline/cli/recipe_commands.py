@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
 import thawline
-from thawline.cli.arguments import Json
+from thawline.cli.arguments import (
+    DEFAULTS,
+    TRAINING_DEFAULTS,
+    Flat,
+    FlatTraining,
+    Goal,
+    Json,
+    TensorBoard,
+    Words,
+)
 from thawline.cli.console import say, say_json
+from thawline.cli.results import say_run
 from thawline.core.errors import UsageError
 from thawline.core.progress import progress_for_stderr
 from thawline.core.toml import parse_table
+from thawline.train.hyperparameters import parse_duration
 
 __all__ = ["recipe"]
 
@@ -49,62 +60,47 @@ def recipe_show(
 
 @recipe.command(name="run")
 def recipe_run(
-    name: Annotated[str, Parameter(help="Name of a recipe, or a TOML file of your own.")],
+    recipe: Annotated[str, Parameter(help="Name of a recipe, or a TOML file of your own.")],
     *,
     data: Annotated[str | None, Parameter(help="The pictures, as for `fit`. Default: what the recipe names.")] = None,
-    out: Annotated[Path | None, Parameter(name=["--out", "-o"], help="Folder of the run. Default: runs/NAME.")] = None,
-    backbone: Annotated[str | None, Parameter(help="Another network; `efficientnet_lite0` needs no network.")] = None,
-    weights: Annotated[Path | None, Parameter(help="Take the backbone's weights from this file.")] = None,
-    size: Annotated[int | None, Parameter(help="Side of the network's input in pixels.")] = None,
+    out: Annotated[
+        Path | None, Parameter(name=["--out", "-o"], help="Folder of the run. Default: runs/RECIPE.")
+    ] = None,
     protocol: Annotated[
         Literal["test", "folds"] | None,
         Parameter(help="Hold out a test part (`test`), or every picture once (`folds`). Default: the recipe's."),
     ] = None,
-    folds: Annotated[int | None, Parameter(help="Folds of the cross-validation.")] = None,
-    repeats: Annotated[int | None, Parameter(help="How often the folds are drawn anew.")] = None,
-    class_names: Annotated[Path | None, Parameter(help="File that gives the folders people's names.")] = None,
-    one_against_rest: Annotated[str | None, Parameter(help="Tell this class from all others together.")] = None,
-    limit: Annotated[int | None, Parameter(help="Pictures a class and part at most, for a quick look.")] = None,
-    epochs: Annotated[int | None, Parameter(help="Epochs of every training, for a quick look.")] = None,
-    outside: Annotated[
-        Path | None, Parameter(help="Pictures from outside the set, for the model to be tried on.")
+    budget: Annotated[
+        str | None, Parameter(help="Time for the whole run, `15min`, `2h`: rows that do not fit it are left out.")
     ] = None,
-    seed: Annotated[int | None, Parameter(help="Of every random choice.")] = None,
-    device: Annotated[str | None, Parameter(help="Where the network runs: `auto`, `cpu`, `cuda`, `mps`.")] = None,
-    cache_dir: Annotated[Path | None, Parameter(help="Where features are kept between runs.")] = None,
+    goal: Goal = None,
+    outside: Annotated[
+        Path | None, Parameter(help="Pictures from outside the set, to try the model on that is kept.")
+    ] = None,
+    options: Flat = DEFAULTS,
+    training: FlatTraining = TRAINING_DEFAULTS,
+    tensorboard: TensorBoard = None,
     json: Json = False,
+    typed: Words,
 ) -> None:
-    """Remake a recipe's comparison on its pictures: every row trained, scored with an interval, and reported."""
-    from thawline.view.recipe_report import recipe_text
+    """Run a recipe's comparison on its pictures: every row trained, scored with an interval, and reported.
 
-    if epochs is not None and epochs < 1:
-        raise UsageError(f"recipe run: --epochs {epochs}: 1 or more are required.")
-    given: dict[str, Any] = {
-        "backbone": backbone,
-        "weights": weights,
-        "size": size,
-        "folds": folds,
-        "repeats": repeats,
-        "class_names": class_names,
-        "one_against_rest": one_against_rest,
-        "limit": limit,
-        "seed": seed,
-        "device": device,
-        "cache_dir": cache_dir,
-        "epochs": epochs,
-    }
-    result = thawline.run_recipe(
-        name,
+    Options that are given go before the recipe's, and before those of its rows. A run that was cut off goes on where it
+    stopped when the same command is given again.
+    """
+    from thawline.work.run import run
+
+    if typed.recipe is None:
+        raise UsageError("recipe run: no recipe is named. `thawline recipe list` shows them.")
+    order = typed.recipe.order(
         data,
-        out=out,
-        changes={key: value for key, value in given.items() if value is not None},
-        protocol=protocol,
+        protocol=protocol or typed.recipe.protocol or "test",
+        options=typed.among(options),
+        training=typed.among(training),
+        budget_s=None if budget is None else parse_duration(budget),
+        goal=goal,
         outside=outside,
-        progress=progress_for_stderr(),
+        command=typed.command,
     )
-    if json:
-        say_json(result.run)
-        return
-    say(recipe_text(result.data) + "\n")
-    for file in ("report.html", "model", "comparison.csv", "leaderboard.json", "history.csv", "ledger.csv", "run.json"):
-        say(f"  {result.out / file}")
+    folder = out or Path("runs") / typed.recipe.name
+    say_run(run(order, folder, progress=progress_for_stderr(), tensorboard=tensorboard), as_json=json)

@@ -48,13 +48,14 @@ def render_page(template: str, data: ReportData, facts: Mapping[str, Any]) -> st
         data: What is shown; its pictures, check and provenance end every page.
         facts: What the template asks for besides.
     """
+    command = {"command": data.command} if data.command else {}  # from Python there is none
     shared: dict[str, Any] = {
         "data": data,
         "board": data.leaderboard,
         "palette": Markup(PALETTE_CSS),  # noqa: S704  (a constant of ours)
         "findings": _findings(data.check),
         "check_notes": _check_notes(data.check),
-        "provenance": {"command": data.command, "created": moment(data.created)} | dict(data.provenance),
+        "provenance": command | {"created": moment(data.created)} | dict(data.provenance),
     }
     html = _environment().get_template(template).render(shared | _picture_facts(data) | dict(facts))
     return html.encode("utf-8", "replace").decode("utf-8")

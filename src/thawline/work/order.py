@@ -6,6 +6,7 @@ the scores to expect. An order is plain data, so a run that was cut off goes on 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +23,7 @@ from thawline.data.sources.places import Place
 from thawline.train.hyperparameters import TrainOptions
 from thawline.train.plan import Plan, check_plan, parse_plan
 
-__all__ = ["BEST_FROZEN", "Expectations", "Expected", "Goal", "Order", "Protocol", "Row"]
+__all__ = ["BEST_FROZEN", "Expectations", "Expected", "Goal", "Order", "Protocol", "Row", "overridden"]
 
 BEST_FROZEN = "best"
 STRICT = ConfigDict(extra="forbid")
@@ -206,14 +207,10 @@ class Order:
     def training_of(self, row: Row) -> TrainOptions:
         """Return the options of a row's training run: the order's, the row's own over them, then the overrides.
 
-        Where only the number of epochs is overridden, warm-up shortens with it, to half of them at most.
-
         Raises:
             UsageError: An option that does not exist, or values that contradict each other.
         """
-        table = asdict(self.training) | row.training | self.overrides
-        if "epochs" in self.overrides and "warmup" not in self.overrides and isinstance(table["epochs"], int):
-            table["warmup"] = min(table["warmup"], table["epochs"] / 2)
+        table = overridden(asdict(self.training) | row.training, self.overrides)
         return checked(TrainOptions, table, where=f"row {row.name!r}, training")
 
     @cached_property
@@ -239,3 +236,14 @@ class Order:
                 cache_dir=options.cache_dir and options.cache_dir.resolve(),
             ),
         )
+
+
+def overridden(training: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options of a training run by name, with others over them.
+
+    Where only the number of epochs is overridden, warm-up shortens with it, to half of them at most.
+    """
+    table = {**training, **overrides}
+    if "warmup" in training and "warmup" not in overrides and isinstance(overrides.get("epochs"), int):
+        table["warmup"] = min(training["warmup"], overrides["epochs"] / 2)
+    return table

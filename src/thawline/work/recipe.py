@@ -24,7 +24,7 @@ from thawline.core.toml import checked, parse_table, read_text, refuse_unknown
 from thawline.data.sources.places import Place
 from thawline.train.hyperparameters import TrainOptions
 from thawline.train.plan import Plan, parse_plan
-from thawline.work.order import Expectations, Expected, Goal, Order, Protocol, Row
+from thawline.work.order import Expectations, Expected, Goal, Order, Protocol, Row, overridden
 
 __all__ = ["Recipe", "load_recipe", "parse_recipe", "read_config", "recipe_names", "recipe_text", "rows_of_plans"]
 
@@ -135,7 +135,7 @@ class Recipe:
             "rows": tuple(rows) or self.rows,
             "protocol": protocol,
             "options": wanted,
-            "training": checked(TrainOptions, {**self.training, **training}, where=f"{self.where}, [training]"),
+            "training": checked(TrainOptions, overridden(self.training, training), where=f"{self.where}, [training]"),
             "overrides": dict(training),
             "budget_s": budget_s,
             "deliver": None if rows else self.deliver,
@@ -245,6 +245,7 @@ def parse_recipe(text: str, name: str, *, where: str = "", folder: Path | None =
     if not (photos is None or isinstance(photos, str)):
         raise UsageError(f"{where}: photos must be a text: a folder, or hf:OWNER/NAME.")
     goal = table.get("goal")
+    goal = {"accuracy": goal} if isinstance(goal, int | float) else goal
     facts = {
         "name": name,
         "title": table.get("title", ""),

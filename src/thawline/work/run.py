@@ -21,7 +21,7 @@ from pydantic import TypeAdapter
 from thawline.core.errors import StoreError, UsageError
 from thawline.core.html import file_link
 from thawline.core.progress import Progress
-from thawline.core.store import write_json
+from thawline.core.store import write_bytes
 from thawline.search.compare import with_curves
 from thawline.search.leaderboard import Leaderboard
 from thawline.train.forecast import forecast_run
@@ -214,7 +214,8 @@ def write_order(out: Path, order: Order, *, key: str) -> None:
     for folder in (out / WORK).glob("*"):
         if folder.name != key and re.fullmatch(r"[0-9a-f]{12}", folder.name):
             shutil.rmtree(folder, ignore_errors=True)
-    write_json(out / WORK / REQUEST, {"work": key, "order": ORDER.dump_python(order.from_anywhere(), mode="json")})
+    request = {"work": key, "order": ORDER.dump_python(order.from_anywhere(), mode="json")}
+    write_bytes(out / WORK / REQUEST, json.dumps(request, indent=2).encode())  # names may be no text at all: ASCII
 
 
 def read_order(out: Path) -> tuple[Order, str]:
