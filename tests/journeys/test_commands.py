@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from rich.console import Console
 
 from thawline.cli.app import app
 from thawline.core.version import __version__
@@ -500,7 +499,7 @@ def test_the_commands_of_the_issue_are_all_there_are():
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself_and_every_option(command, thawline, monkeypatch):
-    monkeypatch.setattr(app, "_console", Console(width=400))  # no line is broken, whatever printed before
+    monkeypatch.setenv("COLUMNS", "400")  # no line is broken
     said = thawline(*command.split(), "--help")
     assert (said.code, said.err) == (0, "")
     function = app[command.split()[0]]

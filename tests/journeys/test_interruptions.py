@@ -57,7 +57,7 @@ def run(photos, cache, die_at=0, pause_s=0.0):
     dataset, cache = check(photos)[0], cache_root(cache)
     if die_at:
         die_at_call(die_at)
-    done = extract.extract(dataset, network, Runtime("cpu", "float32", 2), cache=cache)
+    done = extract.extract(dataset, network, runtime=Runtime("cpu", "float32", 2), cache=cache)
     print(json.dumps([done.num_extracted, done.num_damaged]), file=sys.stderr)
 
 
