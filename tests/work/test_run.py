@@ -232,7 +232,7 @@ def test_scrambled_test_labels_change_scores_but_no_model(run, parted, tmp_path)
     for one, other in zip(first.data.rows, second.data.rows, strict=True):
         by_name = dict(zip(map(name_of, other.evaluation.paths), other.evaluation.probabilities, strict=True))
         for path, shares in zip(one.evaluation.paths, one.evaluation.probabilities, strict=True):
-            assert list(by_name[name_of(path)]) == list(shares)
+            np.testing.assert_allclose(by_name[name_of(path)], shares, rtol=1e-5)  # batches round by their neighbours
         assert one.does == other.does
     assert first.run["rows"] != second.run["rows"]
 
