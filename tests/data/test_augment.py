@@ -158,8 +158,8 @@ def test_views_are_named():
     [
         ("augmix", 1, "--augment augmix --views 1: the only view is the plain one, .* Pass --views 4, or --aug"),
         ("flip", 1, "--augment flip --views 1: .* Pass --views 2, or --augment none."),
-        ("none", 3, "--augment none --views 3: nothing would tell the views apart. Pass --views 1, or a policy"),
-        ("flip", 3, "--augment flip --views 3: a picture and its mirror image are 2 views, .* Pass --views 2, or"),
+        ("none", 3, "--augment none --views 3: the views would all be the same. Pass --views 1, or a policy"),
+        ("flip", 3, "--augment flip --views 3: a picture and its mirror image are 2 views; .* Pass --views 2, or"),
         ("crop", 0, "--augment crop --views 0: at least 1 view, the plain one, is required. Pass --views 4."),
     ],
 )  # fmt: skip
@@ -182,5 +182,5 @@ def test_an_unknown_policy_is_refused_with_the_nearest_one():
 
 @pytest.mark.parametrize("view", ["", "flip", "flip.0", "flip.01", "flip.-1", "flip.x", "none.1", "plain.1", "flip.²"])
 def test_what_names_no_view_is_refused(view):
-    with pytest.raises(UsageError, match=r"is none: required is plain, or POLICY\.K such as flip\.1 or augmix\.3\.$"):
+    with pytest.raises(UsageError, match=r"does not exist: name plain, or POLICY\.K such as flip\.1 or augmix\.3\.$"):
         checked_view(view)

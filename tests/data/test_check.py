@@ -58,7 +58,7 @@ def test_every_file_has_a_ledger_row(make_folder, encode, draw):
         "b/z.png": "the file is empty",
         "top.txt": "no class folder",
     }
-    assert report.repaired == (("a/clear", "laid transparency on white"),)
+    assert report.repaired == (("a/clear", "filled transparency with white"),)
     assert report.class_counts == {"a": 6, "b": 5}
     assert report.imbalance == pytest.approx(1.2)
     assert [sample.path for sample in dataset.samples] == [
@@ -124,7 +124,7 @@ def test_odd_classes_are_told(make_folder):
     assert report.similar_names == (("Red Fox", "redfox"),)
     assert report.small_classes == (("hen", 3),)
     assert report.empty_classes == ("docs",)
-    assert report.notes == ("hen/x lies inside a class folder; its pictures are labelled hen",)
+    assert report.notes == ("hen/x is inside a class folder; its pictures are labelled hen",)
 
 
 @pytest.mark.parametrize(

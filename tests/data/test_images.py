@@ -52,7 +52,7 @@ def test_every_allowed_format_decodes_by_content(encode, format_name):
         (b"", "the file is empty"),
         (b"hello, I am a text file\n", "text, not a picture"),
         ("Müller’s notes".encode(), "text, not a picture"),
-        (b"\x00\x01\x02\x03" * 20, "no picture format that we know"),
+        (b"\x00\x01\x02\x03" * 20, "an unknown format"),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(40), "pillow-heif"),
         (b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(40), "video"),
         (b"<?xml version='1.0'?><svg></svg>", "SVG"),
@@ -140,7 +140,7 @@ def test_cmyk_becomes_rgb_and_says_so(encode):
 def test_transparency_lies_on_white(encode):
     clear = Image.new("RGBA", (20, 20), (0, 0, 0, 0))
     assert decode(encode(clear)).image.getpixel((3, 3)) == (255, 255, 255)
-    assert decode(encode(clear)).repairs == ("laid transparency on white",)
+    assert decode(encode(clear)).repairs == ("filled transparency with white",)
     assert decode(encode(clear.convert("LA"))).image.getpixel((3, 3)) == (255, 255, 255)
     palette = two_tone().quantize(4)
     data = encode(palette, "PNG", transparency=bytes([0, 255, 255, 255]))
@@ -182,7 +182,7 @@ def test_broken_exif_keeps_the_pixels_and_says_so(encode, block):
         warnings.simplefilter("always")
         picture = decode(encode(two_tone(), "JPEG", exif=block))
     assert picture.image.getpixel((5, 20))[0] > 220
-    assert picture.repairs == ("passed over damaged EXIF and kept the pixels as they lie",)
+    assert picture.repairs == ("ignored damaged EXIF and did not rotate the picture",)
     assert caught == []
 
 
@@ -191,7 +191,7 @@ def test_first_frame_of_an_animation(encode):
     for name in ("GIF", "WEBP"):
         picture = decode(encode(frames[0], name, save_all=True, append_images=frames[1:]))
         assert picture.image.getpixel((5, 5))[0] > 200
-        assert picture.repairs == ("took the first of several frames",)
+        assert picture.repairs == ("used the first of several frames",)
 
 
 def test_a_jpeg_with_further_frames_is_a_plain_jpeg(encode):

@@ -93,7 +93,7 @@ def test_one_class_against_the_rest():
     found = against_rest(listing(*many(2, "hen"), *many(1, "duck"), *many(1, "goose")), "hen")
     assert found.class_names == ("hen", "rest")
     assert [item.label for item in found.candidates] == ["hen", "hen", "rest", "rest"]
-    assert found.notes == ("hen is told from the rest: duck, goose",)
+    assert found.notes == ("hen against the rest: duck, goose",)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ def test_check_takes_names_rest_and_limit_and_says_so(make_folder, tmp_path):
     assert {(sample.path[:2], dataset.class_names[sample.label]) for sample in dataset.samples} == {
         ("n0", "wren"), ("n1", "auk"), ("n2", "owl")
     }  # fmt: skip
-    assert [note.split(":")[0] for note in report.notes] == ["classes are named as in names.json", "--limit 4"]
+    assert [note.split(":")[0] for note in report.notes] == ["classes are named by names.json", "--limit 4"]
     told, _ = check(root, CheckOptions(class_names=names, one_against_rest="owl"))
     assert told.class_names == ("owl", "rest")
     assert told.labels.tolist() == [1] * 12 + [0] * 6

@@ -92,7 +92,7 @@ def test_a_small_class_lowers_the_number_of_folds_and_the_rule_says_so():
 
 def test_copies_of_one_picture_are_one_picture():
     data = data_set([0] * 20 + [1] * 6, groups=[*range(20), *[20] * 6])
-    with pytest.raises(DataError, match="class 1 has one distinct picture to learn from"):
+    with pytest.raises(DataError, match="class 1 has one distinct picture to train on"):
         make_split(data)
 
 
@@ -101,7 +101,7 @@ def test_classes_with_test_pictures_only_are_refused_by_name():
     data = data_set([0, 1] * 10 + [0, 1, 2, 2, 2, 3, 0, 1], parts=parts)
     expected = (
         r"^split: pictures of class 2 \(all 3\), class 3 \(all 1\) are for test or validation only; a class needs some "
-        r"to learn from\. Put some of them under train, or remove the class\.$"
+        r"to train on\. Put some of them under train, or remove the class\.$"
     )
     for options in ({}, {"hold_out": False}):
         with pytest.raises(DataError, match=expected):

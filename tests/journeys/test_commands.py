@@ -401,7 +401,7 @@ def test_what_was_exported_needs_no_extraction(form, run, thawline, tmp_path, sh
     kept = {path: path.read_bytes() for path in run.photos.rglob("*.png")}
     refused = thawline("export-data", run.photos, "-o", run.photos / "train")
     assert (refused.code, refused.out) == (1, "")
-    assert "lie inside one another. Choose another place with -o." in refused.err
+    assert "are inside one another. Choose another place with -o." in refused.err
     assert {path: path.read_bytes() for path in run.photos.rglob("*.png")} == kept
 
 

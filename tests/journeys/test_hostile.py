@@ -127,7 +127,7 @@ def test_a_plan_with_a_hostile_name_is_refused_in_a_line_that_is_no_trap(name, r
     [
         ("epoch = 3", ["there is no key 'epoch'; did you mean epochs?"]),
         ("epochs = 'many'", ["epochs = 'many'", "integer"]),
-        ("epochs = ", ["Mend the TOML there"]),
+        ("epochs = ", ["Fix the TOML there"]),
         ("plans = 'all'", ["plans must be a list of texts"]),
         ("plans = ['lats 20 %']\nphotos = 'photos'", ["Did you mean 'last 20 %'?"]),
         ("epochs = 3\nwarmup = 3", ["--warmup 3", "Shorten it"]),
@@ -361,7 +361,7 @@ def test_pictures_that_may_not_be_read(run, thawline, photos, tmp_path):
     with locked(photos, 0o000):
         refused(thawline("check", photos), 1, str(photos), "no permission", "permissions")
     with locked(photos / "train/3", 0o000):
-        refused(thawline("check", photos), 1, "3 has pictures to test on but none to learn from")
+        refused(thawline("check", photos), 1, "3 has pictures to test on but none to train on")
     one = min((photos / "train/3").iterdir())
     with locked(one, 0o000):
         facts = thawline("check", photos, "--json").json

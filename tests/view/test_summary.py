@@ -224,7 +224,7 @@ def test_a_check_without_findings_is_the_counts_alone():
             ["1 groups of class names that differ in case or spaces only:", "  Cat, cat"],
         ),
         ({"imbalance": 18.84}, ["The largest class has 18.8 times the pictures of the smallest."]),
-        ({"notes": ["x lies inside a class folder."]}, ["x lies inside a class folder."]),
+        ({"notes": ["x is inside a class folder."]}, ["x is inside a class folder."]),
         ({"empty_classes": ["cow"]}, ["1 classes without a usable picture:", "  cow"]),
     ],
 )

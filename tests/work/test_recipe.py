@@ -121,7 +121,7 @@ def test_an_unknown_recipe_is_answered_with_the_nearest(tmp_path):
     with pytest.raises(UsageError, match=r"missing\.toml"):
         load_recipe(str(tmp_path / "missing.toml"))
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UsageError, match="no UTF-8 text"):
+    with pytest.raises(UsageError, match="not UTF-8 text"):
         load_recipe(str(tmp_path / "binary.toml"))
 
 
@@ -273,5 +273,5 @@ def test_configs_that_cannot_be_read(tmp_path):
     with pytest.raises(UsageError, match="Is a directory"):
         read_config(tmp_path)
     (tmp_path / "run.toml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UsageError, match=r"run\.toml: no UTF-8 text"):
+    with pytest.raises(UsageError, match=r"run\.toml: not UTF-8 text"):
         read_config(tmp_path / "run.toml")

@@ -1,4 +1,4 @@
-"""The errors a person can mend, each with the exit code of its family.
+"""The errors that a person can fix, each with the exit code of its family.
 
 A message has four parts: what was being done, the culprit, what was found against what is required, and what to do
 next. Whatever is not a `ThawlineError` is a bug and keeps its traceback.
@@ -21,7 +21,7 @@ __all__ = [
 
 
 class ThawlineError(Exception):
-    """Something the person at the keyboard can mend; the command line prints it without a traceback."""
+    """Something that the person at the keyboard can fix; the command line prints it without a traceback."""
 
     exit_code = 1
 
@@ -45,7 +45,7 @@ class StoreError(ThawlineError):
 
 
 class TrainingError(ThawlineError):
-    """A training that cannot go on, or a checkpoint that belongs to another one."""
+    """A training run that cannot continue, or a checkpoint of another run."""
 
 
 class BundleError(ThawlineError):

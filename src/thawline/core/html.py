@@ -1,7 +1,7 @@
 """Scores and names -> pieces of HTML that stand alone: interval bars on a common scale, tables for a notebook.
 
 One idea: what is not `Markup` is escaped when it is put in, so a name from a stranger cannot become markup. Styles are
-written into the elements, since a notebook shows a piece without its page; colours suit a light and a dark ground.
+written into the elements, since a notebook shows a piece without its page; colours suit light and dark backgrounds.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def interval_bar(scale: Scale, value: float, *, low: float, high: float, tone: s
     """Return an interval and its value as a bar with a dot, ten ems wide.
 
     Args:
-        scale: What the bar lies on.
+        scale: The axis of the bar.
         value: The value.
         low: Lower end of the interval.
         high: Upper end.
@@ -87,19 +87,19 @@ def html_table(
 
     Args:
         caption: What it shows.
-        headings: One a column; one that begins with `>` heads numbers, which stand to the right.
-        rows: Cells; whatever is no `Markup` is escaped.
-        note: What stands below.
+        headings: One for each column; one that begins with `>` is of numbers, which are aligned to the right.
+        rows: Cells; whatever is not `Markup` is escaped.
+        note: A line below the table.
     """
     sides = ["right" if heading.startswith(">") else "left" for heading in headings]
     row, cell = Markup("<tr>{}</tr>"), Markup('<{tag} style="' + _CELL + ';text-align:{side};{more}">{text}</{tag}>')  # noqa: S704
 
     def line(tag: str, texts: Sequence[str | Markup], more: str) -> Markup:
-        made = (
+        cells = (
             cell.format(tag=tag, side=side, more=more, text=_clean(text))
             for side, text in zip(sides, texts, strict=True)
         )
-        return row.format(Markup("").join(made))
+        return row.format(Markup("").join(cells))
 
     head = line("th", [heading.lstrip(">") for heading in headings], "font-weight:normal;opacity:.7")
     body = Markup("").join(line("td", texts, "border-top:1px solid rgba(128,128,128,.25)") for texts in rows)
@@ -114,8 +114,8 @@ def html_table(
 
 def file_link(path: Path) -> Markup:
     """Return a link to a file as a notebook follows it: relative to its folder where the file lies below that."""
-    whole, here = path.resolve(), Path.cwd()
-    address = quote(whole.relative_to(here).as_posix()) if whole.is_relative_to(here) else whole.as_uri()
+    file, folder = path.resolve(), Path.cwd()
+    address = quote(file.relative_to(folder).as_posix()) if file.is_relative_to(folder) else file.as_uri()
     return Markup('<a href="{}" target="_blank" style="color:inherit">{}</a>').format(address, _clean(str(path)))
 
 

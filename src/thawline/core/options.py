@@ -29,20 +29,22 @@ class CheckOptions:
     """File with a name for every class folder: CSV with a column of folders and one of names, or JSON."""
 
     one_against_rest: str | None = None
-    """Tell this class from all others, which become one class called `rest`."""
+    """Distinguish this class from all others, which become one class called `rest`."""
 
     limit: int | None = None
-    """Take at most so many pictures of each class and part, drawn at random: for a quick look."""
+    """Take at most this many pictures of each class and part, drawn at random: for a quick look."""
 
     seed: int = 0
-    """Of every random choice: the same seed and pictures give the same result."""
+    """Seed of every random choice: the same seed and pictures give the same result."""
 
     cache_dir: Path | None = None
     """Where features and fetched pictures are kept. Default: THAWLINE_CACHE, else the user's cache folder."""
 
     def __post_init__(self) -> None:
         if self.limit is not None and self.limit < 2:
-            raise UsageError(f"--limit {self.limit}: at least 2 pictures of a class are needed, to learn and to test.")
+            raise UsageError(
+                f"--limit {self.limit}: at least 2 pictures of a class are needed, one to train on and one to test on."
+            )
         if self.seed < 0:
             raise UsageError(f"--seed {self.seed}: it must be a whole number of at least 0.")
 
@@ -76,7 +78,7 @@ class Options(CheckOptions):
     """Folds of the cross-validation; fewer where a class has fewer pictures."""
 
     repeats: int = 2
-    """How often the folds are drawn anew."""
+    """How many times folds are drawn."""
 
     device: str = "auto"
     """Where the network runs: `auto`, `cpu`, `cuda`, `mps`."""
@@ -114,15 +116,15 @@ def make_options(**changes: object) -> Options:
 
 
 def refusal(error: ValidationError) -> UsageError:
-    """Return the error that names every option that cannot be as it was given, its value, and what it may be."""
-    said = []
+    """Return the error that names every invalid option, its value, and what it may be."""
+    problems = []
     names = [option.name for option in fields(Options)]
     for item in error.errors():
         name = str(item["loc"][0])
         if item["type"] == "unexpected_keyword_argument":
             near = difflib.get_close_matches(name, names, n=3)
-            said.append(f"there is no option {name!r}; did you mean {' or '.join(near or names)}?")
+            problems.append(f"there is no option {name!r}; did you mean {' or '.join(near or names)}?")
         else:
             flag = "--" + name.replace("_", "-")
-            said.append(f"{flag} {item['input']!r}: {item['msg'][0].lower()}{item['msg'][1:]}.")
-    return UsageError(f"options: {' '.join(said)}")
+            problems.append(f"{flag} {item['input']!r}: {item['msg'][0].lower()}{item['msg'][1:]}.")
+    return UsageError(f"options: {' '.join(problems)}")

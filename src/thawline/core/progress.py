@@ -1,7 +1,7 @@
 """Progress of long work: bars with rate and time left on a terminal, plain lines in a log, nothing in a library call.
 
-One idea: whoever does the work opens a `stage` and advances it; how that looks is decided once, by whoever started
-the whole. Everything goes to standard error, so results on standard output can be piped.
+One idea: the code that does the work opens a `stage` and advances it; how that looks is decided once, by the caller
+at the top. Everything goes to standard error, so results on standard output can be piped.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Progress(Protocol):
         """Return a context whose value is called with the number of units just done."""
 
     def note(self, text: str) -> None:
-        """Say one line between the bars."""
+        """Write one line between the bars."""
 
 
 class SilentProgress:
@@ -32,7 +32,7 @@ class SilentProgress:
 
     @contextmanager
     def stage(self, name: str, total: int | None = None, *, unit: str = "pictures") -> Iterator[Advance]:
-        """Return a context that ignores what it is told."""
+        """Return a context that ignores every step."""
         yield lambda done: None
 
     def note(self, text: str) -> None:

@@ -47,11 +47,11 @@ class Runtime:
 
 def num_workers() -> int:
     """Return the number of processors this process may use, at least 1 (`THAWLINE_THREADS` overrides it)."""
-    asked = os.environ.get("THAWLINE_THREADS")
-    if asked:
-        if not asked.isdigit() or int(asked) < 1:
-            raise UsageError(f"THAWLINE_THREADS is {asked!r}; it must be a whole number of at least 1.")
-        return int(asked)
+    setting = os.environ.get("THAWLINE_THREADS")
+    if setting:
+        if not setting.isdecimal() or int(setting) < 1:
+            raise UsageError(f"THAWLINE_THREADS is {setting!r}; it must be a whole number of at least 1.")
+        return int(setting)
     if hasattr(os, "sched_getaffinity"):
         return max(1, len(os.sched_getaffinity(0)))
     return os.cpu_count() or 1
@@ -65,7 +65,7 @@ def choose_runtime(device: str = "auto", dtype: DTypeName | Literal["auto"] = "a
         dtype: `auto` takes bfloat16 where the processor multiplies it natively and on CUDA, else float32.
 
     Raises:
-        UsageError: The device asked for is not on this machine.
+        UsageError: This machine does not have the device.
     """
     import torch
 
@@ -95,10 +95,10 @@ def _cpu_multiplies_bfloat16() -> bool:
 def package_versions() -> dict[str, str]:
     """Return the versions that a result depends on, by package name, with Python and the platform."""
     names = ("thawline", "torch", "torchvision", "timm", "numpy", "scipy", "scikit-learn", "pillow")
-    found = {"python": sys.version.split()[0], "platform": platform.platform()}
+    versions = {"python": sys.version.split()[0], "platform": platform.platform()}
     for name in names:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:  # running from a source tree that is not installed
-            found[name] = "not installed"
-    return found
+            versions[name] = "not installed"
+    return versions

@@ -1,7 +1,7 @@
 """Content keys and atomic commits: how anything reaches the disk.
 
-One idea: a thing is written beside its final place, flushed, and renamed. Whoever looks sees the old state or the new
-one, never a half; a kill leaves only a staging folder, which the next run sweeps away.
+One idea: a thing is written next to its final place, flushed, and renamed. Readers see the old state or the new one,
+never half of it; a kill leaves only a staging folder, which the next run removes.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _FLUSHED_AT_ONCE = 8
 
 
 class NoRoomError(StoreError):
-    """What is to be stored is larger than the disk, or than it may be; nothing of it has been begun."""
+    """What is to be stored needs more space than there is or than is allowed; nothing has been written."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,10 @@ class Entry:
 
 
 def cache_root(directory: Path | str | None = None) -> Path:
-    """Return the cache directory, made if need be: the argument, `THAWLINE_CACHE`, or the user's own cache folder.
+    """Return the cache directory, created if missing: the argument, `THAWLINE_CACHE`, or the user's own cache folder.
 
     Raises:
-        StoreError: It cannot be made or is not a directory.
+        StoreError: It cannot be created or is not a directory.
     """
     from platformdirs import user_cache_path  # here, because a service has neither a cache nor this package
 
@@ -82,8 +82,8 @@ def cache_root(directory: Path | str | None = None) -> Path:
     try:
         with disk_errors("open the cache", root):
             root.mkdir(parents=True, exist_ok=True)
-    except FileNotFoundError:  # a place such as /proc, in which nothing can be made
-        raise StoreError(f"open the cache: {root} cannot be made. Choose another place with --cache-dir.") from None
+    except FileNotFoundError:  # a place such as /proc, in which nothing can be created
+        raise StoreError(f"open the cache: {root} cannot be created. Choose another place with --cache-dir.") from None
     return root
 
 
@@ -161,7 +161,7 @@ def _remove_if_empty(directory: Path) -> None:
 
 
 def paths_in(directory: Path, pattern: str = "*") -> list[Path]:
-    """Return what a folder holds, sorted; nothing where there is none, or another process removes it just now."""
+    """Return what a folder holds, sorted; nothing where the folder does not exist or is removed meanwhile."""
     with suppress(FileNotFoundError):
         return sorted(directory.glob(pattern))
     return []
@@ -259,7 +259,7 @@ def remove_entry(entry: Entry, root: Path) -> None:
     """Remove one thing from the cache: it disappears at once by a rename, then its files are deleted.
 
     Raises:
-        StoreError: The cache cannot be written. That another run has removed it before is no error.
+        StoreError: The cache cannot be written. It is no error when another run has removed it already.
     """
     with disk_errors("prune", entry.directory), staging_directory(root) as staged, suppress(FileNotFoundError):
         entry.directory.rename(staged / entry.key)
@@ -272,8 +272,8 @@ def prune_cache(
 
     Args:
         cache_dir: The cache, or None for the usual one.
-        older_than_days: Remove what was not opened for so long.
-        keep_bytes: Then remove the least recently used until at most so many bytes are left.
+        older_than_days: Remove what was not opened for this long.
+        keep_bytes: Then remove the least recently used until at most this many bytes are left.
 
     Raises:
         StoreError: The cache cannot be written.

@@ -1,4 +1,4 @@
-"""A TOML file or table -> a checked dataclass: unknown keys and values that cannot be are refused, and named."""
+"""A TOML file or table -> a checked dataclass: unknown keys and invalid values are refused by name."""
 
 from __future__ import annotations
 
@@ -32,35 +32,35 @@ def read_text(path: Path, what: str) -> str:
         what: What it should be, for the error: `recipe`.
 
     Raises:
-        UsageError: It cannot be read, or is no UTF-8 text of that size.
+        UsageError: It cannot be read, or is not UTF-8 text of that size.
     """
     try:
         with path.open("rb") as file:
             data = file.read(LONGEST_FILE + 1)
         if len(data) > LONGEST_FILE:
-            raise UsageError(f"{what} {path}: longer than a MiB. It is no {what}; name another file.")
+            raise UsageError(f"{what} {path}: longer than a MiB; a {what} is shorter. Name another file.")
         return data.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "no UTF-8 text"
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise UsageError(f"{what} {path}: {reason}. Name a TOML file that can be read.") from None
 
 
 def parse_table(text: str, where: str) -> dict[str, Any]:
-    """Return what a TOML text says.
+    """Return the table that a TOML text describes.
 
     Args:
         text: The text.
         where: What it is, for the error: `recipe my.toml`.
 
     Raises:
-        UsageError: It is no TOML; says where it breaks.
+        UsageError: It is not TOML; says where it breaks.
     """
     try:
         return tomllib.loads(text)
     except RecursionError:
-        raise UsageError(f"{where}: nested too deeply. Mend the TOML.") from None
+        raise UsageError(f"{where}: nested too deeply. Simplify the TOML.") from None
     except ValueError as error:  # broken TOML, or a number of more digits than Python reads
-        raise UsageError(f"{where}: {error}. Mend the TOML there.") from None
+        raise UsageError(f"{where}: {error}. Fix the TOML there.") from None
 
 
 def checked(kind: type[Checked], table: Mapping[str, Any], *, where: str) -> Checked:
@@ -72,29 +72,29 @@ def checked(kind: type[Checked], table: Mapping[str, Any], *, where: str) -> Che
         where: Where the table stands, for the error: `recipe my.toml, [options]`.
 
     Raises:
-        UsageError: A key that is no field, with the nearest that is; a value that the field cannot take.
+        UsageError: An unknown key, with the nearest known one; a value that the field cannot take.
     """
     refuse_unknown(table, [item.name for item in fields(kind)], where=where)  # type: ignore[arg-type]
     try:
         return kind(**table)
     except ValidationError as error:
-        wrong = [
-            f"{'.'.join(str(part) for part in item['loc'])} = {SHOWN.repr(item['input'])}: {_said(item['msg'])}"
+        problems = [
+            f"{'.'.join(str(part) for part in item['loc'])} = {SHOWN.repr(item['input'])}: {_lower_first(item['msg'])}"
             if item["type"] not in ("missing", "missing_argument", "unexpected_keyword_argument")
-            else f"{'.'.join(str(part) for part in item['loc'])}: {_said(item['msg'])}"
+            else f"{'.'.join(str(part) for part in item['loc'])}: {_lower_first(item['msg'])}"
             for item in error.errors()
         ]
-        raise UsageError(f"{where}: {first_few(wrong)}. Mend the value.") from None
+        raise UsageError(f"{where}: {first_few(problems)}. Fix the value.") from None
     except UsageError as error:
         raise UsageError(f"{where}: {error}") from None
 
 
 def refuse_unknown(table: Mapping[str, Any], names: Sequence[str], *, where: str) -> None:
-    """Refuse keys that are no field, each with the nearest that is.
+    """Refuse unknown keys, each with the nearest known one.
 
     Args:
         table: Field name → value.
-        names: The fields that there are.
+        names: The known fields.
         where: Where the table stands, for the error: `recipe my.toml, [options]`.
 
     Raises:
@@ -112,5 +112,5 @@ def _no_such(key: str, names: Sequence[str]) -> str:
     )
 
 
-def _said(message: str) -> str:
+def _lower_first(message: str) -> str:
     return message[0].lower() + message[1:]

@@ -63,7 +63,7 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class Curve:
-    """Loss and top-1 for every epoch of an epoch-wise training.
+    """Loss and top-1 for every epoch of a training run.
 
     Attributes:
         train_loss: Mean cross-entropy in nats on the training rows, one value an epoch.
@@ -82,7 +82,7 @@ class Curve:
 
 @dataclass(frozen=True, repr=False)
 class Prediction:
-    """What a model says of one picture, or why it could not say anything.
+    """The prediction for one picture, or why there is none.
 
     Attributes:
         path: The picture as the caller named it.
@@ -104,14 +104,14 @@ class Prediction:
 
     @classmethod
     def ranked(cls, path: str, shares: Floats, *, class_names: Sequence[str]) -> Prediction:
-        """Return the prediction that (K,) probabilities, in the order of the classes, amount to."""
+        """Return the prediction of (K,) probabilities, in the order of the classes."""
         order = np.argsort(-shares, kind="stable")
         probabilities = {class_names[k]: float(shares[k]) for k in order}
         return cls(path, class_names[order[0]], float(shares[order[0]]), probabilities)
 
     @classmethod
     def failed(cls, path: str, error: str) -> Prediction:
-        """Return the row of a picture that gets no prediction, and why."""
+        """Return the row of a picture without a prediction, and why."""
         return cls(path, None, None, {}, error)
 
     def to_json(self) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Prepared pixels and the name of a view -> the same picture seen another way: mirrored, cropped, recoloured, mixed.
 
-The one idea: a view is a name, such as `augmix.3`, and what it shows is settled by that name and the picture's hash.
-So a bank can hold it, adding a view changes no other, and two machines that make it agree. torchvision does the work
-and is imported when the first view is made.
+The one idea: a view is a name, such as `augmix.3`, and what it shows depends on that name and the picture's hash
+alone. So a bank can hold it, adding a view changes no other, and two machines make the same one. torchvision does the
+work and is imported when the first view is made.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PLAIN = "plain"
 _BASES = ("flip", "crop", "trivial", "rand", "augmix")
 
 POLICIES = ("none", *_BASES, *(f"{base}+erase" for base in _BASES))
-"""What can be done to a picture.
+"""How a picture can be altered.
 
 `none` nothing; `flip` mirrors every other one; `crop` cuts out a part of 35 to 100 % of the area, 3:4 to 4:3, and
 scales it up again (Szegedy et al. 2015, "Going deeper with convolutions"), then flips; `trivial` flips and applies one
@@ -64,7 +64,7 @@ def view_names(policy: str, count: int) -> tuple[str, ...]:
         raise UsageError(f"{name} --views {count}: at least 1 view, the plain one, is required. Pass --views 4.")
     if policy == "none" and count > 1:
         raise UsageError(
-            f"{name} --views {count}: nothing would tell the views apart. "
+            f"{name} --views {count}: the views would all be the same. "
             f"Pass --views 1, or a policy such as --augment crop."
         )
     if policy != "none" and count == 1:
@@ -74,14 +74,14 @@ def view_names(policy: str, count: int) -> tuple[str, ...]:
         )
     if policy == "flip" and count > 2:
         raise UsageError(
-            f"{name} --views {count}: a picture and its mirror image are 2 views, a third would repeat one of them. "
+            f"{name} --views {count}: a picture and its mirror image are 2 views; a third would repeat one of them. "
             f"Pass --views 2, or a policy with more to vary such as --augment crop."
         )
     return (PLAIN, *(f"{policy}.{number}" for number in range(1, count)))
 
 
 def checked_view(view: str) -> str:
-    """Return `view` if it names one: `plain`, or `POLICY.K` with K from 1 on.
+    """Return `view` if it is one: `plain`, or `POLICY.K` with K from 1 on.
 
     Raises:
         UsageError: It does not.
@@ -90,7 +90,7 @@ def checked_view(view: str) -> str:
     numbered = number.isascii() and number.isdigit() and not number.startswith("0")
     if view == PLAIN or (numbered and policy in POLICIES and policy != "none"):
         return view
-    raise UsageError(f"view {view!r} is none: required is {PLAIN}, or POLICY.K such as flip.1 or augmix.3.")
+    raise UsageError(f"view {view!r} does not exist: name {PLAIN}, or POLICY.K such as flip.1 or augmix.3.")
 
 
 def view_seed(sha256: str, view: str, *, seed: int = 0) -> int:
@@ -98,7 +98,7 @@ def view_seed(sha256: str, view: str, *, seed: int = 0) -> int:
 
     Args:
         sha256: Hex digest of the picture's bytes.
-        view: Name of the view, or whatever else tells one look at the picture from another.
+        view: Name of the view, or any other text that identifies one version of the picture.
         seed: Of the whole run; banks keep 0, so that runs share them.
     """
     digest = hashlib.sha256(f"{sha256} {view} {seed}".encode()).digest()
@@ -106,9 +106,9 @@ def view_seed(sha256: str, view: str, *, seed: int = 0) -> int:
 
 
 def augmented(pixels: Pixels, policy: str, *, seed: int) -> Pixels:
-    """Return the picture as `policy` and `seed` alter it, in an array of its own.
+    """Return the picture as `policy` and `seed` alter it, in a new array.
 
-    The same arguments give the same pixels whatever runs beside: every draw comes from a generator made from `seed`,
+    The same arguments give the same pixels whatever else runs: every draw comes from a generator made from `seed`,
     and neither torch's own random state nor NumPy's is read or moved. Safe to call from several threads.
 
     Args:
@@ -120,7 +120,7 @@ def augmented(pixels: Pixels, policy: str, *, seed: int) -> Pixels:
         (H, W, 3) uint8 RGB.
 
     Raises:
-        UsageError: There is no such policy.
+        UsageError: The policy does not exist.
     """
     if checked_policy(policy) == "none":
         return pixels.copy()
@@ -140,7 +140,7 @@ def seen_as(pixels: Pixels, view: str, *, sha256: str) -> Pixels:
         sha256: Hex digest of the picture's bytes.
 
     Raises:
-        UsageError: There is no such view.
+        UsageError: The view does not exist.
     """
     if checked_view(view) == PLAIN:
         return pixels

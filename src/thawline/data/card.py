@@ -1,4 +1,4 @@
-"""What `dataset.json` holds -> the README.md beside it, for people; nothing that a person typed is markup there."""
+"""What `dataset.json` holds -> the README.md next to it, for people; no name can become markup there."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def card_markdown(card: Mapping[str, Any]) -> str:
     lines = [f"# {_inline(card['made_from'])}", ""]
     lines.append(
         f"{card['pictures']:,} pictures in {len(classes):,} classes, checked and written by Thawline "
-        f"{card['thawline']}. Split: {card['split']}. Every picture has the bytes that it came with."
+        f"{card['thawline']}. Split: {card['split']}. Every picture keeps its original bytes."
     )
     lines += ["", f"| class | {' | '.join(counts)} |", f"|---|{'---:|' * len(counts)}"]
     lines += [f"| {_inline(name)} | {' | '.join(f'{part[name]:,}' for part in counts.values())} |" for name in classes]
@@ -32,7 +32,7 @@ def card_markdown(card: Mapping[str, Any]) -> str:
         "when you split further."
     )
     if card["held_out_near_copies"]:
-        lines.append(f"{card['held_out_near_copies']:,} held-out pictures have a near copy in a part to learn from.")
+        lines.append(f"{card['held_out_near_copies']:,} held-out pictures have a near copy in training or validation.")
     lines += ["", f"Key of the pictures: `{card['images_key']}`. `dataset.json` lists all that was left out."]
     if card["renamed_folders"]:
         lines += ["", "Class folders with other names than their classes:", ""]
@@ -47,7 +47,7 @@ def card_markdown(card: Mapping[str, Any]) -> str:
 
 
 def _left_out(title: str, rows: Sequence[tuple[str, str]]) -> list[str]:
-    """Return a section of the card, its first rows; none where there is nothing to tell."""
+    """Return a section of the card, its first rows; none where it would be empty."""
     if not rows:
         return []
     shown = [f"- {_inline(path)}: {_inline(reason)}" for path, reason in rows[:MOST_SHOWN]]
@@ -57,6 +57,6 @@ def _left_out(title: str, rows: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def _inline(text: str) -> str:
-    """Return text that stays one line of Markdown and means nothing in it."""
+    """Return text as one line of Markdown without markup."""
     flat = "".join(mark if mark.isprintable() else " " for mark in text)
     return "".join(f"\\{mark}" if mark in "\\`*_[]<>|#" else mark for mark in flat)

@@ -1,7 +1,7 @@
-"""A path -> a checked Dataset and a CheckReport of all that is odd about its pictures.
+"""What a person names -> a checked Dataset, and a CheckReport of everything odd about its pictures.
 
-The one idea: every file is opened once, by threads, and leaves behind a ledger row, a digest and a thumbnail of 3 KB;
-everything that the report says is worked out from those. `findings.py` beside it says what is odd.
+The one idea: every file is opened once, by threads, and leaves a ledger row, a digest and a thumbnail of 3 KB; the
+report is worked out from those alone, in `findings.py`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = ["CheckOptions", "CheckReport", "check", "ledger_csv"]
 
 @dataclass(frozen=True)
 class _Examined:
-    """What one file turned out to be; `group` is filled in later."""
+    """What is known of one file once it has been read; `group` is filled in later."""
 
     row: LedgerRow
     thumbnail: Pixels | None
@@ -57,16 +57,16 @@ def check(
         progress: Where to report; silent by default.
 
     Raises:
-        DataError: Nothing to train on: no files, no picture decodes, fewer than two classes, a class of one picture, a
-            class without training pictures; bad files where `on_bad` is `stop`; or class names that do not fit.
+        DataError: There is nothing to train on: no files, no picture decodes, fewer than two classes, a class of one
+            picture or without training pictures; bad files where `on_bad` is `stop`; or class names that do not fit.
     """
     options = options or CheckOptions()
-    found = list_pictures(root, cache_dir=options.cache_dir, progress=progress)
-    listing = apply_options(found, options)
+    listed = list_pictures(root, cache_dir=options.cache_dir, progress=progress)
+    listing = apply_options(listed, options)
     examined, thumbnails = _examine_all(listing, progress or SilentProgress())
     used = [index for index, item in enumerate(examined) if item.status != "skipped"]
     _refuse_bad_files(listing, examined, options)
-    _refuse_classes(found, examined, used)
+    _refuse_classes(listed, examined, used)
     groups, pairs = group_copies([examined[index].sha256 for index in used], thumbnails)
     class_names = tuple(sorted({listing.candidates[index].label for index in used}))
     numbers = {name: number for number, name in enumerate(class_names)}
@@ -75,8 +75,8 @@ def check(
         candidate = listing.candidates[index]
         row = examined[index] = replace(examined[index], group=group)
         samples.append(Sample(row.path, numbers[row.label], row.sha256, candidate.split, group, candidate.source))
-    beside = [_skipped_row(item.path, item.reason) for item in listing.skipped]
-    ledger = tuple(sorted([*examined, *beside], key=lambda row: row.path)) if beside else tuple(examined)
+    skipped = [_skipped_row(item.path, item.reason) for item in listing.skipped]
+    ledger = tuple(sorted([*examined, *skipped], key=lambda row: row.path)) if skipped else tuple(examined)
     dataset = Dataset(listing.root, class_names, tuple(samples), ledger)
     return dataset, find_all(dataset, listing, near_pairs=pairs)
 
@@ -127,12 +127,12 @@ def _examine(candidate: Candidate) -> _Examined:
 
 
 def _skipped_row(path: str, reason: str, *, label: str = "", split: str = "") -> LedgerRow:
-    """Return the ledger row of a file of which nothing but its place is known."""
+    """Return the ledger row of a file of which only the path is known."""
     return LedgerRow(path, "skipped", reason, "", 0, 0, 0, "", label, split, -1)
 
 
 def _refuse_bad_files(listing: Listing, rows: Sequence[LedgerRow], options: CheckOptions) -> None:
-    """Stop when nothing decodes, or when the person wants to hear of bad files before anything else."""
+    """Stop where no file decodes, or where bad files are to stop the check."""
     bad = [row for row in rows if row.status == "skipped"]
     shown = first_few([f"{row.path} ({row.reason})" for row in bad])
     if len(bad) == len(rows):
@@ -148,7 +148,7 @@ def _refuse_bad_files(listing: Listing, rows: Sequence[LedgerRow], options: Chec
 
 
 def _refuse_classes(listing: Listing, rows: Sequence[LedgerRow], used: Sequence[int]) -> None:
-    """Stop when the classes that are left cannot be told apart or cannot be both trained and tested."""
+    """Stop where fewer than two classes are left, or one of them cannot be both trained and tested."""
     where = display_path(listing.root)
     counts = Counter(rows[index].label for index in used)
     if len(counts) < 2:
@@ -160,13 +160,13 @@ def _refuse_classes(listing: Listing, rows: Sequence[LedgerRow], used: Sequence[
     single = sorted(name for name, count in counts.items() if count == 1)
     if single:
         raise DataError(
-            f"check: {where}: {first_few(single)} has one usable picture each; it cannot be both learned from and "
-            "tested on. Add pictures of it (five or more), or remove the class."
+            f"check: {where}: {first_few(single)} has one usable picture each; a class needs one to train on and "
+            "one to test on. Add pictures of it (five or more), or remove the class."
         )
     trained = {rows[index].label for index in used if rows[index].split in {"train", ""}}
     untrained = sorted(set(counts) - trained)
     if untrained:
         raise DataError(
-            f"check: {where}: {first_few(untrained)} has pictures to test on but none to learn from. "
+            f"check: {where}: {first_few(untrained)} has pictures to test on but none to train on. "
             "Add training pictures under the same class name, or remove the class."
         )

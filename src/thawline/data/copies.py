@@ -1,7 +1,7 @@
 """Thumbnails and digests -> groups of exact and near copies.
 
 The one idea: a perceptual hash proposes, pixels decide. Hashes find the few pairs worth a look among a billion, but
-take pictures on a white ground for one another; two pictures are near copies only when their thumbnails, each colour
+also pair unlike pictures on a white background; two pictures are near copies only when their thumbnails, each colour
 channel centred, also correlate almost perfectly. The hash is imagehash's pHash, computed for all thumbnails at once.
 """
 
@@ -22,9 +22,9 @@ MAX_HASH_BITS = 8
 """Pairs whose 64-bit hashes differ in more bits are not looked at: true copies here differ in at most 4."""
 
 MIN_CORRELATION = 0.995
-"""Calibrated by looking at the pairs of four real sets. Above it all show the same photo, encoded or sized anew or with
-a faint watermark; between 0.975 and it too (bold watermarks, other crops); from 0.97 down, products shot alike on a
-white ground begin."""
+"""Calibrated by looking at the pairs of four real sets. Above it all show the same photo, re-encoded, resized or with a
+faint watermark; between 0.975 and it too (bold watermarks, other crops); from 0.97 down, products shot alike on a
+white background begin."""
 
 MAX_COLOUR_SHIFT = 32.0
 """Largest difference of a channel's mean, in levels of 255: the same shape in another colour is another object."""
@@ -67,13 +67,13 @@ def find_near_copies(thumbnails: Pixels) -> Ints:
         thumbnails: (N, 32, 32, 3) uint8, RGB, of pictures with distinct bytes.
     """
     means, spreads = _statistics(thumbnails)
-    found = [np.empty((0, 2), dtype=np.int64)]
+    confirmed = [np.empty((0, 2), dtype=np.int64)]
     for pairs in _close_hashes(hash_thumbnails(thumbnails)):
         shift = np.abs(means[pairs[:, 0]] - means[pairs[:, 1]]).max(axis=1)
         contrast = spreads[pairs].min(axis=1)
         likely = pairs[(shift <= MAX_COLOUR_SHIFT) & (contrast >= MIN_CONTRAST)]
-        found.append(likely[_correlate(thumbnails, likely) >= MIN_CORRELATION])
-    pairs = np.concatenate(found)
+        confirmed.append(likely[_correlate(thumbnails, likely) >= MIN_CORRELATION])
+    pairs = np.concatenate(confirmed)
     return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]
 
 

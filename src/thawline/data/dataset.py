@@ -25,7 +25,7 @@ Status = Literal["used", "repaired", "skipped"]
 
 
 class Source(Protocol):
-    """Where the bytes of one picture lie: a file, or a cell of a Parquet table."""
+    """Where the bytes of one picture come from: a file, a cell of a table, a member of an archive."""
 
     def read(self) -> bytes:
         """Return the encoded picture; raises `DataError` when it can no longer be read."""
@@ -41,7 +41,7 @@ class Sample:
         sha256: Hex digest of the encoded bytes: the picture's identity everywhere.
         split: The part that the person's own folders or manifest put it in, or None when they gave none.
         group: Pictures with equal groups are exact or near copies and are never separated by a split.
-        source: Where its bytes lie.
+        source: Where its bytes come from.
     """
 
     path: str
@@ -54,7 +54,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class LedgerRow:
-    """What became of one file.
+    """The outcome for one file.
 
     Attributes:
         path: As in `Sample.path`.

@@ -1,7 +1,7 @@
 """The demo's pictures: scikit-learn's scanned digits -> class folders of PNG files under `train/` and `test/`.
 
 One idea: the pictures come with a package that is installed anyway, so `thawline demo` needs no download; they are far
-from the photos that the backbone was trained on, so the best cut lies well before its last one.
+from the photos that the backbone was trained on, so the best cut is well before its last one.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ def write_digits(directory: Path, *, labels_per_class: int = 5, seed: int = 0) -
     number in scikit-learn's order: `train/3/0013.png`. The scans are 8×8 amounts of ink from 0 to 16, from Alpaydin
     and Kaynak (1998), "Optical recognition of handwritten digits", UCI repository; here they are dark on white.
 
-    Equal arguments choose the same pictures and write the same pixels. The folder is made beside its destination and
-    renamed, so it is whole or absent.
+    Equal arguments choose the same pictures and write the same pixels. The folder is written next to its destination
+    and renamed, so it is whole or absent.
 
     Args:
-        directory: Must not exist yet; missing parents are made.
+        directory: Must not exist yet; missing parents are created.
         labels_per_class: Training pictures of each digit, from 1 to 150.
         seed: Chooses which.
 
@@ -41,8 +41,7 @@ def write_digits(directory: Path, *, labels_per_class: int = 5, seed: int = 0) -
     """
     if not 1 <= labels_per_class <= 150:
         raise DataError(
-            f"demo: {labels_per_class} labels a class asked for; the digits have from 1 to 150 to give."
-            " Pass a number in that range."
+            f"demo: {labels_per_class} labels a class: from 1 to 150 are possible. Pass a number in that range."
         )
     if directory.exists():
         raise DataError(f"demo: {directory} exists already. Name a new directory, or remove that one first.")

@@ -1,7 +1,7 @@
-"""A checked Dataset -> a folder that holds it again: every picture once, in its part, under its class, with a card.
+"""A checked Dataset -> a new folder of it: every picture once, in its part, under its class, with a card.
 
-The one idea: what is written is decided first, from the ledger alone; then the pictures stream into a folder beside the
-final place, which is renamed when it is whole. An older export there gives way only if nobody has touched it since.
+The one idea: what is written is decided first, from the ledger alone; then the pictures stream into a folder next to
+the final place, which is renamed when it is whole. An older export there is replaced only if it is unchanged.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def export(
 
     Pictures keep their bytes. Of exact copies one is kept, the held-out one where they lie in several parts; near
     copies are all kept and share a group number. Pictures with the same bytes under several labels are left out, since
-    nobody can tell which is right. The person's own parts are kept; without any, the same fifth is held out as in
+    it is unknown which is right. The person's own parts are kept; without any, the same fifth is held out as in
     `fit`.
 
     `folder` writes `train/class/picture` and its like with a manifest `pictures.csv`, `parquet` tables that embed the
@@ -89,14 +89,14 @@ def export(
     Args:
         dataset: Checked pictures.
         report: What the check found.
-        out: Folder to write: new, empty, or an older export that nobody has changed.
+        out: Folder to write: new, empty, or an unchanged older export.
         form: `folder` or `parquet`.
-        held_out: Without parts of the person's own: `fifth` draws a test, `none` puts all into `train`.
-        seed: Of that drawing.
+        held_out: Where the pictures came without parts: `fifth` draws a test, `none` puts all into `train`.
+        seed: Of that draw.
         progress: Where to report; silent by default.
 
     Raises:
-        DataError: `out` and the pictures lie inside one another; a class is left without pictures to learn from; a
+        DataError: `out` and the pictures are inside one another; a class is left without pictures to train on; a
             picture has changed since the check.
         StoreError: `out` holds something else, is too small or cannot be written; what was there is intact.
     """
@@ -105,7 +105,7 @@ def export(
     parts, rule = _parts(dataset, held_out, seed)
     plan = _plan(dataset, parts)
     _refuse_classes(dataset, plan)
-    place = out.with_name(f".{out.name}.export")  # of our own, so that what a kill left there can be swept
+    place = out.with_name(f".{out.name}.export")  # of our own, so that what a kill leaves can be removed
     try:
         with disk_errors("export", out):
             sweep_staging(place)
@@ -120,8 +120,8 @@ def export(
                 card |= {"num_files": num_files, "size_bytes": size_bytes}
                 write_json(staged / CARD, card)
                 replace_directory(staged, out)
-    except FileNotFoundError:  # a place such as /proc, in which nothing can be made
-        raise StoreError(f"export: {display_path(out)} cannot be made. Choose another place with -o.") from None
+    except FileNotFoundError:  # a place such as /proc, in which nothing can be created
+        raise StoreError(f"export: {display_path(out)} cannot be created. Choose another place with -o.") from None
     finally:
         with suppress(OSError):  # another export to the same place may be at work in there
             place.rmdir()
@@ -129,10 +129,10 @@ def export(
 
 
 def _parts(dataset: Dataset, held_out: HeldOut, seed: int) -> tuple[list[Role], str]:
-    """Return the part of every sample, and how it came to be, in words."""
-    own = [sample.split for sample in dataset.samples if sample.split is not None]
-    if own:
-        return own, "the parts that the pictures came in"
+    """Return the part of every sample, and how the parts were made, in words."""
+    own_parts = [sample.split for sample in dataset.samples if sample.split is not None]
+    if own_parts:
+        return own_parts, "the parts that the pictures came in"
     if held_out == "none":
         return ["train"] * len(dataset), "all pictures in one part"
     test = set(make_split(dataset, num_folds=2, num_repeats=1, seed=seed).test.tolist())
@@ -164,25 +164,25 @@ def _plan(dataset: Dataset, parts: Sequence[Role]) -> _Plan:
 
 
 def _refuse_classes(dataset: Dataset, plan: _Plan) -> None:
-    """Refuse an export that could not be learned from: a class needs a training picture, and two in all."""
+    """Refuse an export that could not be trained on: a class needs a training picture, and two in all."""
     trained = {item.label for item in plan.kept if item.part == "train"}
     counts = Counter(item.label for item in plan.kept)
     lost = [name for name in dataset.class_names if name not in trained or counts[name] < 2]
     if lost:
         raise DataError(
-            f"export: without exact copies and pictures under two labels, {first_few(lost)} has no picture to learn "
-            "from, or a single one. Run `thawline check` and settle the conflicts that it lists, or remove the class."
+            f"export: without exact copies and pictures under two labels, {first_few(lost)} has no picture to train "
+            "on, or only one. Run `thawline check` and settle the conflicts that it lists, or remove the class."
         )
 
 
 def _refuse_place(dataset: Dataset, out: Path) -> None:
-    """Refuse a place that holds anything but an untouched export, or that the pictures are read from."""
+    """Refuse a place that holds anything but an unchanged export, or that the pictures are read from."""
     root = dataset.root
     pictures = root.folder or root.path
     pictures = pictures and pictures.resolve()
     if pictures and pictures.exists() and (out.is_relative_to(pictures) or pictures.is_relative_to(out)):
         raise DataError(
-            f"export: {display_path(out)} and the pictures in {display_path(root)} lie inside one another. "
+            f"export: {display_path(out)} and the pictures in {display_path(root)} are inside one another. "
             "Choose another place with -o."
         )
     if out.exists() and not out.is_dir():
@@ -196,8 +196,8 @@ def _refuse_place(dataset: Dataset, out: Path) -> None:
         )
     if (card.get("num_files"), card.get("size_bytes")) != _measure(out):
         raise StoreError(
-            f"export: {display_path(out)} was changed since it was exported. Choose another place with -o, or remove "
-            "that folder if nothing in it is needed."
+            f"export: {display_path(out)} was changed since it was exported. Choose another place with -o, or "
+            "remove that folder if nothing in it is needed."
         )
     sources = [sample.source for sample in dataset.samples]
     if any(isinstance(source, FileSource) and source.path.resolve().is_relative_to(out) for source in sources):
@@ -217,7 +217,7 @@ def _read_card(folder: Path) -> Mapping[str, Any] | None:
 
 
 def _measure(folder: Path) -> tuple[int, int]:
-    """Return how many files lie in a folder, the card aside, and their bytes."""
+    """Return how many files a folder holds, without the card, and their bytes."""
     sizes = [path.lstat().st_size for path in folder.rglob("*") if not path.is_dir() and path != folder / CARD]
     return len(sizes), sum(sizes)
 

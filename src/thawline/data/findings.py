@@ -1,4 +1,4 @@
-"""A checked Dataset and its copies -> a CheckReport: all that a person should know before trusting a score."""
+"""A checked Dataset and its copies -> a CheckReport: everything to know before trusting a score."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class CheckReport:
     Attributes:
         used: Pictures that take part, repaired ones included.
         skipped: (path, reason) of every file that does not.
-        repaired: (path, what was changed or passed over).
+        repaired: (path, what was changed or ignored).
         exact_copies: Groups of pictures with the same bytes.
         near_copies: Groups of pictures that show the same photo in different bytes; exact copies of a member are in it.
-        leaks: (path, of): a held-out picture and a copy of it in a part that it is meant to judge.
+        leaks: (path, of): a held-out picture, and a copy of it in training or validation.
         conflicts: (path, label, other path, other label): the same picture under two labels.
         class_counts: Class name -> pictures used.
         small_classes: (class, pictures) with fewer than five.
@@ -120,7 +120,7 @@ def _exact_groups(copied: Sequence[list[Sample]]) -> tuple[tuple[str, ...], ...]
 
 def _leaks(copied: Sequence[list[Sample]]) -> tuple[tuple[str, str], ...]:
     """Return every held-out picture with a copy in training (or, for the test, in validation), exact copies first."""
-    found = []
+    leaks = []
     for group in copied:
         for sample in group:
             if sample.split == "test":
@@ -131,19 +131,19 @@ def _leaks(copied: Sequence[list[Sample]]) -> tuple[tuple[str, str], ...]:
                 continue
             if seen:
                 of = next((other for other in seen if other.sha256 == sample.sha256), seen[0])
-                found.append((sample.path, of.path))
-    return tuple(sorted(found))
+                leaks.append((sample.path, of.path))
+    return tuple(sorted(leaks))
 
 
 def _conflicts(copied: Sequence[list[Sample]], names: Sequence[str]) -> tuple[tuple[str, str, str, str], ...]:
     """Return, for every group with several labels, the first picture against the first of each other label."""
-    found = []
+    conflicts = []
     for group in copied:
         first = group[0]
         others = {sample.label: sample for sample in reversed(group) if sample.label != first.label}
         for label in sorted(others):
-            found.append((first.path, names[first.label], others[label].path, names[label]))
-    return tuple(found)
+            conflicts.append((first.path, names[first.label], others[label].path, names[label]))
+    return tuple(conflicts)
 
 
 def _similar_names(names: Sequence[str]) -> tuple[tuple[str, ...], ...]:

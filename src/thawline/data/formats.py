@@ -34,7 +34,8 @@ class Format:
         title: As people write it.
         endings: What file names end in; an exported file ends in the first.
         matches: Whether encoded bytes begin as this format does.
-        open: Pillow's own reader, so that no other format is tried.
+        open: Pillow's own reader, called directly: no other format is tried, and a JPEG with further frames inside
+            (MPO) stays a JPEG.
         claimed_size: Width and height by the header alone, or None where it does not say: for a format whose reader
             allocates the picture before it can be asked for its size.
         claimed_bytes: Length of the whole file by its own account, 0 where it does not say.

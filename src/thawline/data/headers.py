@@ -1,4 +1,4 @@
-"""The first bytes of a file -> what it claims to be: a format, a size, a length, an orientation; or why no picture.
+"""The first bytes of a file -> what it claims to be: format, size, length and orientation; or why it is no picture.
 
 These few readers exist because they must run before a decoder may be trusted, and because Pillow reports damaged EXIF
 by warnings, which cannot be caught in a thread. They never raise on any bytes.
@@ -45,7 +45,7 @@ _ORIENTATION, _EXIF_POINTER, _GPS_POINTER = 0x0112, 0x8769, 0x8825
 
 
 def why_no_picture(data: bytes) -> str:
-    """Return why bytes of none of the formats that are read give no picture, in a few words."""
+    """Return what bytes are instead of a picture in a supported format, in a few words."""
     if not data:
         return "the file is empty"
     for start, reason in _NO_PICTURES:
@@ -62,7 +62,7 @@ def why_no_picture(data: bytes) -> str:
         return "a web page, not a picture"
     if b"\0" not in data[:1024] and _is_text(data[:1024]):
         return "text, not a picture"
-    return "no picture format that we know"
+    return "an unknown format"
 
 
 def is_webp(data: bytes) -> bool:
@@ -81,7 +81,7 @@ def is_avif(data: bytes) -> bool:
 
 
 def _iso_brands(data: bytes) -> set[bytes]:
-    """Return the brands of a `ftyp` box, by which AVIF, HEIC and video are told apart."""
+    """Return the brands of a `ftyp` box, which distinguish AVIF, HEIC and video."""
     end = min(int.from_bytes(data[:4], "big"), len(data), 256)
     return {data[8:12]} | {data[start : start + 4] for start in range(16, end - 3, 4)}
 

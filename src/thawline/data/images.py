@@ -1,9 +1,8 @@
 """Encoded bytes -> an RGB picture, or the network's square input, or a `DataError` with a short reason.
 
-The one idea: nobody else in Thawline decodes. The bytes say what they are (file names never do), the size is read from
-the header and checked before a pixel is decoded, and whatever Pillow raises becomes one short reason. Decoding runs in
-thread pools, so nothing here touches state that threads share: Pillow's readers are called directly, which also keeps a
-JPEG with further frames inside (MPO) a plain JPEG. Pillow resizes as well, so that a service needs no torch.
+The one idea: all decoding is here. The bytes say what they are (file names never do), the size is read from the header
+and checked before a pixel is decoded, and whatever Pillow raises becomes one short reason. Decoding runs in thread
+pools, so nothing here touches state that threads share. Pillow resizes as well, so that a service needs no torch.
 """
 
 from __future__ import annotations
@@ -49,11 +48,11 @@ class Decoded:
     """A picture as people see it.
 
     Attributes:
-        image: RGB, turned as its EXIF says; smaller than the original where a reduced decode was asked for.
+        image: RGB, turned as its EXIF says; smaller than the original where a reduced decode was requested.
         width_px: Width of the original after turning.
         height_px: Height of the original after turning.
         format: The name of one of `FORMATS`, by content.
-        repairs: What had to be changed or passed over, in words; empty for most pictures.
+        repairs: What had to be changed or ignored, in words; empty for most pictures.
     """
 
     image: Image.Image
@@ -64,11 +63,11 @@ class Decoded:
 
 
 def decode(data: bytes, size_px: int | None = None, *, max_megapixels: int = MAX_MEGAPIXELS) -> Decoded:
-    """Return the picture in `data`: its first frame, upright, RGB, 8 bits, transparency laid on white.
+    """Return the picture in `data`: its first frame, upright, RGB, 8 bits, transparency filled with white.
 
     Args:
         data: The encoded picture, of any allowed format.
-        size_px: Side of the square that the picture is wanted for. A big JPEG is then decoded at a half, a quarter or
+        size_px: Side of the square that the picture is for. A big JPEG is then decoded at a half, a quarter or
             an eighth, with both sides still at least twice `size_px`: a 12-megapixel photo ten times faster.
         max_megapixels: Larger pictures are refused from their header.
 
@@ -93,18 +92,16 @@ def _decode_open(image: ImageFile, kind: Format, size_px: int | None) -> Decoded
     width_px, height_px = image.size
     repairs = []
     if getattr(image, "is_animated", False):
-        repairs.append("took the first of several frames")
+        repairs.append("used the first of several frames")
     if size_px is not None:
-        image.draft(None, (2 * size_px, 2 * size_px))  # formats that cannot be decoded smaller pass over it
+        image.draft(None, (2 * size_px, 2 * size_px))  # formats that cannot be decoded smaller ignore it
     image.load()
     exif = image.info.get("exif", b"")
     orientation = 1
     if exif and not kind.is_upright:
         orientation, damaged = exif_orientation(exif)
         if damaged:
-            repairs.append(
-                "passed over damaged EXIF" + (" and kept the pixels as they lie" if orientation == 1 else "")
-            )
+            repairs.append("ignored damaged EXIF" + (" and did not rotate the picture" if orientation == 1 else ""))
     upright, notes = _to_rgb(image)
     if orientation in _TRANSPOSE:
         upright = upright.transpose(_TRANSPOSE[orientation])
@@ -153,7 +150,7 @@ def encode_jpeg(image: Image.Image, max_px: int) -> bytes:
 def _check_size(size: tuple[int, int] | None, max_megapixels: int) -> None:
     """Refuse a picture whose header claims no area or more than the cap."""
     if size is None or min(size) < 1:
-        raise DataError("its header gives no size")
+        raise DataError("its header states no size")
     megapixels = size[0] * size[1] / 1e6
     if megapixels > max_megapixels:
         raise DataError(
@@ -175,7 +172,7 @@ def _to_rgb(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
         if layered.getchannel("A").getextrema() == (255, 255):
             return layered.convert("RGB"), ()
         ground = Image.new("RGBA", layered.size, "white")
-        return Image.alpha_composite(ground, layered).convert("RGB"), ("laid transparency on white",)
+        return Image.alpha_composite(ground, layered).convert("RGB"), ("filled transparency with white",)
     notes = (f"converted {mode} to RGB",) if mode not in {"P", "YCbCr"} else ()
     return image.convert("RGB"), notes
 

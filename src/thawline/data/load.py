@@ -1,6 +1,6 @@
-"""Samples -> the network's input, and work on many things in order, done by threads while the caller computes.
+"""Samples -> the network's input; and work on many items in order, done by threads while the caller computes.
 
-The one idea: a window of pictures is always in flight, never more; results come back in order whatever the threads do.
+The one idea: a window of items is in flight, never more; results come back in order whatever the threads do.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Pixels held as an array -> PNG bytes that are the same on every machine and with every version of every library.
 
-The one idea: a picture is known by the hash of its bytes, so its bytes must not hang on whose compressor wrote them.
-These are not compressed at all (PNG 1.2, filter 0; RFC 1951, stored blocks); the table that they lie in is.
+The one idea: a picture is known by the hash of its bytes, so its bytes must not depend on a compressor. These
+are not compressed at all (PNG 1.2, filter 0; RFC 1951, stored blocks); the table that holds them is.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def encode_png(pixels: NDArray[Any]) -> bytes:
     is_picture = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)
     if pixels.dtype != np.uint8 or not is_picture or not pixels.size:
         raise DataError(
-            f"encode: an array of {pixels.shape} {pixels.dtype} is no picture; needed is (h, w[, 3]) uint8."
+            f"encode: an array of {pixels.shape} {pixels.dtype} is not a picture; required is (h, w[, 3]) uint8."
         )
     height, width = pixels.shape[:2]
     lines = np.zeros((height, 1 + pixels.size // height), np.uint8)  # a filter byte of 0 opens every line

@@ -1,7 +1,7 @@
-"""A Listing and what a person asked of its classes -> the same pictures under other names, or fewer of them.
+"""A Listing and options of its classes -> the same pictures under other names, or fewer of them.
 
 The one idea: classes are renamed, merged and thinned before a picture is opened. Features are addressed by the bytes of
-the pictures, so none of this extracts anything anew.
+the pictures, so none of this extracts anything again.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from thawline.data.sources.listing import FileSource, Listing, display_path
 __all__ = ["REST", "against_rest", "apply_options", "limited", "read_class_names", "renamed"]
 
 REST = "rest"
-"""What all other classes are called where one is told from them."""
+"""Name of the class that all others form where one is distinguished from them."""
 
 _NAME_COLUMNS = ("common name", "name", "class", "title")
 _NEEDED = (
-    "Needed is a CSV table with a column of folder names and one of names, or a JSON object like "
+    "Required is a CSV table with a column of folder names and one of names, or a JSON object like "
     '{"n0": "mantled howler"}, in UTF-8.'
 )
 
@@ -35,18 +35,18 @@ _NEEDED = (
 def apply_options(listing: Listing, options: CheckOptions) -> Listing:
     """Return the listing with people's names, then one class against the rest, then at most so many of each.
 
-    What was done is said in the notes.
+    The notes say what was done.
 
     Args:
-        listing: As a source gives it.
+        listing: As a source returns it.
         options: `class_names`, `one_against_rest`, `limit` and `seed` matter.
 
     Raises:
-        DataError: The names' file does not fit the folders, or the class does not exist.
+        DataError: The file of names does not fit the folders, or the class does not exist.
     """
     if options.class_names is not None:
         names = read_class_names(options.class_names, listing.class_names)
-        note = f"classes are named as in {display_path(options.class_names.name)}"
+        note = f"classes are named by {display_path(options.class_names.name)}"
         listing = replace(renamed(listing, names), notes=(*listing.notes, note))
     if options.one_against_rest is not None:
         listing = against_rest(listing, options.one_against_rest)
@@ -56,7 +56,7 @@ def apply_options(listing: Listing, options: CheckOptions) -> Listing:
 
 
 def renamed(listing: Listing, names: dict[str, str]) -> Listing:
-    """Return the listing with every class called what `names` says; pictures keep their order, classes are sorted anew.
+    """Return the listing with every class renamed; pictures keep their order, classes are sorted again.
 
     Args:
         listing: What to rename.
@@ -70,7 +70,7 @@ def against_rest(listing: Listing, name: str) -> Listing:
     """Return the listing with two classes: `name`, and all others as `rest`.
 
     Raises:
-        DataError: There is no such class (the nearest names are told), no other, or it is called `rest` itself.
+        DataError: The class does not exist (the nearest are named), there is no other, or it is called `rest` itself.
     """
     classes = listing.class_names
     if name not in classes:
@@ -82,7 +82,7 @@ def against_rest(listing: Listing, name: str) -> Listing:
         raise DataError(f"one against rest: {reason}. Name another class, or rename it with --class-names.")
     others = [other for other in classes if other != name]
     merged = renamed(listing, {other: name if other == name else REST for other in classes})
-    note = f"{name} is told from the rest: {first_few(others)}"
+    note = f"{name} against the rest: {first_few(others)}"
     return replace(merged, notes=(*merged.notes, note))
 
 
@@ -90,8 +90,8 @@ def limited(listing: Listing, limit: int, *, seed: int = 0) -> Listing:
     """Return the listing with at most `limit` pictures of each class and part, drawn evenly at random.
 
     Which are taken depends on the seed and on the pictures' paths alone: a smaller limit takes a subset of what a
-    larger one takes, and further pictures push few others out. Those left out are not opened and have no row in the
-    ledger.
+    larger one takes, and adding pictures replaces few of the others. Those left out are not opened and have no row in
+    the ledger.
 
     Args:
         listing: What to draw from; its order is kept.
@@ -119,7 +119,7 @@ def read_class_names(file: Path, folders: Collection[str]) -> dict[str, str]:
     Three forms are read. A JSON object {folder: name}. A CSV table with names in its first line: the column that holds
     the folders is found by its values; the names are in the column called `common name`, `name`, `class` or `title`, in
     this order, else in the next one. A CSV table without such a line: folder, name. Blanks around a cell, blank lines
-    and rows of other folders are passed over; the names are kept as they are written.
+    and rows of other folders are ignored; names are kept as written.
 
     Args:
         file: The file, in UTF-8.
@@ -162,23 +162,23 @@ def _csv_pairs(where: str, text: str, folders: Collection[str]) -> list[tuple[st
     rows = [row for row in table if any(row)]
     width = max((len(row) for row in rows), default=0)
     known = set(folders)
-    held = [len({row[column] for row in rows if len(row) > column} & known) for column in range(width)]
-    if not any(held):
-        found = f"its first line is {', '.join(rows[0])[:100]!r}" if rows else "it is empty"
-        raise DataError(f"{where} names none of the class folders ({first_few(sorted(known))}): {found}. {_NEEDED}")
-    key = held.index(max(held))
+    num_known = [len({row[column] for row in rows if len(row) > column} & known) for column in range(width)]
+    if not any(num_known):
+        content = f"its first line is {', '.join(rows[0])[:100]!r}" if rows else "it is empty"
+        raise DataError(f"{where} names none of the class folders ({first_few(sorted(known))}): {content}. {_NEEDED}")
+    key = num_known.index(max(num_known))
     header = [] if len(rows[0]) > key and rows[0][key] in known else rows[0]
     column = _name_column(header, key)
     if column >= width:
-        raise DataError(f"{where} has folder names in its last column and no names for them beside it. {_NEEDED}")
+        raise DataError(f"{where} has folder names in its last column and no names next to them. {_NEEDED}")
     return [(row[key], row[column] if len(row) > column else "") for row in rows if len(row) > key]
 
 
 def _name_column(header: Sequence[str], key: int) -> int:
-    """Return the column that holds the names: by its own name where it has a known one, else the one after the key."""
-    said = [" ".join(name.replace("_", " ").casefold().split()) for name in header]
+    """Return the column of the names: the one with a usual title, else the one after the key."""
+    titles = [" ".join(name.replace("_", " ").casefold().split()) for name in header]
     for wanted in _NAME_COLUMNS:
-        for column, name in enumerate(said):
+        for column, name in enumerate(titles):
             if name == wanted and column != key:
                 return column
     return key + 1
@@ -186,24 +186,28 @@ def _name_column(header: Sequence[str], key: int) -> int:
 
 def _one_name_each(where: str, pairs: Iterable[tuple[str, str]], folders: Collection[str]) -> dict[str, str]:
     """Return the pairs as a mapping, refusing folders without a name or with several, and names of several folders."""
-    found: dict[str, set[str]] = defaultdict(set)
+    names_by_folder: dict[str, set[str]] = defaultdict(set)
     for folder, name in pairs:
         if name:
-            found[folder].add(name)
-    missing = [folder for folder in sorted(folders) if folder not in found]
+            names_by_folder[folder].add(name)
+    missing = [folder for folder in sorted(folders) if folder not in names_by_folder]
     if missing:
         raise DataError(f"{where} has no name for {first_few(missing)}. Add a row for each class folder.")
-    several = [f"{folder} ({first_few(sorted(found[folder]))})" for folder in sorted(folders) if len(found[folder]) > 1]
+    several = [
+        f"{folder} ({first_few(sorted(names_by_folder[folder]))})"
+        for folder in sorted(folders)
+        if len(names_by_folder[folder]) > 1
+    ]
     if several:
         raise DataError(f"{where} has more than one name for {first_few(several)}. Keep one row for each folder.")
-    names = {folder: next(iter(found[folder])) for folder in sorted(folders)}
+    names = {folder: next(iter(names_by_folder[folder])) for folder in sorted(folders)}
     odd = [repr(name)[:100] for name in names.values() if not name.isprintable()]
     if odd:
-        raise DataError(f"{where} has names with characters that cannot be printed: {first_few(odd)}. Mend them.")
-    called: dict[str, list[str]] = defaultdict(list)
+        raise DataError(f"{where} has names with characters that cannot be printed: {first_few(odd)}. Remove them.")
+    folders_by_name: dict[str, list[str]] = defaultdict(list)
     for folder, name in names.items():
-        called[name].append(folder)
-    shared = [f"{' and '.join(same)} are both {name!r}" for name, same in called.items() if len(same) > 1]
+        folders_by_name[name].append(folder)
+    shared = [f"{' and '.join(same)} are both {name!r}" for name, same in folders_by_name.items() if len(same) > 1]
     if shared:
         raise DataError(f"{where}: {first_few(shared)}. Give each its own name, or merge the folders.")
     return names

@@ -1,9 +1,9 @@
 """A Dataset -> a Split: which pictures choose the strategy, fold by fold, and which judge the choice once.
 
-The one idea: what is dealt out is groups of copies, never single pictures. Test labels play no part in the folds. The
-dealing is ours because scikit-learn's `StratifiedGroupKFold` walks through all groups in Python: 4.8 s a repeat for the
+The one idea: groups of copies are dealt out, never single pictures. Test labels play no part in the folds. The dealing
+is written here because scikit-learn's `StratifiedGroupKFold` walks through all groups in Python: 4.8 s a repeat for the
 50,000 training pictures of CIFAR-10, nearly all groups of one, and half a second for its import. Here only groups of
-several pictures are walked through and the single pictures of a class are dealt out at once: 0.05 s.
+several pictures are walked through, and the single pictures of a class are dealt out at once: 0.05 s.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Split:
         folds: (train, validation) of every fold, all folds of the first repeat first. Within a repeat the validation
             parts are disjoint and together are all rows that are not for testing.
         test: Rows that are read once, after every choice is made.
-        seed: What the drawing depended on, besides groups, labels and the person's own parts.
-        num_folds: Folds in a repeat; 1 where the person's own validation pictures serve.
+        seed: Seed of the random draw.
+        num_folds: Folds in a repeat; 1 where there is a validation part.
         num_repeats: Repeats.
         rule: How the choice is made, in words: `5 folds × 2`, `the validation folder`.
     """
@@ -58,21 +58,21 @@ def make_split(
 ) -> Split:
     """Return folds and test rows; groups of copies never straddle a boundary that is drawn here.
 
-    The person's own parts are kept as they are: their test is the test; their validation, where there is a test too,
-    is the one fold. Otherwise stratified folds are drawn, and without a test a stratified fifth is held out first.
+    Parts that the pictures came in are kept: their test is the test; their validation, where there is a test too, is
+    the one fold. Otherwise stratified folds are drawn, and without a test a stratified fifth is held out first.
 
     Args:
         dataset: Checked pictures.
         num_folds: Folds a repeat; fewer are drawn where the smallest class has fewer distinct pictures, which `rule`
             then says.
-        num_repeats: How often the folds are drawn anew.
+        num_repeats: How many times folds are drawn.
         seed: The same seed and data give the same split.
-        hold_out: Without a test of the person's own, hold a fifth out; False where nothing will be evaluated, so that
-            every picture serves the choosing and `test` is empty.
+        hold_out: Where the pictures came without a test, hold a fifth out. False where nothing will be evaluated:
+            every picture serves the choice and `test` is empty.
 
     Raises:
-        UsageError: Fewer than two folds or no repeat asked for.
-        DataError: A class has only test or validation pictures, none to learn from; or folds are drawn and a class has
+        UsageError: Fewer than two folds, or no repeat.
+        DataError: A class has only test or validation pictures, none to train on; or folds are drawn and a class has
             fewer than two distinct pictures outside the test.
     """
     if num_folds < 2 or num_repeats < 1:
@@ -92,7 +92,7 @@ def make_split(
     rarest, fewest = _rarest_class(labels[pool], groups[pool])
     if fewest < 2:
         raise DataError(
-            f"split: {dataset.class_names[rarest]} has one distinct picture to learn from, copies not counted; folds "
+            f"split: {dataset.class_names[rarest]} has one distinct picture to train on, copies not counted; folds "
             "need two or more. Add pictures of it, or remove the class."
         )
     num_drawn = min(num_folds, fewest)
@@ -114,20 +114,20 @@ def leaked(dataset: Dataset, split: Split) -> npt.NDArray[np.bool_]:
 
 
 def _refuse_untrained(dataset: Dataset, training: Ints) -> None:
-    """Refuse classes of which no row is for training: a head would never answer them, and nothing would say so."""
+    """Refuse classes without a training row: a head would never predict them."""
     labels = dataset.labels
     lost = np.setdiff1d(labels, labels[training])
     if len(lost):
         counts = np.bincount(labels)
         names = first_few([f"{dataset.class_names[label]} (all {counts[label]:,})" for label in lost])
         raise DataError(
-            f"split: pictures of {names} are for test or validation only; a class needs some to learn from. Put some "
+            f"split: pictures of {names} are for test or validation only; a class needs some to train on. Put some "
             "of them under train, or remove the class."
         )
 
 
 def _hold_out(labels: Ints, groups: Ints, seed: int) -> npt.NDArray[np.bool_]:
-    """Return which rows are the held-out fifth: (N,) bool. A class of fewer than three groups gives none away."""
+    """Return which rows are the held-out fifth: (N,) bool. None are of classes with fewer than three groups."""
     _, group_of_row = np.unique(groups, return_inverse=True)
     pairs = np.unique(np.stack([labels, group_of_row], axis=1), axis=0)
     rare = np.bincount(pairs[:, 0]) < 3
@@ -156,7 +156,7 @@ def _rarest_class(labels: Ints, groups: Ints) -> tuple[int, int]:
 def _deal_safely(
     labels: Ints, groups: Ints, num_parts: int, *, seed: tuple[int, int], class_names: tuple[str, ...]
 ) -> Ints:
-    """Return `_deal`'s parts such that every class is trained in every fold; groups of several labels can spoil one."""
+    """Return `_deal`'s parts such that every fold trains every class, which groups of several labels can prevent."""
     for attempt in range(_ATTEMPTS):
         dealt = _deal(labels, groups, num_parts, np.random.default_rng((*seed, attempt)))
         counts = np.zeros((len(class_names), num_parts), dtype=np.int64)
@@ -166,7 +166,7 @@ def _deal_safely(
             return dealt
     names = first_few([class_names[index] for index in lost])
     raise DataError(
-        f"split: the pictures of {names} are tied to one another by copies under several labels, and cannot be spread "
+        f"split: the pictures of {names} are connected by copies under several labels, and cannot be spread "
         f"over {num_parts} folds. Run `thawline check` and settle the conflicts that it lists."
     )
 
@@ -186,11 +186,11 @@ def _deal(labels: Ints, groups: Ints, num_parts: int, rng: np.random.Generator) 
     order = order[np.argsort(-sizes[order], kind="stable")]
     for group in order[sizes[order] > 1]:
         rows = rows_by_group[group]
-        held, count = np.unique(labels[rows], return_counts=True)
-        crowding = (filled[:, held] * (count / totals[held])).sum(axis=1)
+        present, count = np.unique(labels[rows], return_counts=True)
+        crowding = (filled[:, present] * (count / totals[present])).sum(axis=1)
         chosen = np.lexsort((rng.random(num_parts), filled.sum(axis=1), crowding))[0]
         part[rows] = chosen
-        filled[chosen, held] += count
+        filled[chosen, present] += count
     single = sizes[group_of_row] == 1
     for label in np.flatnonzero(totals):
         rows = rng.permutation(np.flatnonzero(single & (labels == label)))

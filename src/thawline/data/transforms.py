@@ -1,8 +1,8 @@
 """A policy's name -> torchvision's transforms, drawing from a generator of their own.
 
 torchvision draws from torch's global generator, which every thread of the process shares: seeding it would move other
-code's random numbers, and other code's draws would move these. So whatever is drawn while a picture is transformed is
-handed the picture's own generator, for the calling thread alone.
+code's random numbers, and other code's draws would move these. So every draw while a picture is transformed is
+redirected to the picture's own generator, for the calling thread alone.
 """
 
 from __future__ import annotations

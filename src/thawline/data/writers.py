@@ -54,7 +54,7 @@ class Kept:
 
 
 class Names:
-    """Places below a root that are safe on every file system and given out once each.
+    """Paths below a root that are safe on every file system, each used once.
 
     A name keeps its printable characters; what separates or ends a path, or means something to Windows, becomes `_`.
     Names that differ in case or in how accents are composed only, or that became equal, get `-2`, `-3`, ….
@@ -86,7 +86,7 @@ class Names:
 
 
 def _safe(text: str) -> str:
-    """Return text as the name of one file or folder that no system hides, refuses or takes for a path."""
+    """Return text as the name of a file or folder that no system hides, refuses or reads as a path."""
     kept = "".join(mark if mark.isprintable() and mark not in '<>:"/\\|?*' else "_" for mark in text)
     kept = kept.encode()[:_NAME_BYTES].decode(errors="ignore").rstrip(". ")
     hidden = kept[:1] in {"", ".", "~"} or kept.lower() in _PASSED_OVER
@@ -100,7 +100,7 @@ def write_folders(items: Sequence[Kept], root: Path, *, class_names: Sequence[st
         items: What to write, in order.
         root: An empty folder.
         class_names: Every class of theirs.
-        advance: Told of every picture.
+        advance: Called for every picture.
 
     Returns:
         Class name → name of its folder.
@@ -134,10 +134,10 @@ def write_tables(items: Sequence[Kept], root: Path, *, class_names: Sequence[str
         items: What to write, in order.
         root: An empty folder.
         class_names: Every class of theirs, sorted.
-        advance: Told of every picture.
+        advance: Called for every picture.
 
     Returns:
-        Nothing in it: tables keep the classes' own names.
+        Empty: tables keep the classes' own names.
 
     Raises:
         DataError: A picture is gone or has changed since it was checked.

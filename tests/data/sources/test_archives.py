@@ -65,14 +65,14 @@ def test_an_archive_is_laid_out_as_its_folder_would_be(make_zip):
     ]
     assert [item.source.read() for item in listing.candidates] == [b"4", b"1", b"2", b"3"]
     assert reasons(listing) == {"readme.txt": "no class folder"}
-    assert listing.notes == ("test/dog/deep lies inside a class folder; its pictures are labelled dog",)
+    assert listing.notes == ("test/dog/deep is inside a class folder; its pictures are labelled dog",)
 
 
 def test_the_folder_that_everything_was_packed_in_is_no_class(make_zip):
     listing = list_pictures(make_zip({"set/photos/cat/1": b"1", "set/photos/dog/2": b"2", "set/readme": b"x"}))
     assert found(listing) == [("cat/1", "cat", None), ("dog/2", "dog", None)]
     assert reasons(listing) == {"readme": "no class folder"}
-    assert listing.notes == ("everything lies inside set/photos/, which was taken for the root",)
+    assert listing.notes == ("everything is inside set/photos/, which was taken as the root",)
     assert list_pictures(make_zip({"train/cat/1": b"1", "train/dog/2": b"2"})).class_names == ("cat", "dog")
 
 
@@ -96,7 +96,7 @@ def test_names_that_lead_elsewhere_links_and_second_members_are_skipped_and_told
     assert [item.path for item in listing.candidates] == ["a/1", "b/1"]
     assert [item.source.read() for item in listing.candidates] == [b"1", b"2"]
     outside = "its name leads out of the archive"
-    odd = "its name is none that a file here can have"
+    odd = "its name cannot be a file name here"
     assert reasons(listing) == {
         "../a/2": outside,
         "a/../../../2": outside,
@@ -124,7 +124,7 @@ def test_a_member_that_cannot_be_read_is_told_and_the_others_are_read(make_zip, 
         listing.candidates[1].source.read()
     assert listing.candidates[3].source.read() == b"4"
     lzma = list_pictures(make_zip({"a/1": b"1", "b/1": b"2"}, "lzma.zip", zipfile.ZIP_LZMA))
-    with pytest.raises(DataError, match=r"packed in a way that is not read \(method 14\)"):
+    with pytest.raises(DataError, match="compression method 14 is not supported"):
         lzma.candidates[0].source.read()
     monkeypatch.setattr(listing_module, "MAX_FILE_BYTES", 49)
     with pytest.raises(DataError, match="50 bytes are more than the 49"):
@@ -179,7 +179,7 @@ def test_members_that_share_bytes_are_refused(make_zip):
 def test_what_is_no_archive_or_half_of_one_is_refused(make_zip, keep):
     path = make_zip({f"{name}/{number}": b"x" * 20 for name in "ab" for number in range(5)})
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(DataError, match="is no zip archive that can be read"):
+    with pytest.raises(DataError, match="is not a readable zip archive"):
         list_pictures(path)
 
 

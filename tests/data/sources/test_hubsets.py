@@ -60,7 +60,7 @@ def test_names(text, name):
 
 @pytest.mark.parametrize("text", ["a b", "a/b/c/d", "a/b:", "a/b@", "a/b:x y", "a//b", "a/b;rm"])
 def test_names_of_no_known_form_are_refused(text):
-    with pytest.raises(UsageError, match="needed is hf:OWNER/NAME"):
+    with pytest.raises(UsageError, match="required is hf:OWNER/NAME"):
         list_pictures(f"hf:{text}")
 
 
@@ -106,7 +106,7 @@ def test_splits_that_are_no_part_of_the_data(tmp_path, draw, encode):
     datasets.DatasetDict(parts).save_to_disk(tmp_path / "s")
     listing = list_pictures(f"hf:{tmp_path}/s")
     assert {item.split for item in listing.candidates} == {"train", "validation", "test"}
-    assert listing.notes == ("not taken: unlabeled, no part named train, validation or test",)
+    assert listing.notes == ("left out: unlabeled, not named train, validation or test",)
     datasets.DatasetDict({"one": rows, "two": rows}).save_to_disk(tmp_path / "t")
     with pytest.raises(DataError, match=r"has the splits one, two, none for training\. Choose one.*t:one"):
         list_pictures(f"hf:{tmp_path}/t")
@@ -118,7 +118,7 @@ def test_columns_are_found_by_kind_and_told_when_they_are_not(tmp_path, draw, en
     rows.rename_columns({"image": "photo", "label": "species"}).save_to_disk(tmp_path / "a")
     assert list_pictures(f"hf:{tmp_path}/a").class_names == ("cat", "dog")
     rows.remove_columns("label").save_to_disk(tmp_path / "b")
-    with pytest.raises(DataError, match="has the columns image; needed are one of pictures and one of classes"):
+    with pytest.raises(DataError, match="has the columns image; required are one of pictures and one of classes"):
         list_pictures(f"hf:{tmp_path}/b")
 
 
@@ -165,7 +165,7 @@ def test_without_the_library_the_error_says_which_extra(monkeypatch):
 def test_a_missing_folder_a_file_and_a_name_that_is_a_folder_here(tmp_path, monkeypatch):
     (tmp_path / "t.parquet").write_bytes(b"PAR1")
     for name in ("gone", "t.parquet"):
-        with pytest.raises(DataError, match="no such folder; a table or an archive is named without hf:"):
+        with pytest.raises(DataError, match="the folder does not exist; tables and archives are named without hf:"):
             list_pictures(f"hf:{tmp_path}/{name}")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "beans").mkdir()
@@ -262,7 +262,7 @@ def test_a_copy_in_the_cache_counts_only_as_the_revision_that_it_is(tmp_path, dr
     monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: {"train": rows})
     listing = list_pictures("hf:someone/some@0123456789")
     assert len(listing.candidates) == 2
-    assert listing.notes == ("the hub was not asked: the copy in the cache of `datasets` was taken",)
+    assert listing.notes == ("the hub was not reached: the copy in the cache of `datasets` was used",)
     with pytest.raises(DataError, match="is another revision"):
         list_pictures("hf:someone/some@v2")
 

@@ -81,7 +81,7 @@ def test_a_class_may_be_called_train(make_folder):
 def test_nested_folders_take_the_class_above_and_are_noted(make_folder):
     listing = list_pictures(make_folder({"a/deep/er/1": 1, "a/2": 2, "b/1": 3}))
     assert {item.label for item in listing.candidates} == {"a", "b"}
-    assert listing.notes == ("a/deep/er lies inside a class folder; its pictures are labelled a",)
+    assert listing.notes == ("a/deep/er is inside a class folder; its pictures are labelled a",)
 
 
 @pytest.mark.parametrize(
@@ -171,12 +171,12 @@ def test_csv_manifest(make_folder):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (b"file;class\na;b\n", "has the columns file;class; needed are path and label"),
+        (b"file;class\na;b\n", "has the columns file;class; required are path and label"),
         (b"", "has the columns none"),
         (b"path,label\n", "no rows"),
-        (b"path,label,split\na,b,holdout\n", "line 2: split 'holdout' is none of"),
+        (b"path,label,split\na,b,holdout\n", "line 2: split 'holdout' is not one of"),
         (b"path,label,split\na,b,train\nc,d,\n", "names a split for some pictures and none for c"),
-        (b"path,label,split\na,b,test\n", "no picture into train"),
+        (b"path,label,split\na,b,test\n", "has no picture in the split train"),
         (b"path,label\n\xff\xfe\x00,b\n", "not a CSV table in UTF-8"),
     ],
 )
@@ -236,10 +236,10 @@ def test_parquet_memory_is_bounded_by_blocks(tmp_path):
 
 def test_bad_parquet(tmp_path):
     pq.write_table(pa.table({"picture": ["x"], "kind": [1]}), tmp_path / "columns.parquet")
-    with pytest.raises(DataError, match="has the columns picture, kind; needed are"):
+    with pytest.raises(DataError, match="has the columns picture, kind; required are"):
         list_pictures(tmp_path / "columns.parquet")
     (tmp_path / "fake.parquet").write_bytes(b"not parquet at all")
-    with pytest.raises(DataError, match="named like a Parquet table but is none"):
+    with pytest.raises(DataError, match="named like a Parquet table but is not one"):
         list_pictures(tmp_path / "fake.parquet")
     (tmp_path / "cut.parquet").write_bytes(b"PAR1" + bytes(50))
     with pytest.raises(DataError, match="is not a Parquet table that can be read"):

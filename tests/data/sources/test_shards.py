@@ -55,7 +55,7 @@ def test_an_archive_of_class_folders_is_laid_out_as_its_folder_would_be(make_tar
     assert found(listing) == [("cat/1.jpg", "cat", None), (f"dog/{long}", "dog", None)]
     assert [item.source.read() for item in listing.candidates] == [b"1", b"22"]
     assert reasons(listing) == {"r.txt": "no class folder"}
-    assert listing.notes == ("everything lies inside photos/, which was taken for the root",)
+    assert listing.notes == ("everything is inside photos/, which was taken as the root",)
 
 
 def test_links_devices_and_names_that_lead_elsewhere_are_skipped_and_told(make_tar, tmp_path):
@@ -78,7 +78,7 @@ def test_links_devices_and_names_that_lead_elsewhere_are_skipped_and_told(make_t
     assert reasons(listing) == {
         "../a/2": "its name leads out of the archive",
         "/a/2": "its name leads out of the archive",
-        "a\\2": "its name is none that a file here can have",
+        "a\\2": "its name cannot be a file name here",
         "a/soft": "a link",
         "a/hard": "a link",
         "a/device": "not a regular file",
@@ -126,11 +126,11 @@ def test_samples_of_shards_with_every_kind_of_label(make_tar, tmp_path):
     ]
     assert [item.source.read() for item in listing.candidates] == [b"t", b"0", b"1", b"2", b"3", b"4"]
     told = {path.removeprefix("train-001.tar/"): reason for path, reason in reasons(listing).items()}
-    assert told.pop("008.jpg").startswith("its .json holds no label: needed is a text or a whole number")
+    assert told.pop("008.jpg").startswith("its .json holds no label: `label` must be a text or a whole number")
     assert told.pop("010.jpg").startswith("its .cls holds no label: 'utf-8' codec can't decode")
     assert told == {
         "005.jpg": "2 pictures under one name (jpg, png)",
-        "006.jpg": "no label beside it (.cls, .json or .txt)",
+        "006.jpg": "no label next to it (.cls, .json or .txt)",
         "007.jpg": "label 9 has no name",
         "009.cls": "0 pictures under one name (cls)",
         "011.jpg": "its .txt holds no label: a class name is one line of at most 200 letters",
@@ -188,7 +188,7 @@ def test_shards_that_leave_things_open_are_refused(make_tar, tmp_path):
         list_pictures(f"webdataset:{tmp_path}/empty")
     path = make_tar({"a/1.jpg": b"1", "b/1.jpg": b"2"})
     assert list_pictures(path).class_names == ("a", "b")
-    with pytest.raises(DataError, match="no picture with a label beside it"):
+    with pytest.raises(DataError, match="no picture with a label next to it"):
         list_pictures(f"webdataset:{path}")
     for command in ("pipe:cat x.tar", "http://example.org/{0..3}.tar"):
         with pytest.raises(DataError, match="from this machine's disk only"):
@@ -202,7 +202,7 @@ def test_an_archive_that_was_cut_short_or_damaged_is_refused_whole(make_tar, tmp
     whole = path.read_bytes()
     for keep in (0, 100, 700, 1200, 6000):
         path.write_bytes(whole[:keep])
-        with pytest.raises(DataError, match=r"no tar archive that can be read to its end|holds no files"):
+        with pytest.raises(DataError, match=r"not a tar archive that can be read to its end|holds no files"):
             list_pictures(path)
     damaged = bytearray(whole)
     damaged[5120:5632] = bytes([7]) * 512  # the header of the third member
@@ -244,16 +244,14 @@ def test_a_member_of_negative_length_ends_in_an_error_and_not_in_a_loop(make_tar
     data[1024 + 148 : 1024 + 156] = b" " * 8
     data[1024 + 148 : 1024 + 156] = b"%06o\0 " % sum(data[1024:1536])
     path.write_bytes(data)
-    with pytest.raises(DataError, match="no tar archive that can be read to its end"):
+    with pytest.raises(DataError, match="not a tar archive that can be read to its end"):
         list_pictures(path)
 
 
 def test_a_label_longer_than_a_label_is_not_read(make_tar, monkeypatch):
     path = make_tar({"1.jpg": b"1", "1.cls": b"0", "2.jpg": b"2", "2.txt": b"x" * 5000})
     monkeypatch.setattr(shards, "MAX_LABEL_BYTES", 4999)
-    assert reasons(list_pictures(path)) == {
-        "photos.tar/2.jpg": "its .txt holds no label: 5,000 bytes are too many for one"
-    }
+    assert reasons(list_pictures(path)) == {"photos.tar/2.jpg": "its .txt holds no label: 5,000 bytes are too long"}
 
 
 def test_any_bytes_at_all_end_in_a_listing_or_an_error_that_says_what_to_do(make_tar):

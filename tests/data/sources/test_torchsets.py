@@ -79,7 +79,7 @@ def test_what_is_on_the_shelf_needs_neither_files_nor_torchvision(root, own_cach
     assert again == first
     (entry,) = cache_entries(own_cache)
     (entry.directory / "train-00000.parquet").write_bytes(b"PAR1 damaged")
-    with pytest.raises(DataError, match=r"remove .*pictures.* to have it made anew"):
+    with pytest.raises(DataError, match=r"remove .*pictures.* and run again to fetch it"):
         list_pictures("torchvision:KMNIST")
     remove_entry(entry, own_cache)
     with pytest.raises(pytest.fail.Exception):
@@ -208,7 +208,7 @@ def test_damaged_files_are_told(root):
     folder = root / "MNIST" / "raw"
     write_mnist(folder, numbers((4, 28, 28)), numbers((4, 28, 28), 1))
     (folder / "train-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03" + bytes(20))
-    with pytest.raises(DataError, match=r"or not as torchvision knows them.*fetch from there MNIST/raw"):
+    with pytest.raises(DataError, match=r"or not as torchvision knows them.*download from there MNIST/raw"):
         list_pictures("torchvision:MNIST")
 
 
@@ -236,7 +236,7 @@ def test_png_bytes_are_fixed():
     data = encode_png(np.arange(12, dtype=np.uint8).reshape(2, 2, 3))
     assert hashlib.sha256(data).hexdigest() == PNG_SHA256
     for wrong in (np.zeros((2, 2)), np.zeros((2, 2, 4), np.uint8), np.zeros((0, 2), np.uint8)):
-        with pytest.raises(DataError, match="is no picture"):
+        with pytest.raises(DataError, match="is not a picture"):
             encode_png(wrong)
 
 

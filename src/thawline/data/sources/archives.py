@@ -1,7 +1,7 @@
 """A zip archive of class folders -> a Listing.
 
-The one idea: an archive is a folder that is read in place. Its table of contents is laid out as a folder's paths would
-be; a member is unpacked into memory when its picture is wanted, never to the disk, and never further than it claims.
+The one idea: an archive is a folder that is read in place. Its table of contents is laid out like a folder's paths; a
+member is unpacked into memory when its picture is needed, never to the disk, and never further than it claims.
 """
 
 from __future__ import annotations
@@ -40,22 +40,24 @@ class ZipArchive:
         stream.max_read_bytes = 2 * MAX_FILE_BYTES  # a member may be longer than the table of contents
 
     def read(self, member: zipfile.ZipInfo) -> bytes:
-        """Return a member's bytes, checked against their sum in the archive.
+        """Return a member's bytes, checked against their checksum in the archive.
 
         Raises:
-            DataError: It is encrypted, packed in a way that is not read, damaged, or longer than a picture may be.
+            DataError: It is encrypted, neither stored nor deflated, damaged, or longer than a picture may be.
         """
         if member.flag_bits & 0x1:
             raise DataError("encrypted")
         if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-            raise DataError(f"packed in a way that is not read (method {member.compress_type})")
+            raise DataError(f"compression method {member.compress_type} is not supported")
         refuse_long(member.file_size)
         if member.file_size > max(SMALL_BYTES, MAX_RATIO * member.compress_size):
             raise DataError(f"{member.compress_size:,} bytes claim to unpack to {member.file_size:,}: a zip bomb")
         pieces = []
         try:
             with reading(), self._lock, self._zip.open(member) as stream:
-                while piece := stream.read(member.file_size + 1):  # never further than it claims; at the end, the sum
+                while piece := stream.read(
+                    member.file_size + 1
+                ):  # never further than it claims; at the end, the checksum
                     pieces.append(piece)
         except _BROKEN as error:
             raise DataError(f"damaged in the archive: {str(error)[:100]}") from None
@@ -78,18 +80,18 @@ class ZipSource:
 def list_zip(file: Path) -> Listing:
     """Return the members of an archive as candidates of the classes whose folders they lie in.
 
-    Members whose names lead elsewhere, links and second members of one name are listed as skipped; one that is
-    encrypted, damaged or a bomb is told by `check`, as a file that cannot be read.
+    Members whose names lead elsewhere, links and second members of one name are listed as skipped; `check` reports one
+    that is encrypted, damaged or a bomb as a file that cannot be read.
 
     Raises:
-        DataError: No zip archive, too many members, members that overlap or claim absurd sizes; or as `list_folder`.
+        DataError: Not a zip archive, too many members, members that overlap or claim absurd sizes; or as `list_folder`.
     """
     shown = display_path(file)
     try:
         archive = ZipArchive(file)
     except _BROKEN as error:
         raise DataError(
-            f"list: {shown} is no zip archive that can be read: {str(error)[:100]}. Make it again, or unpack it and "
+            f"list: {shown} is not a readable zip archive: {str(error)[:100]}. Create it again, or unpack it and "
             "name the folder."
         ) from None
     refuse_many(shown, len(archive.members))
@@ -111,12 +113,12 @@ def list_zip(file: Path) -> Listing:
         else:
             files[parts] = ZipSource(name, member, archive)
     inner, wrapper = unwrap(sorted(files.items()))
-    notes = [f"everything lies inside {display_path(wrapper)}/, which was taken for the root"] if wrapper else []
+    notes = [f"everything is inside {display_path(wrapper)}/, which was taken as the root"] if wrapper else []
     return lay_out(file, inner, skipped=skipped, notes=notes)
 
 
 def _name_of(member: zipfile.ZipInfo) -> str:
-    """Return a member's whole name; one that is UTF-8 without saying so, as a Mac writes it, is read as that."""
+    """Return a member's whole name; UTF-8 that is not marked as such, as a Mac writes it, is recognised."""
     name = member.orig_filename
     if not member.flag_bits & 0x800:
         try:
@@ -138,10 +140,10 @@ def _refuse_bomb(file: Path, archive: ZipArchive) -> None:
     if packed > size:
         raise DataError(
             f"list: {display_path(file)} has {size:,} bytes but members of {packed:,}: they overlap, as in a zip bomb. "
-            "Make the archive again."
+            "Create the archive again."
         )
     if unpacked > max(SMALL_TOTAL_BYTES, MAX_TOTAL_RATIO * size):
         raise DataError(
             f"list: {display_path(file)} has {size:,} bytes and claims to unpack to {unpacked:,}: a zip bomb. "
-            "If it is none, unpack it and name the folder."
+            "If it is not one, unpack it and name the folder."
         )

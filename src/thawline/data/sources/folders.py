@@ -24,7 +24,7 @@ _HIDDEN = {"thumbs.db", "desktop.ini", "__macosx", "icon\r"}
 
 @dataclass
 class _Walk:
-    """What a walk gathers besides the files."""
+    """What a walk collects in addition to the files."""
 
     skipped: list[Skipped] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -35,11 +35,11 @@ class _Walk:
 def list_folder(root: Path) -> Listing:
     """Return every file under `root` as a candidate of the class whose folder it lies in.
 
-    Hidden files are passed over. Files with no class folder around them are listed as skipped. A link to a folder is
+    Hidden files are ignored. Files with no class folder around them are listed as skipped. A link to a folder is
     followed once, after all real folders, so that loops end and a folder keeps its own name.
 
     Raises:
-        DataError: Not readable, empty, or a layout that leaves open which pictures are for training.
+        DataError: Not readable, empty, or a layout that leaves unclear which pictures are for training.
     """
     walk = _Walk()
     files = sorted(_files(root, walk), key=lambda item: item[0])
@@ -53,16 +53,16 @@ def lay_out(
     skipped: Sequence[Skipped] = (),
     notes: Sequence[str] = (),
 ) -> Listing:
-    """Return files as candidates of the classes that their places below the root say.
+    """Return files as candidates of the classes that their paths below the root name.
 
     Args:
         root: What the person named: a folder, or an archive of one.
-        files: The parts of every path below the root, and where its bytes lie, in order.
-        skipped: What is known not to take part.
+        files: The parts of every path below the root, and the source of its bytes, in order.
+        skipped: Files that are known not to take part.
         notes: Remarks on the layout.
 
     Raises:
-        DataError: No files, no class folders, or a layout that leaves open which pictures are for training.
+        DataError: No files, no class folders, or a layout that leaves unclear which pictures are for training.
     """
     if not files:
         hint = f" ({first_few([f'{item.path}: {item.reason}' for item in skipped])})" if skipped else ""
@@ -82,7 +82,7 @@ def lay_out(
         candidates.append(Candidate(shown, display_path(inner[0]), role, source))
         if len(inner) > 2:
             folder = "/".join(display_path(part) for part in parts[:-1])
-            remarks.add(f"{folder} lies inside a class folder; its pictures are labelled {display_path(inner[0])}")
+            remarks.add(f"{folder} is inside a class folder; its pictures are labelled {display_path(inner[0])}")
     if not candidates:
         raise DataError(
             f"list: {display_path(root)} holds {len(files):,} files but no class folders. "
@@ -98,7 +98,7 @@ def lay_out(
 
 
 def is_hidden(name: str) -> bool:
-    """Return whether an operating system or a tool put a file there, rather than the person."""
+    """Return whether a file was put there by an operating system or a tool."""
     return name.startswith((".", "~$")) or name.lower() in _HIDDEN
 
 
@@ -112,7 +112,7 @@ def _files(root: Path, walk: _Walk) -> Iterator[tuple[tuple[str, ...], Path]]:
 
 
 def _enter(folder: Path, parts: tuple[str, ...], walk: _Walk) -> Iterator[tuple[tuple[str, ...], Path]]:
-    """Yield the files of one folder and of the real folders below it; set links to folders aside."""
+    """Yield the files of one folder and of the real folders below it; collect links to folders."""
     shown = "/".join(display_path(part) for part in parts)
     try:
         facts = folder.stat()
@@ -161,8 +161,8 @@ def _follow(link: Path, parts: tuple[str, ...], walk: _Walk) -> Iterator[tuple[t
 def _split_folders(root: Path, files: list[tuple[str, ...]]) -> set[str]:
     """Return which folders at the root are `train`, `validation` or `test`, by their own spelling; none when flat.
 
-    A folder counts only when class folders lie in it (or when others beside it are such): `train/` among `car/` and
-    `bus/` is a class of trains.
+    A folder counts only when it holds class folders (or another such folder at the root does): `train/` among `car/`
+    and `bus/` is a class of trains.
     """
     top = sorted({parts[0] for parts in files if len(parts) > 1})
     named = {name for name in top if name_role(name) is not None}

@@ -1,8 +1,7 @@
 """`OWNER/NAME[/CONFIG][@REVISION][:SPLIT]` or a folder -> its splits, loaded by the `datasets` library.
 
-The one idea: the hub is asked once whether it is there; where it is not, the cache of `datasets` is all there is, and a
-copy in it counts only as the revision that it is. No code of a data set ever runs: `datasets` has had no way to since
-its version 4.
+The one idea: one request finds out whether the hub answers; where it does not, only the cache of `datasets` is read,
+and a copy there counts only as the revision that it is. No code of a data set runs: since version 4 `datasets` cannot.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from thawline.core.online import is_reachable
 from thawline.core.store import expand_user
 from thawline.data.sources.places import Place
 
-__all__ = ["HubName", "hub_or_cache", "load_builder", "load_splits", "parse_hub", "require_datasets", "telling"]
+__all__ = ["HubName", "hub_errors", "hub_or_cache", "load_builder", "load_splits", "parse_hub", "require_datasets"]
 
 LOADERS = ("parquet", "imagefolder", "arrow", "webdataset", "json", "csv", "cache")
 
@@ -52,19 +51,19 @@ def parse_hub(rest: str) -> HubName:
     './birds'
 
     Raises:
-        UsageError: It has none of the forms.
+        UsageError: The name has no known form.
     """
     if rest.startswith((".", "/", "~")):
         folder, _, split = (rest, "", "") if expand_user(rest).exists() else rest.rpartition(":")
         return HubName(folder or rest, split=split if folder and split else None, is_local=True)
     form = r"([\w.-]+(?:/[\w.-]+)?)(?:/([\w.-]+))?(?:@([\w./-]+))?(?::([\w.-]+(?:\[[\w:%+.-]*\])?))?"
-    found = re.fullmatch(form, rest)
-    if not found:
+    match = re.fullmatch(form, rest)
+    if not match:
         raise UsageError(
-            f"hf:{rest}: needed is hf:OWNER/NAME[/CONFIG][@REVISION][:SPLIT], or hf:./FOLDER for a folder that "
+            f"hf:{rest}: required is hf:OWNER/NAME[/CONFIG][@REVISION][:SPLIT], or hf:./FOLDER for a folder that "
             "`datasets` can read."
         )
-    path, config, revision, split = found.groups()
+    path, config, revision, split = match.groups()
     return HubName(path, config, revision, split)
 
 
@@ -88,10 +87,10 @@ def require_datasets(place: Place) -> Any:
 
 @contextmanager
 def hub_or_cache(datasets: Any) -> Iterator[tuple[str, ...]]:
-    """Let `datasets` ask its cache alone where the hub does not answer, instead of trying for half a minute.
+    """Let `datasets` read only its cache where the hub does not answer, instead of trying for half a minute.
 
     Yields:
-        Nothing to note, or that the hub did not answer.
+        Notes: none, or that the hub was not reached.
     """
     from huggingface_hub import constants
 
@@ -100,28 +99,28 @@ def hub_or_cache(datasets: Any) -> Iterator[tuple[str, ...]]:
     try:
         if not online:
             datasets.config.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE = True
-        yield () if online else ("the hub was not asked: the copy in the cache of `datasets` was taken",)
+        yield () if online else ("the hub was not reached: the copy in the cache of `datasets` was used",)
     finally:
         datasets.config.HF_HUB_OFFLINE, constants.HF_HUB_OFFLINE = before
 
 
 def load_builder(place: Place, name: HubName, *, datasets: Any, is_online: bool) -> Any:
-    """Return what loads a data set of the hub, refusing a copy in the cache that is not the revision asked for."""
-    with telling(place, name):
+    """Return the builder of a data set of the hub, refusing a copy in the cache of another revision."""
+    with hub_errors(place, name):
         builder = datasets.load_dataset_builder(name.path, name.config, revision=name.revision)
     kind = type(builder).__module__.split(".")[-1]
     if kind not in LOADERS:
-        raise DataError(f"list: {place}: it is made of {kind} files, which hold no pictures. Name another data set.")
+        raise DataError(f"list: {place}: it consists of {kind} files, which hold no pictures. Name another data set.")
     if not is_online and name.revision and not _is_commit(builder.hash, name):
         raise DataError(
             f"list: {place}: the network cannot be reached, and the copy in the cache of `datasets` is another "
-            f"revision ({builder.hash}). Leave the revision out to take it, or try again with a network."
+            f"revision ({builder.hash}). Leave the revision out to use it, or try again with a network."
         )
     return builder
 
 
 def _is_commit(commit: str | None, name: HubName) -> bool:
-    """Whether the revision asked for is a commit, as far as this machine knows."""
+    """Whether the requested revision is this commit, as far as the cache knows."""
     from huggingface_hub import try_to_load_from_cache
 
     if commit and commit.startswith(str(name.revision)) and len(str(name.revision)) >= 7:
@@ -133,31 +132,31 @@ def _is_commit(commit: str | None, name: HubName) -> bool:
 def load_splits(place: Place, name: HubName, *, datasets: Any) -> Mapping[str, Any]:
     """Return the splits of a data set, downloaded into the cache of `datasets` where they are not there yet."""
     path = expand_user(name.path)
-    with telling(place, name):
+    with hub_errors(place, name):
         if name.is_local and not path.is_dir():
-            raise DataError("there is no such folder; a table or an archive is named without hf:")
+            raise DataError("the folder does not exist; tables and archives are named without hf:")
         if name.is_local and any((path / file).is_file() for file in ("dataset_dict.json", "state.json")):
-            found = datasets.load_from_disk(str(path))
-            if isinstance(found, datasets.Dataset):
-                return {name.split or "all": found}
-            if name.split and name.split not in found:
-                raise DataError(f"it has the splits {first_few(list(found))}, no {name.split}")
-            return {name.split: found[name.split]} if name.split else dict(found)
+            saved = datasets.load_from_disk(str(path))
+            if isinstance(saved, datasets.Dataset):
+                return {name.split or "all": saved}
+            if name.split and name.split not in saved:
+                raise DataError(f"it has the splits {first_few(list(saved))}, no {name.split}")
+            return {name.split: saved[name.split]} if name.split else dict(saved)
         source = str(path) if name.is_local else name.path
-        found = datasets.load_dataset(source, name.config, revision=name.revision, split=name.split)
-        return {name.split: found} if name.split else dict(found)
+        loaded = datasets.load_dataset(source, name.config, revision=name.revision, split=name.split)
+        return {name.split: loaded} if name.split else dict(loaded)
 
 
 @contextmanager
-def telling(place: Place, name: HubName) -> Iterator[None]:
+def hub_errors(place: Place, name: HubName) -> Iterator[None]:
     """Turn whatever `datasets` and its HTTP library raise into an error that says what to do."""
     try:
         yield
     except ConnectionError:
         raise DataError(
             f"list: {place}: it is not in the cache of `datasets`, and the network cannot be reached. On a machine "
-            "with network run the same command and bring its HF_HOME, or bring the data set as Parquet or as a "
-            "folder and name that."
+            "with a network run the same command and copy its HF_HOME here, or copy the data set here as Parquet or "
+            "as a folder and name that."
         ) from None
     except Exception as error:
         reason = " ".join(str(error).split())[:300] or type(error).__name__

@@ -1,8 +1,7 @@
 """`hf:OWNER/NAME[/CONFIG][@REVISION][:SPLIT]`, or `hf:./FOLDER`, read by the `datasets` library -> a Listing.
 
-The one idea: `datasets` fetches, verifies and keeps a data set in its own cache; here the encoded pictures are read out
-of there, row by row. One that is too large to be fetched and then written again is streamed once onto a shelf of ours.
-No code of a data set ever runs: `datasets` of version 4 and later has no way to.
+The one idea: `datasets` fetches, verifies and keeps a data set in its own cache; here the encoded pictures are read
+from there, row by row. A data set too large to be stored twice is streamed once onto a shelf in our cache.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ from thawline.core.store import expand_user
 from thawline.data.dataset import Role
 from thawline.data.sources.hubload import (
     HubName,
+    hub_errors,
     hub_or_cache,
     load_builder,
     load_splits,
     parse_hub,
     require_datasets,
-    telling,
 )
 from thawline.data.sources.listing import Candidate, FileSource, Listing, Skipped, name_role, settle_roles
 from thawline.data.sources.places import Place
@@ -32,16 +31,16 @@ from thawline.data.sources.shelf import Part, Shelf, open_shelf
 __all__ = ["HubSource", "HubTable", "list_hub"]
 
 STREAMED_BYTES = 4 << 30
-"""A data set whose declared download is larger is streamed onto a shelf, so that its pictures lie on the disk once."""
+"""A data set whose declared download is larger is streamed onto a shelf, so that its pictures are on the disk once."""
 
 
 class HubTable:
-    """The pictures of one split, encoded as they came, read in any order from any thread.
+    """The pictures of one split, in their original bytes, read in any order from any thread.
 
     Args:
         rows: A `datasets.Dataset` of the one column.
         column: Its name.
-        folders: A cell that names a file instead of holding bytes may lead into these only.
+        folders: A cell that names a file instead of holding bytes may only name one in these.
     """
 
     def __init__(self, rows: Any, column: str, folders: tuple[Path, ...]) -> None:
@@ -53,7 +52,7 @@ class HubTable:
         """Return the encoded picture of a row.
 
         Raises:
-            DataError: The cell is empty, or names a file elsewhere, or the cache has been emptied meanwhile.
+            DataError: The cell is empty, or names a file elsewhere, or the cache was emptied meanwhile.
         """
         try:
             cell = self.rows[row][self.column] or {}
@@ -101,7 +100,7 @@ def list_hub(place: Place, *, cache_dir: Path | None = None, progress: Progress 
     if name.is_local:
         return _from_arrow(place, name, load_splits(place, name, datasets=require_datasets(place)), ())
     if Path(name.path).is_dir():
-        raise UsageError(f"{place}: a folder has that name. Write hf:./{name.path} for it, or go to another folder.")
+        raise UsageError(f"{place}: a folder has that name. Write hf:./{name.path} for it, or run from another folder.")
     request = {"source": "hf", "name": name.path, "config": name.config, "revision": name.revision, "split": name.split}
     shelf = open_shelf(request, cache_dir)
     if shelf.is_filled:
@@ -117,14 +116,14 @@ def list_hub(place: Place, *, cache_dir: Path | None = None, progress: Progress 
 
 
 def _from_arrow(place: Place, name: HubName, splits: Mapping[str, Any], notes: tuple[str, ...]) -> Listing:
-    """Return the rows of splits that lie in the cache of `datasets`."""
+    """Return the rows of splits in the cache of `datasets`."""
     import datasets
     from huggingface_hub import constants
 
     folders: tuple[Path, ...] = (Path(datasets.config.HF_DATASETS_CACHE), Path(constants.HF_HUB_CACHE))
     if name.is_local:
         folders = (*folders, expand_user(name.path))
-    parts, passed = _roles(place, name, list(splits))
+    parts, left_out = _roles(place, name, list(splits))
     candidates: list[Candidate] = []
     skipped: list[Skipped] = []
     for split, role in parts.items():
@@ -143,7 +142,7 @@ def _from_arrow(place: Place, name: HubName, splits: Mapping[str, Any], notes: t
     if not candidates:
         raise DataError(f"list: {place} has no rows with a picture and a label. Name another data set.")
     class_names = tuple(sorted({candidate.label for candidate in candidates}))
-    return Listing(place, class_names, settle_roles(candidates), tuple(skipped), (*notes, *passed))
+    return Listing(place, class_names, settle_roles(candidates), tuple(skipped), (*notes, *left_out))
 
 
 def _stream(place: Place, name: HubName, builder: Any, *, shelf: Shelf, progress: Progress | None) -> None:
@@ -151,16 +150,16 @@ def _stream(place: Place, name: HubName, builder: Any, *, shelf: Shelf, progress
     import datasets
 
     sizes = {split: facts.num_examples for split, facts in (builder.info.splits or {}).items()}
-    with telling(place, name):
-        found = builder.as_streaming_dataset(split=name.split)
-        splits = {name.split: found} if name.split else dict(found)
+    with hub_errors(place, name):
+        streamed = builder.as_streaming_dataset(split=name.split)
+        splits = {name.split: streamed} if name.split else dict(streamed)
     roles, _ = _roles(place, name, list(splits))
     image, label = _columns(place, builder.info.features)
     class_names = getattr(builder.info.features[label], "names", None) or ()
 
     def rows(split: str) -> Iterator[tuple[bytes, int | str]]:
         stream = splits[split].select_columns([image, label]).cast_column(image, datasets.Image(decode=False))
-        with telling(place, name):
+        with hub_errors(place, name):
             for row in stream:
                 value = -1 if row[label] is None and class_names else row[label]
                 yield _streamed_bytes(row[image] or {}, name), value if class_names else str(value or "")
@@ -170,7 +169,7 @@ def _stream(place: Place, name: HubName, builder: Any, *, shelf: Shelf, progress
 
 
 def _streamed_bytes(cell: Mapping[str, Any], name: HubName) -> bytes:
-    """Return the bytes of a streamed cell; a file that it names is fetched from the data set itself only, else none."""
+    """Return the bytes of a streamed cell; a file that it names is fetched only from the data set itself."""
     path = str(cell.get("path") or "")
     if cell.get("bytes") or not path.split("::")[-1].startswith(f"hf://datasets/{name.path}@"):
         return cell.get("bytes") or b""
@@ -187,11 +186,11 @@ def _roles(place: Place, name: HubName, splits: list[str]) -> tuple[dict[str, Ro
     roles = {split: name_role(split) for split in splits}
     if "train" not in roles.values():
         raise DataError(
-            f"list: {place} has the splits {first_few(splits)}, none for training. Choose one, which is then split "
-            f"anew: {place}:{splits[0]}."
+            f"list: {place} has the splits {first_few(splits)}, none for training. Choose one, from which a "
+            f"test is then held out: {place}:{splits[0]}."
         )
-    beside = [split for split, role in roles.items() if role is None]
-    notes = (f"not taken: {first_few(beside)}, no part named train, validation or test",) if beside else ()
+    others = [split for split, role in roles.items() if role is None]
+    notes = (f"left out: {first_few(others)}, not named train, validation or test",) if others else ()
     return {split: role for split, role in roles.items() if role is not None}, notes
 
 
@@ -206,8 +205,8 @@ def _columns(place: Place, features: Mapping[str, Any]) -> tuple[str, str]:
     label = _one_of(labels, ("label", "labels", "fine_label"))
     if image is None or label is None:
         raise DataError(
-            f"list: {place} has the columns {first_few(list(features))}; needed are one of pictures and one of "
-            "classes, or columns called image and label. Name another data set, or bring it as Parquet with these."
+            f"list: {place} has the columns {first_few(list(features))}; required are one of pictures and one "
+            "of classes, or columns called image and label. Name another data set, or save it as Parquet with these."
         )
     return image, label
 

@@ -52,7 +52,7 @@ class FileSource:
         """Return the file's bytes.
 
         Raises:
-            DataError: It is gone, may not be read, is no regular file, or is longer than `MAX_FILE_BYTES`.
+            DataError: It is gone, may not be read, is not a regular file, or is longer than `MAX_FILE_BYTES`.
         """
         with reading():
             facts = self.path.stat()
@@ -64,7 +64,7 @@ class FileSource:
 
 @contextmanager
 def reading() -> Iterator[None]:
-    """Turn what a disk can refuse while a picture is read into a `DataError` that says it in a few words."""
+    """Turn what a disk can refuse while a picture is read into a `DataError` of a few words."""
     try:
         yield
     except PermissionError:
@@ -92,8 +92,8 @@ class Candidate:
     Attributes:
         path: The name shown to people: relative to the root, or `table.parquet#row`.
         label: Class name.
-        split: The part that the person put it in, settled by `settle_roles`.
-        source: Where its bytes lie.
+        split: The part that it came in, settled by `settle_roles`.
+        source: Where its bytes come from.
     """
 
     path: str
@@ -140,17 +140,17 @@ def name_role(name: str) -> Role | None:
 def settle_roles(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
     """Return the candidates with the one rule for held-out parts applied.
 
-    One held-out part, whatever its name, is the test; with two, validation serves the choosing; with none there is no
+    One held-out part, whatever its name, is the test; with two, validation serves the choice; with none there is no
     split, and `make_split` draws one.
     """
-    found = tuple(candidates)
-    held_out = {candidate.split for candidate in found} - {"train", None}
+    items = tuple(candidates)
+    held_out = {candidate.split for candidate in items} - {"train", None}
     if len(held_out) == 2:
-        return found
+        return items
     if not held_out:
-        return tuple(replace(candidate, split=None) for candidate in found)
+        return tuple(replace(candidate, split=None) for candidate in items)
     only = held_out.pop()
-    return tuple(replace(item, split="test") if item.split == only else item for item in found)
+    return tuple(replace(item, split="test") if item.split == only else item for item in items)
 
 
 def display_path(path: str | Path | Place) -> str:

@@ -1,7 +1,7 @@
 """A member of an archive -> its place in a folder tree, or why it may not be read.
 
-The one idea: nothing is ever unpacked to the disk, so a name can do no harm; one that pretends to lead elsewhere is
-still refused, and told, because whoever wrote it meant no picture of this data set.
+The one idea: nothing is ever unpacked to the disk, so a name can do no harm; one that leads elsewhere is still refused
+and reported, because it cannot mean a picture of this data set.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from thawline.data.sources.listing import name_role
 
 __all__ = ["MAX_MEMBERS", "BoundedReader", "member_parts", "refuse_many", "unwrap"]
 
-Held = TypeVar("Held")
+Item = TypeVar("Item")
 
 MAX_MEMBERS = 2_000_000
 """An archive with more is refused: its table of contents alone would fill the memory."""
 
 
 class BoundedReader(io.FileIO):
-    """A file of which no single read may be long: what an archive claims about itself must not fill the memory.
+    """A file with a limit on each read: what an archive claims about itself must not fill the memory.
 
     Attributes:
         max_read_bytes: The most that one read may ask for.
@@ -49,7 +49,7 @@ class BoundedReader(io.FileIO):
 
 
 def member_parts(name: str) -> tuple[str, ...] | str | None:
-    r"""Return the folders and the file that a member's name stands for; why it is refused; None when it is passed over.
+    r"""Return the folders and the file of a member's name; why it is refused; None when it is ignored.
 
     >>> member_parts("./cat/1.jpg")
     ('cat', '1.jpg')
@@ -59,31 +59,31 @@ def member_parts(name: str) -> tuple[str, ...] | str | None:
     True
     """
     if "\0" in name or "\\" in name or re.match(r"[A-Za-z]:", name):
-        return "its name is none that a file here can have"
+        return "its name cannot be a file name here"
     parts = tuple(part for part in name.split("/") if part not in {"", "."})
     if name.startswith("/") or ".." in parts:
         return "its name leads out of the archive"
     return None if not parts or any(is_hidden(part) for part in parts) else parts
 
 
-def unwrap(files: Sequence[tuple[tuple[str, ...], Held]]) -> tuple[list[tuple[tuple[str, ...], Held]], str]:
-    """Return the files without the one folder that all folders were packed in, and that folder, or an empty text.
+def unwrap(files: Sequence[tuple[tuple[str, ...], Item]]) -> tuple[list[tuple[tuple[str, ...], Item]], str]:
+    """Return the files without the one folder that holds all others, and that folder, or an empty text.
 
     `photos/cat/1.jpg` alone in an archive means the class `cat`; a folder named after a part of the data, or one that
     holds no further folders, stays.
 
     Args:
-        files: The parts of every name, and what is held for it.
+        files: The parts of every name, and an item for it.
     """
-    found = list(files)
+    inner = list(files)
     wrapper: list[str] = []
     while True:
-        tops = {parts[0] for parts, _ in found if len(parts) > 1}
-        inside = any(len(parts) > 2 for parts, _ in found)
+        tops = {parts[0] for parts, _ in inner if len(parts) > 1}
+        inside = any(len(parts) > 2 for parts, _ in inner)
         if len(tops) != 1 or not inside or name_role(next(iter(tops))) is not None:
-            return found, "/".join(wrapper)
+            return inner, "/".join(wrapper)
         wrapper.append(tops.pop())
-        found = [(parts[1:] if len(parts) > 1 else parts, held) for parts, held in found]
+        inner = [(parts[1:] if len(parts) > 1 else parts, item) for parts, item in inner]
 
 
 def refuse_many(shown: str, number: int) -> None:

@@ -32,7 +32,7 @@ def list_pictures(
     """Return every file or row under `root` with its label and its part of the data; no picture is opened.
 
     The order is that of the sorted paths, or of the rows; it is the same on every machine. A data set that has to be
-    fetched first is kept in a cache.
+    fetched is kept in a cache.
 
     Args:
         root: A folder of class folders (flat, or under `train`, `validation`, `test`), a zip or tar archive of one, a
@@ -43,7 +43,7 @@ def list_pictures(
 
     Raises:
         DataError: It does not exist, cannot be read, is empty, or has none of these forms.
-        UsageError: A name after `hf:` or `torchvision:` that cannot be.
+        UsageError: An invalid name after `hf:` or `torchvision:`.
     """
     place = Place.of(root)
     if place.scheme and not place.rest:
@@ -54,7 +54,7 @@ def list_pictures(
         return list_hub(place, cache_dir=cache_dir, progress=progress)
     if place.scheme == "torchvision":
         return list_torchvision(place, cache_dir=cache_dir, progress=progress)
-    return _list_path(Path(place.rest))
+    return _list_path(place)
 
 
 _EXAMPLES = {
@@ -64,15 +64,15 @@ _EXAMPLES = {
 }
 
 
-def _list_path(path: Path) -> Listing:
+def _list_path(place: Place) -> Listing:
     """Return the listing of a folder or file."""
-    shown = display_path(path)
+    path, shown = Path(place.rest), display_path(place)
     try:
         if path.is_dir():
             tables = _tables_in(path)
             return list_parquet(path, tables) if tables else list_folder(path)
         if not path.exists():
-            raise DataError(f"list: {shown} does not exist. {_spelling(str(path))}")
+            raise DataError(f"list: {shown} does not exist. {_spelling(place.rest)}")
         with path.open("rb") as stream:
             head = stream.read(512)
     except PermissionError:
@@ -83,7 +83,9 @@ def _list_path(path: Path) -> Listing:
     if head.startswith(b"PAR1"):
         return list_parquet(path, [path])
     if ending in {".parquet", ".pq"}:
-        raise DataError(f"list: {shown} is named like a Parquet table but is none. Write it again, or name a folder.")
+        raise DataError(
+            f"list: {shown} is named like a Parquet table but is not one. Write it again, or name a folder."
+        )
     if ending in {".csv", ".txt"}:
         return list_csv(path)
     if ending == ".zip" or head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
@@ -91,7 +93,7 @@ def _list_path(path: Path) -> Listing:
     if path.name.lower().endswith(_COMPRESSED):
         raise DataError(
             f"list: {shown} is a compressed archive, in which no picture can be found without unpacking all before it. "
-            "Unpack it and name the folder, or bring a .zip or a plain .tar."
+            "Unpack it and name the folder, or name a .zip or a plain .tar."
         )
     if ending == ".tar" or head[257:262] == b"ustar":
         return list_tar(path)
@@ -102,16 +104,16 @@ def _list_path(path: Path) -> Listing:
 
 
 def _spelling(text: str) -> str:
-    """Return what may be wrong with a path that leads nowhere."""
+    """Return what may be wrong with a path that does not exist."""
     scheme = re.match(r"([A-Za-z][\w-]+):", text)
     if scheme:
         forms = ", ".join(f"{known}:" for known in SCHEMES)
-        return f"Paths are read, and what begins with {forms}; nothing that begins with {scheme[1]}:."
+        return f"Name a path, or what begins with {forms}; {scheme[1]}: is not supported."
     return f"Check the spelling; relative paths start at {Path.cwd()}."
 
 
 def _tables_in(folder: Path) -> list[Path]:
-    """Return the Parquet tables that lie in a folder or in its `data` folder, where there are no pictures besides."""
+    """Return the Parquet tables in a folder, or in its folder `data`; none where there are only other files."""
     for place in (folder, folder / "data"):
         tables = sorted(place.glob("*.parquet")) if place.is_dir() else []
         if tables:

@@ -1,7 +1,7 @@
 """What a person names the pictures by: a path, or `scheme:rest`, such as `hf:OWNER/NAME`.
 
 The one idea: a place is text that is kept as it was given. As a `Path`, `webdataset:https://host/a.tar` would lose a
-slash, so only what is known to lie on this machine's disk becomes one.
+slash, so only what is known to be on this machine's disk becomes one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Tar archives -> a Listing: WebDataset shards, in which a label stands beside its picture, or an archive of folders.
+"""Tar archives -> a Listing: WebDataset shards, in which a label is next to its picture, or an archive of folders.
 
-The one idea: a sample is whatever members share a name up to its first dot. (The `webdataset` package reads shards from
-front to back only, runs commands that a shard's address may hold and unpickles members; none of that is wanted here.)
+The one idea: a sample is all members that share a name up to its first dot. (The `webdataset` package reads shards from
+front to back only, runs commands that a shard's address may contain and unpickles members; none of that happens here.)
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ __all__ = ["expand_braces", "list_shards", "list_tar"]
 MAX_LABEL_BYTES = 1 << 20
 MAX_NAME_LENGTH = 200
 MAX_SHARDS = 100_000
-PICTURES = {*(ending[1:] for ending in ENDINGS), "ppm", "pgm"}  # those two are told as formats that are not read
+PICTURES = {*(ending[1:] for ending in ENDINGS), "ppm", "pgm"}  # the check reports those two as not supported
 LABELS = ("cls", "json", "txt")
 
 
 def list_tar(file: Path) -> Listing:
-    """Return the pictures of one tar archive: as a shard where a label stands beside a picture, else as class folders.
+    """Return the pictures of one tar archive: as a shard where a label is next to a picture, else as class folders.
 
     Raises:
-        DataError: No tar archive, damaged, or as `list_folder` and `list_shards`.
+        DataError: Not a tar archive, damaged, or as `list_folder` and `list_shards`.
     """
     contents = read_contents(file)
     samples = _by_key(contents.files)
     if any(_pictures(names) and set(names) & set(LABELS) for names in samples.values()):
         return _list_shards(Place.of(file), [(file, None)])
     inner, wrapper = unwrap(sorted(contents.files.items()))
-    notes = [f"everything lies inside {display_path(wrapper)}/, which was taken for the root"] if wrapper else []
+    notes = [f"everything is inside {display_path(wrapper)}/, which was taken as the root"] if wrapper else []
     return lay_out(file, inner, skipped=contents.skipped, notes=notes)
 
 
@@ -51,14 +51,14 @@ def list_shards(place: Place) -> Listing:
     """Return the samples of WebDataset shards as candidates.
 
     A sample is the members of one name up to its first dot: a picture, and its class in `.cls`, in `.json` under
-    `label`, or in `.txt`. A number is looked up in `classnames.txt` (a name a line) or `classes.json` beside the
+    `label`, or in `.txt`. A number is looked up in `classnames.txt` (a name a line) or `classes.json` next to the
     shards. A shard named `train-…`, `val-…` or `test-…`, or in a folder of that name, belongs to that part.
 
     Args:
         place: `webdataset:` and a folder of shards, a shard, or several with braces: `shards/train-{000..003}.tar`.
 
     Raises:
-        DataError: A shard is missing or damaged, there are none, or names leave the part of the data open.
+        DataError: A shard is missing or damaged, there are none, or names leave the part of the data unclear.
     """
     root = place.path
     if root is None:
@@ -74,13 +74,13 @@ def list_shards(place: Place) -> Listing:
         if missing:
             raise DataError(
                 f"list: {place}: {len(missing):,} of {len(files):,} shards do not exist: {first_few(missing)}. "
-                "Check the spelling; braces want quotes: 'webdataset:shards/train-{000..003}.tar'."
+                "Check the spelling; put braces in quotes: 'webdataset:shards/train-{000..003}.tar'."
             )
     return _list_shards(place, _with_roles(files, root))
 
 
 def expand_braces(text: str) -> list[str]:
-    """Return what a pattern with braces stands for, in order; leading zeros are kept.
+    """Return the texts that a pattern with braces stands for, in order; leading zeros are kept.
 
     >>> expand_braces("a-{08..10}.tar")
     ['a-08.tar', 'a-09.tar', 'a-10.tar']
@@ -130,35 +130,35 @@ def _list_shards(place: Place, shards: Sequence[tuple[Path, Role | None]]) -> Li
         contents = read_contents(file)
         skipped += [Skipped(f"{prefix}/{item.path}", item.reason) for item in contents.skipped]
         for key, members in _by_key(contents.files).items():
-            found = _sample(key, members, names)
-            path = f"{prefix}/{display_path(found.path)}"
-            if isinstance(found, Skipped):
-                skipped.append(Skipped(path, found.reason))
+            item = _sample(key, members, names)
+            path = f"{prefix}/{display_path(item.path)}"
+            if isinstance(item, Skipped):
+                skipped.append(Skipped(path, item.reason))
             else:
-                candidates.append(Candidate(path, found.label, role, found.source))
+                candidates.append(Candidate(path, item.label, role, item.source))
     if not candidates:
         hint = f": {first_few([f'{item.path} ({item.reason})' for item in skipped], 3)}" if skipped else ""
         raise DataError(
-            f"list: {shown} holds no picture with a label beside it{hint}. "
+            f"list: {shown} holds no picture with a label next to it{hint}. "
             "A shard has members 0001.jpg and 0001.cls, or 0001.json with a label."
         )
-    names_found = tuple(sorted({candidate.label for candidate in candidates}))
-    return Listing(place, names_found, settle_roles(candidates), tuple(skipped))
+    class_names = tuple(sorted({candidate.label for candidate in candidates}))
+    return Listing(place, class_names, settle_roles(candidates), tuple(skipped))
 
 
 def _sample(key: str, members: dict[str, TarSource], class_names: dict[int, str]) -> Candidate | Skipped:
-    """Return a sample's picture with its class, or why there is none; the path is that inside the shard."""
+    """Return a sample's picture with its class, or why there is none; the path is the one inside the shard."""
     pictures = _pictures(members)
     if len(pictures) != 1:
-        found = ", ".join(pictures or members)
-        return Skipped(f"{key}.{next(iter(members))}", f"{len(pictures)} pictures under one name ({found})")
+        endings = ", ".join(pictures or members)
+        return Skipped(f"{key}.{next(iter(members))}", f"{len(pictures)} pictures under one name ({endings})")
     path = f"{key}.{pictures[0]}"
     kind = next((kind for kind in LABELS if kind in members), None)
     if kind is None:
-        return Skipped(path, "no label beside it (.cls, .json or .txt)")
+        return Skipped(path, "no label next to it (.cls, .json or .txt)")
     try:
         if members[kind].size_bytes > MAX_LABEL_BYTES:
-            raise DataError(f"{members[kind].size_bytes:,} bytes are too many for one")
+            raise DataError(f"{members[kind].size_bytes:,} bytes are too long")
         label = _label(members[kind].read(), kind)
     except (DataError, ValueError, RecursionError) as error:
         return Skipped(path, f"its .{kind} holds no label: {str(error)[:80]}")
@@ -176,7 +176,7 @@ def _label(data: bytes, kind: str) -> str:
         value = json.loads(text)
         label = value.get("label") if isinstance(value, dict) else None
         if isinstance(label, bool) or not isinstance(label, str | int):
-            raise DataError("needed is a text or a whole number under `label`")
+            raise DataError("`label` must be a text or a whole number")
         text = str(label).strip()
     if not text or len(text) > MAX_NAME_LENGTH or not text.isprintable():
         raise DataError("a class name is one line of at most 200 letters" if text else "empty")
@@ -184,20 +184,20 @@ def _label(data: bytes, kind: str) -> str:
 
 
 def _class_names(folder: Path) -> dict[int, str]:
-    """Return the names of numbered classes that stand beside shards: `classnames.txt` or `classes.json`; else none."""
+    """Return the names of numbered classes from `classnames.txt` or `classes.json` next to the shards; else none."""
     text_file, json_file = folder / "classnames.txt", folder / "classes.json"
     try:
         if text_file.is_file():
             return dict(enumerate(line.strip() for line in text_file.read_text("utf-8-sig").splitlines()))
         if not json_file.is_file():
             return {}
-        found = json.loads(json_file.read_text("utf-8-sig"))
-        pairs = enumerate(found) if isinstance(found, list) else ((int(key), name) for key, name in found.items())
+        names = json.loads(json_file.read_text("utf-8-sig"))
+        pairs = enumerate(names) if isinstance(names, list) else ((int(key), name) for key, name in names.items())
         return {number: str(name) for number, name in pairs}
     except (OSError, ValueError, AttributeError, RecursionError) as error:
         culprit = text_file if text_file.is_file() else json_file
         raise DataError(
-            f"list: {display_path(culprit)} names no classes: {str(error)[:80]}. Needed is a name a line, or JSON: "
+            f"list: {display_path(culprit)} names no classes: {str(error)[:80]}. Required is a name a line, or JSON: "
             'a list of names, or {"0": "cat", …}.'
         ) from None
 

@@ -1,7 +1,7 @@
 """Pictures that come from elsewhere -> Parquet tables in the cache, written once, with the pictures inside.
 
-The one idea: whatever is expensive to fetch or to take apart becomes what the house reads anyway. A shelf is keyed by
-what it was asked to hold; it is committed whole or not at all, and stays as it is until it is pruned.
+The one idea: what is expensive to fetch or to take apart becomes tables, which are read like any others. A shelf is
+keyed by what it is to hold; it is committed whole or not at all, and stays as it is until it is pruned.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Part:
     Attributes:
         name: `train`, `validation`, `test`, or `all` where the source has no parts.
         rows: Encoded picture and label: an index into the class names, or a name.
-        num_rows: How many there will be, or None where nobody knows.
+        num_rows: How many there will be, or None where that is unknown.
     """
 
     name: str
@@ -56,8 +56,8 @@ class Shelf:
     """A place in the cache for the pictures of one source.
 
     Attributes:
-        directory: Where the tables lie, once they are written.
-        request: What the shelf is asked to hold.
+        directory: Where the tables are, once they are written.
+        request: What the shelf is to hold.
         cache: The cache.
     """
 
@@ -84,8 +84,8 @@ class Shelf:
 
         Args:
             parts: Written one after the other.
-            class_names: What numbers stand for; empty where labels are names already.
-            facts: Kept beside the request for people to read.
+            class_names: Names of numbered labels; empty where labels are names.
+            facts: Stored with the request, for people to read.
             progress: Where to report to.
 
         Raises:
@@ -100,17 +100,17 @@ class Shelf:
             commit_directory(staged, self.directory)
 
     def list(self, place: Place) -> Listing:
-        """Return the listing of the tables under the name that the person gave.
+        """Return the listing of the tables, under the place that the person named.
 
         Raises:
             DataError: They are damaged, or hold no pictures with labels.
         """
-        os.utime(self.directory)  # pruning goes by when it was last used
+        os.utime(self.directory)  # pruning goes by the time of last use
         try:
             listing = list_parquet(self.directory, sorted(self.directory.glob("*.parquet")))
         except DataError as error:
             raise DataError(
-                f"{error} It was kept from {place}: remove {self.directory} to have it made anew."
+                f"{error} It is the stored copy of {place}: remove {self.directory}, and run again to fetch it."
             ) from None
         return replace(listing, root=place)
 

@@ -1,6 +1,6 @@
 """A manifest (CSV or Parquet with path and label) or Parquet that holds the pictures themselves -> a Listing.
 
-The one idea: listing reads only the label column; a picture's bytes are read when they are wanted, a small block of
+The one idea: listing reads only the label column; a picture's bytes are read when they are needed, a small block of
 rows at a time, so that memory stays bounded however long the table and however large its row groups.
 """
 
@@ -113,7 +113,8 @@ def list_parquet(root: Path, files: Sequence[Path]) -> Listing:
         files: The tables, in order. Where one is named after a part of the data, all must be.
 
     Raises:
-        DataError: Not Parquet, no usable columns (says which were found), or names that mix parts with other words.
+        DataError: Not Parquet, no usable columns (says which were found), or tables of which only some are named after
+            parts of the data.
     """
     roles = [name_role(re.split(r"[-_.]", file.name)[0]) for file in files] if root not in files else [None]
     if None in roles and set(roles) != {None}:
@@ -147,8 +148,9 @@ def _list_table(file: Path, role: Role | None) -> tuple[list[Candidate], list[Sk
         image, label, class_names = _picture_columns(file, schema)
         values = pq.read_table(file, columns=[label]).column(0).to_pylist()
     except (pa.ArrowInvalid, OSError) as error:
+        reason = str(error).splitlines()[0][:100].rstrip(".")
         raise DataError(
-            f"list: {display_path(file)} is not a Parquet table that can be read: {str(error).splitlines()[0][:100]}. "
+            f"list: {display_path(file)} is not a Parquet table that can be read: {reason}. "
             "Write it again, or name a folder of class folders."
         ) from None
     table = ParquetTable(file, image)
@@ -184,7 +186,7 @@ def _picture_columns(file: Path, schema: Any) -> tuple[str, str, tuple[str, ...]
     label = "label" if "label" in schema.names else next(iter(named)) if len(named) == 1 else None
     if not images or label is None:
         raise DataError(
-            f"list: {display_path(file)} has the columns {first_few(schema.names)}; needed are a picture column "
+            f"list: {display_path(file)} has the columns {first_few(schema.names)}; required are a picture column "
             "(bytes, as datasets writes it) and `label`, or `path` and `label`. "
             "Rename the columns, or name another table."
         )
@@ -204,8 +206,8 @@ def list_csv(file: Path) -> Listing:
             reader.fieldnames = columns
             if not {"path", "label"} <= set(columns):
                 raise DataError(
-                    f"list: {display_path(file)} has the columns {first_few(columns) or 'none'}; needed are path and "
-                    "label, and if you like split, separated by commas, named in the first line."
+                    f"list: {display_path(file)} has the columns {first_few(columns) or 'none'}; required are path and "
+                    "label, and optionally split, separated by commas, named in the first line."
                 )
             candidates, skipped = _manifest_rows(file, list(reader))
     except (UnicodeDecodeError, csv.Error) as error:
@@ -225,8 +227,8 @@ def _manifest_rows(file: Path, rows: list[dict[str, Any]]) -> tuple[list[Candida
         role = name_role(part)
         if part and role is None:
             raise DataError(
-                f"list: {display_path(file)}, line {number}: split {part!r} is none of train, validation, "
-                "test. Mend it."
+                f"list: {display_path(file)}, line {number}: split {part!r} is not one of train, validation, "
+                "test. Fix it."
             )
         if not path or not label:
             shown = display_path(path) if path else f"{display_path(file.name)}#{number}"
@@ -254,6 +256,6 @@ def _finish(root: Path, candidates: list[Candidate], skipped: list[Skipped]) -> 
         )
     parts = {candidate.split for candidate in candidates}
     if parts != {None} and "train" not in parts:
-        raise DataError(f"list: {display_path(root)} puts no picture into train. Name the split train for some.")
+        raise DataError(f"list: {display_path(root)} has no picture in the split train. Put some into it.")
     names = tuple(sorted({candidate.label for candidate in candidates}))
     return Listing(Place.of(root), names, settle_roles(candidates), tuple(skipped))

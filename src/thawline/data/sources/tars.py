@@ -1,7 +1,7 @@
 """A tar archive -> the regular files in it, each a stretch of the archive.
 
-The one idea: a tar archive that is not compressed can be read anywhere. It is gone through once, header by header; what
-is kept of a member is where its bytes begin and how many there are.
+The one idea: a tar archive that is not compressed can be read anywhere. It is walked through once, header by header;
+what is kept of a member is where its bytes begin and how many there are.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class TarContents:
 
     Attributes:
         files: Its regular members, in its order, by the parts of their names.
-        skipped: What is passed over, with the reason.
+        skipped: What is left out, with the reason.
     """
 
     files: dict[tuple[str, ...], TarSource] = field(default_factory=dict)
@@ -63,7 +63,7 @@ def read_contents(file: Path) -> TarContents:
     """Return what a tar archive holds, from its headers alone.
 
     Raises:
-        DataError: It is none, is damaged or cut short, or holds too many members.
+        DataError: It is not one, is damaged or cut short, or holds too many members.
     """
     shown = display_path(file)
     contents = TarContents()
@@ -79,14 +79,14 @@ def read_contents(file: Path) -> TarContents:
         raise DataError(f"list: {shown}: no permission to read it. Change its permissions.") from None
     except (tarfile.TarError, ValueError, OSError) as error:
         raise DataError(
-            f"list: {shown} is no tar archive that can be read to its end: {str(error)[:100]}. "
-            "Copy or make it again; a compressed one must be unpacked first."
+            f"list: {shown} is not a tar archive that can be read to its end: {str(error)[:100]}. "
+            "Copy or create it again; unpack a compressed one first."
         ) from None
     return contents
 
 
 def _forward(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """Yield an archive's members; one that leads back, so that the reading would never end, is refused."""
+    """Yield an archive's members; one that leads back, so that reading would never end, is refused."""
     end = -1
     for member in tar:
         if member.size < 0 or member.offset <= end:
@@ -96,7 +96,7 @@ def _forward(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
 
 
 def _sort_in(contents: TarContents, file: Path, member: tarfile.TarInfo) -> None:
-    """Put a member among the files, or among those that are passed over with a reason."""
+    """Put a member among the files, or among those that are left out with a reason."""
     parts = member_parts(member.name)
     if member.isdir() or parts is None:
         return

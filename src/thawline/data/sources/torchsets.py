@@ -1,6 +1,6 @@
-"""`torchvision:CIFAR10` and its kin -> a Listing of the official parts.
+"""`torchvision:CIFAR10` and its like -> a Listing of the official parts.
 
-The one idea: torchvision knows where a data set lies, what its files' sums are and how they are read. Pictures that it
+The one idea: torchvision knows where a data set is, the checksums of its files and how they are read. Pictures that it
 holds as arrays become PNG on a shelf in our cache, once; pictures that are files stay where torchvision put them.
 """
 
@@ -34,11 +34,11 @@ _MNIST_FILES = tuple(f"{part}-{kind}-ubyte.gz" for part in ("train", "t10k") for
 
 @dataclass(frozen=True)
 class TorchSet:
-    """How a data set of torchvision's is asked for.
+    """How a data set of torchvision is opened.
 
     Attributes:
         host: Where its files come from.
-        files: What to bring where there is no network, as paths below the root.
+        files: What to copy here where there is no network, as paths below the root.
         parts: Part of the data, or `all` where there is one only → the arguments of torchvision's class.
     """
 
@@ -97,9 +97,9 @@ _FILE_FIELDS = (("_image_files", "_labels"), ("_images", "_labels"))
 def list_torchvision(place: Place, *, cache_dir: Path | None = None, progress: Progress | None = None) -> Listing:
     """Return the pictures of a data set that torchvision knows, in its official parts.
 
-    Its files lie in the folder `THAWLINE_TORCHVISION`, else in `torchvision/` in the cache; what is missing is
+    Its files are in the folder `THAWLINE_TORCHVISION`, else in `torchvision/` in the cache; what is missing is
     downloaded where there is a network. CIFAR's own files are pickles, and reading one runs what is in it: torchvision
-    compares each with the md5 that it names before it reads it, and what does not match is refused here as there.
+    compares each with its known md5 before it reads it, and what does not match is refused.
 
     Args:
         place: What the person named: `torchvision:` and one of `SETS`.
@@ -108,7 +108,7 @@ def list_torchvision(place: Place, *, cache_dir: Path | None = None, progress: P
 
     Raises:
         UsageError: No such data set; the nearest is named.
-        DataError: Its files are neither here nor to be had, or are damaged; says which to bring and where to.
+        DataError: Its files are not here and cannot be downloaded, or are damaged; says which to copy where.
         StoreError: The cache cannot be written.
     """
     name = place.rest
@@ -116,7 +116,7 @@ def list_torchvision(place: Place, *, cache_dir: Path | None = None, progress: P
         lower = {known.lower(): known for known in SETS}
         near = [lower[match] for match in difflib.get_close_matches(name.lower(), lower, n=2)]
         hint = f"Did you mean torchvision:{near[0]}?" if near else f"There are {', '.join(SETS)}."
-        raise UsageError(f"{place}: no such data set is known here. {hint}")
+        raise UsageError(f"{place}: there is no such data set. {hint}")
     own = os.environ.get("THAWLINE_TORCHVISION")
     root = expand_user(own) if own else cache_root(cache_dir) / "torchvision"
     request = {"source": "torchvision", "name": name, "root": str(root.resolve()) if own else None}
@@ -126,7 +126,7 @@ def list_torchvision(place: Place, *, cache_dir: Path | None = None, progress: P
     parts = {part: _open(place, name, root, arguments) for part, arguments in SETS[name].parts.items()}
     first = next(iter(parts.values()))
     if hasattr(first, "data"):
-        rows = [Part(part, _array_rows(found), len(found)) for part, found in parts.items()]
+        rows = [Part(part, _array_rows(opened), len(opened)) for part, opened in parts.items()]
         shelf.fill(rows, class_names=_class_names(first), progress=progress)
         return shelf.list(place)
     return _list_files(place, root, parts)
@@ -135,7 +135,7 @@ def list_torchvision(place: Place, *, cache_dir: Path | None = None, progress: P
 def _open(place: Place, name: str, root: Path, arguments: Mapping[str, Any]) -> Any:
     """Return torchvision's object for one part, its files downloaded first where they are not there.
 
-    Archives that a person brought are verified and unpacked by torchvision as if it had downloaded them.
+    Archives that a person copied there are verified and unpacked by torchvision as if it had downloaded them.
     """
     import torchvision.datasets
 
@@ -150,9 +150,9 @@ def _open(place: Place, name: str, root: Path, arguments: Mapping[str, Any]) -> 
     if missing and not is_reachable(f"https://{known.host}"):
         raise DataError(
             f"list: {place}: its files are not in {display_path(root)}, or not as torchvision knows "
-            f"them, and {known.host} cannot be reached. On a machine with network fetch from there "
-            f"{', '.join(missing)} and put them into that folder, under these very paths (THAWLINE_TORCHVISION names "
-            "another folder)."
+            f"them, and {known.host} cannot be reached. On a machine with a network "
+            f"download from there {', '.join(missing)}, and put them into that folder under these paths "
+            "(THAWLINE_TORCHVISION names another folder)."
         )
     try:
         with disk_errors("download", root):
@@ -163,47 +163,47 @@ def _open(place: Place, name: str, root: Path, arguments: Mapping[str, Any]) -> 
 
 
 def _damaged(place: Place, root: Path, error: Exception) -> DataError:
-    """Return the error for files that cannot be had or read."""
+    """Return the error for files that cannot be downloaded or read."""
     reason = " ".join(str(error).split())[:200] or type(error).__name__
     return DataError(
-        f"list: {place}: its files in {display_path(root)} cannot be read, or not be downloaded: {reason.rstrip('.')}. "
-        f"Bring {', '.join(SETS[place.rest].files)} there anew."
+        f"list: {place}: its files in {display_path(root)} cannot be read or downloaded: {reason.rstrip('.')}. "
+        f"Put {', '.join(SETS[place.rest].files)} there again."
     )
 
 
-def _array_rows(found: Any) -> Iterator[tuple[bytes, int]]:
+def _array_rows(opened: Any) -> Iterator[tuple[bytes, int]]:
     """Yield every picture as PNG, with its class."""
-    pixels = np.asarray(found.data)
+    pixels = np.asarray(opened.data)
     if pixels.ndim == 4 and pixels.shape[1] == 3:  # channels first
         pixels = pixels.transpose(0, 2, 3, 1)
-    for picture, label in zip(pixels, _array_labels(found), strict=True):
+    for picture, label in zip(pixels, _array_labels(opened), strict=True):
         yield encode_png(picture), label
 
 
-def _array_labels(found: Any) -> list[int]:
+def _array_labels(opened: Any) -> list[int]:
     """Return the class of every picture that torchvision holds in an array."""
-    return [int(label) for label in (found.targets if hasattr(found, "targets") else found.labels)]
+    return [int(label) for label in (opened.targets if hasattr(opened, "targets") else opened.labels)]
 
 
-def _class_names(found: Any) -> list[str]:
+def _class_names(opened: Any) -> list[str]:
     """Return torchvision's names of the classes, the first of several for one; else their numbers, of equal length."""
-    names = getattr(found, "classes", None)
+    names = getattr(opened, "classes", None)
     if names:
         return [name if isinstance(name, str) else name[0] for name in names]
-    count = max(_array_labels(found) if hasattr(found, "data") else [label for _, label in _files(found)]) + 1
+    count = max(_array_labels(opened) if hasattr(opened, "data") else [label for _, label in _files(opened)]) + 1
     return [f"{number:0{len(str(count - 1))}d}" for number in range(count)]
 
 
-def _files(found: Any) -> list[tuple[Path, int]]:
+def _files(opened: Any) -> list[tuple[Path, int]]:
     """Return file and class of every picture that torchvision reads from a file."""
-    samples = getattr(found, "samples", None) or getattr(found, "_samples", None)
+    samples = getattr(opened, "samples", None) or getattr(opened, "_samples", None)
     for files, labels in _FILE_FIELDS:
-        if samples is None and hasattr(found, files):
-            samples = zip(getattr(found, files), getattr(found, labels), strict=True)
+        if samples is None and hasattr(opened, files):
+            samples = zip(getattr(opened, files), getattr(opened, labels), strict=True)
     if samples is None:
         raise DataError(
-            f"list: this torchvision keeps the files of {type(found).__name__} in a way that is not known here. "
-            "Name the folder that they lie in."
+            f"list: this torchvision keeps the files of {type(opened).__name__} in an unknown way. "
+            "Name their folder instead."
         )
     return [(Path(path), int(label)) for path, label in samples]
 
@@ -213,8 +213,8 @@ def _list_files(place: Place, root: Path, parts: Mapping[str, Any]) -> Listing:
     class_names = _class_names(next(iter(parts.values())))
     candidates = [
         Candidate(display_path(os.path.relpath(path, root)), class_names[label], name_role(part), FileSource(path))
-        for part, found in parts.items()
-        for path, label in _files(found)
+        for part, opened in parts.items()
+        for path, label in _files(opened)
     ]
     names = tuple(sorted({candidate.label for candidate in candidates}))
     return Listing(place, names, settle_roles(candidates))
