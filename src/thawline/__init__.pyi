@@ -3,7 +3,6 @@
 from .api import compare as compare
 from .api import evaluate as evaluate
 from .api import export as export
-from .api import export_data as export_data
 from .api import extract as extract
 from .api import fit as fit
 from .api import forecast as forecast
@@ -18,6 +17,7 @@ from .core.options import make_options as make_options
 from .core.store import cache_entries as cache_entries
 from .core.store import prune_cache as prune_cache
 from .data.check import check as check
+from .data.exported import export_data as export_data
 from .train.hyperparameters import TrainOptions as TrainOptions
 from .use.predict import predict_pictures as predict_pictures
 from .view.render import render as render

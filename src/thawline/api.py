@@ -1,7 +1,7 @@
 """The verbs that join floors: a source is checked, a model loaded, an order made and carried out.
 
-They return plain data and say nothing by themselves; pass `progress` to hear from them. What needs torch is imported
-where it is used, so that checking pictures or serving a model stays light. `__init__.pyi` lists all verbs.
+They return plain data and print nothing; pass `progress` to follow them. What needs torch is imported where it is used,
+so that serving a model stays light. `__init__.pyi` lists all verbs.
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ from thawline.data.check import check
 from thawline.data.sources.places import Place
 
 if TYPE_CHECKING:
-    from thawline.data.exported import Export, HeldOut
-    from thawline.data.writers import Form
     from thawline.features.extract import Extraction
     from thawline.train.hyperparameters import TrainOptions
     from thawline.use.bundle import Bundle
@@ -31,41 +29,10 @@ if TYPE_CHECKING:
     from thawline.work.run import Run
     from thawline.work.session import Compared
 
-
-def export_data(
-    photos: str | Path | Place,
-    out: Path | str,
-    *,
-    options: CheckOptions | None = None,
-    form: Form = "folder",
-    held_out: HeldOut = "fifth",
-    progress: Progress | None = None,
-) -> Export:
-    """Write the checked set back out, each picture once, in its part; as class folders or as Parquet tables.
-
-    Args:
-        photos: Class folders, a zip or tar of them, a manifest (CSV or Parquet), Parquet with pictures, or
-            `webdataset:SHARDS`, `hf:OWNER/NAME`, `torchvision:NAME`.
-        out: Folder to write, whole or not at all: new, empty, or an older export that nobody has changed.
-        options: Which pictures take part and what their classes are called; `seed` draws the held-out fifth too.
-        form: `folder` or `parquet`.
-        held_out: Without parts of the person's own: `fifth` holds out what `fit` would, `none` nothing.
-        progress: Where to report to.
-
-    Raises:
-        DataError: There is nothing to learn from, or `out` and the pictures lie inside one another.
-        StoreError: `out` holds something else, or cannot be written.
-    """
-    from thawline.data.exported import export
-
-    options = options or CheckOptions()
-    dataset, report = check(photos, options, progress=progress)
-    return export(dataset, report, out=Path(out), form=form, held_out=held_out, seed=options.seed, progress=progress)
+Photos = str | Path | Place
 
 
-def extract(
-    photos: str | Path | Place, options: Options | None = None, *, progress: Progress | None = None
-) -> Extraction:
+def extract(photos: Photos, options: Options | None = None, *, progress: Progress | None = None) -> Extraction:
     """Return the bank of pooled features at every depth, filled with all pictures of a folder."""
     from thawline.core.runtime import choose_runtime
     from thawline.features.extract import extract as fill
@@ -85,7 +52,7 @@ def extract(
 
 
 def compare(
-    photos: str | Path | Place,
+    photos: Photos,
     options: Options | None = None,
     *,
     augment: str = "none",
@@ -96,7 +63,7 @@ def compare(
 
     Args:
         photos: As in `check`.
-        options: All matter.
+        options: Of the run.
         augment: Policy of altered views that the best heads learn from too; `none` for none.
         views: Views of a picture, the plain one included; None takes what suits the policy.
         progress: Where to report to.
@@ -111,7 +78,7 @@ def compare(
 
 
 def fit(
-    photos: str | Path | Place,
+    photos: Photos,
     out: Path | str,
     *,
     options: Options | None = None,
@@ -124,13 +91,13 @@ def fit(
 ) -> Run:
     """Do the main job: check, split, extract, compare, train the winner, evaluate it once, report, write the model.
 
-    With a budget the most promising networks are trained too, as long as it lasts. What is written, and what may go
-    wrong, says `thawline.work.run.run`.
+    With a budget the most promising networks are trained too, as long as it lasts. `thawline.work.run.run` says what is
+    written.
 
     Args:
         photos: As in `check`.
         out: Folder of the run; made if need be, its older results are replaced.
-        options: All matter.
+        options: Of the run.
         training: How networks are trained; its `augment`, where given, also makes views that frozen heads learn from.
         budget_s: Seconds for the whole run, to be spent on training networks; None trains heads only.
         plans: Candidates for the budget; by default those worth trying on the backbone.
@@ -150,7 +117,7 @@ def fit(
 
 
 def tune(
-    photos: str | Path | Place,
+    photos: Photos,
     out: Path | str,
     *,
     plans: Sequence[str],
@@ -186,7 +153,7 @@ def tune(
 
 
 def forecast(
-    photos: str | Path | Place,
+    photos: Photos,
     options: Options | None = None,
     *,
     training: TrainOptions | None = None,
@@ -211,12 +178,13 @@ def forecast(
 
 def run_recipe(
     recipe: Recipe | str,
-    photos: str | Path | Place | None = None,
+    photos: Photos | None = None,
     *,
     out: Path | str | None = None,
     changes: Mapping[str, Any] | None = None,
     protocol: Protocol | None = None,
     budget_s: float | None = None,
+    goal: float | None = None,
     outside: Path | str | None = None,
     tensorboard: Path | None = None,
     progress: Progress | None = None,
@@ -227,10 +195,11 @@ def run_recipe(
         recipe: Its name, the path of a TOML file, or the recipe itself.
         photos: As in `check`; None: what the recipe names.
         out: Folder of the run; None: `runs/` and the recipe's name.
-        changes: Options of the run or of training runs that are to differ from the recipe's and its rows' own, by
-            name: `{"backbone": "resnet18", "epochs": 1}`.
+        changes: Options of the run or of training runs that go before the recipe's and its rows' own, by name:
+            `{"backbone": "resnet18", "epochs": 1}`.
         protocol: `test` holds a test part out, `folds` every picture once; None: the recipe's.
         budget_s: Seconds for the whole run: rows that do not fit it are left out; None: all rows are answered.
+        goal: Instead of the recipe's, as in `fit`.
         outside: Pictures from outside the set, to try the delivered model on.
         tensorboard: As in `fit`.
         progress: Where to report to.
@@ -249,13 +218,14 @@ def run_recipe(
         options=options,
         training=training,
         budget_s=budget_s,
+        goal=goal,
         outside=None if outside is None else Path(outside),
     )
     return run(order, Path(out or Path("runs") / checked.name), progress=progress, tensorboard=tensorboard)
 
 
 def _order(
-    photos: str | Path | Place,
+    photos: Photos,
     plans: Sequence[str],
     *,
     options: Options | None = None,
@@ -312,7 +282,7 @@ def predict(
 
 def evaluate(
     model: Bundle | Path | str,
-    photos: str | Path | Place,
+    photos: Photos,
     *,
     options: CheckOptions | None = None,
     device: str = "auto",
@@ -363,7 +333,7 @@ def serve(model: Path | str, *, host: str = "127.0.0.1", port: int = 8000, ready
         model: An ONNX file that `export` wrote.
         host: Address to listen on.
         port: Port; 0 takes a free one.
-        ready: Called with the address as soon as requests are taken.
+        ready: Gets the address as soon as requests are taken.
 
     Raises:
         BundleError: The file is not one that `export` wrote.

@@ -15,10 +15,10 @@ from pydantic import ValidationError
 from thawline.cli.cache_commands import cache
 from thawline.cli.console import ReaderGoneError, discard_output, prepare_streams
 from thawline.cli.data_commands import check, export_data, extract
-from thawline.cli.layers import Typed
 from thawline.cli.model_commands import evaluate, export, predict, serve
 from thawline.cli.recipe_commands import recipe
 from thawline.cli.run_commands import compare, demo, fit, report, tune
+from thawline.cli.typed import Typed
 from thawline.core.errors import ThawlineError, UsageError
 from thawline.core.options import refusal
 from thawline.core.version import __version__

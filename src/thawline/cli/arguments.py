@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from thawline.cli.layers import Typed
+from thawline.cli.typed import Typed
 from thawline.core.options import CheckOptions, Options
 from thawline.train.hyperparameters import TrainOptions
 

@@ -30,7 +30,7 @@ from thawline.core.progress import progress_for_stderr
 from thawline.train.hyperparameters import parse_duration
 
 if TYPE_CHECKING:
-    from thawline.cli.layers import Typed
+    from thawline.cli.typed import Typed
     from thawline.core.options import Options
     from thawline.data.sources.places import Place
     from thawline.train.hyperparameters import TrainOptions

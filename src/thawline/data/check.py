@@ -44,7 +44,7 @@ class _Examined:
 
 
 def check(
-    root: str | Path | Place, options: CheckOptions | None = None, *, progress: Progress | None = None
+    photos: str | Path | Place, options: CheckOptions | None = None, *, progress: Progress | None = None
 ) -> tuple[Dataset, CheckReport]:
     """Return the pictures that take part, with the ledger of every file, and what is odd about them.
 
@@ -52,7 +52,8 @@ def check(
     threads or time.
 
     Args:
-        root: As in `list_pictures`.
+        photos: Class folders, a zip or tar of them, a manifest (CSV or Parquet), Parquet with pictures, or
+            `webdataset:SHARDS`, `hf:OWNER/NAME`, `torchvision:NAME`.
         options: What to do with bad files, what the classes are called, how many pictures of each take part.
         progress: Where to report; silent by default.
 
@@ -61,7 +62,7 @@ def check(
             picture or without training pictures; bad files where `on_bad` is `stop`; or class names that do not fit.
     """
     options = options or CheckOptions()
-    listed = list_pictures(root, cache_dir=options.cache_dir, progress=progress)
+    listed = list_pictures(photos, cache_dir=options.cache_dir, progress=progress)
     listing = apply_options(listed, options)
     examined, thumbnails = _examine_all(listing, progress or SilentProgress())
     used = [index for index, item in enumerate(examined) if item.status != "skipped"]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from thawline.core.errors import DataError, StoreError, first_few
+from thawline.core.options import CheckOptions
 from thawline.core.progress import Progress, SilentProgress
 from thawline.core.store import (
     disk_errors,
@@ -27,13 +28,15 @@ from thawline.core.store import (
 )
 from thawline.core.version import __version__
 from thawline.data.card import card_markdown
+from thawline.data.check import check
 from thawline.data.dataset import Dataset, Role, Sample
 from thawline.data.findings import CheckReport
 from thawline.data.sources.listing import FileSource, display_path
+from thawline.data.sources.places import Place
 from thawline.data.split import make_split
 from thawline.data.writers import PARTS, Form, Kept, write_folders, write_tables
 
-__all__ = ["Export", "HeldOut", "export"]
+__all__ = ["Export", "HeldOut", "export", "export_data"]
 
 HeldOut = Literal["fifth", "none"]
 CARD, CARD_VERSION = "dataset.json", 1
@@ -64,6 +67,34 @@ class _Plan:
     kept: tuple[Kept, ...]
     copies: tuple[tuple[Sample, Sample], ...]
     conflicts: tuple[Sample, ...]
+
+
+def export_data(
+    photos: str | Path | Place,
+    out: Path | str,
+    *,
+    options: CheckOptions | None = None,
+    form: Form = "folder",
+    held_out: HeldOut = "fifth",
+    progress: Progress | None = None,
+) -> Export:
+    """Check pictures and write them back out, each picture once, in its part: see `export`.
+
+    Args:
+        photos: As in `check`.
+        out: As in `export`.
+        options: Which pictures take part and what their classes are called; `seed` draws the held-out fifth too.
+        form: As in `export`.
+        held_out: As in `export`.
+        progress: Where to report to.
+
+    Raises:
+        DataError: As in `check` and `export`.
+        StoreError: As in `export`.
+    """
+    options = options or CheckOptions()
+    dataset, report = check(photos, options, progress=progress)
+    return export(dataset, report, out=Path(out), form=form, held_out=held_out, seed=options.seed, progress=progress)
 
 
 def export(

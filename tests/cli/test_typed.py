@@ -9,7 +9,7 @@ import pytest
 from cyclopts import App, Parameter
 
 from thawline.cli.arguments import DEFAULTS, TRAINING_DEFAULTS, Config, Flat, FlatTraining, Words
-from thawline.cli.layers import Typed, lay_beneath
+from thawline.cli.typed import Typed, lay_beneath
 from thawline.core.errors import UsageError
 from thawline.core.options import Options
 from thawline.train.hyperparameters import TrainOptions
