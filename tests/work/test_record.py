@@ -128,6 +128,15 @@ def test_rows_side_by_side_keep_their_order_and_their_scores(side_by_side):
     assert any("states no scores" in note for note in data.notes)
 
 
+def test_a_model_that_took_the_place_of_one_beyond_the_budget_is_told(side_by_side):
+    laid, outcome = side_by_side
+    order = replace(laid.session.order, deliver="by epochs")
+    asked = replace(laid, session=replace(laid.session, order=order))
+    notes = report_data(asked, outcome, leaderboard=outcome.leaderboard).notes
+    kept = "the row “best”, the last one that fitted the budget: “by epochs”, named in the recipe, did not."
+    assert any(note.endswith(kept) for note in notes)
+
+
 def test_a_row_s_precision_is_not_its_recall(side_by_side, compared):
     laid, outcome = side_by_side
     rows = tuple(replace(answered, evaluation=lopsided(compared)) for answered in outcome.rows)

@@ -202,7 +202,10 @@ def _row_notes(compared: Compared, outcome: Outcome, *, has_own_test: bool) -> l
         else f"Held out: {test}, {len(split.test):,} pictures; every row answered them once, and nothing was chosen by "
         "them."
     ]
-    notes.append(f"The model kept is that of the row “{outcome.delivered}”, named in the recipe beforehand.")
+    why = "named in the recipe beforehand"
+    if outcome.delivered != order.delivered:
+        why = f"the last one that fitted the budget: “{order.delivered}”, named in the recipe, did not"
+    notes.append(f"The model kept is that of the row “{outcome.delivered}”, {why}.")
     if any(row.plan and order.training_of(row).watches for row in order.rows):
         notes.append("Where a training run watched pictures on its way, they are a tenth of its training pictures.")
     if by_folds and split.num_repeats > 1:
