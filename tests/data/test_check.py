@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 
-import imagehash
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -15,18 +12,11 @@ from thawline.core.errors import DataError, UsageError
 from thawline.core.options import make_options
 from thawline.core.progress import LineProgress
 from thawline.data.check import CheckOptions, check, ledger_csv
-from thawline.data.copies import find_near_copies, group_copies, hash_thumbnails
 from thawline.data.dataset import LedgerRow
 
 
 def five(name: str, start: int) -> dict[str, int]:
     return {f"{name}/{number}.png": start + number for number in range(5)}
-
-
-def thumbnails(*pictures: Image.Image) -> np.ndarray:
-    return np.stack(
-        [np.asarray(picture.convert("RGB").resize((32, 32), Image.Resampling.LANCZOS)) for picture in pictures]
-    )
 
 
 def test_every_file_has_a_ledger_row(make_folder, encode, draw):
@@ -64,67 +54,6 @@ def test_every_file_has_a_ledger_row(make_folder, encode, draw):
     assert [sample.path for sample in dataset.samples] == [
         row.path for row in dataset.ledger if row.status != "skipped"
     ]
-
-
-def test_report_as_json_has_the_promised_keys(make_folder):
-    files = {**five("train/a", 0), **five("train/b", 10), "test/a/copy.png": 3, "test/b/x": 30, "test/b/bad": b""}
-    _, report = check(make_folder(files))
-    data = json.loads(json.dumps(report.to_json()))
-    assert data["used"] == 12
-    assert data["skipped"] == [{"path": "test/b/bad", "reason": "the file is empty"}]
-    assert data["leaks"] == [{"path": "test/a/copy.png", "of": "train/a/3.png"}]
-    assert data["exact_copies"] == [["test/a/copy.png", "train/a/3.png"]]
-    assert data["near_copies"] == []
-    assert data["conflicts"] == []
-
-
-def test_near_copies_are_found_and_share_a_group(make_folder, encode, draw):
-    big = draw(7, (400, 300))
-    files = {
-        **five("a", 100),
-        **five("b", 200),
-        "a/big.png": encode(big),
-        "b/small.jpg": encode(big.resize((120, 90)), "JPEG", quality=60),
-        "b/webp": encode(big, "WEBP", quality=70),
-    }
-    dataset, report = check(make_folder(files))
-    assert report.near_copies == (("a/big.png", "b/small.jpg", "b/webp"),)
-    assert report.exact_copies == ()
-    groups = {sample.path: sample.group for sample in dataset.samples}
-    assert groups["a/big.png"] == groups["b/small.jpg"] == groups["b/webp"]
-    assert len(set(groups.values())) == len(dataset) - 2
-    assert report.conflicts == (("a/big.png", "a", "b/small.jpg", "b"),)
-
-
-def test_the_same_bytes_under_two_labels_are_kept_and_reported(make_folder):
-    dataset, report = check(make_folder({**five("a", 0), **five("b", 10), "b/again.png": 2}))
-    assert len(dataset) == 11
-    assert report.conflicts == (("a/2.png", "a", "b/again.png", "b"),)
-    assert report.exact_copies == (("a/2.png", "b/again.png"),)
-
-
-def test_leaks_between_three_parts(make_folder):
-    files = {**five("train/a", 0), **five("train/b", 10)}
-    files |= {"val/a/1": 1, "val/a/2": 50, "val/b/3": 51, "test/a/4": 50, "test/b/5": 14, "test/b/6": 60}
-    _, report = check(make_folder(files))
-    assert report.leaks == (("test/a/4", "val/a/2"), ("test/b/5", "train/b/4.png"), ("val/a/1", "train/a/1.png"))
-
-
-def test_odd_classes_are_told(make_folder):
-    files = {
-        **five("Red Fox", 0),
-        **five("redfox", 10),
-        "hen/1": 20,
-        "hen/2": 21,
-        "docs/readme": b"text",
-        "hen/x/3": 22,
-    }
-    dataset, report = check(make_folder(files))
-    assert dataset.class_names == ("Red Fox", "hen", "redfox")
-    assert report.similar_names == (("Red Fox", "redfox"),)
-    assert report.small_classes == (("hen", 3),)
-    assert report.empty_classes == ("docs",)
-    assert report.notes == ("hen/x is inside a class folder; its pictures are labelled hen",)
 
 
 @pytest.mark.parametrize(
@@ -182,62 +111,6 @@ def test_ledger_csv_reads_back(make_folder):
     assert [row["path"] for row in rows] == [row.path for row in dataset.ledger]
     assert {row["label"] for row in rows} == {"a, 'b' \"c\" 🐈", "b"}
     assert set(rows[0]) == set(LedgerRow.__dataclass_fields__)
-
-
-def test_hashes_are_those_of_imagehash(draw):
-    stack = thumbnails(*(draw(seed) for seed in range(20)))
-    expected = [int(str(imagehash.phash(Image.fromarray(item))), 16) for item in stack]
-    assert hash_thumbnails(stack).tolist() == expected
-
-
-def test_near_copies_agree_with_looking_at_every_pair(draw, monkeypatch):
-    """Tiles and blocks change nothing: the pairs are those that a plain double loop confirms."""
-    from thawline.data import copies
-
-    rng = np.random.default_rng(0)
-    base = thumbnails(*(draw(seed % 40) for seed in range(60))).astype(int)
-    stack = np.clip(base + rng.integers(-3, 4, base.shape), 0, 255).astype(np.uint8)
-    monkeypatch.setattr(copies, "_TILE", (7, 11))
-    monkeypatch.setattr(copies, "_BLOCK", 5)
-    assert find_near_copies(stack).tolist() == [[seed, seed + 40] for seed in range(20)]
-
-
-def test_white_ground_and_flat_pictures_are_not_copies(draw):
-    white = [Image.new("RGB", (64, 64), "white") for _ in range(2)]
-    for picture, seed in zip(white, (1, 2), strict=True):
-        picture.paste(draw(seed, (20, 20)), (22, 22))
-    colours = [Image.new("RGB", (64, 64), colour) for colour in ("red", "darkred", "blue")]
-    assert find_near_copies(thumbnails(*white, *colours)).tolist() == []
-
-
-def test_what_the_hash_takes_for_a_copy_is_settled_by_pixels(draw):
-    stack = np.repeat(thumbnails(draw(5)), 2, axis=0)
-    stripes = np.where(np.arange(32) % 2, 12, -12)[None, :, None]  # too fine for the hash to see
-    stack[1] = np.clip(stack[1].astype(int) + stripes, 0, 255)
-    hashes = hash_thumbnails(stack)
-    assert int(np.bitwise_count(hashes[0] ^ hashes[1])) <= 8
-    assert find_near_copies(stack).tolist() == []
-
-
-def test_empty_pages_are_not_copies_of_one_another():
-    stack = np.full((2, 32, 32, 3), 250, dtype=np.uint8)
-    stack[:, :10] -= 1  # the same faint shadow of the scanner
-    assert find_near_copies(stack).tolist() == []
-
-
-def test_the_same_shape_in_another_colour_is_no_copy(draw):
-    levels = np.asarray(draw(5).convert("L")).astype(int) // 3
-    tinted = [np.stack([levels + shift for shift in shifts], axis=2) for shifts in ((150, 0, 0), (0, 0, 150))]
-    stack = thumbnails(*(Image.fromarray(item.astype(np.uint8)) for item in tinted))
-    assert find_near_copies(stack).tolist() == []
-
-
-def test_groups_join_chains_and_exact_copies(draw):
-    stack = thumbnails(draw(1), draw(2), draw(1), draw(3))
-    stack[2, 0, 0, 0] ^= 1
-    groups, pairs = group_copies(["x", "y", "z", "y"], stack)
-    assert groups.tolist() == [0, 1, 0, 1]
-    assert pairs.tolist() == [[0, 2]]
 
 
 @pytest.mark.pictures

@@ -19,19 +19,6 @@ from thawline.data.sources import listing as listing_module
 from thawline.data.sources.pictures import list_pictures
 
 
-@pytest.fixture
-def make_zip(tmp_path):
-    """Return a function that writes (name or ZipInfo, bytes) into a new archive."""
-
-    def make(files, name="photos.zip", compression=zipfile.ZIP_DEFLATED):
-        with zipfile.ZipFile(tmp_path / name, "w", compression) as archive:
-            for member, content in files.items() if isinstance(files, dict) else files:
-                archive.writestr(member, content)
-        return tmp_path / name
-
-    return make
-
-
 def found(listing):
     return [(item.path, item.label, item.split) for item in listing.candidates]
 

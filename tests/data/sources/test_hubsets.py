@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import io
 import json
 from types import SimpleNamespace
@@ -11,23 +10,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from thawline.core.errors import DataError, UsageError
+from thawline.core.errors import DataError
 from thawline.core.store import cache_entries
 from thawline.data.check import check
 from thawline.data.sources import hubload, hubsets
-from thawline.data.sources.hubload import HubName, parse_hub
+from thawline.data.sources.hubload import HubName
 from thawline.data.sources.pictures import list_pictures
 
 datasets = pytest.importorskip("datasets")
-constants = pytest.importorskip("huggingface_hub").constants
-
-
-@pytest.fixture(autouse=True)
-def own_hub(tmp_path, monkeypatch):
-    """Give the test caches of its own, and a hub that does not answer."""
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "hf" / "datasets")
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hf" / "hub"))
-    monkeypatch.setattr(hubload, "is_reachable", lambda _: False)
+pytestmark = pytest.mark.usefixtures("own_hub")
 
 
 def found(listing):
@@ -41,27 +32,6 @@ def image_rows(pictures, labels, names=("dog", "cat"), **columns):
     kinds = {name: kind or datasets.Value("string") for name, kind in kinds.items()}
     kinds |= {name: datasets.Value("int64") for name in columns}
     return datasets.Dataset.from_dict(rows, features=datasets.Features(kinds))
-
-
-@pytest.mark.parametrize(
-    ("text", "name"),
-    [
-        ("beans", HubName("beans")),
-        ("ethz/food101", HubName("ethz/food101")),
-        ("a/b/large@v1.0:train", HubName("a/b", "large", "v1.0", "train")),
-        ("a/b@refs/convert/parquet:train[:10%]", HubName("a/b", None, "refs/convert/parquet", "train[:10%]")),
-        ("./birds", HubName("./birds", is_local=True)),
-        ("../birds:val", HubName("../birds", split="val", is_local=True)),
-    ],
-)
-def test_names(text, name):
-    assert parse_hub(text) == name
-
-
-@pytest.mark.parametrize("text", ["a b", "a/b/c/d", "a/b:", "a/b@", "a/b:x y", "a//b", "a/b;rm"])
-def test_names_of_no_known_form_are_refused(text):
-    with pytest.raises(UsageError, match="required is hf:OWNER/NAME"):
-        list_pictures(f"hf:{text}")
 
 
 def test_a_folder_of_pictures_is_read_with_its_own_bytes(make_folder):
@@ -134,43 +104,6 @@ def test_a_cell_reads_no_file_outside_the_data_set(tmp_path, draw, encode):
     for item in list_pictures(f"hf:{tmp_path}/p").candidates:
         with pytest.raises(DataError, match="names a file outside the data set"):
             item.source.read()
-
-
-def test_a_folder_with_a_script_is_refused(make_folder):
-    root = make_folder({"a/1.png": 1, "b/1.png": 2, "photos.py": b"raise SystemExit"})
-    with pytest.raises(DataError, match="scripts are no longer supported"):
-        list_pictures(f"hf:{root}")
-
-
-def test_without_network_and_cache_the_error_says_what_to_bring():
-    before = datasets.config.HF_HUB_OFFLINE, constants.HF_HUB_OFFLINE
-    with pytest.raises(DataError, match=r"not in the cache of `datasets`, and the network cannot be reached.*HF_HOME"):
-        list_pictures("hf:someone/something")
-    assert before == (datasets.config.HF_HUB_OFFLINE, constants.HF_HUB_OFFLINE)
-
-
-def test_without_the_library_the_error_says_which_extra(monkeypatch):
-    real = builtins.__import__
-
-    def guarded(name, *rest):
-        if name == "datasets":
-            raise ImportError(name)
-        return real(name, *rest)
-
-    monkeypatch.setattr(builtins, "__import__", guarded)
-    with pytest.raises(DataError, match=r"pip install 'thawline\[hub\]'"):
-        list_pictures("hf:beans")
-
-
-def test_a_missing_folder_a_file_and_a_name_that_is_a_folder_here(tmp_path, monkeypatch):
-    (tmp_path / "t.parquet").write_bytes(b"PAR1")
-    for name in ("gone", "t.parquet"):
-        with pytest.raises(DataError, match="the folder does not exist; tables and archives are named without hf:"):
-            list_pictures(f"hf:{tmp_path}/{name}")
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "beans").mkdir()
-    with pytest.raises(UsageError, match=r"Write hf:\./beans"):
-        list_pictures("hf:beans")
 
 
 CARD = """---

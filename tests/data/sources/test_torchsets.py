@@ -18,8 +18,6 @@ from PIL import Image
 from thawline.core.errors import DataError, UsageError
 from thawline.core.store import cache_entries, remove_entry
 from thawline.data.check import check
-from thawline.data.images import decode
-from thawline.data.lossless import encode_png
 from thawline.data.sources import torchsets
 from thawline.data.sources.pictures import list_pictures
 from thawline.data.sources.torchsets import SETS
@@ -219,25 +217,3 @@ def test_damaged_files_are_told(root):
 def test_unknown_names_are_refused_with_the_nearest(root, name, hint):
     with pytest.raises(UsageError, match=hint):
         list_pictures(f"torchvision:{name}")
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (28, 28), (32, 32, 3), (500, 400, 3)])
-def test_png_without_loss_and_without_a_compressor(shape):
-    pixels = numbers(shape)
-    data = encode_png(pixels)
-    picture = Image.open(io.BytesIO(data))
-    picture.load()
-    np.testing.assert_array_equal(np.asarray(picture), pixels)
-    assert decode(data).repairs == ()
-    assert encode_png(np.asfortranarray(pixels)) == data
-
-
-def test_png_bytes_are_fixed():
-    data = encode_png(np.arange(12, dtype=np.uint8).reshape(2, 2, 3))
-    assert hashlib.sha256(data).hexdigest() == PNG_SHA256
-    for wrong in (np.zeros((2, 2)), np.zeros((2, 2, 4), np.uint8), np.zeros((0, 2), np.uint8)):
-        with pytest.raises(DataError, match="is not a picture"):
-            encode_png(wrong)
-
-
-PNG_SHA256 = "664fc93c785dc4c415cee8fde6f7e0ff2c0a5d5b706c8654bde19c935862dceb"

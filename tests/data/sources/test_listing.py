@@ -1,0 +1,89 @@
+"""What a listing is made of: sources of bytes, parts of the data, names that can be shown."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from thawline.core.errors import DataError
+from thawline.data.sources import listing as listing_module
+from thawline.data.sources.listing import Candidate, FileSource, display_path, name_role, reading, settle_roles
+from thawline.data.sources.places import Place
+
+
+def test_file_source_tells_why_it_cannot_read(tmp_path, monkeypatch):
+    with pytest.raises(DataError, match="missing"):
+        FileSource(tmp_path / "gone").read()
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DataError, match="not a regular file"):
+        FileSource(tmp_path / "pipe").read()
+    (tmp_path / "long").write_bytes(bytes(100))
+    monkeypatch.setattr(listing_module, "MAX_FILE_BYTES", 99)
+    with pytest.raises(DataError, match="100 bytes are more than the 99"):
+        FileSource(tmp_path / "long").read()
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (PermissionError(13, "Permission denied"), "no permission to read it"),
+        (FileNotFoundError(2, "No such file"), "missing"),
+        (OSError(5, "Input/output error"), "cannot be read: Input/output error"),
+        (OSError("odd"), "cannot be read: odd"),
+    ],
+)
+def test_what_a_disk_refuses_is_said_in_a_few_words(error, reason):
+    with pytest.raises(DataError) as caught, reading():
+        raise error
+    assert str(caught.value) == reason
+
+
+def test_the_longest_file_that_is_read(tmp_path, monkeypatch):
+    (tmp_path / "a").write_bytes(bytes(100))
+    monkeypatch.setattr(listing_module, "MAX_FILE_BYTES", 100)
+    assert FileSource(tmp_path / "a").read() == bytes(100)
+
+
+@pytest.mark.parametrize(
+    ("name", "role"),
+    [
+        ("train", "train"),
+        ("Training", "train"),
+        (" VAL ", "validation"),
+        ("valid", "validation"),
+        ("Validation", "validation"),
+        ("test", "test"),
+        ("testing", None),
+        ("", None),
+        ("trains", None),
+    ],
+)
+def test_the_part_that_a_name_stands_for(name, role):
+    assert name_role(name) == role
+
+
+@pytest.mark.parametrize(
+    ("parts", "settled"),
+    [
+        (["train", "test"], ["train", "test"]),
+        (["train", "validation"], ["train", "test"]),
+        (["train", "validation", "test"], ["train", "validation", "test"]),
+        (["train", "train"], [None, None]),
+        ([None, None], [None, None]),
+        ([None, "validation"], [None, "test"]),
+        ([], []),
+    ],
+)
+def test_one_held_out_part_is_the_test(parts, settled):
+    candidates = [Candidate(f"{at}", "cat", part, None) for at, part in enumerate(parts)]
+    found = settle_roles(iter(candidates))
+    assert [item.split for item in found] == settled
+    assert [item.path for item in found] == [item.path for item in candidates]
+
+
+def test_a_path_is_shown_as_text_whatever_its_bytes():
+    assert display_path("a/é") == "a/é"
+    assert display_path(Path(os.fsdecode(b"a/\xff"))) == "a/\ufffd"
+    assert display_path(Place.of("hf:a//b")) == "hf:a//b"
