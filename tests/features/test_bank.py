@@ -150,7 +150,7 @@ def test_mapped_rows_outlive_the_bank_and_keep_no_file_open(own_cache):
     assert not open_files.exists() or len(list(open_files.iterdir())) == before
     shutil.rmtree(bank.directory)
     assert np.array_equal(mapped.take(np.arange(12)), rows_of(*range(12))[:, 0])
-    with pytest.raises(StoreError, match=r"was removed or mended by another run since it was opened\. Run again"):
+    with pytest.raises(StoreError, match=r"was removed or repaired by another run since it was opened\. Run again"):
         bank.mapped(sha256s(1))
 
 
@@ -198,7 +198,7 @@ def test_what_is_not_there_cannot_be_read(own_cache):
         bank.read(sha256s(1, 8, 9), [(0, "mean")])
     with pytest.raises(
         StoreError,
-        match=r"^read features: this bank has no \(0, 'grid'\), \(7, 'mean'\); it has mean, std at its cuts\.$",
+        match=r"^read features: this bank has no \(0, 'grid'\), \(7, 'mean'\); at its cuts it has mean, std\. Extract",
     ):
         bank.read(sha256s(1), [(0, "mean"), (0, "grid"), (7, "mean")])
 
@@ -375,37 +375,37 @@ def test_the_sound_rows_are_committed_before_the_damaged_segment_goes(own_cache,
     assert holds(open_bank(own_cache, SPEC), 1, 2, 3) == [1, 2]
 
 
-def test_a_segment_that_another_run_mends_meanwhile_is_found_in_its_new_place(own_cache, monkeypatch):
+def test_a_segment_that_another_run_repairs_meanwhile_is_found_in_its_new_place(own_cache, monkeypatch):
     """Between the look into the folder and the look into the segment, another run puts the sound rows elsewhere."""
     segment = commit(own_cache, 1, 2, 3)
     commit(own_cache, 4)
     flip(segment / "rows.npy", -1)
     verify, calls = bank_module._verify, []
 
-    def mend_meanwhile(path, spec):
+    def repair_meanwhile(path, spec):
         if path == segment and not calls:
             calls.append(path)
             assert open_bank(own_cache, SPEC).num_damaged == 1
         return verify(path, spec)
 
-    monkeypatch.setattr(bank_module, "_verify", mend_meanwhile)
+    monkeypatch.setattr(bank_module, "_verify", repair_meanwhile)
     bank = open_bank(own_cache, SPEC)
     assert calls
     assert bank.num_damaged == 0
     assert holds(bank, 1, 2, 3, 4) == [1, 2, 4]
 
 
-def test_two_runs_may_mend_one_segment_at_once(own_cache, monkeypatch):
-    """The other run mends after this one has read the damaged segment, while it writes the sound rows."""
+def test_two_runs_may_repair_one_segment_at_once(own_cache, monkeypatch):
+    """The other run repairs after this one has read the damaged segment, while it writes the sound rows."""
     segment = commit(own_cache, 1, 2, 3)
     flip(segment / "rows.npy", -1)
 
-    def mend_meanwhile(*arguments, **named):
+    def repair_meanwhile(*arguments, **named):
         monkeypatch.undo()
         open_bank(own_cache, SPEC)
         return write_segment(*arguments, **named)
 
-    monkeypatch.setattr(bank_module, "write_segment", mend_meanwhile)
+    monkeypatch.setattr(bank_module, "write_segment", repair_meanwhile)
     assert holds(open_bank(own_cache, SPEC), 1, 2, 3) == [1, 2]
     assert len(segments_of(own_cache)) == 1
 
@@ -415,7 +415,8 @@ def test_a_bank_that_was_pruned_since_it_was_opened_says_so(own_cache):
     bank = open_bank(own_cache, SPEC)
     shutil.rmtree(bank.directory)
     with pytest.raises(
-        StoreError, match=r"^read features: .* was removed or mended by another run since it was opened\. Run again\.$"
+        StoreError,
+        match=r"^read features: .* was removed or repaired by another run since it was opened\. Run again\.$",
     ):
         bank.read(sha256s(1), [(0, "mean")])
 

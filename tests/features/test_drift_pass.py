@@ -244,7 +244,7 @@ def test_what_cannot_be_compared_is_refused_before_a_picture_is_read(tiny):
         measure(old, old, unread[:7] + unread[:7])
     with pytest.raises(DataError, match="drift: 0 pictures"):
         measure(old, old, ())
-    with pytest.raises(UsageError, match="names 'c', no class of the data"):
+    with pytest.raises(UsageError, match="names 'c', which the data does not have"):
         measure(old, old, unread, imagenet={"c": [1]})
 
 

@@ -81,7 +81,7 @@ def test_a_mapping_becomes_a_table():
     [
         (
             {"macaqe": [373]},
-            r"names 'macaqe', no class of the data\. Its classes are howler, macaque, uakari; name those",
+            r"names 'macaqe', which the data does not have\. Use its classes: howler, macaque, uakari",
         ),
         ({"macaque": [373, 1000]}, r"gives class 'macaque' 1000; whole numbers from 0 to 999 are required"),
         ({"macaque": [-1]}, "gives class 'macaque' -1;"),

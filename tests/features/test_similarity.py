@@ -129,7 +129,7 @@ def test_the_size_of_features_does_not_matter(size):
 
 def test_too_few_pictures_are_refused_and_so_are_different_ones():
     x = np.ones((7, 2))
-    with pytest.raises(DataError, match=r"cka: 7 pictures without copies, at least 8 are required\. Bring more"):
+    with pytest.raises(DataError, match=r"cka: 7 pictures without copies, at least 8 are required\. Add pictures"):
         linear_cka(x, x)
     with pytest.raises(ValueError, match="7 and of 8 pictures"):
         linear_cka_interval(x, np.ones((8, 2)))

@@ -112,7 +112,7 @@ def test_problems_solved_in_groups_are_the_same_problems(monkeypatch):
     x, labels = blobs(7, 60, 10, 3)
     rotated, train = rotate(x), folds_of(60, 5)
     whole = fit_folds(rotated, labels, row_weights=train, strengths=linear.L2_STRENGTHS, num_classes=3, **TIGHT)
-    monkeypatch.setattr(linear, "MAX_HELD_FLOATS", 60 * 3 * 4)
+    monkeypatch.setattr(linear, "MAX_FLOATS", 60 * 3 * 4)
     pieces = fit_folds(rotated, labels, row_weights=train, strengths=linear.L2_STRENGTHS, num_classes=3, **TIGHT)
     for one, other in zip(whole, pieces, strict=True):
         np.testing.assert_allclose(other, one, atol=2e-3 * np.abs(one).max())

@@ -252,12 +252,12 @@ def test_what_cannot_be_ranked_is_refused():
     rows = rows_of(50)
     frozen = told("frozen", np.ones(50, bool), rows)
     first, last = (told(f"fold {fold}", np.ones(50, bool), rows, folds=[fold]) for fold in (0, 4))
-    with pytest.raises(ValueError, match=r"rank: none of 2 strategies answered all 50 rows, one at least must\. Rank"):
+    with pytest.raises(ValueError, match=r"rank: none of 2 strategies answered all 50 rows; at least one must\. Rank"):
         rank([first, last], rows, full_pass_ms=1.0, seed=0)
-    with pytest.raises(ValueError, match=r"rank: no row was answered by all 3 strategies, one at least must be\. Let"):
+    with pytest.raises(ValueError, match=r"rank: no row was answered by all 3 strategies; at least one must be\. Let"):
         rank([frozen, first, last], rows, full_pass_ms=1.0, seed=0)
     for eligible in ([False, False], [True]):
         with pytest.raises(
-            ValueError, match=r"rank: \d of \d entries may win, of 2 one at least must\. Pass one entry"
+            ValueError, match=r"rank: \d of \d entries may win; at least one of 2 must\. Pass one entry"
         ):
             rank([frozen, first], rows, full_pass_ms=1.0, seed=0, eligible=eligible)

@@ -29,7 +29,7 @@ def test_it_reads_a_cut_by_its_class_token_where_there_is_one_else_by_its_mean(n
         for cut in cuts:
             assert head_block(network(name), cut.blocks_removed) == (cut.index, pooling)
             assert new_head(network(name), 3, blocks_cut=cut.blocks_removed).in_features == cut.channels
-    with pytest.raises(BackboneError, match=r"resnet18: no cut removes 99 blocks\. Those it has remove 0, 1, 2"):
+    with pytest.raises(BackboneError, match=r"resnet18: no cut removes 99 blocks; its cuts remove 0, 1, 2"):
         head_block(network("resnet18"), 99)
 
 

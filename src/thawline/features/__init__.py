@@ -1,1 +1,1 @@
-"""A Dataset and a Backbone become a FeatureBank: pooled activations at every depth, from one pass."""
+"""A data set and a backbone become a feature bank: pooled activations at every depth, from one pass."""

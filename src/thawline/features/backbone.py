@@ -49,17 +49,17 @@ class Backbone:
     """A network as a description, without its weights.
 
     Attributes:
-        name: As it was asked for.
+        name: Under which it was loaded.
         architecture: Loads the same network from a weights file alone: `load_backbone(architecture, weights=FILE)`.
         weights_sha256: Hex digest over the tensors, whatever file they came in.
         input: How pictures are prepared for it.
         cuts: Where it can be cut, shallowest first; the last one is the whole backbone.
         num_macs: Multiply-adds of one picture at that input size, up to the last cut.
-        num_params: Numbers in all its parameters, the original classifier's included.
+        num_params: Parameters, the original classifier's included.
         num_prefix_tokens: Tokens before the patches in an activation of tokens; 0 for maps.
         has_class_token: Whether the first token is a class token.
         has_suffix: Whether the network can be continued from a cut; otherwise it can only be read.
-        license: Licence of the weights, `unknown` for a file of one's own.
+        license: Licence of the weights, `unknown` for the user's own file.
         weights_origin: Where the weights come from, in words.
     """
 
@@ -85,5 +85,7 @@ class Backbone:
         for cut in self.cuts:
             if cut.blocks_removed == num_blocks:
                 return cut
-        have = first_few([cut.blocks_removed for cut in reversed(self.cuts)], 30)
-        raise BackboneError(f"{self.name}: no cut removes {num_blocks} blocks. Those it has remove {have}.")
+        removed = first_few([cut.blocks_removed for cut in reversed(self.cuts)], 30)
+        raise BackboneError(
+            f"{self.name}: no cut removes {num_blocks} blocks; its cuts remove {removed}. Choose one of these."
+        )

@@ -4,7 +4,7 @@ A bank is a folder named by the hash of everything that determines its numbers (
 formats, cuts, poolings) and by nothing else. It holds immutable segments, each committed by a rename; a row is
 addressed by the hash of its picture's bytes and carries a checksum. Labels, paths and times are no part of it, so
 relabelling or moving pictures extracts nothing, two runs may fill one bank at once, and a kill loses at most the
-segment in hand.
+segment being written.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = ["BankSpec", "Block", "FeatureBank", "Segment", "open_bank", "write_se
 
 FORMAT = 1
 DIGEST_BYTES = 32
-SEGMENT_NAME = "[0-9a-f]" * 32  # whatever else lies beside the segments is not ours and stays
+SEGMENT_NAME = "[0-9a-f]" * 32  # other entries of the folder are not ours and stay
 UNREADABLE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EIO}
 Block = tuple[int, str]
 Bytes = npt.NDArray[np.uint8]
@@ -43,7 +43,7 @@ class BankSpec:
     """Everything that determines the numbers in a bank.
 
     Attributes:
-        backbone_name: For people; the weights' hash is what counts.
+        backbone_name: For display only; the hash of the weights identifies it.
         weights_sha256: Hash of the tensors of the backbone.
         input: Input preparation.
         views: Names of the V views of a picture; `("plain",)` reads each once, unaltered.
@@ -73,11 +73,11 @@ class BankSpec:
     @cached_property
     def columns(self) -> dict[Block, slice]:
         """(cut, pooling) → where its columns lie in a row."""
-        found, start = {}, 0
+        columns, start = {}, 0
         for cut, pooling, width in self.blocks:
-            found[cut, pooling] = slice(start, start + width)
+            columns[cut, pooling] = slice(start, start + width)
             start += width
-        return found
+        return columns
 
     @property
     def width(self) -> int:
@@ -113,8 +113,8 @@ class FeatureBank:
         spec: What determines its numbers.
         directory: Where it lies.
         segments: Its verified segments.
-        num_damaged: Rows found damaged on opening; they count as missing and are made again. A segment of which not
-            even the number of rows can be told counts as one.
+        num_damaged: Rows found damaged on opening; they count as missing and are made again. A segment whose
+            number of rows is unknown counts as one.
     """
 
     spec: BankSpec
@@ -164,8 +164,11 @@ class FeatureBank:
         """
         unknown = [block for block in blocks if block not in self.spec.columns]
         if unknown:
-            have = first_few(sorted({pooling for _, pooling in self.spec.columns}))
-            raise StoreError(f"read features: this bank has no {first_few(unknown)}; it has {have} at its cuts.")
+            kept = first_few(sorted({pooling for _, pooling in self.spec.columns}))
+            raise StoreError(
+                f"read features: this bank has no {first_few(unknown)}; at its cuts it has {kept}. "
+                "Extract with that pooling."
+            )
         where = self._located(sha256s)
         slices = [self.spec.columns[block] for block in blocks]
         out = np.empty((len(where), sum(part.stop - part.start for part in slices)), dtype=np.float32)
@@ -214,7 +217,8 @@ class FeatureBank:
             yield
         except FileNotFoundError:
             raise StoreError(
-                f"read features: {self.directory} was removed or mended by another run since it was opened. Run again."
+                f"read features: {self.directory} was removed or repaired by another run since it was opened. "
+                "Run again."
             ) from None
 
 
@@ -247,14 +251,14 @@ def write_segment(root: Path, bank: Path, *, digests: Bytes, rows: Floats) -> Se
 
 
 def _npy_bytes(array: npt.NDArray[Any]) -> bytes:
-    """Return the file that `np.save` writes; its own writing to a disk does not say why it fails."""
+    """Return the file that `np.save` writes; its own writing to disk hides why it fails."""
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
     return buffer.getvalue()
 
 
 def open_bank(root: Path, spec: BankSpec) -> FeatureBank:
-    """Return the bank of `spec`, new or as it stands, every row verified against its checksum.
+    """Return the bank of `spec`, new or existing, every row verified against its checksum.
 
     A damaged segment is replaced by one of its sound rows, so that the rest counts as missing and is extracted again.
     Verification holds one segment at a time. A whole bank can be opened where nothing may be written.
@@ -268,7 +272,7 @@ def open_bank(root: Path, spec: BankSpec) -> FeatureBank:
     seen: set[Path] = set()
     with disk_errors("open the bank", directory):
         _describe(root, directory, spec)
-        with suppress(OSError):  # when it was last used is worth knowing, no more
+        with suppress(OSError):  # the time of last use is useful, not needed
             os.utime(directory)
         # until another look adds none
         while unseen := [path for path in paths_in(directory / "segments", SEGMENT_NAME) if path not in seen]:
@@ -277,9 +281,9 @@ def open_bank(root: Path, spec: BankSpec) -> FeatureBank:
                 segment, rows = _verify(path, spec)
                 if segment is not None and bool(segment.good.all()):
                     sound.append(segment)
-                elif path.exists():  # else another run has mended it, and its sound rows come with the next look
+                elif path.exists():  # else another run repaired it, and the next round finds its sound rows
                     num_damaged += 1 if segment is None else int((~segment.good).sum())
-                    _mend(root, path, segment, rows)
+                    _repair(root, path, segment, rows)
     return FeatureBank(spec, directory, tuple(sound), num_damaged)
 
 
@@ -293,11 +297,11 @@ def _describe(root: Path, directory: Path, spec: BankSpec) -> None:
         (staged / "bank.json").replace(directory / "bank.json")
 
 
-def _mend(root: Path, path: Path, segment: Segment | None, rows: Floats | None) -> None:
+def _repair(root: Path, path: Path, segment: Segment | None, rows: Floats | None) -> None:
     """Commit the sound rows of a damaged segment as one of their own, then remove the damaged one."""
     if segment is not None and rows is not None and segment.good.any():
         write_segment(root, path.parents[1], digests=segment.digests[segment.good], rows=rows[segment.good])
-    with staging_directory(root) as staged, suppress(FileNotFoundError):  # another run may be mending it too
+    with staging_directory(root) as staged, suppress(FileNotFoundError):  # another run may be repairing it too
         path.rename(staged / "damaged")
 
 
@@ -316,7 +320,7 @@ def _verify(path: Path, spec: BankSpec) -> tuple[Segment | None, Floats | None]:
 def _stored(file: Path, dtype: str, shape: tuple[int, ...]) -> Any:
     """Return the (n, *shape) array in a file that `np.save` wrote, n by the file's length; None if it is damaged.
 
-    The header is compared, never obeyed: nothing in a file can ask for memory or bring in objects.
+    The header is compared, never followed: no file can ask for memory or load objects.
     """
     try:
         with file.open("rb") as stream:

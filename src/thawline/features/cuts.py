@@ -1,6 +1,6 @@
 """A model and the size of its input become the cut points: where it can be read, how wide, how coarse, at what cost.
 
-Nothing is computed for this. The model runs once on a shadow of itself whose tensors have shapes but no numbers, while
+Nothing is computed. The model runs once on a shadow of itself whose tensors have shapes but no numbers, while
 torch counts the multiplications that it would have done.
 """
 
@@ -24,7 +24,7 @@ __all__ = ["cut_points", "shadow_of"]
 
 @dataclass(frozen=True)
 class _Reading:
-    """What the shadow shows of one place: its module, the activation (shapes only), multiply-adds so far."""
+    """One place in the shadow: its module, the activation (shapes only), multiply-adds so far."""
 
     module: str
     activation: Tensor
@@ -77,7 +77,7 @@ def _read_shadow(model: nn.Module, trunk: Trunk | None, size_px: int) -> tuple[l
 
 
 def _readings(model: nn.Module, x: Tensor) -> Iterator[_Reading]:
-    """Yield what each block of the trunk, or each stage of a model without one, makes of `x`."""
+    """Yield a reading behind each block of the trunk, or each stage of a model without one."""
     trunk = trunk_of(model)
     with torch.no_grad():
         if trunk is None:

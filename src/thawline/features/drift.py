@@ -76,7 +76,7 @@ class Drift:
         cuts: Shallowest first.
         num_pictures: Pictures that `cka` is over, one of each group of copies.
         head: The score of the original head, or None.
-        no_head: Why there is no such score; empty where there is one.
+        no_head: Why there is no such score, or empty.
     """
 
     cuts: tuple[CutDrift, ...]
@@ -86,10 +86,10 @@ class Drift:
 
 
 def drift_from_json(raw: Mapping[str, Any]) -> Drift:
-    """Return the drift that `dataclasses.asdict` and JSON made `raw` of.
+    """Return the drift that `dataclasses.asdict` made `raw` from.
 
     Raises:
-        StoreError: Something is missing, or is no share where one is required.
+        StoreError: A field is missing or out of range.
     """
     try:
         return TypeAdapter(Drift).validate_python(raw)

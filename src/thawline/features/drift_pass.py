@@ -1,10 +1,9 @@
-"""A pretrained and a tuned network -> how far tuning has moved the features, and what the first task's head now says.
+"""A pretrained and a tuned network -> how far tuning moved the features, and what the ImageNet head still recognises.
 
 Both networks see the same pictures in one pass. At every cut their features are compared by linear CKA
 (`features.similarity`), twice: as a head reads them, and position by position, where tuning may move what pooling
 hides. What leaves the last cut goes through the pretrained network's own head of ImageNet's thousand classes
-(`features.imagenet`). That is a number of its own, because CKA does not see features that turn, and a head that expects
-them as they were does.
+(`features.imagenet`). That is a second number: CKA ignores a rotation of the features, the old head does not.
 """
 
 from __future__ import annotations
@@ -53,8 +52,8 @@ def measure_drift(
 ) -> Drift:
     """Return how far `tuned` has moved from `pretrained`, from one pass of both over up to 1,000 pictures.
 
-    Of more pictures, those that are no copies come first, and those with the lower hashes: a draw that no order of
-    files can sway. The same arguments give the same numbers. Memory: 50 MB of features for EfficientNet-Lite0, 250 MB
+    Of more pictures, those without copies come first, then those with the lower hashes, so the order of files does not
+    matter. The same arguments give the same numbers. Memory: 50 MB of features for EfficientNet-Lite0, 250 MB
     for a ResNet-50, twice that for a moment.
 
     Args:
@@ -83,7 +82,7 @@ def measure_drift(
             classify, no_head = pretrained_classifier(pretrained), ""
         except BackboneError as error:
             no_head = str(error)
-    before, after = _seen(
+    before, after = _activations(
         (pretrained, tuned), runtime, [samples[row] for row in rows], classify, progress=progress or SilentProgress()
     )
     head = None
@@ -100,8 +99,8 @@ def measure_drift(
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """What one network makes of N pictures, one array a cut.
+class _Activations:
+    """One network's features of N pictures, one array a cut.
 
     Attributes:
         pooled: (N, C) as a head reads them.
@@ -114,10 +113,10 @@ class _Seen:
     top1: Ints
 
 
-def _drifts(network: Network, before: _Seen, after: _Seen, num_distinct: int) -> tuple[CutDrift, ...]:
+def _drifts(network: Network, before: _Activations, after: _Activations, num_distinct: int) -> tuple[CutDrift, ...]:
     """Return how alike the features of the first pictures, those without copies, are at every cut."""
     one_each, unpooled = slice(num_distinct), slice(min(num_distinct, MAX_UNPOOLED))
-    seen = zip(before.pooled, after.pooled, before.sketches, after.sketches, strict=True)
+    features = zip(before.pooled, after.pooled, before.sketches, after.sketches, strict=True)
     return tuple(
         CutDrift(
             cut.label,
@@ -128,38 +127,38 @@ def _drifts(network: Network, before: _Seen, after: _Seen, num_distinct: int) ->
             linear_cka(old_whole[unpooled], new_whole[unpooled]),
         )
         for cut, stage, (old, new, old_whole, new_whole) in zip(
-            network.backbone.cuts, _stages(network), seen, strict=True
+            network.backbone.cuts, _stages(network), features, strict=True
         )
     )
 
 
-def _seen(
+def _activations(
     networks: Sequence[Network],
     runtime: Runtime,
     samples: Sequence[Sample],
     classify: Callable[[Tensor], Tensor] | None,
     *,
     progress: Progress,
-) -> list[_Seen]:
-    """Return what each network makes of the pictures, every picture decoded once."""
+) -> list[_Activations]:
+    """Return the activations of each network; every picture is decoded once."""
     spec = networks[0].backbone.input
     frozen = [frozen_for_inference(network, runtime) for network in networks]
     turn = nullcontext() if runtime.device == "cpu" else Lock()
 
-    def look(pixels: Pixels, *, unpooled: bool) -> list[_Seen]:
+    def run(pixels: Pixels, *, unpooled: bool) -> list[_Activations]:
         with turn, torch.inference_mode():
             x = to_input(pixels, spec, runtime=runtime)
-            return [_look(network, x, classify, unpooled=unpooled) for network in frozen]
+            return [_run(network, x, classify, unpooled=unpooled) for network in frozen]
 
-    batches: list[list[_Seen]] = []
+    batches: list[list[_Activations]] = []
     with progress.stage("drift", len(samples)) as advance:
         for part, unpooled in ((samples[:MAX_UNPOOLED], True), (samples[MAX_UNPOOLED:], False)):
-            for batch in map_pictures(partial(look, unpooled=unpooled), part, spec=spec, batch_size=runtime.batch_size):
+            for batch in map_pictures(partial(run, unpooled=unpooled), part, spec=spec, batch_size=runtime.batch_size):
                 batches.append(batch)
                 advance(len(batch[0].top1))
     whole = [_joined(parts) for parts in zip(*batches, strict=True)]
-    for network, seen in zip(networks, whole, strict=True):
-        if not all(np.isfinite(features).all() for features in (*seen.pooled, *seen.sketches)):
+    for network, activations in zip(networks, whole, strict=True):
+        if not all(np.isfinite(features).all() for features in (*activations.pooled, *activations.sketches)):
             raise BackboneError(
                 f"drift: features of {network.backbone.name} ({network.backbone.weights_origin}) are not finite in "
                 f"{runtime.dtype}. Pass --dtype float32, or tune with a smaller step size."
@@ -167,8 +166,8 @@ def _seen(
     return whole
 
 
-def _look(network: Network, x: Tensor, classify: Callable[[Tensor], Tensor] | None, *, unpooled: bool) -> _Seen:
-    """Return what a network makes of a batch; sketches of no rows unless `unpooled`."""
+def _run(network: Network, x: Tensor, classify: Callable[[Tensor], Tensor] | None, *, unpooled: bool) -> _Activations:
+    """Return a network's activations of one batch; sketches of no rows unless `unpooled`."""
     tokens = network.num_prefix_tokens
     pooling = "token" if network.backbone.has_class_token else "mean"
     read, sketches = [], []
@@ -178,12 +177,12 @@ def _look(network: Network, x: Tensor, classify: Callable[[Tensor], Tensor] | No
         sketches.append(sketched(h if unpooled else h[:0]).cpu().numpy())
         if classify is not None and cut == network.backbone.cuts[-1].index:
             top1 = classify(h).argmax(dim=1).cpu()
-    return _Seen(tuple(read), tuple(sketches), top1.numpy())
+    return _Activations(tuple(read), tuple(sketches), top1.numpy())
 
 
-def _joined(parts: Sequence[_Seen]) -> _Seen:
-    """Return what a network made of consecutive batches as one."""
-    return _Seen(
+def _joined(parts: Sequence[_Activations]) -> _Activations:
+    """Return the activations of consecutive batches as one."""
+    return _Activations(
         tuple(map(np.concatenate, zip(*(part.pooled for part in parts), strict=True))),
         tuple(map(np.concatenate, zip(*(part.sketches for part in parts), strict=True))),
         np.concatenate([part.top1 for part in parts]),
@@ -196,7 +195,7 @@ def _drawn(samples: Sequence[Sample], groups: Ints) -> tuple[Ints, int]:
     one_each = np.sort(np.unique(groups[by_hash], return_index=True)[1])
     if len(one_each) < MIN_PICTURES:
         raise DataError(
-            f"drift: {len(one_each):,} pictures without copies, at least {MIN_PICTURES} are required. Bring more."
+            f"drift: {len(one_each):,} pictures without copies, at least {MIN_PICTURES} are required. Add pictures."
         )
     copies = np.setdiff1d(np.arange(len(by_hash)), one_each)
     rows = by_hash[np.concatenate([one_each, copies])][:MAX_PICTURES]

@@ -1,8 +1,8 @@
 """Dataset + Network in, filled FeatureBanks out: one resumable pass a view, which reads every cut at once.
 
-A view of a picture (plain, mirrored, augmented) has a bank of its own, so one more view is one more pass and no more. A
+A view of a picture (plain, mirrored, augmented) has a bank of its own, so one more view costs one more pass. A
 pass runs one single-threaded stream per processor. Each stream decodes, runs and pools batches of its own, so
-decoding overlaps computing with nothing to wait for. Every batch has the same shape, the last one filled up, because
+decoding overlaps computing without waiting. Every batch has the same shape, the last one filled up, because
 kernels are chosen by shape and round differently: so a picture's numbers cannot depend on what it was extracted with.
 On an accelerator the streams take turns at it and decode meanwhile. Rows are committed in segments of fixed size in
 the order of the data set; a run that was cut off goes on at the segment it lost.
@@ -56,8 +56,8 @@ class Extraction:
     Attributes:
         bank: Holds every picture of the data set.
         num_extracted: Pictures that ran through the backbone in this call.
-        num_damaged: Rows whose checksum failed and that were made again.
-        seconds: Wall time, opening and verifying included; of several views the first bears the opening of all.
+        num_damaged: Rows whose checksum failed and that were extracted again.
+        seconds: Wall time, opening and verifying included; opening all views counts for the first.
     """
 
     bank: FeatureBank
@@ -80,7 +80,7 @@ def bank_spec(
     Args:
         backbone: What reads the pictures.
         runtime: Its number format counts.
-        poolings: Kept at every cut. A class token, where the network has one, is kept beside them.
+        poolings: Kept at every cut. A class token, where the network has one, is kept as well.
         blocks: Exactly what to keep instead: (cut index, pooling, columns).
         view: `plain`, or an augmented view: see `data.augment.view_names`.
         storage: Number format on disk.
@@ -146,7 +146,7 @@ def extract_views(
     budget_bytes: int | None = None,
     progress: Progress | None = None,
 ) -> tuple[Extraction, ...]:
-    """Return a bank for each view that holds every picture of `dataset`, after running what it lacks.
+    """Return a bank for each view that holds every picture of `dataset`; those that it lacks take one pass.
 
     Exact copies run once. The bytes of all views are forecast and compared with the disk and the budget before the
     first pass. Memory does not grow with the number of pictures: one segment and a few batches are held.
@@ -209,7 +209,7 @@ def _require_room(
         views = f"{len(banks)} views" if len(banks) > 1 else "1 view"
         raise NoRoomError(
             f"extract: {views} of {num_pictures:,} pictures would take {whole / 2**20:,.1f} MiB, the budget is "
-            f"{budget_bytes / 2**20:,.1f} MiB. Ask for fewer --views, or allow more."
+            f"{budget_bytes / 2**20:,.1f} MiB. Ask for fewer --views, or raise the budget."
         )
     rows = zip(banks, missing, strict=True)
     require_space("extract", cache, needed_bytes=sum(len(lacking) * bank.spec.row_bytes for bank, lacking in rows))
@@ -277,7 +277,7 @@ def _batches(reader: FeatureReader, samples: Sequence[Sample], view: str, segmen
 def map_pictures(
     work: Callable[[Pixels], Result], samples: Sequence[Sample], *, spec: InputSpec, batch_size: int
 ) -> Iterator[Result]:
-    """Yield work((B, H, W, 3) uint8 pixels) for consecutive batches of pictures, decoded and worked off in streams.
+    """Yield work((B, H, W, 3) uint8 pixels) for consecutive batches of pictures, decoded and processed in streams.
 
     Raises:
         DataError: A picture vanished or changed since it was checked.
@@ -290,7 +290,7 @@ def map_pictures(
 
 
 def in_streams(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """Yield work(item) in order, computed by one thread a processor in which torch itself uses a single thread."""
+    """Yield work(item) in order, computed by one thread a processor; in each torch uses a single thread."""
     threads = torch.get_num_threads()
     workers = num_workers()
     try:

@@ -31,7 +31,7 @@ def fold_batch_norms(model: nn.Module, size_px: int) -> nn.Module:
 
     Convolutions that change their weights on the way (standardised, mixed, conditional) keep their norms, and so does
     everything where the shadow cannot run. An architecture without a trunk is folded only if a random input
-    looks the same at every stage end.
+    gives the same maps at every stage end.
 
     Args:
         model: In `eval()`; left as it is.
@@ -53,7 +53,7 @@ def fold_batch_norms(model: nn.Module, size_px: int) -> nn.Module:
 def unfold_batch_norms(model: nn.Module, trained: Mapping[str, Tensor], *, size_px: int) -> nn.Module:
     """Return a copy of `model` that computes what its folded copy does after training; what was not trained stays.
 
-    A trained convolution keeps its folded weights. The norm behind it has nothing left to do but add the bias: mean 0,
+    A trained convolution keeps its folded weights. The norm behind it only adds the bias: mean 0,
     scale 1, and the variance at which its epsilon makes the divisor 1.
 
     Args:
@@ -67,7 +67,9 @@ def unfold_batch_norms(model: nn.Module, trained: Mapping[str, Tensor], *, size_
     unfolded = copy.deepcopy(model)
     folded = fold_batch_norms(model, size_px)
     if strangers := sorted(trained.keys() - dict(folded.named_parameters()).keys()):
-        raise ValueError(f"unfold: {first_few(strangers, 3)} are none of the folded network's parameters.")
+        raise ValueError(
+            f"unfold: {first_few(strangers, 3)} are not parameters of the folded network. Pass those of its copy."
+        )
     pairs = _pairs(model, size_px)
     norm_of = {name: norm for name, norm in pairs if not isinstance(folded.get_submodule(norm), nn.BatchNorm2d)}
     state = unfolded.state_dict()
@@ -88,7 +90,7 @@ def unfold_batch_norms(model: nn.Module, trained: Mapping[str, Tensor], *, size_
 
 
 def _agree(model: nn.Module, folded: nn.Module, size_px: int) -> bool:
-    """Whether both show the same at every stage end; some architectures are read between convolution and norm."""
+    """Whether both give the same maps at every stage end; some architectures are read between convolution and norm."""
     like = next(model.parameters())
     x = torch.randn(1, 3, size_px, size_px, generator=torch.Generator().manual_seed(0)).to(like)
     with torch.no_grad():

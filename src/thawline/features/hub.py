@@ -2,7 +2,7 @@
 
 A name is ours (`efficientnet_lite0`, `simple_cnn`), timm's (`resnet34`, `resnet34.a1_in1k`), a repository
 (`hf-hub:owner/name`) or a folder (`local-dir:path`). Of a repository or folder only `config.json` is read here, never
-code. The hub's cache is asked first and the network last, once, and briefly.
+code. The hub's cache is tried first and the network last, once, with a short limit.
 """
 
 from __future__ import annotations
@@ -68,11 +68,11 @@ class Source:
 def resolve(name: str, *, needs_weights: bool) -> Source:
     """Return the source that `name` stands for.
 
-    Without `needs_weights` no network is asked for, unless by a repository whose `config.json` is not in the cache.
+    Without `needs_weights` the network is used only for a repository whose `config.json` is not in the cache.
 
     Args:
         name: Ours, timm's, `hf-hub:owner/name[@revision]` or `local-dir:path`.
-        needs_weights: Whether published weights will be asked for; a repository is then fetched whole.
+        needs_weights: Whether published weights are needed; a repository is then fetched whole.
 
     Raises:
         BackboneError: Nothing has that name, with the nearest right ones; or the hub cannot be reached.
@@ -93,7 +93,7 @@ def resolve(name: str, *, needs_weights: bool) -> Source:
 def hub_file(source: Source) -> Path | None:
     """Return the weights of one of timm's own architectures in the hub's cache, fetched first where that is needed.
 
-    None means that they need timm's own way of loading and that their host answers.
+    None means that timm must load them itself and that their host answers.
 
     Raises:
         BackboneError: They are not in the cache and the hub cannot be reached.
@@ -138,14 +138,14 @@ def _from_timm(name: str, *, needs_weights: bool) -> Source:
 
 
 def _refuse_old_name(name: str) -> None:
-    """Raise if timm has given this name up for another."""
+    """Raise if timm has replaced this name by another."""
     new = timm.models.get_deprecated_models().get(name) if hasattr(timm.models, "get_deprecated_models") else None
     if new:
         raise BackboneError(f"backbone {name!r} is an old name. timm calls it {new} now; use that.")
 
 
 def _settings(name: str) -> dict[str, Any]:
-    """Return what timm knows of the weights that `name` means; empty where it knows nothing."""
+    """Return timm's settings for the weights called `name`; empty where it has none."""
     config: Any = timm.get_pretrained_cfg(name)
     return dict(config.to_dict()) if config is not None else {}
 
@@ -163,10 +163,13 @@ def _from_folder(name: str, folder: Path, origin: str) -> Source:
         ) from None
     except (ValueError, KeyError, TypeError):
         raise BackboneError(
-            f"backbone {name!r}: {path} names no timm architecture. Name it yourself, with --weights FILE."
+            f"backbone {name!r}: {path} names no timm architecture. Pass --backbone and --weights FILE instead."
         ) from None
     if architecture not in timm.list_models():
-        raise BackboneError(f"backbone {name!r}: {path} asks for {architecture!r}, which this timm does not have.")
+        raise BackboneError(
+            f"backbone {name!r}: {path} asks for {architecture!r}, which the installed timm does not "
+            "have. Upgrade timm, or choose another."
+        )
     settings = config.get("pretrained_cfg", config)
     return Source(name, architecture, f"local-dir:{folder}", settings, origin, folder)
 
@@ -199,8 +202,8 @@ def _fetch(repository: str, names: list[str], backbone: str) -> Path:
         except Exception as error:  # of whichever HTTP library the hub's client is built on
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise BackboneError(
-                f"backbone {backbone!r}: {file_name} cannot be had from {repository} on the hub: {reason.rstrip('.')}. "
-                f"Check the name, or bring the file: --weights {wanted}."
+                f"backbone {backbone!r}: {file_name} could not be fetched from {repository} on the hub: "
+                f"{reason.rstrip('.')}. Check the name, or bring the file: --weights {wanted}."
             ) from None
     raise BackboneError(
         f"backbone {backbone!r}: {repository} on the hub holds no {' or '.join(names)}. Check the name."
@@ -218,5 +221,5 @@ def _unreachable(backbone: str, place: str, file_name: str) -> BackboneError:
 
 
 def _safe_name(pickled: str) -> str:
-    """Return the safetensors name that stands beside a pickled file on the hub."""
+    """Return the safetensors name that the hub gives the safe copy of a pickled file."""
     return SAFETENSORS if pickled == PICKLED else str(Path(pickled).with_suffix(".safetensors"))

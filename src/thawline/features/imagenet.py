@@ -1,8 +1,8 @@
 """A pretrained network and a mapping of class names -> the score of its own head of ImageNet's thousand classes.
 
-The head is part of the pretrained weights and stays with a network that is tuned, unchanged. What it makes of tuned
-features tells how much of the first task is left. Our classes are not ImageNet's, so a mapping brings the indices that
-are right for each.
+The head is part of the pretrained weights and stays with a network that is tuned, unchanged. Its answers to tuned
+features tell how much of the first task is left. The data's classes are not ImageNet's, so a mapping gives the right
+indices for each.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ Mask = npt.NDArray[np.bool_]
 
 
 def pretrained_classifier(network: Network) -> Callable[[Tensor], Tensor]:
-    """Return what makes (B, 1000) logits of the activation at the last cut, in ImageNet-1k's order of classes.
+    """Return the function from the activation at the last cut to (B, 1000) logits, in ImageNet-1k's order of classes.
 
     It is the network's own: all steps behind its last cut, in the number format and on the device of its weights. A
-    head of a thousand classes is taken for ImageNet-1k's, as timm takes it too.
+    head of a thousand classes is assumed to be ImageNet-1k's, as in timm.
 
     Args:
         network: Pretrained, as loaded.
@@ -49,7 +49,7 @@ def pretrained_classifier(network: Network) -> Callable[[Tensor], Tensor]:
         have = f"a head of {num_classes:,} classes" if num_classes else "no head"
         raise BackboneError(
             f"{name} has {have} where ImageNet's {IMAGENET_CLASSES:,} are required ({weights_origin}). "
-            f"Bring weights with their original head to have it scored."
+            f"To have it scored, load weights with their original head."
         )
     like = next(network.model.parameters())
     return lambda activation: network.suffix(activation.to(like), last)
@@ -68,8 +68,8 @@ def allowed_classes(imagenet: Mapping[str, Sequence[int]], class_names: Sequence
     unknown = [repr(name) for name in imagenet if name not in class_names]
     if unknown:
         raise UsageError(
-            f"imagenet: the mapping to ImageNet names {first_few(unknown, 5)}, no class of the data. "
-            f"Its classes are {first_few(class_names, 10)}; name those."
+            f"imagenet: the mapping to ImageNet names {first_few(unknown, 5)}, which the data does not have. "
+            f"Use its classes: {first_few(class_names, 10)}."
         )
     allowed = np.zeros((len(class_names), IMAGENET_CLASSES), dtype=bool)
     for name, indices in imagenet.items():
@@ -77,7 +77,7 @@ def allowed_classes(imagenet: Mapping[str, Sequence[int]], class_names: Sequence
         if outside:
             raise UsageError(
                 f"imagenet: the mapping to ImageNet gives class {name!r} {first_few(outside, 5)}; "
-                f"whole numbers from 0 to {IMAGENET_CLASSES - 1} are required. Mend the mapping."
+                f"whole numbers from 0 to {IMAGENET_CLASSES - 1} are required. Fix the mapping."
             )
         allowed[list(class_names).index(name), list(indices)] = True
     return allowed

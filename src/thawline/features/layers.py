@@ -1,7 +1,7 @@
-"""A network becomes the list of its layers in forward order, and what else must move when some of them do.
+"""A network becomes the list of its layers in forward order, and which other parameters train with some of them.
 
 The order is not that of registration, and not guessed from names. A shadow of the network runs once up to its last
-cut, and every operation that takes a parameter is written down: what is used first comes first. So tokens, embeddings,
+cut, and every operation that takes a parameter is recorded: what is used first comes first. So tokens, embeddings,
 scales and norms have their place too, wherever an architecture keeps them.
 """
 
@@ -145,7 +145,7 @@ def _uses_in(network: Network, x: Tensor) -> dict[str, int]:
 
 
 class _FirstUses(TorchFunctionMode):
-    """Writes down, while it is entered, which operation takes each parameter of a model first.
+    """Records, while it is entered, which operation takes each parameter of a model first.
 
     Attributes:
         uses: Parameter's name to the number of the operation, in ascending order.

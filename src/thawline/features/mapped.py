@@ -1,7 +1,7 @@
 """A segment's file -> its rows in memory, page by page as they are touched; chosen rows of many segments -> batches.
 
-torch does the mapping: NumPy's keeps a file open for each, and a large bank has more segments than a process may have
-open files.
+torch does the mapping: NumPy's keeps a file open for each, and a large bank has more segments than a process may open
+files.
 """
 
 from __future__ import annotations

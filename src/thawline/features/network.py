@@ -82,7 +82,7 @@ class Network:
         return next(activation for _, activation in self.features(x, [cut]))
 
     def suffix(self, h: Tensor, cut: int) -> Tensor:
-        """Return what the original network makes of the activation `h` at `cut`: its (B, classes) logits.
+        """Return the original network's (B, classes) logits for the activation `h` at `cut`.
 
         Raises:
             BackboneError: The architecture can only be read at its cuts.
@@ -208,7 +208,7 @@ def _cut_ends(trunk: Trunk | None, cuts: Sequence[CutPoint]) -> tuple[int, ...]:
 
 
 def _input_spec(name: str, config: Mapping[str, Any], fit: Fit, size_px: int | None) -> InputSpec:
-    """Return the input preparation that timm's settings ask for; ImageNet's where they are silent."""
+    """Return the input preparation that timm's settings ask for; ImageNet's where they say nothing."""
     channels, height, width = config.get("input_size") or (3, 224, 224)
     mean, std = config.get("mean") or IMAGENET_MEAN, config.get("std") or IMAGENET_STD
     if channels != 3 or len(mean) != 3 or len(std) != 3:
@@ -217,8 +217,7 @@ def _input_spec(name: str, config: Mapping[str, Any], fit: Fit, size_px: int | N
         raise BackboneError(f"{name} takes {height}×{width} px where a square is required. Pass --size.")
     if size_px is not None and size_px < 32:
         raise BackboneError(f"{name}: an input of {size_px} px is too small; at least 32 px are required.")
-    asked = config.get("interpolation")
-    interpolation: Interpolation = "bilinear" if asked == "bilinear" else "bicubic"
+    interpolation: Interpolation = "bilinear" if config.get("interpolation") == "bilinear" else "bicubic"
     return InputSpec(
         size_px=size_px or int(height),
         mean=(float(mean[0]), float(mean[1]), float(mean[2])),

@@ -2,7 +2,7 @@
 
 Statistics are taken in float32 whatever the network computes in. Mean and deviation come from one two-pass sum over
 positions: exact, and on a processor faster than torch's own variance or sums of squares in bfloat16. `whole` reduces
-nothing: it is how fine-tuning keeps the activations that a frozen prefix ends in, and no reading to choose for a head.
+nothing: it is how fine-tuning keeps the activations that a frozen prefix ends in, and it cannot be chosen for a head.
 """
 
 from __future__ import annotations
@@ -57,25 +57,25 @@ def pooled(h: Tensor, poolings: Sequence[str], *, num_prefix_tokens: int) -> dic
         num_prefix_tokens, flat = 0, h.permute(0, 2, 3, 1).flatten(1, 2)
     else:
         flat = h[:, num_prefix_tokens:]
-    found: dict[str, Tensor] = {}
+    columns: dict[str, Tensor] = {}
     if "mean" in poolings or "std" in poolings:
         z = flat.to(torch.float32, copy=True)
         mean = z.sum(1, keepdim=True).div_(z.shape[1])
-        found["mean"] = mean.squeeze(1)
+        columns["mean"] = mean.squeeze(1)
         if "std" in poolings:
-            found["std"] = z.sub_(mean).square_().sum(1).div_(z.shape[1]).sqrt_()
+            columns["std"] = z.sub_(mean).square_().sum(1).div_(z.shape[1]).sqrt_()
     if "max" in poolings:
-        found["max"] = flat.amax(1).float()
+        columns["max"] = flat.amax(1).float()
     if "grid" in poolings:
-        found["grid"] = adaptive_avg_pool2d(_as_map(h, flat).float(), GRID_SIDE).flatten(1)
+        columns["grid"] = adaptive_avg_pool2d(_as_map(h, flat).float(), GRID_SIDE).flatten(1)
     if "token" in poolings:
         if num_prefix_tokens == 0:
             raise UsageError("pooling: this network has no class token to read. Use mean, std, max or grid.")
-        found["token"] = h[:, 0].float()
+        columns["token"] = h[:, 0].float()
     if WHOLE in poolings:
         positions_first = h.permute(0, 2, 3, 1) if h.ndim == 4 else h
-        found[WHOLE] = positions_first.to(torch.float32, copy=True).flatten(1)
-    return {name: found[name] for name in poolings}
+        columns[WHOLE] = positions_first.to(torch.float32, copy=True).flatten(1)
+    return {name: columns[name] for name in poolings}
 
 
 def _as_map(h: Tensor, flat: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ __all__ = ["FeatureReader", "StorageRangeError", "measure_pass_ms", "to_input"]
 
 
 class StorageRangeError(StoreError):
-    """A feature exceeds what the storage format can hold; a wider one would do."""
+    """A feature exceeds the range of the storage format; a wider format would hold it."""
 
 
 def to_input(pixels: Pixels, spec: InputSpec, *, runtime: Runtime) -> torch.Tensor:
@@ -45,8 +45,6 @@ def to_input(pixels: Pixels, spec: InputSpec, *, runtime: Runtime) -> torch.Tens
 
 class FeatureReader:
     """Prepared pixels in, features out, exactly as a bank stores them.
-
-    The same reader fills banks and serves predictions, so a model sees in use what it saw in training.
 
     Attributes:
         network: Folded, cast and placed for inference.
@@ -72,17 +70,17 @@ class FeatureReader:
         One forward pass serves all cuts and stops after the deepest.
 
         Raises:
-            BackboneError: A feature is infinite or no number.
+            BackboneError: A feature is infinite or not a number.
             StorageRangeError: A feature exceeds the range of the storage format.
         """
         spec = self.network.backbone.input
-        found: dict[Block, torch.Tensor] = {}
+        by_block: dict[Block, torch.Tensor] = {}
         with self._turn, torch.inference_mode():
             x = to_input(pixels, spec, runtime=self.runtime)
             for cut, activation in self.network.features(x, sorted(self._poolings)):
                 columns = pooled(activation, self._poolings[cut], num_prefix_tokens=self.network.num_prefix_tokens)
-                found.update({(cut, pooling): values for pooling, values in columns.items()})
-            features = torch.cat([found[block] for block in self.blocks], dim=1).cpu().numpy()
+                by_block.update({(cut, pooling): values for pooling, values in columns.items()})
+            features = torch.cat([by_block[block] for block in self.blocks], dim=1).cpu().numpy()
         with np.errstate(over="ignore"):
             rows: Floats = features.astype(self.storage)
         if not np.isfinite(rows).all():

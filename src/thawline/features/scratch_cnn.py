@@ -55,7 +55,7 @@ class ScratchCNN(nn.Module):
 
 
 class _Residual(nn.Module):
-    """Adds what two convolutions make of a map to the map."""
+    """Adds the output of two convolutions to their input."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

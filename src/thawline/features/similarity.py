@@ -1,12 +1,12 @@
 """Two networks' features of the same pictures -> how alike they are: linear CKA, and the interval of it.
 
 Linear CKA (centred kernel alignment: Kornblith, Norouzi, Lee and Hinton, "Similarity of neural network representations
-revisited", ICML 2019) asks whether the same pictures lie close together in both; turning or scaling all features
+revisited", ICML 2019) asks whether the same pictures lie close together in both; rotating or scaling all features
 changes nothing. One idea: HSIC, which it is made of, is taken by the unbiased estimator of Song, Smola, Gretton, Bedo
 and Borgwardt ("Feature selection via dependence maximization", JMLR 2012), as Nguyen, Raghu and Kornblith do ("Do wide
-and deep networks learn the same things?", ICLR 2021). The plain estimator finds unrelated features alike wherever there
-are fewer pictures than features, which here is the rule. Whole
-activations, far too wide to keep, are compared by sketches of them.
+and deep networks learn the same things?", ICLR 2021). The plain estimator finds unrelated features similar where
+there are fewer pictures than features, as is usual here. Whole activations, far too wide to keep, are compared by
+sketches of them.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ MIN_PICTURES = 8
 
 _ENDS = (0.025, 0.975)
 _SKETCH_SUMS = 4
-_NOTHING = 1e-9  # what is left of a feature that is the same for every picture, once centred in float64
+_NOTHING = 1e-9  # relative size, in float64, of a centred feature that is the same for every picture
 
 
 def linear_cka(x: Floats, y: Floats) -> float:
-    """Return linear CKA in [0, 1]: 1 where `y` is `x`, turned and scaled; about 0 where they have nothing in common.
+    """Return linear CKA in [0, 1]: 1 where `y` is `x`, rotated and scaled; about 0 where they are unrelated.
 
-    An estimate below 0 counts as 0, and so does the likeness to features that are the same for every picture.
+    An estimate below 0 counts as 0, and so does similarity to features that are the same for every picture.
 
     Args:
         x: (N, D) finite features, a row a picture.
@@ -52,8 +52,8 @@ def linear_cka_interval(x: Floats, y: Floats, *, num_halves: int = 200, seed: in
 
     Its ends are percentiles over random halves of the pictures: an estimate from a half varies around that of the whole
     as that of the whole varies around the truth (the delete-half jackknife: Shao and Wu, "A general theory for
-    jackknife variance estimation", Annals of Statistics 1989). Drawing with replacement will not do, since a picture
-    that is drawn twice is like itself in every network. Copies must be left out beforehand for the same reason.
+    jackknife variance estimation", Annals of Statistics 1989). Drawing with replacement would be wrong: a picture drawn
+    twice is similar to itself in every network. For the same reason copies must be left out beforehand.
 
     Args:
         x: As in `linear_cka`.
@@ -75,10 +75,10 @@ def linear_cka_interval(x: Floats, y: Floats, *, num_halves: int = 200, seed: in
 def sketched(h: Tensor) -> Tensor:
     """Return (B, 4·C) float32 whose products between pictures are about those of the whole activations.
 
-    Each is a sum of every fourth position, so that neighbours, which are alike, part, with a random sign for each
-    position and channel. The products err by a mean of 0, and the CKA of a pretrained network by up to about 0.03.
-    Signs are equal for activations of equal shape. A count sketch: Charikar, Chen and Farach-Colton, "Finding frequent
-    items in data streams", ICALP 2002.
+    Each is a sum of every fourth position, so that similar neighbours are separated, with a random sign for each
+    position and channel. The error of the products has a mean of 0; that of the CKA of a pretrained network is up to
+    about 0.03. Signs are equal for activations of equal shape. A count sketch: Charikar, Chen and Farach-Colton,
+    "Finding frequent items in data streams", ICALP 2002.
 
     Args:
         h: A (B, C, H, W) map, or (B, tokens, C).
@@ -92,11 +92,9 @@ def sketched(h: Tensor) -> Tensor:
 def _cka(x: Floats, y: Floats, subsets: Floats) -> Floats:
     """Return the (S,) CKA over subsets of pictures, given as (N, S) columns of ones and zeros."""
     if len(x) != len(y):
-        raise ValueError(f"cka: features of {len(x):,} and of {len(y):,} pictures; they must be of the same ones.")
+        raise ValueError(f"cka: features of {len(x):,} and of {len(y):,} pictures; they must be of the same pictures.")
     if len(x) < MIN_PICTURES:
-        raise DataError(
-            f"cka: {len(x):,} pictures without copies, at least {MIN_PICTURES} are required. Bring more pictures."
-        )
+        raise DataError(f"cka: {len(x):,} pictures without copies, at least {MIN_PICTURES} are required. Add pictures.")
     if np.array_equal(x, y):
         return np.ones(subsets.shape[1])
     K, L = _gram(x), _gram(y)

@@ -56,7 +56,7 @@ class _Part(nn.Module):
             setattr(self, name, value)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return what the model makes of `x` here."""
+        """Return the output of this stretch for `x`."""
         return self._run(x)
 
 
@@ -199,7 +199,7 @@ def chosen_blocks(stages: Sequence[int]) -> tuple[int, ...]:
 def stage_maps(model: Any, x: Tensor, *, indices: Sequence[int] | None = None) -> list[Tensor]:
     """Return the (B, C, H, W) maps at the ends of the stages numbered `indices`; runs no further than the last of them.
 
-    Every timm architecture offers this, also those without a trunk. Without `indices` it gives all, in order.
+    Works for every timm architecture, with or without a trunk. Without `indices` it returns all, in order.
     """
     maps: list[Tensor] = model.forward_intermediates(
         x,

@@ -1,8 +1,8 @@
 """A backbone's name, and perhaps a file, become a model with its weights, frozen and in `eval()`.
 
-Weights are tensors and nothing else: safetensors, or `torch.load` with `weights_only=True`. What is looked for on the
-Hugging Face hub is taken from its cache where it is there; where the hub cannot be reached that is found out in
-seconds, and the error names the file to bring.
+Weights are tensors and nothing else: safetensors, or `torch.load` with `weights_only=True`. Weights on the Hugging Face
+hub are taken from its cache first; where the hub cannot be reached, an error says so within seconds and names the file
+to bring.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class LoadedModel:
 def load_model(
     name: str, *, weights: Path | None = None, size_px: int | None = None, pretrained: bool, seed: int = 0
 ) -> LoadedModel:
-    """Return the model called `name` with the weights asked for.
+    """Return the model called `name` with its weights.
 
     Args:
         name: See `load_backbone`.
@@ -68,7 +68,7 @@ def load_model(
         seed: Of random weights.
 
     Raises:
-        BackboneError: The name, the file or the network connection is not what it must be; the message says what is.
+        BackboneError: The name, the file or the network connection is not usable; the message says why.
     """
     source = resolve(name, needs_weights=pretrained and weights is None)
     if weights is not None:
@@ -204,8 +204,8 @@ def _load_exactly(model: nn.Module, tensors: Mapping[str, Tensor], problem: str)
         for name, own in wanted.items()
         if name in tensors and tensors[name].shape != own.shape
     ]
-    found = (("missing", missing), ("not part of it", unexpected), ("of another shape", shapes))
-    parts = [f"{len(names):,} {what} ({first_few(names, 3)})" for what, names in found if names]
+    problems = (("missing", missing), ("not part of it", unexpected), ("of another shape", shapes))
+    parts = [f"{len(names):,} {what} ({first_few(names, 3)})" for what, names in problems if names]
     if parts:
         raise BackboneError(
             f"{problem}: of its {len(wanted):,} tensors {'; '.join(parts)}. "

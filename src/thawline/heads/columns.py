@@ -1,7 +1,7 @@
 """Raw features in, well-scaled ones out: what every head does to its columns before it looks at them.
 
 One idea: columns that are never negative (activations behind a ReLU, standard deviations, maxima) are skewed, so their
-square root is taken; then every column gets zero mean and unit variance, so that depths of different loudness can be
+square root is taken; then every column gets zero mean and unit variance, so that depths of different scale can be
 fused. Labels play no part.
 
 Source: Perronnin, Sánchez & Mensink, "Improving the Fisher kernel for large-scale image classification", ECCV 2010

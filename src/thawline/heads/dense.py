@@ -1,6 +1,6 @@
 """A head with a hidden layer: raw features -> dense -> ReLU -> dense -> logits.
 
-It is trained by epochs (`tune`); there is no solver for it. Here is what predicts.
+It is trained by epochs (`train`); no solver exists for it. This module only predicts.
 """
 
 from __future__ import annotations

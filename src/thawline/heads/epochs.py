@@ -1,4 +1,4 @@
-"""Features and labels in, the curves of a dense layer out that learns by steps: what tutorials do, for comparison."""
+"""Features and labels in, the curves of a dense layer trained by steps out: what tutorials do, for comparison only."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def train_epochs(
 ) -> Curve:
     """Return the curves of a dense layer trained by Adam on frozen features, epoch by epoch.
 
-    This is how tutorials train a head; it is drawn for comparison, the solved head is what is used. Defaults are those
-    of the project that the method comes from. Columns are prepared with the training rows. A seed fixes the result
+    Tutorials train a head so. The curve is for comparison; predictions come from the solved head. Defaults are those of
+    the project that the method comes from. Columns are prepared with the training rows. A seed fixes the result
     on a CPU.
 
     Args:
@@ -50,7 +50,7 @@ def train_epochs(
         dense.bias.zero_()
     optimiser = torch.optim.Adam(dense.parameters(), lr=learning_rate, weight_decay=weight_decay)
     rows = {"train": torch.from_numpy(train), "validation": torch.from_numpy(validation)}
-    history: dict[str, list[float]] = {f"{name}_{what}": [] for name in rows for what in ("loss", "accuracy")}
+    history: dict[str, list[float]] = {f"{name}_{score}": [] for name in rows for score in ("loss", "accuracy")}
     for _ in range(num_epochs):
         order = rows["train"][torch.randperm(len(train), generator=generator)]
         for batch in torch.split(order, batch_size):

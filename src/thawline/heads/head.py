@@ -1,4 +1,4 @@
-"""A trained head as named tensors and back: what a bundle stores of it, and the one list of heads there are."""
+"""A trained head as named tensors and back: what a bundle stores of it, and the list of all heads."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ DENSE_TENSORS = {
     "bias2": np.float32,
 }
 NEIGHBOUR_TENSORS = {**COLUMN_TENSORS, "keys": np.float16, "labels": np.int64, "k": np.int64}
-WAY_OUT = "The bundle was altered or comes from another version; write it again with `thawline fit`."
+NEXT_STEP = "The bundle was altered or comes from another version; write it again with `thawline fit`."
 
 
 class Head(Protocol):
-    """Anything that turns raw features into logits."""
+    """What turns raw features into logits."""
 
     def logits(self, features: Floats) -> Floats:
         """Return (N, K) float32 logits of (N, D) raw features."""
@@ -39,28 +39,28 @@ class Head(Protocol):
 def head_tensors(head: Head) -> dict[str, Any]:
     """Return the arrays that determine a head, by name."""
     if isinstance(head, LinearHead):
-        found: dict[str, Any] = {"weight": head.weight, "bias": head.bias}
+        tensors: dict[str, Any] = {"weight": head.weight, "bias": head.bias}
     elif isinstance(head, DenseHead):
-        found = {"weight1": head.weight1, "bias1": head.bias1, "weight2": head.weight2, "bias2": head.bias2}
+        tensors = {"weight1": head.weight1, "bias1": head.bias1, "weight2": head.weight2, "bias2": head.bias2}
     elif isinstance(head, NeighbourHead):
-        found = {"keys": head.keys, "labels": head.labels, "k": np.array([head.k], dtype=np.int64)}
+        tensors = {"keys": head.keys, "labels": head.labels, "k": np.array([head.k], dtype=np.int64)}
     else:
-        raise TypeError(f"{type(head).__name__} is not a head that a bundle can hold")
+        raise TypeError(f"{type(head).__name__} is not a head that a bundle can store")
     columns = {"rooted": head.columns.rooted.astype(np.uint8), "mean": head.columns.mean, "scale": head.columns.scale}
-    return {name: np.ascontiguousarray(value) for name, value in {**columns, **found}.items()}
+    return {name: np.ascontiguousarray(value) for name, value in {**columns, **tensors}.items()}
 
 
 def head_from_tensors(tensors: Mapping[str, Any], *, num_columns: int, num_classes: int) -> Head:
     """Return the head that `head_tensors` described.
 
     Raises:
-        BundleError: A tensor is unknown, missing, not finite, or of another type or shape than columns and classes
-            ask for.
+        BundleError: A tensor is unknown, missing, not finite, or of a type or shape that does not fit
+            the columns and classes.
     """
     is_linear, is_dense = "weight" in tensors, "weight1" in tensors
     types = LINEAR_TENSORS if is_linear else DENSE_TENSORS if is_dense else NEIGHBOUR_TENSORS
     if set(tensors) != set(types):
-        raise BundleError(f"load the head: tensors {sorted(tensors)} found, {sorted(types)} required. {WAY_OUT}")
+        raise BundleError(f"load the head: tensors {sorted(tensors)} found, {sorted(types)} required. {NEXT_STEP}")
     rows = 0 if is_linear or is_dense else tensors["labels"].size
     units = max(1, tensors["bias1"].size) if is_dense else 0
     shapes = {
@@ -82,7 +82,7 @@ def head_from_tensors(tensors: Mapping[str, Any], *, num_columns: int, num_class
         if tensor.dtype != dtype or tensor.shape != shapes[name] or not np.isfinite(tensor).all():
             raise BundleError(
                 f"load the head: {name} is {tensor.dtype} of shape {tensor.shape}, finite {np.dtype(dtype)} of "
-                f"shape {shapes[name]} is required. {WAY_OUT}"
+                f"shape {shapes[name]} is required. {NEXT_STEP}"
             )
     columns = Columns(tensors["rooted"].astype(bool), tensors["mean"], tensors["scale"])
     if is_linear:
@@ -92,6 +92,6 @@ def head_from_tensors(tensors: Mapping[str, Any], *, num_columns: int, num_class
     labels, k = tensors["labels"], int(tensors["k"][0])
     if not 1 <= k <= rows or labels.min() < 0 or labels.max() >= num_classes:
         raise BundleError(
-            f"load the head: {k} neighbours of {rows} pictures, or a label outside 0…{num_classes - 1}. {WAY_OUT}"
+            f"load the head: {k} neighbours of {rows} pictures, or a label outside 0…{num_classes - 1}. {NEXT_STEP}"
         )
     return NeighbourHead(columns, tensors["keys"], labels, k, num_classes)

@@ -32,7 +32,7 @@ __all__ = [
 L2_STRENGTHS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 """Penalties tried, per picture and per column: features have unit variance, so D of them scale the logits with D."""
 
-MAX_HELD_FLOATS = 64_000_000
+MAX_FLOATS = 64_000_000
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class LinearHead:
         Fine-tuning starts from them: a dense layer on the network's own activations.
 
         Raises:
-            ValueError: A column is rooted: its preparation is not affine, no weight could take it in.
+            ValueError: A column is rooted: its preparation is not affine, no weight can express it.
         """
         num_rooted = int(self.columns.rooted.sum())
         if num_rooted:
@@ -229,7 +229,7 @@ def fit_folds(
     kept = n if num_answers is None else num_answers
     logits = np.empty((num_folds, len(strengths), kept, num_classes), np.float32)
     weights = np.empty((num_folds, len(strengths), r + 1, num_classes), np.float32)
-    group = max(1, MAX_HELD_FLOATS // (n * num_classes))
+    group = max(1, MAX_FLOATS // (n * num_classes))
     for start in range(0, num_folds, group):
         part = slice(start, start + group)
         w = torch.zeros(r + 1, num_classes, shares[:, part].shape[1])

@@ -1,6 +1,6 @@
 """Features and labels in, heads that need no optimisation out: class means and k nearest neighbours.
 
-They answer at once, tell how far a solved head is worth its solving, and share the fold layout of `linear.py`: an
+They answer at once, show how much a solved head gains, and share the fold layout of `linear.py`: an
 (N, F) matrix of row weights whose zeros are the held-out rows.
 
 Sources: Mensink et al., "Distance-based image classification: generalizing to new classes at near-zero cost", TPAMI
@@ -25,7 +25,7 @@ __all__ = ["NEIGHBOURS", "NeighbourHead", "class_mean_folds", "fit_class_mean", 
 NEIGHBOURS = (1, 5, 10, 20)
 VOTE_TEMPERATURE = 0.07
 VOTE_FLOOR = 1e-4
-"""Share that a class without a vote counts with, so that its logit is finite."""
+"""Share of a class without a vote, so that its logit is finite."""
 ROWS_AT_ONCE = 2048
 NEVER = -1e30
 """Logit of a class without a training picture: below all others, and finite."""
@@ -91,10 +91,10 @@ def neighbour_folds(
         part = slice(start, start + ROWS_AT_ONCE)
         similarity = keys[part] @ keys.T
         for fold in range(num_folds):
-            held = torch.nonzero(~inside[part, fold]).squeeze(1)
+            held_out = torch.nonzero(~inside[part, fold]).squeeze(1)
             train = torch.nonzero(inside[:, fold]).squeeze(1)
-            votes = _votes(similarity[held][:, train], classes[train], neighbours, num_classes)
-            logits[fold][:, start + held.numpy()] = votes
+            votes = _votes(similarity[held_out][:, train], classes[train], neighbours, num_classes)
+            logits[fold][:, start + held_out.numpy()] = votes
     return logits
 
 

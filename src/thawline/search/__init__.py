@@ -1,1 +1,1 @@
-"""Strategies become a Leaderboard: cross-validated, with intervals, paired tests and ties."""
+"""Strategies become a leaderboard: cross-validated, with intervals, paired tests and ties."""

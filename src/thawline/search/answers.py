@@ -1,6 +1,6 @@
 """Predictions of held-out rows in -> `Answers` with their scores out: what a strategy brings to the comparison.
 
-One idea: frozen and trained strategies are judged alike, by the same record. A frozen strategy answers every row in
+One idea: frozen and trained strategies are judged by the same record. A frozen strategy answers every row in
 every repeat; a trained one costs minutes, so it may answer one repeat only, or some of its folds.
 """
 
@@ -71,8 +71,8 @@ class Answers:
         logits: (n, K) of the first repeat; NaN where it has no answer.
         fold_scores: One a fold that was run, in the order of `Split.folds`.
         choice: Index of the strength or k for the final fit, or None where there is none to choose.
-        seconds: Its share of the time.
-        curve: Its training, epoch by epoch, where it was trained so.
+        seconds: Its share of the wall time.
+        curve: Its loss and accuracy by epoch, where it was trained by epochs.
     """
 
     strategy: Strategy
@@ -113,16 +113,16 @@ def answers_from(
             where all its rows have one.
         logits: (n, K) of the first repeat; NaN where it has no answer.
         rows: What was answered.
-        seconds: What it took.
+        seconds: Wall time that it took.
         choice: As in `Answers`.
         curve: As in `Answers`.
     """
     right = predicted == rows.scored_labels
     fold_scores = []
-    for held, repeat in zip(rows.held_out, rows.repeat, strict=True):
-        places = np.searchsorted(rows.scored, held)
+    for held_out, repeat in zip(rows.held_out, rows.repeat, strict=True):
+        places = np.searchsorted(rows.scored, held_out)
         if (predicted[repeat, places] >= 0).all():
-            fold_scores.append(float(np.average(right[repeat, places], weights=rows.weight[held])))
+            fold_scores.append(float(np.average(right[repeat, places], weights=rows.weight[held_out])))
     scores = right_shares(predicted, rows.scored_labels) * rows.scored_weight
     return Answers(strategy, scores, predicted, logits, tuple(fold_scores), choice, seconds, curve)
 

@@ -1,9 +1,8 @@
-"""Held-out answers of frozen and trained strategies in, a Leaderboard out; the curves that are drawn beside it.
+"""Held-out answers of frozen and trained strategies in, a Leaderboard out; and training curves for its linear heads.
 
-One idea: what is compared are answers, wherever they come from. `answer_frozen` makes those of the frozen strategies;
-trained networks bring their own to the same rows. `judge` ranks them, and scores the choice of the strategy itself as a
-strategy is scored, so the leaderboard can say what the whole procedure is worth with most of the optimism of having
-been picked removed.
+One idea: answers are compared, whatever gave them. `answer_frozen` answers with the frozen strategies; trained networks
+bring their own answers to the same rows. `judge` ranks them, and scores the choice of a strategy as a strategy is
+scored, so the leaderboard says what the whole procedure is worth, most of the optimism of having been picked removed.
 """
 
 from __future__ import annotations
@@ -34,13 +33,13 @@ NUM_CURVES = 4
 
 @dataclass(frozen=True)
 class Comparison:
-    """A leaderboard with what the final fit of its winner needs.
+    """A leaderboard and what the final fit of its winner needs.
 
     Attributes:
         leaderboard: All trials.
         held_out_logits: (N, K) logits of the winner for the rows of `rows`, each by a head that never saw the row.
         rows: (N,) indices of the samples that the winner answered in the first repeat, sorted.
-        frozen: What the frozen strategies answered, to be compared with others.
+        frozen: The frozen strategies' answers, to compare with others.
     """
 
     leaderboard: Leaderboard
@@ -135,8 +134,8 @@ def leaderboard_of(
 def with_curves(board: Leaderboard, bank: FeatureBank, *, dataset: Dataset, split: Split, seed: int = 0) -> Leaderboard:
     """Return the leaderboard with epoch-wise training drawn for linear heads on the last four cuts and the best cut.
 
-    Trained by Adam on the first fold, as tutorials do; for looking at, no choice depends on it. Heads that learnt from
-    views and trained networks, which bring curves of their own, stay as they are.
+    Trained by Adam on the first fold, as tutorials do; no choice depends on it. Heads trained on views, and trained
+    networks, which have curves of their own, stay as they are.
     """
     alone = [
         index

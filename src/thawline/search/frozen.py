@@ -1,7 +1,7 @@
 """Cached features, labels and a Split in, held-out answers out: every frozen strategy, cross-validated in seconds.
 
-One idea: each picture is answered only by heads that never saw it, nor another view of it. Whatever is picked inside a
-strategy (the L2 strength, k) is picked for a fold by the pictures outside that fold. Test rows never enter.
+One idea: each picture is answered only by heads that never saw it, nor another view of it. What is chosen inside a
+strategy (the L2 strength, k) is chosen for a fold by the pictures outside that fold. Test rows are not read.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class CompareOptions:
         class_weights: `balanced` gives every class the same weight in training, `none` every picture; `auto` follows
             the metric.
         seed: Of resampling.
-        only: Names of the strategies to compare, one at least; None: all that are worth trying.
+        only: Names of the strategies to compare, at least one; None: all that are worth trying.
     """
 
     metric: MetricName | Literal["auto"] = "auto"
@@ -71,9 +71,9 @@ class FrozenAnswers:
     """The frozen strategies' held-out answers, before anything is ranked.
 
     Attributes:
-        rows: What was answered.
+        rows: The rows that were answered.
         rule: `Split.rule`.
-        metric: What answers are scored by.
+        metric: How answers are scored.
         balanced: Whether classes are weighted equally in training.
         answers: One entry a strategy.
         num_fits: Heads trained.
@@ -131,7 +131,7 @@ def answer_frozen(
         progress: Where to report to.
 
     Raises:
-        ValueError: A bank of a view differs from `bank` in more than the view, or the policy of the views is not named.
+        ValueError: A bank of a view differs from `bank` in more than the view, or the policy of the views is missing.
     """
     start = time.perf_counter()
     options = options or CompareOptions()
@@ -182,7 +182,7 @@ def stacked_views(banks: Sequence[FeatureBank], hashes: Sequence[str], *, blocks
 
 
 def _require_views(bank: FeatureBank, view_banks: Sequence[FeatureBank], policy: str) -> None:
-    """Refuse views that are not of the same network and reading, or that come from nowhere."""
+    """Refuse views of another network or reading, and views without a policy."""
     for other in view_banks:
         if replace(other.spec, views=bank.spec.views) != bank.spec or other.spec.views == bank.spec.views:
             raise ValueError(
@@ -235,7 +235,7 @@ def _candidates(
         )
         for features in candidate_features(bank.spec)
     ]
-    wanted = [tuple(one for one in heads if only is None or one.name in only) for heads in of_features]
+    wanted = [tuple(head for head in heads if only is None or head.name in only) for heads in of_features]
     return [heads for heads in wanted if heads]
 
 
@@ -285,22 +285,22 @@ def _choose_within(strategy: Strategy, logits: Floats, rows: Rows, seconds: floa
     """Return the strategy's answers, its setting chosen for each fold by the rows outside that fold."""
     num_repeats, n = int(rows.repeat.max()) + 1, len(rows.labels)
     right = np.full((num_repeats, logits.shape[1], n), np.nan)
-    for fold, held in enumerate(rows.held_out):
-        answers = logits[fold][:, held].argmax(axis=2)
-        right[rows.repeat[fold]][:, held] = (answers == rows.labels[held]) * rows.weight[held]
+    for fold, held_out in enumerate(rows.held_out):
+        answers = logits[fold][:, held_out].argmax(axis=2)
+        right[rows.repeat[fold]][:, held_out] = (answers == rows.labels[held_out]) * rows.weight[held_out]
     by_row = right.mean(axis=0)[:, rows.scored]  # (S, n)
     totals = by_row.sum(axis=1)
     predicted = np.zeros((num_repeats, n), dtype=np.int64)
     kept = np.zeros((n, logits.shape[3]), dtype=np.float32)
-    for fold, held in enumerate(rows.held_out):
-        outside = totals - by_row[:, np.searchsorted(rows.scored, held)].sum(axis=1)
-        setting = _largest(outside if len(held) < len(rows.scored) else totals)
-        out = logits[fold, setting, held]
-        predicted[rows.repeat[fold], held] = out.argmax(axis=1)
+    for fold, held_out in enumerate(rows.held_out):
+        outside = totals - by_row[:, np.searchsorted(rows.scored, held_out)].sum(axis=1)
+        setting = _largest(outside if len(held_out) < len(rows.scored) else totals)
+        answers = logits[fold, setting, held_out]
+        predicted[rows.repeat[fold], held_out] = answers.argmax(axis=1)
         if rows.repeat[fold] == 0:
-            kept[held] = out
-    said = predicted[:, rows.scored]
-    return answers_from(strategy, said, logits=kept[rows.scored], rows=rows, seconds=seconds, choice=_largest(totals))
+            kept[held_out] = answers
+    predicted, kept = predicted[:, rows.scored], kept[rows.scored]
+    return answers_from(strategy, predicted, logits=kept, rows=rows, seconds=seconds, choice=_largest(totals))
 
 
 def _largest(totals: Floats) -> int:

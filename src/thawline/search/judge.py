@@ -282,18 +282,18 @@ def _allowed(scored: Sequence[Answers], eligible: Sequence[bool] | None) -> Bool
     answered = np.stack([entry.answered for entry in scored])
     if not answered.all(axis=1).any():
         raise ValueError(
-            f"rank: none of {len(scored)} strategies answered all {answered.shape[1]:,} rows, one at least must. "
-            "Rank them together with frozen ones."
+            f"rank: none of {len(scored)} strategies answered all {answered.shape[1]:,} rows; at least one must. "
+            "Rank them together with frozen strategies."
         )
     if not answered.all(axis=0).any():
         raise ValueError(
-            f"rank: no row was answered by all {len(scored)} strategies, one at least must be. "
-            "Let those that run on some folds begin with the same."
+            f"rank: no row was answered by all {len(scored)} strategies; at least one must be. "
+            "Let all strategies start with the same fold."
         )
     allowed = np.ones(len(scored), dtype=np.bool_) if eligible is None else np.array(eligible, dtype=np.bool_)
     if len(allowed) != len(scored) or not allowed.any():
         raise ValueError(
-            f"rank: {int(allowed.sum())} of {len(allowed)} entries may win, of {len(scored)} one at least must. "
+            f"rank: {int(allowed.sum())} of {len(allowed)} entries may win; at least one of {len(scored)} must. "
             "Pass one entry a strategy in `eligible`."
         )
     return allowed

@@ -35,10 +35,10 @@ class Trial:
         tied: Whether it is tied with the leader, by the rule of `search.ties`; True for the leader.
         l2: Penalty strength chosen for the final fit, per picture, or None where the head has none.
         neighbours: Chosen k of k-NN, or None.
-        fit_s: Seconds that its share of the comparison took.
+        fit_s: Seconds of the comparison that it took.
         predict_ms: Estimated milliseconds a picture on this machine, from the measured pass and `Strategy.cost`.
         num_pictures: Held-out pictures that it answered; fewer than the leaderboard's where it ran on some folds only.
-        curve: Epoch-wise training, where it was trained so or one was drawn.
+        curve: Loss and accuracy by epoch, where it was trained by epochs or a curve was computed for it.
     """
 
     strategy: Strategy
@@ -84,7 +84,7 @@ class Leaderboard:
         num_pictures: Pictures that the scores are taken over.
         num_fits: Heads trained.
         seconds: Wall time of the comparison.
-        is_named: Whether the winner was to be one of the plans that the person named, whatever is tied with the leader.
+        is_named: Whether only plans that the person named could win.
     """
 
     metric: MetricName

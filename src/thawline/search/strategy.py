@@ -1,4 +1,4 @@
-"""A strategy: what is read from the backbone, at which depths, and what is trained on top; and those worth trying."""
+"""A strategy: what is read from the backbone, at which depths, which head is trained; and those worth trying."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Strategy:
         backbone: Name of the backbone, e.g. `efficientnet_lite0`.
         depths: Indices into `Backbone.cuts`, ascending; several mean that the head reads them all, fused.
         pooling: What is read at each depth: some of `mean`, `std`, `max`, `grid`, `token`.
-        head: What is trained on the features.
+        head: Trained on the features.
         name: Short readable name, unique on a leaderboard, e.g. `efficientnet_lite0 · 2 blocks cut · linear`.
         cost: Cost of a prediction relative to the whole backbone at one reading, about 0 to 1.2; decides among ties.
         kind: How much of the backbone is trained: nothing (`frozen`), its last layers (`partial`), all of it (`full`),
@@ -103,7 +103,7 @@ def candidate_features(spec: BankSpec) -> tuple[Features, ...]:
 
     A fused head reads all cuts from a quarter, half or three quarters of the way up to the end, by the first pooling
     alone and by all poolings kept; or the middle of the network without its end, by all. The set is small on purpose:
-    it is compared inside the folds, and every candidate more makes luck likelier.
+    each further candidate makes a lucky winner likelier.
 
     Args:
         spec: What the bank holds at every cut.
@@ -129,9 +129,8 @@ def strategies_for(
 ) -> tuple[Strategy, ...]:
     """Return one strategy for each head on the same features, named and costed.
 
-    A pooling other than `plain_pooling` is part of
-    the name. The cost is the share of the backbone that must run, plus a head's multiply-adds over the backbone's: D·K
-    for linear and class-mean heads, D·N for k-NN.
+    A pooling other than `plain_pooling` is part of the name. The cost is the share of the backbone that must run, plus
+    a head's multiply-adds over the backbone's: D·K for linear and class-mean heads, D·N for k-NN.
     """
     deepest = backbone.cuts[features.depths[-1]]
     if len(features.depths) > 1:
