@@ -202,6 +202,14 @@ def test_scrambled_test_labels_leave_the_leaderboard_of_a_tuning_identical(
     assert (tmp_path / "out/history.csv").read_bytes() == (tuned.out / "history.csv").read_bytes()
 
 
+def test_a_goal_is_reached_or_not_in_the_terminal_and_in_run_json(run, thawline, shared_cache, tmp_path):
+    for goal, outcome in (("0.01", "PASS  goal 0.010: reached"), ("1", "FAIL  goal 1.000: not reached")):
+        said = thawline("fit", run.photos, "-o", tmp_path / "out", "--goal", goal)
+        assert outcome in said.out
+        facts = json.loads((tmp_path / "out/run.json").read_text())
+        assert (facts["goal"], facts["goal_reached"]) == (float(goal), outcome.startswith("PASS"))
+
+
 def test_without_a_test_folder_a_fifth_is_held_out(run, thawline, shared_cache, tmp_path):
     said = thawline("fit", run.photos / "train", "-o", tmp_path / "out", "--json")
     assert said.json["pictures"] == {"used": 36, "skipped": 1, "leaked": 0}
@@ -458,7 +466,7 @@ def test_prune_refuses_a_limit_that_is_none(words, thawline, one_bank):
     cache = one_bank
     said = thawline("cache", "prune", *words, "--cache-dir", cache)
     assert (said.code, said.out) == (2, "")
-    assert f"{words[0]} {words[1]}: it must be a number of at least 0" in said.err
+    assert f"{words[0]} {words[1]}: at least 0 is required" in said.err
     assert len(thawline("cache", "list", "--cache-dir", cache, "--json").json) == 1
 
 

@@ -30,7 +30,7 @@ __all__ = ["app", "main", "make_app"]
 
 
 def make_app(typed: Typed | None = None) -> App:
-    """Return the command line; where `typed` is given, it hears of what the words gave, and a file's options count."""
+    """Return the command line; `typed`, where given, notes what was typed and lays a file's options beneath it."""
     app = App(
         name="thawline",
         help="A folder of photos becomes a leaderboard of strategies, a report and a model that predicts.",
@@ -49,7 +49,7 @@ app = make_app()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code; what a person can fix is told without a traceback."""
+    """Run the command line and return its exit code; an error that a person can fix is shown without a traceback."""
     # on a busy machine OpenMP's threads otherwise spin while they wait for one another: a picture took 1.1 s, not 9 ms
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded, which comes later
     prepare_streams()
@@ -67,8 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         sys.stderr.write(
-            "\nthawline: interrupted. Features extracted so far are kept, and the same command goes on from there; "
-            "what `thawline tune` was training goes on with --resume RUN.\n"
+            "\nthawline: interrupted. What was extracted and trained so far is kept, and the same command goes on from "
+            "there.\n"
         )
         return 130
     except ReaderGoneError:
@@ -77,8 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _usage_text(error: CycloptsError) -> str:
-    """Return what is wrong with the words on the command line, and where to read what they may be."""
+    """Return what is wrong with the words on the command line, and which help says what they may be."""
     cause = error.__cause__
-    said = str(refusal(cause)) if isinstance(cause, ValidationError) else str(error)
+    problem = str(refusal(cause)) if isinstance(cause, ValidationError) else str(error)
     words = ["thawline", *(error.command_chain or ()), "--help"]
-    return f"{said} `{' '.join(words)}` says what can be given."
+    return f"{problem} `{' '.join(words)}` says what can be given."

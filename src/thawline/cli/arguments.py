@@ -41,20 +41,20 @@ Photos = Annotated[
 PhotosOrFile = Annotated[
     str | None, Parameter(help=f"{Photos.__metadata__[0].help} Not needed where --config names them.")
 ]
-Model = Annotated[Path, Parameter(help="A `model` folder that `thawline fit` wrote.")]
+Model = Annotated[Path, Parameter(help="A `model` folder that `thawline fit`, `tune` or `recipe run` wrote.")]
 Json = Annotated[bool, Parameter(help="Print the result as JSON.")]
 Device = Annotated[str, Parameter(help="Where the network runs: `auto`, `cpu`, `cuda`, `mps`.")]
 Out = Annotated[Path, Parameter(name=["--out", "-o"], help="Folder of the run; older results in it are replaced.")]
 Config = Annotated[
     Path | None,
     Parameter(
-        help="TOML file with `photos`, `plans` and any of these options by their names, or a recipe's tables. What is "
-        "typed goes before what the file says."
+        help="TOML file with `photos`, `plans`, `goal` and any of these options by name, or a recipe's tables. Options "
+        "on the command line win over the file."
     ),
 ]
 Budget = Annotated[
     str | None,
-    Parameter(help="Train networks too, the most promising ones, for so long: `15min`, `2h`. Default: heads only."),
+    Parameter(help="Time in which to train networks too, the most promising first: `15min`. Default: heads only."),
 ]
 Goal = Annotated[float | None, Parameter(help="Accuracy to exceed, such as 0.9: the report says whether it was.")]
 TensorBoard = Annotated[Path | None, Parameter(help="Folder for a TensorBoard log of the training runs.")]

@@ -1,4 +1,4 @@
-"""`thawline cache …`: words on the command line -> api -> console."""
+"""`thawline cache …`: words on the command line -> the cache -> console."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["cache"]
 
-cache = App(name="cache", help="Look at, or empty, the store of extracted features.")
+cache = App(name="cache", help="List or empty the store of extracted features.")
 
-CacheDir = Annotated[Path | None, Parameter(help="The cache to look at. Default: THAWLINE_CACHE, else the user's.")]
+CacheDir = Annotated[Path | None, Parameter(help="Folder of the cache. Default: THAWLINE_CACHE, else the user's.")]
 
 
 @cache.command(name="list")
@@ -42,15 +42,17 @@ def cache_list(*, cache_dir: CacheDir = None, json: Json = False) -> None:
 @cache.command(name="prune")
 def cache_prune(
     *,
-    older_than_days: Annotated[float | None, Parameter(help="Remove what was not opened for so long.")] = None,
-    keep_mib: Annotated[float | None, Parameter(help="Remove the least recently used beyond this size.")] = None,
+    older_than_days: Annotated[float | None, Parameter(help="Remove what was not opened for this many days.")] = None,
+    keep_mib: Annotated[
+        float | None, Parameter(help="Then remove the least recently used until this many MiB are left.")
+    ] = None,
     cache_dir: CacheDir = None,
     json: Json = False,
 ) -> None:
-    """Remove extracted features and fetched pictures; without a limit, all of them. They can always be had again."""
+    """Remove extracted features and fetched pictures; without a limit, all of them. They can always be made again."""
     for flag, limit in (("--older-than-days", older_than_days), ("--keep-mib", keep_mib)):
         if limit is not None and not 0 <= limit < float("inf"):
-            raise UsageError(f"cache prune: {flag} {limit:g}: it must be a number of at least 0.")
+            raise UsageError(f"cache prune: {flag} {limit:g}: at least 0 is required. Give such a number, or none.")
     keep_bytes = None if keep_mib is None else int(keep_mib * 2**20)
     removed = thawline.prune_cache(cache_dir, older_than_days=older_than_days, keep_bytes=keep_bytes)
     if json:

@@ -1,4 +1,4 @@
-"""Text -> standard output, at once; what a closed stream, a reader who has gone, or a full disk means for a command."""
+"""Text -> standard output, at once; and what becomes of a command where a stream is closed, full or no longer read."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ __all__ = ["ReaderGoneError", "discard_output", "prepare_streams", "say", "say_j
 
 
 class ReaderGoneError(Exception):
-    """Whoever read standard output has seen enough."""
+    """Whatever read standard output has stopped reading."""
 
 
 def say(text: str) -> None:
     """Write a line to standard output, at once.
 
     Raises:
-        StoreError: What it leads to is full.
+        StoreError: It leads to something that is full.
     """
     try:
         sys.stdout.write(text + "\n")
@@ -49,17 +49,17 @@ def stream(lines: Iterable[str]) -> None:
 
 
 def prepare_streams() -> None:
-    """Make standard output and error ready for any text, and for having been closed."""
+    """Make standard output and error take any text, also where they are closed."""
     for name in ("stdout", "stderr"):
-        found = getattr(sys, name)
-        if found is None:
+        file = getattr(sys, name)
+        if file is None:
             setattr(sys, name, io.TextIOWrapper(io.FileIO(os.devnull, "w"), encoding="utf-8"))
-        elif isinstance(found, io.TextIOWrapper) and found.errors == "strict":
-            found.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show ends no run
+        elif isinstance(file, io.TextIOWrapper) and file.errors == "strict":
+            file.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show ends no run
 
 
 def discard_output() -> None:
-    """Let what is still held for standard output, if it takes no more, go nowhere instead of failing at exit."""
+    """Drop what standard output no longer takes, so that nothing fails at exit."""
     try:
         sys.stdout.flush()
     except OSError:

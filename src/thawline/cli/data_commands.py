@@ -31,7 +31,7 @@ def check(
     options: FlatCheck = CHECK_DEFAULTS,
     json: Json = False,
 ) -> None:
-    """Say what is odd about the pictures: unreadable ones, copies, leaks, conflicts, small classes."""
+    """Report what is odd about the pictures: unreadable ones, copies, leaks, conflicts, small classes."""
     from thawline.view.summary import check_text
 
     _, report = thawline.check(photos, options, progress=progress_for_stderr())
@@ -73,7 +73,10 @@ def export_data(
     """Write the checked set back out: split, each picture once, unreadable files left out."""
     from thawline.view.summary import export_text
 
-    done = thawline.export_data(
+    exported = thawline.export_data(
         photos, out, options=options, form=form, held_out=held_out, progress=progress_for_stderr()
     )
-    say_json({"out": str(done.out), **done.card}) if json else say(f"{export_text(done.card)}\n\n  {done.out}")
+    if json:
+        say_json({"out": str(exported.out), **exported.card})
+    else:
+        say(f"{export_text(exported.card)}\n\n  {exported.out}")

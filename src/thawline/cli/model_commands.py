@@ -1,4 +1,4 @@
-"""`thawline predict`, `evaluate`, `export` and `serve`, which use a model: words -> a verb -> console."""
+"""`thawline predict`, `evaluate`, `export` and `serve`: words on the command line -> a model in use -> console."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ def predict(
     model: Model,
     pictures: Annotated[list[Path], Parameter(help="Files and folders.")],
     *,
-    json: Annotated[bool, Parameter(help="One line of JSON a picture.")] = False,
-    csv: Annotated[bool, Parameter(help="CSV with a column a class.")] = False,
+    json: Annotated[bool, Parameter(help="One line of JSON per picture.")] = False,
+    csv: Annotated[bool, Parameter(help="CSV with a column per class.")] = False,
     device: Device = "auto",
 ) -> None:
-    """Say what is on pictures; one that cannot be read gets a row with the reason, and the rest goes on.
+    """Predict the class of each picture; one that cannot be read gets a row with the reason.
 
     Where none can be read, the exit code is 1.
     """
     if json and csv:
-        raise UsageError("predict: --json and --csv contradict each other. Choose one.")
+        raise UsageError("predict: --json and --csv contradict each other. Choose one of them.")
     from thawline.use.predict import predict_pictures, predictions_csv, predictions_jsonl, requiring_one
     from thawline.view.summary import prediction_lines
 
@@ -64,19 +64,19 @@ def export(
     model: Model,
     *,
     out: Annotated[
-        Path | None, Parameter(name=["--out", "-o"], help="The ONNX file. Default: MODEL.onnx, beside the folder.")
+        Path | None, Parameter(name=["--out", "-o"], help="The ONNX file. Default: MODEL.onnx, next to the folder.")
     ] = None,
     json: Json = False,
 ) -> None:
     """Write a model as one ONNX file that answers as the folder does, for `serve` and for other programs."""
-    done = thawline.export(model, out)
+    file = thawline.export(model, out)
     if json:
-        say_json({**asdict(done), "path": str(done.path)})
+        say_json({**asdict(file), "path": str(file.path)})
         return
-    say(f"{done.path}  {done.size_bytes / 2**20:,.1f} MiB")
+    say(f"{file.path}  {file.size_bytes / 2**20:,.1f} MiB")
     say(
-        f"{done.num_golden} pictures went through it: probabilities differ by at most {done.difference:.1e} from torch "
-        f"in float32, and by {done.golden_difference:.1e} from the folder, which computes in {done.compute}."
+        f"{file.num_golden} pictures went through it: probabilities differ by at most {file.difference:.1e} from torch "
+        f"in float32, and by {file.golden_difference:.1e} from the folder, which computes in {file.compute}."
     )
 
 

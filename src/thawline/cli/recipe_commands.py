@@ -1,4 +1,4 @@
-"""`thawline recipe list | show | run`: words on the command line -> api -> console."""
+"""`thawline recipe list | show | run`: words on the command line -> a recipe, or its run -> console."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ from thawline.train.hyperparameters import parse_duration
 __all__ = ["recipe"]
 
 recipe = App(
-    name="recipe", help="Remake a comparison: the five projects that Thawline grew out of, or one of your own."
+    name="recipe",
+    help="Run a comparison again: one of the five projects that Thawline grew out of, or one of your own.",
 )
 
 
@@ -37,14 +38,14 @@ def recipe_list(*, json: Json = False) -> None:
     """List the recipes that come with Thawline: what each compares, and how long it takes."""
     from thawline.view.words import duration_text
 
-    found = [thawline.load_recipe(name) for name in thawline.recipe_names()]
+    recipes = [thawline.load_recipe(name) for name in thawline.recipe_names()]
     if json:
-        say_json([{"name": one.name, "title": one.title, "minutes": one.minutes} for one in found])
+        say_json([{"name": recipe.name, "title": recipe.title, "minutes": recipe.minutes} for recipe in recipes])
         return
-    width = max(len(one.name) for one in found)
-    for one in found:
-        time = "" if one.minutes is None else f" (about {duration_text(60 * one.minutes)} on two cores)"
-        say(f"{one.name:<{width}}  {one.title}{time}")
+    width = max(len(recipe.name) for recipe in recipes)
+    for recipe in recipes:
+        time = "" if recipe.minutes is None else f" (about {duration_text(60 * recipe.minutes)} on two cores)"
+        say(f"{recipe.name:<{width}}  {recipe.title}{time}")
 
 
 @recipe.command(name="show")
@@ -53,7 +54,7 @@ def recipe_show(
     *,
     json: Annotated[bool, Parameter(help="Print what the TOML says as JSON.")] = False,
 ) -> None:
-    """Print a recipe: its TOML, with the command, the time that it takes and the scores to expect."""
+    """Print a recipe: its TOML, with the command, the time it takes and the scores to expect."""
     text = thawline.load_recipe(name).text
     say_json(parse_table(text, f"recipe {name}")) if json else say(text.rstrip())
 
@@ -71,11 +72,11 @@ def recipe_run(
         Parameter(help="Hold out a test part (`test`), or every picture once (`folds`). Default: the recipe's."),
     ] = None,
     budget: Annotated[
-        str | None, Parameter(help="Time for the whole run, `15min`, `2h`: rows that do not fit it are left out.")
+        str | None, Parameter(help="Time for the whole run: `15min`, `2h`. Rows that do not fit into it are left out.")
     ] = None,
     goal: Goal = None,
     outside: Annotated[
-        Path | None, Parameter(help="Pictures from outside the set, to try the model on that is kept.")
+        Path | None, Parameter(help="Pictures from outside the set, to try the finished model on.")
     ] = None,
     options: Flat = DEFAULTS,
     training: FlatTraining = TRAINING_DEFAULTS,
@@ -85,8 +86,8 @@ def recipe_run(
 ) -> None:
     """Run a recipe's comparison on its pictures: every row trained, scored with an interval, and reported.
 
-    Options that are given go before the recipe's, and before those of its rows. A run that was cut off goes on where it
-    stopped when the same command is given again.
+    Options on the command line win over the recipe's and over those of its rows. A run that was cut off goes on where
+    it stopped when the same command is given again.
     """
     from thawline.work.run import run
 

@@ -100,7 +100,7 @@ class Recipe:
         outside: Path | None = None,
         command: str = "",
     ) -> Order:
-        """Return the order that the recipe makes with what was given beside it; what was given goes first.
+        """Return the order that the recipe makes with what was given next to it; what was given goes first.
 
         Args:
             photos: The pictures, instead of the recipe's.
@@ -216,7 +216,7 @@ def read_config(path: Path) -> Recipe:
 def parse_recipe(text: str, name: str, *, where: str = "", folder: Path | None = None) -> Recipe:
     """Return the recipe that a TOML text holds.
 
-    Options stand in `[options]` and `[training]`, or beside the other keys by their own names. `plans` is a short form
+    Options stand in `[options]` and `[training]`, or next to the other keys by their own names. `plans` is a short form
     of `[[rows]]`, `data` another name of `photos`.
 
     Args:
@@ -272,7 +272,7 @@ def parse_recipe(text: str, name: str, *, where: str = "", folder: Path | None =
 
 
 def _own_options(table: Mapping[str, Any], section: str, names: Sequence[str], where: str) -> dict[str, Any]:
-    """Return the options that a text gives, in their section or beside the other keys."""
+    """Return the options that a text gives, in their section or next to the other keys."""
     own = table.get(section, {})
     if not isinstance(own, dict):
         raise UsageError(f"{where}: {section} must be a table, begun by [{section}].")
