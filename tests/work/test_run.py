@@ -22,7 +22,7 @@ from thawline.train.hyperparameters import TrainOptions
 from thawline.use.predict import predict_pictures
 from thawline.view.recipe_summary import recipe_text as run_text
 from thawline.work.order import Order, Row
-from thawline.work.recipe import Recipe, parse_recipe
+from thawline.work.recipe import Recipe, parse_recipe, rows_of_plans
 from thawline.work.run import read_order, resume, write_order
 from thawline.work.run import run as carry_out
 
@@ -571,3 +571,25 @@ def test_a_goal_and_a_drift_are_any_run_s(photos, place):
     assert not (made.out / "comparison.csv").exists()
     assert len(repr(made)) < 300
     assert made.out.name in made._repr_html_()
+
+
+@pytest.mark.slow
+def test_a_budget_run_that_was_cut_off_goes_on(photos, place, monkeypatch):
+    recipe, rows = parse_recipe(ONE_ROW, "mine"), rows_of_plans(["head", "tutorial_cnn from nothing"])
+    options = {"cache_dir": place / "cache"}
+    order = recipe.order(photos, rows=rows, protocol="choose", options=options, budget_s=3600.0)
+    begun = count_trainings(monkeypatch, stop_at=3)
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(order, place / "budget")
+    monkeypatch.undo()
+    again = count_trainings(monkeypatch)
+    made = resume(place / "budget")
+    assert len(begun) == 3
+    assert begun[-1] in again  # the one that was cut off
+    assert len(again) < 2 * 2 + 1  # what was done is not trained again
+    assert [row["outcome"] for row in made.run["forecast"] if row["took_s"] is not None]
+    whole = carry_out(order, place / "budget-whole")
+    assert made.leaderboard.trials[0].name == whole.leaderboard.trials[0].name
+    assert {trial.name: trial.mean for trial in made.leaderboard.trials} == {
+        trial.name: trial.mean for trial in whole.leaderboard.trials
+    }
