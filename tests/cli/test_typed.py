@@ -101,14 +101,14 @@ def test_a_file_that_is_named_is_read(tmp_path):
     options, training, typed = parsed(["--config", str(path), "--schedule", "cosine"])
     assert (options, training) == (Options(fit="letterbox"), TrainOptions())
     assert typed.recipe.photos.path == tmp_path / "birds"
-    assert typed.photos(None, usage="fit PHOTOS") is typed.recipe.photos
-    assert typed.photos("mine", usage="fit PHOTOS") == "mine"
+    assert typed.photos(None) is typed.recipe.photos
+    assert typed.photos("mine") == "mine"
 
 
 def test_pictures_must_be_named_somewhere():
     _, _, typed = parsed([])
-    with pytest.raises(UsageError, match=r"fit: no pictures are named\. Name their folder, thawline fit PHOTOS, or"):
-        typed.photos(None, usage="fit PHOTOS")
+    with pytest.raises(UsageError, match=r"go: no pictures are named\. Name their folder, thawline go PHOTOS, or"):
+        typed.photos(None)
 
 
 def test_the_command_is_what_a_shell_takes():

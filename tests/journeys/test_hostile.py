@@ -87,7 +87,7 @@ def refused(said, code, *pieces):
         ("check photos --on-bad ignore", ["--on-bad 'ignore'", "'skip' or 'stop'"]),
         ("predict model photos --json --csv", ["--json and --csv contradict", "Choose one"]),
         ("cache prune --keep-mib much", ["--keep-mib", '"much"']),
-        ("tune", ["no pictures are named", "thawline tune PHOTOS --plan all"]),
+        ("tune", ["tune: no pictures are named", "thawline tune PHOTOS", "--config"]),
         ("tune photos", ["no plan is named", '--plan "last 20 %"']),
         ("tune photos --plan 'lats 20 %'", ["plan 'lats 20 %' is not known", "Did you mean 'last 20 %'?"]),
         ("tune photos --plan 'last 0 %'", ["'last 0 %'", "a share above 0", "write: head"]),

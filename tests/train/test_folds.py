@@ -233,7 +233,7 @@ def test_a_solved_head_and_hidden_units_contradict_each_other(ground, changed):
         with pytest.raises(UsageError) as caught:
             plan_network(parse_plan(text), hidden.context)
         assert str(caught.value) == (
-            f"tune: plan {text!r} starts from a solved linear head, --hidden 64 asks for one with a hidden layer. Drop "
+            f"plan {text!r} starts from a solved linear head, --hidden 64 asks for one with a hidden layer. Drop "
             f"--hidden, or write: {instead}."
         )
     for text in ("head", "head, 2 blocks cut", "all", "last 20 %", "simple_cnn from nothing"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 
 from thawline.cli.typed import Typed
 from thawline.core.options import CheckOptions, Options
@@ -56,7 +56,13 @@ Budget = Annotated[
     str | None,
     Parameter(help="Time in which to train networks too, the most promising first: `15min`. Default: heads only."),
 ]
-Goal = Annotated[float | None, Parameter(help="Accuracy to exceed, such as 0.9: the report says whether it was.")]
+Goal = Annotated[
+    float | None,
+    Parameter(
+        help="Accuracy to exceed, such as 0.9: the report says whether it was.",
+        validator=validators.Number(gte=0, lte=1),
+    ),
+]
 TensorBoard = Annotated[Path | None, Parameter(help="Folder for a TensorBoard log of the training runs.")]
 Flat = Annotated[Options, Parameter(name="*")]
 FlatCheck = Annotated[CheckOptions, Parameter(name="*")]

@@ -42,7 +42,7 @@ def extract(
     photos: PhotosOrFile = None, *, config: Config = None, options: Flat = DEFAULTS, json: Json = False, typed: Words
 ) -> None:
     """Run the pictures through the backbone once and keep the features of every depth in the cache."""
-    done = thawline.extract(typed.photos(photos, usage="extract PHOTOS"), options, progress=progress_for_stderr())
+    done = thawline.extract(typed.photos(photos), options, progress=progress_for_stderr())
     facts = {
         "bank": done.bank.key,
         "directory": str(done.bank.directory),

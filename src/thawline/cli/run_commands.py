@@ -63,8 +63,9 @@ def fit(
     from thawline.work.run import forecast, run
 
     budget_s = None if budget is None else parse_duration(budget)
-    place = typed.photos(photos, usage="fit PHOTOS")
-    order = _order(typed, place, plans=candidates, sets=(options, training), budget_s=budget_s, goal=goal)
+    order = _order(
+        typed, typed.photos(photos), plans=candidates, sets=(options, training), budget_s=budget_s, goal=goal
+    )
     if plan:
         say_forecast(forecast(order, progress=progress_for_stderr()), budget_s, as_json=json)
         return
@@ -108,8 +109,7 @@ def tune(
             )
         say_run(thawline.resume(resume, tensorboard=tensorboard, progress=progress), as_json=json)
         return
-    place = typed.photos(photos, usage="tune PHOTOS --plan all")
-    order = _order(typed, place, plans=plans, sets=(options, training), goal=goal)
+    order = _order(typed, typed.photos(photos), plans=plans, sets=(options, training), goal=goal)
     if not order.rows:
         raise UsageError('tune: no plan is named. Name one or more: --plan "last 20 %" --plan "head, then all".')
     say_run(run(order, out, progress=progress, tensorboard=tensorboard), as_json=json)
@@ -152,7 +152,7 @@ def compare(
     typed: Words,
 ) -> None:
     """Show the leaderboard of every frozen strategy; test pictures, where there are any, stay unread."""
-    place, progress = typed.photos(photos, usage="compare PHOTOS"), progress_for_stderr()
+    place, progress = typed.photos(photos), progress_for_stderr()
     say_compared(thawline.compare(place, options, augment=augment, views=views, progress=progress), as_json=json)
 
 
@@ -179,7 +179,7 @@ def _order(
     from thawline.work.recipe import Recipe, rows_of_plans
 
     options, training = sets
-    return (typed.recipe or Recipe()).order(
+    return (typed.recipe or Recipe(where=typed.name)).order(
         photos,
         rows=rows_of_plans(plans or ()),
         protocol="choose",

@@ -33,12 +33,14 @@ class Typed:
 
     Attributes:
         command: The whole line, as a shell takes it.
+        name: Of the command: `fit`, `recipe run`.
         given: The first word of every parameter and option that was typed, by its Python name.
         recipe: The file that was named, or None.
     """
 
     def __init__(self, words: Sequence[str]) -> None:
         self.command = shlex.join(["thawline", *words])
+        self.name = ""
         self.given: Mapping[str, Token] = {}
         self.recipe: Recipe | None = None
 
@@ -48,7 +50,7 @@ class Typed:
         Raises:
             UsageError: The file cannot be read, or says what cannot be.
         """
-        self.given = typed_tokens(arguments)
+        self.name, self.given = " ".join(commands), typed_tokens(arguments)
         config, recipe = self.given.get(CONFIG), self.given.get(RECIPE)
         if (config or recipe) and "resume" not in self.given:  # a run that goes on has its own options
             from thawline.work.recipe import load_recipe, read_config
@@ -60,12 +62,8 @@ class Typed:
         """Return those of a set of options that were typed, by name."""
         return {item.name: getattr(options, item.name) for item in fields(options) if item.name in self.given}
 
-    def photos(self, photos: str | None, *, usage: str) -> str | Place:
+    def photos(self, photos: str | None) -> str | Place:
         """Return the pictures that were typed, else the file's.
-
-        Args:
-            photos: As typed.
-            usage: A command that names them: `fit PHOTOS`.
 
         Raises:
             UsageError: Neither names any.
@@ -73,8 +71,8 @@ class Typed:
         place = photos or (self.recipe.photos if self.recipe else None)
         if place is None:
             raise UsageError(
-                f"{usage.split()[0]}: no pictures are named. Name their folder, thawline {usage}, or a --config that "
-                "has `photos`."
+                f"{self.name}: no pictures are named. Name their folder, thawline {self.name} PHOTOS, or a --config "
+                "that has `photos`."
             )
         return place
 

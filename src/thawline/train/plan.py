@@ -187,7 +187,7 @@ def check_plan(plan: Plan, training: TrainOptions) -> None:
     """
     if plan.head_first and training.hidden:
         raise UsageError(
-            f"tune: plan {plan.name!r} starts from a solved linear head, --hidden {training.hidden} asks for one with "
+            f"plan {plan.name!r} starts from a solved linear head, --hidden {training.hidden} asks for one with "
             f"a hidden layer. Drop --hidden, or write: {plan.name.removeprefix(HEAD_FIRST).removeprefix(GRADUAL)}."
         )
 
