@@ -1,10 +1,10 @@
-"""Carry out the Dockerfile's steps for the `serve` image without Docker, and see that what comes out answers.
+"""Carry out the Dockerfile's steps for the `serve` image without Docker, and check that its service answers.
 
     python scripts/check_container.py MODEL.onnx PICTURE
 
-The Dockerfile is read, not copied: its COPY, bind mounts and pip commands of the stages `wheel` and `serve` run in
-clean virtual environments, then its ENTRYPOINT with its CMD answers a request, and its HEALTHCHECK is asked. What this
-cannot see: the base image, the user, and that BuildKit accepts the file. Python is the one that runs this script.
+The steps are read from the Dockerfile: COPY, bind mounts and pip commands of the stages `wheel` and `serve` run in
+clean virtual environments; then ENTRYPOINT with CMD is started, HEALTHCHECK runs, and a request is answered. Not
+checked: the base image, the user, and that BuildKit accepts the file. Python is the one that runs this script.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ START_S, ANSWER_S = 60.0, 30.0
 
 @dataclass(frozen=True)
 class Step:
-    """One instruction of a Dockerfile: its word in capitals and the rest, on one line."""
+    """One instruction of a Dockerfile: its word in capitals, and the rest on one line."""
 
     word: str
     rest: str
@@ -55,24 +55,24 @@ def read_stages(text: str) -> dict[str, list[Step]]:
 def json_words(steps: list[Step], word: str) -> list[str]:
     """Return the words of the last ENTRYPOINT, CMD or HEALTHCHECK of a stage, which must be in JSON's form."""
     rest = next(step.rest for step in reversed(steps) if step.word == word)
-    found: list[str] = json.loads(rest[rest.index("[") :])
-    return found
+    words: list[str] = json.loads(rest[rest.index("[") :])
+    return words
 
 
 class Stage:
-    """A stage's folder, which stands for the image's file system, and its virtual environment."""
+    """A stage: a folder in place of the image's file system, and a virtual environment."""
 
     def __init__(self, root: Path, others: dict[str, Path]) -> None:
-        """Make an empty one; `others` are the folders of earlier stages."""
+        """Start with nothing; `others` are the folders of earlier stages."""
         self.root, self.others, self.place = root, others, "/"
         venv.create(root / "venv", with_pip=True)
 
     def inside(self, path: str) -> Path:
-        """Return where a path of the image lies here."""
+        """Return the path here of a path in the image."""
         return self.root / os.path.normpath(Path(self.place) / path).lstrip("/")
 
     def carry_out(self, step: Step) -> None:
-        """Do what an instruction says, as far as files and pip are concerned."""
+        """Carry out an instruction, as far as it copies files or runs pip."""
         if step.word == "WORKDIR":
             self.place = step.rest
             self.inside(".").mkdir(parents=True, exist_ok=True)
@@ -85,12 +85,12 @@ class Stage:
             self.run(step.rest)
 
     def run(self, command: str) -> None:
-        """Lay the bind mounts in place and run the pip commands among those that && joins."""
+        """Copy the bind mounts into place and run the pip commands among those that && joins."""
         while match := re.match(r"--mount=(\S+)\s+", command):
             facts = dict(pair.split("=", 1) for pair in match.group(1).split(","))
             if facts["type"] == "bind":
-                given = self.others[facts["from"]] if "from" in facts else None
-                source = given / facts["source"].lstrip("/") if given else in_context(facts["source"])
+                stage = self.others[facts["from"]] if "from" in facts else None
+                source = stage / facts["source"].lstrip("/") if stage else in_context(facts["source"])
                 copy(source, self.inside(facts["target"]))
             command = command[match.end() :]
         for part in command.split("&&"):
@@ -99,16 +99,16 @@ class Stage:
                 print(f"  not done here: {part.strip()}")
                 continue
             print(f"  {part.strip()}")
-            here = [found for word in words[1:] for found in self.expand(word)]
+            arguments = [path for word in words[1:] for path in self.expand(word)]
             python = self.root / "venv" / "bin" / "python"
             done = subprocess.run(
-                [python, "-m", "pip", "--quiet", *here], cwd=self.inside("."), env=clean_environment(), check=False
+                [python, "-m", "pip", "--quiet", *arguments], cwd=self.inside("."), env=clean_environment(), check=False
             )
             if done.returncode:
                 sys.exit(f"check_container: {part.strip()}: pip ended with {done.returncode}")
 
     def expand(self, word: str) -> list[str]:
-        """Return a word of a command with absolute paths moved here and patterns filled in."""
+        """Return a word of a command, absolute paths moved into this folder and patterns expanded."""
         if not word.startswith("/"):
             return [word]
         path = self.inside(word)
@@ -116,20 +116,22 @@ class Stage:
 
 
 def clean_environment() -> dict[str, str]:
-    """Return the environment without what would let Python see packages from elsewhere."""
+    """Return the environment without the variables that would let Python import other packages."""
     return {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "PYTHONHOME"}}
 
 
 def in_context(name: str) -> Path:
-    """Return a file of the build context; what .dockerignore keeps out cannot be copied."""
+    """Return a file of the build context; one that .dockerignore leaves out ends the check."""
     rules = (REPOSITORY / ".dockerignore").read_text(encoding="utf-8").split()
     if f"!{Path(name).parts[0]}" not in rules:
-        sys.exit(f"check_container: {name} is copied by the Dockerfile, but .dockerignore leaves it out")
+        sys.exit(
+            f"check_container: {name} is copied by the Dockerfile, but .dockerignore leaves it out: allow it there"
+        )
     return REPOSITORY / name
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy a file, or a folder without what Python keeps in it."""
+    """Copy a file, or a folder without Python's caches."""
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():
         shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"), dirs_exist_ok=True)
@@ -138,16 +140,16 @@ def copy(source: Path, target: Path) -> None:
 
 
 def site_packages(stage: Stage) -> Path:
-    """Return where a stage's packages lie."""
+    """Return the folder of a stage's packages."""
     return next((stage.root / "venv" / "lib").glob("python*/site-packages"))
 
 
 def measure(stage: Stage) -> int:
-    """Return the bytes of a stage's packages; refuses too many, and packages that are not to be there."""
+    """Return the bytes of a stage's packages; too many, or a forbidden package, end the check."""
     place = site_packages(stage)
     unwanted = [name for name in FORBIDDEN if (place / name).exists()]
     if unwanted:
-        sys.exit(f"check_container: {', '.join(unwanted)} would be in the serve image")
+        sys.exit(f"check_container: {', '.join(unwanted)} would be in the serve image: remove what requires it")
     size = sum(path.lstat().st_size for path in place.rglob("*") if path.is_file())
     if size > MAX_SITE_BYTES:
         sys.exit(f"check_container: the packages take {size:,} bytes, more than the {MAX_SITE_BYTES:,} allowed")
@@ -155,19 +157,19 @@ def measure(stage: Stage) -> int:
 
 
 def ask(stage: Stage, steps: list[Step], model: Path, picture: Path) -> None:
-    """Start the image's command on a free port, ask its health check and for a prediction, and stop it."""
+    """Start the image's command on a free port, run its health check, request a prediction, and stop it."""
     copy(model, stage.inside("/models/model.onnx"))
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     home = stage.root / "venv" / "bin"
     entry, *words = [*json_words(steps, "ENTRYPOINT"), *json_words(steps, "CMD")]
-    moved = [stage.expand(word)[0].replace("0.0.0.0", "127.0.0.1").replace("8000", port) for word in words]
+    command = [stage.expand(word)[0].replace("0.0.0.0", "127.0.0.1").replace("8000", port) for word in words]
     health = [word.replace("8000", port) for word in json_words(steps, "HEALTHCHECK")]
-    service = subprocess.Popen([home / entry, *moved], env=clean_environment(), cwd=stage.inside("/models"))
+    service = subprocess.Popen([home / entry, *command], env=clean_environment(), cwd=stage.inside("/models"))
     try:
         until = time.monotonic() + START_S
-        asking = [str(home / health[0]), *health[1:]]
-        while subprocess.run(asking, env=clean_environment(), stderr=subprocess.DEVNULL, check=False).returncode:
+        check = [str(home / health[0]), *health[1:]]
+        while subprocess.run(check, env=clean_environment(), stderr=subprocess.DEVNULL, check=False).returncode:
             if service.poll() is not None or time.monotonic() > until:
                 sys.exit("check_container: the service does not answer its health check")
             time.sleep(0.2)
@@ -179,12 +181,12 @@ def ask(stage: Stage, steps: list[Step], model: Path, picture: Path) -> None:
 
 
 def predict(port: str, picture: Path) -> dict[str, object]:
-    """Return the row of one picture, which must be a prediction."""
-    edge = "check-container"
-    part = f'--{edge}\r\nContent-Disposition: form-data; name="pictures"; filename="{picture.name}"\r\n\r\n'
-    body = part.encode() + picture.read_bytes() + f"\r\n--{edge}--\r\n".encode()
+    """Return the prediction for one picture; a row with an error ends the check."""
+    boundary = "check-container"
+    part = f'--{boundary}\r\nContent-Disposition: form-data; name="pictures"; filename="{picture.name}"\r\n\r\n'
+    body = part.encode() + picture.read_bytes() + f"\r\n--{boundary}--\r\n".encode()
     request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/predict", body, {"Content-Type": f"multipart/form-data; boundary={edge}"}
+        f"http://127.0.0.1:{port}/predict", body, {"Content-Type": f"multipart/form-data; boundary={boundary}"}
     )
     with urllib.request.urlopen(request, timeout=ANSWER_S) as response:
         (row,) = json.loads(response.read())["predictions"]
@@ -194,11 +196,11 @@ def predict(port: str, picture: Path) -> dict[str, object]:
 
 
 def main() -> None:
-    """Build, measure, import and ask; any failure ends with its reason and exit code 1."""
+    """Build, measure, import and request; any failure ends with its reason and exit code 1."""
     parser = argparse.ArgumentParser(description="Carry out the Dockerfile's serve steps without Docker.")
     parser.add_argument("model", type=Path, help="an ONNX file that `thawline export` wrote")
-    parser.add_argument("picture", type=Path, help="a picture to ask about")
-    given = parser.parse_args()
+    parser.add_argument("picture", type=Path, help="a picture to predict")
+    arguments = parser.parse_args()
     stages = read_stages((REPOSITORY / "Dockerfile").read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory(prefix="thawline-container-") as place:
         roots: dict[str, Path] = {}
@@ -213,7 +215,7 @@ def main() -> None:
         print(f"  site-packages: {size / 1e6:,.1f} MB of {MAX_SITE_BYTES / 1e6:,.0f} MB")
         code = "import thawline, sys; thawline.__version__; sys.exit('torch' in sys.modules)"
         subprocess.run([root / "venv" / "bin" / "python", "-c", code], env=clean_environment(), check=True)
-        ask(stage, stages["serve"], given.model, given.picture)
+        ask(stage, stages["serve"], arguments.model, arguments.picture)
     print("the serve image's steps hold")
 
 

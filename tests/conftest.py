@@ -46,7 +46,7 @@ def added_score(monkeypatch):
         "error_rate",
         "error rate",
         "Share of the pictures whose most probable class is not the true one.",
-        lambda given: given.share((given.predicted != given.labels).astype(float)),
+        lambda inputs: inputs.share((inputs.predicted != inputs.labels).astype(float)),
         higher_is_better=False,
     )
     kinds = scores.SCORES

@@ -110,20 +110,20 @@ class ScoreKind:
     higher_is_better: bool = True
 
 
-def _accuracy(given: ScoreInput) -> Score:
-    return given.share(within_top_k(given.labels, given.probabilities, k=1))
+def _accuracy(inputs: ScoreInput) -> Score:
+    return inputs.share(within_top_k(inputs.labels, inputs.probabilities, k=1))
 
 
-def _accuracy_without_leaks(given: ScoreInput) -> Score | None:
-    clean = np.flatnonzero(given.leaked == 0)
-    if len(clean) in (0, len(given.labels)):
+def _accuracy_without_leaks(inputs: ScoreInput) -> Score | None:
+    clean = np.flatnonzero(inputs.leaked == 0)
+    if len(clean) in (0, len(inputs.labels)):
         return None
-    return given.share(within_top_k(given.labels, given.probabilities, k=1), of=clean)
+    return inputs.share(within_top_k(inputs.labels, inputs.probabilities, k=1), of=clean)
 
 
-def _top5(given: ScoreInput) -> Score | None:
-    has_more_classes = given.probabilities.shape[1] > 5
-    return given.share(within_top_k(given.labels, given.probabilities, k=5)) if has_more_classes else None
+def _top5(inputs: ScoreInput) -> Score | None:
+    has_more_classes = inputs.probabilities.shape[1] > 5
+    return inputs.share(within_top_k(inputs.labels, inputs.probabilities, k=5)) if has_more_classes else None
 
 
 SCORES = (
@@ -144,30 +144,30 @@ SCORES = (
         "balanced_accuracy",
         "balanced accuracy",
         "Mean over the classes of the share of their pictures that are right: every class weighs the same.",
-        lambda given: given.class_means[1],
+        lambda inputs: inputs.class_means[1],
     ),
     ScoreKind(
         "macro_precision",
         "macro-precision",
         "Mean over the classes of the share of their predictions that are right.",
-        lambda given: given.class_means[0],
+        lambda inputs: inputs.class_means[0],
     ),
     ScoreKind(
         "macro_recall",
         "macro-recall",
         "Mean over the classes of the share of their pictures that are right: the balanced accuracy by another name.",
-        lambda given: given.class_means[1],
+        lambda inputs: inputs.class_means[1],
     ),
     ScoreKind(
         "macro_f1",
         "macro-F1",
         "Mean over the classes of the harmonic mean of their precision and recall.",
-        lambda given: given.class_means[2],
+        lambda inputs: inputs.class_means[2],
     ),
 )
 
 
-def compute_scores(given: ScoreInput) -> dict[str, Score]:
+def compute_scores(inputs: ScoreInput) -> dict[str, Score]:
     """Return every score that applies, by name, in the order of the list."""
-    computed = {kind.name: kind.compute(given) for kind in SCORES}
+    computed = {kind.name: kind.compute(inputs) for kind in SCORES}
     return {name: score for name, score in computed.items() if score is not None}

@@ -46,19 +46,19 @@ def evaluate(
     """
     if not len(labels):
         raise DataError("evaluate: there is no test picture. Add a `test` folder, or let a fifth be held out.")
-    given = ScoreInput(labels, probabilities, groups, leaked)
-    precision, recall, f1 = per_class(given.confusion)
+    inputs = ScoreInput(labels, probabilities, groups, leaked)
+    precision, recall, f1 = per_class(inputs.confusion)
     rows = []
     for k, name in enumerate(class_names):
-        hits, support = int(given.confusion[k, k]), int(given.confusion[k].sum())
+        hits, support = int(inputs.confusion[k, k]), int(inputs.confusion[k].sum())
         low, high = wilson(hits, support)
         rows.append(ClassScore(name, float(precision[k]), float(recall[k]), float(f1[k]), low, high, support))
     return Evaluation(
         strategy=strategy,
         class_names=tuple(class_names),
-        scores=compute_scores(given),
+        scores=compute_scores(inputs),
         per_class=tuple(rows),
-        confusion=given.confusion,
+        confusion=inputs.confusion,
         paths=tuple(paths),
         labels=labels,
         probabilities=probabilities.astype(np.float32),

@@ -136,8 +136,8 @@ def open_onnx(source: Path | bytes) -> OnnxModel:
 def _read(path: Path) -> bytes:
     try:
         if not path.is_file():
-            found = "a folder: export it first with `thawline export`" if path.is_dir() else "no such file"
-            raise BundleError(f"load {path}: {found}. Name the .onnx file that `thawline export` wrote.")
+            reason = "a folder: export it first with `thawline export`" if path.is_dir() else "no such file"
+            raise BundleError(f"load {path}: {reason}. Name the .onnx file that `thawline export` wrote.")
         size = path.stat().st_size
         if size > MAX_FILE_BYTES:
             raise BundleError(
