@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -48,3 +48,8 @@ def test_a_cut_is_found_by_the_blocks_it_removes():
 def test_a_description_is_plain_json():
     backbone = backbone_of("blocks.0", "conv_head")
     assert json.loads(json.dumps(asdict(backbone)))["cuts"][1]["module"] == "conv_head"
+
+
+def test_it_prints_in_a_line():
+    backbone = replace(backbone_of(*(f"blocks.{block}" for block in range(24))), weights_origin="hub timm/drawn")
+    assert repr(backbone) == "<Backbone drawn: 24 cuts, 32 px, hub timm/drawn>"

@@ -154,6 +154,15 @@ def test_mapped_rows_outlive_the_bank_and_keep_no_file_open(own_cache):
         bank.mapped(sha256s(1))
 
 
+def test_a_bank_prints_in_a_line(own_cache):
+    commit(own_cache, *range(12))
+    bank = open_bank(own_cache, SPEC)
+    spec = f"<BankSpec {SPEC.key}: 10 columns of tiny, view plain>"
+    assert repr(bank) == f"<FeatureBank {str(bank.directory)!r}: 12 pictures, {spec}>"
+    assert repr(bank.segments[0]) == f"<Segment {bank.segments[0].directory.name}: 12 of 12 rows sound>"
+    assert repr(bank.mapped(sha256s(3, 4))) == "<MappedRows: 2 pictures>"
+
+
 def test_a_new_bank_is_empty_and_says_what_it_is(own_cache):
     bank = open_bank(own_cache, SPEC)
     assert (len(bank), bank.num_damaged, bank.num_views, bank.key) == (0, 0, 1, SPEC.key)

@@ -38,3 +38,10 @@ def test_a_damaged_record_is_refused(damage, place):
     damage(raw)
     with pytest.raises(StoreError, match=rf"drift: the stored measurement cannot be read: {place}: .*Measure it again"):
         drift_from_json(raw)
+
+
+def test_it_prints_in_a_few_lines():
+    many = replace(DRIFT, cuts=DRIFT.cuts * 12)
+    assert repr(many).startswith("<Drift: 24 cuts, 40 pictures, HeadScore(before=0.9,")
+    assert len(repr(many)) < 300
+    assert repr(replace(many, head=None, no_head="why")) == "<Drift: 24 cuts, 40 pictures, why>"

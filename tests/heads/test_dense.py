@@ -82,3 +82,7 @@ def test_a_hidden_layer_without_units_is_refused(head):
     empty = {"weight1": np.empty((D, 0), "f4"), "bias1": np.empty(0, "f4"), "weight2": np.empty((0, K), "f4")}
     with pytest.raises(BundleError, match="load the head"):
         load({**head_tensors(head), **empty})
+
+
+def test_it_prints_in_a_line(head):
+    assert repr(head) == f"<DenseHead: {D} columns, {K} classes>"

@@ -123,3 +123,11 @@ def test_a_head_for_other_features_or_classes_is_refused(rows):
         head_from_tensors(tensors, num_columns=6, num_classes=K)
     with pytest.raises(BundleError, match=r"weight .*\(5, 3\), .*\(5, 4\)"):
         head_from_tensors(tensors, num_columns=D, num_classes=4)
+
+
+def test_heads_print_in_a_line(rows):
+    assert [repr(head) for head in all_heads(rows).values()] == [
+        f"<LinearHead: {D} columns, {K} classes>",
+        f"<LinearHead: {D} columns, {K} classes>",
+        f"<NeighbourHead: 5 of 24 pictures, {K} classes>",
+    ]

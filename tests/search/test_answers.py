@@ -69,3 +69,9 @@ def test_scores_are_weighted():
 def test_shares_of_the_repeats_that_answered():
     predicted = np.array([[0, 0, -1], [0, 1, -1], [1, -1, -1]])
     np.testing.assert_array_equal(right_shares(predicted, np.array([0, 1, 0])), [2 / 3, 0.5, np.nan])
+
+
+def test_answers_and_rows_print_in_a_line():
+    assert repr(rows_of()) == "<Rows: 5 of 6 pictures scored in 4 folds>"
+    partial = answers([[-1, -1, 1, 1, 0], [-1] * 5], rows_of())
+    assert repr(partial) == "<Answers drawn · whole · linear: 3 of 5 rows>"

@@ -160,6 +160,15 @@ def test_a_leaderboard_is_in_order_and_agrees_with_itself(good_board, one_good_d
     assert board.chosen_low <= board.chosen_mean <= board.chosen_high
 
 
+def test_a_comparison_prints_without_its_arrays(good_board):
+    assert repr(good_board) == f"<Comparison: {good_board.leaderboard!r}>"
+    assert repr(good_board.frozen) == (
+        f"<FrozenAnswers: {len(good_board.frozen.answers)} strategies, {good_board.frozen.num_fits:,} heads trained, "
+        f"{good_board.frozen.rows!r}>"
+    )
+    assert len(repr(good_board)) < 300
+
+
 def test_fits_are_counted(good_board, one_good_depth):
     features = len(candidate_features(one_good_depth.bank.spec))
     board = good_board.leaderboard

@@ -34,3 +34,12 @@ def test_hostile_names_are_inert():
     html = make_board(2, name='<img src=x onerror="1">{}\udce9')._repr_html_()
     assert "<img" not in html
     assert "&lt;img src=x onerror=&#34;1&#34;&gt;0?" in html
+
+
+def test_it_prints_in_a_line():
+    board = make_board(30, winner=1)
+    assert repr(board.trials[1]) == "<Trial net · cut 1: 0.890 [0.860, 0.910]>"
+    assert repr(board) == (
+        "<Leaderboard of 30 strategies by accuracy, 5 folds × 2, 368 pictures: "
+        "winner <Trial net · cut 1: 0.890 [0.860, 0.910]>, 2 tied>"
+    )

@@ -76,6 +76,9 @@ class Backbone:
     license: str
     weights_origin: str
 
+    def __repr__(self) -> str:
+        return f"<Backbone {self.name}: {len(self.cuts)} cuts, {self.input.size_px} px, {self.weights_origin}>"
+
     def cut_removing(self, num_blocks: int) -> CutPoint:
         """Return the cut that leaves out the last `num_blocks` blocks.
 

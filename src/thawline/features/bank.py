@@ -64,6 +64,9 @@ class BankSpec:
     poolings: tuple[str, ...]
     blocks: tuple[tuple[int, str, int], ...]
 
+    def __repr__(self) -> str:
+        return f"<BankSpec {self.key}: {self.width:,} columns of {self.backbone_name}, view {', '.join(self.views)}>"
+
     @cached_property
     def key(self) -> str:
         """The bank's name: 32 hex digits."""
@@ -104,6 +107,9 @@ class Segment:
     digests: Bytes
     good: npt.NDArray[np.bool_]
 
+    def __repr__(self) -> str:
+        return f"<Segment {self.directory.name}: {int(self.good.sum()):,} of {len(self.good):,} rows sound>"
+
 
 @dataclass
 class FeatureBank:
@@ -127,6 +133,9 @@ class FeatureBank:
         for number, segment in enumerate(self.segments):
             for row in np.flatnonzero(segment.good).tolist():
                 self._places.setdefault(segment.digests[row].tobytes(), (number, row))
+
+    def __repr__(self) -> str:
+        return f"<FeatureBank {str(self.directory)!r}: {len(self):,} pictures, {self.spec!r}>"
 
     @property
     def key(self) -> str:

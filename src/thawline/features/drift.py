@@ -84,6 +84,9 @@ class Drift:
     head: HeadScore | None
     no_head: str
 
+    def __repr__(self) -> str:
+        return f"<Drift: {len(self.cuts)} cuts, {self.num_pictures:,} pictures, {self.head or self.no_head}>"
+
 
 def drift_from_json(raw: Mapping[str, Any]) -> Drift:
     """Return the drift that `dataclasses.asdict` made `raw` from.

@@ -32,6 +32,9 @@ class MappedRows:
     segments: tuple[Floats, ...]
     places: Ints
 
+    def __repr__(self) -> str:
+        return f"<MappedRows: {len(self.places):,} pictures>"
+
     def take(self, pictures: Ints, *, view: int = 0) -> Floats:
         """Return the rows of some pictures: (B, width) in the storage format, in an array of their own.
 

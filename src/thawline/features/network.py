@@ -47,6 +47,9 @@ class Network:
         self._trunk = trunk_of(model)
         self._ends = _cut_ends(self._trunk, backbone.cuts)
 
+    def __repr__(self) -> str:
+        return f"<Network {self.backbone!r}>"
+
     @property
     def num_prefix_tokens(self) -> int:
         """Tokens before the patches in an activation; 0 for maps."""

@@ -33,6 +33,9 @@ class DenseHead:
     weight2: Floats
     bias2: Floats
 
+    def __repr__(self) -> str:
+        return f"<DenseHead: {len(self.weight1):,} columns, {len(self.bias2):,} classes>"
+
     def logits(self, features: Floats) -> Floats:
         """Return (N, K) float32 logits of (N, D) raw features."""
         hidden = np.maximum(self.columns.apply(features) @ self.weight1 + self.bias1, 0)

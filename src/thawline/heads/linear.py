@@ -49,6 +49,9 @@ class LinearHead:
     weight: Floats
     bias: Floats
 
+    def __repr__(self) -> str:
+        return f"<LinearHead: {len(self.weight):,} columns, {len(self.bias):,} classes>"
+
     def logits(self, features: Floats) -> Floats:
         """Return (N, K) float32 logits of (N, D) raw features."""
         return self.columns.apply(features) @ self.weight + self.bias

@@ -49,6 +49,9 @@ class NeighbourHead:
     k: int
     num_classes: int
 
+    def __repr__(self) -> str:
+        return f"<NeighbourHead: {self.k} of {len(self.labels):,} pictures, {self.num_classes:,} classes>"
+
     def logits(self, features: Floats) -> Floats:
         """Return (N, K) float32 logarithms of the votes' shares of (N, D) features."""
         queries = _unit(self.columns.apply(features))

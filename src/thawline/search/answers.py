@@ -43,6 +43,9 @@ class Rows:
     scored: Ints
     weight: Floats
 
+    def __repr__(self) -> str:
+        return f"<Rows: {len(self.scored):,} of {len(self.samples):,} pictures scored in {len(self.held_out)} folds>"
+
     @property
     def scored_labels(self) -> Ints:
         """(n,) classes of the scored rows."""
@@ -83,6 +86,9 @@ class Answers:
     choice: int | None
     seconds: float
     curve: Curve | None = None
+
+    def __repr__(self) -> str:
+        return f"<Answers {self.strategy.name}: {int(self.answered.sum()):,} of {len(self.scores):,} rows>"
 
     @property
     def answered(self) -> Bools:

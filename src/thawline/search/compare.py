@@ -47,6 +47,9 @@ class Comparison:
     rows: Ints
     frozen: FrozenAnswers
 
+    def __repr__(self) -> str:
+        return f"<Comparison: {self.leaderboard!r}>"
+
     @property
     def balanced(self) -> bool:
         """Whether classes are weighted equally in training."""

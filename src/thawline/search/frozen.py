@@ -88,6 +88,9 @@ class FrozenAnswers:
     num_fits: int
     seconds: float
 
+    def __repr__(self) -> str:
+        return f"<FrozenAnswers: {len(self.answers)} strategies, {self.num_fits:,} heads trained, {self.rows!r}>"
+
 
 def imbalance(labels: Ints) -> float:
     """Return the size of the largest class over that of the smallest."""

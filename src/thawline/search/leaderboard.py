@@ -60,6 +60,9 @@ class Trial:
     num_pictures: int
     curve: Curve | None = None
 
+    def __repr__(self) -> str:
+        return f"<Trial {self.name}: {self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]>"
+
     @property
     def name(self) -> str:
         """The strategy's name."""
@@ -98,6 +101,10 @@ class Leaderboard:
     num_fits: int
     seconds: float
     is_named: bool = False
+
+    def __repr__(self) -> str:
+        scored = f"{len(self.trials):,} strategies by {self.metric}, {self.rule}, {self.num_pictures:,} pictures"
+        return f"<Leaderboard of {scored}: winner {self.trials[self.winner]!r}, {len(self.ties)} tied>"
 
     @property
     def ties(self) -> tuple[int, ...]:
