@@ -13,12 +13,12 @@ from thawline.data.dataset import Dataset, Sample
 from thawline.data.split import make_split
 from thawline.features.backbone import Backbone, CutPoint
 from thawline.features.bank import BankSpec, FeatureBank, open_bank, write_segment
-from thawline.heads.linear import L2_STRENGTHS
-from thawline.heads.nearest import NEIGHBOURS
+from thawline.heads.linear import L2_STRENGTHS, rotate
+from thawline.heads.nearest import NEIGHBOURS, class_mean_folds
 from thawline.search import frozen as module
 from thawline.search.answers import answers_from
 from thawline.search.compare import CompareOptions, compare, leaderboard_of, with_curves
-from thawline.search.frozen import answer_frozen, class_row_weights, imbalance, stacked_views
+from thawline.search.frozen import answer_frozen, imbalance, stacked_views
 from thawline.search.strategy import Strategy, candidate_features
 from thawline.search.ties import MARGIN
 
@@ -184,6 +184,21 @@ def test_the_winners_held_out_logits_are_those_behind_its_score(good_board, one_
     winner = good_board.leaderboard.trials[good_board.leaderboard.winner]
     first_repeat = np.average(winner.fold_scores[:5], weights=[len(held) for _, held in split.folds[:5]])
     assert right.mean() == pytest.approx(first_repeat)
+
+
+def test_held_out_logits_are_those_of_the_head_that_answered(good_board, one_good_depth):
+    """Whatever they are scaled by would be lost on the ranking, and spoil the temperature that is fitted on them."""
+    frozen, bank = good_board.frozen, one_good_depth.bank
+    rows, hashes = frozen.rows, [one_good_depth.hashes[sample] for sample in frozen.rows.samples]
+    entry = next(e for e in frozen.answers if (e.strategy.head, e.strategy.depths) == ("class mean", (1,)))
+    rotated = rotate(bank.read(hashes, entry.strategy.blocks))
+    expected = class_mean_folds(rotated, rows.labels, row_weights=rows.train, num_classes=3)
+    for fold, held_out in enumerate(rows.held_out[: int((rows.repeat == 0).sum())]):
+        places = np.searchsorted(rows.scored, held_out)
+        np.testing.assert_allclose(entry.logits[places], expected[fold, held_out], rtol=1e-5)
+    winner = good_board.leaderboard.trials[good_board.leaderboard.winner].strategy
+    logits = next(e.logits for e in frozen.answers if e.strategy == winner)
+    np.testing.assert_array_equal(good_board.held_out_logits, logits)
 
 
 def test_the_same_comparison_twice_says_the_same(good_board, one_good_depth):
@@ -402,12 +417,6 @@ def test_class_weights_may_be_asked_for_or_refused(one_good_depth):
         )
         assert found.balanced is expected
         assert found.leaderboard.metric == "accuracy"
-
-
-def test_class_row_weights_by_hand():
-    weights = class_row_weights(np.array([0, 0, 0, 2]))
-    np.testing.assert_allclose(weights, [2 / 3, 2 / 3, 2 / 3, 2])
-    assert imbalance(np.array([0, 0, 0, 2])) == 3
 
 
 def test_the_validation_folder_is_the_one_fold(tmp_path):

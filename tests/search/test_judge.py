@@ -180,6 +180,26 @@ def test_a_network_tuned_in_one_repeat_is_complete_and_the_cheaper_of_a_tie_wins
     assert low < mean < high
 
 
+@pytest.mark.parametrize(("cheaper", "winner"), [(0.501, "better"), (0.494, "cheap")])
+def test_costs_are_compared_in_hundredths_and_the_better_of_equally_cheap_ones_wins(cheaper, winner):
+    """0.501 and 0.504 are both 0.50; 0.494 is 0.49."""
+    rows = rows_of(500)
+    better = told("better", wrong_at(500, [0, 1]), rows, cost=0.504)
+    cheap = told("cheap", wrong_at(500, [2, 3, 4]), rows, cost=cheaper)
+    for scored in ([better, cheap], [cheap, better]):
+        trials, order, chosen = judged(scored, rows)
+        assert order == ["better", "cheap"]
+        assert trials["cheap"].tied
+        assert chosen == winner
+
+
+def test_of_equally_cheap_and_equally_good_ones_the_cheaper_wins():
+    rows = rows_of(500)
+    right = wrong_at(500, [0, 1])
+    scored = [told("dear", right, rows, cost=0.503), told("cheap", right, rows, cost=0.499)]
+    assert judged(scored, rows)[2] == judged(scored[::-1], rows)[2] == "cheap"
+
+
 def test_the_choosing_honours_who_may_win():
     rows = rows_of(500)
     frozen = told("frozen", wrong_at(500, [0]), rows)

@@ -22,6 +22,7 @@ from thawline.search.compare import leaderboard_of
 from thawline.search.frozen import answer_frozen, stacked_views
 from thawline.train.context import Context, Machine
 from thawline.train.hyperparameters import TrainOptions
+from thawline.train.job import Trained
 from thawline.work import model as module
 from thawline.work.model import describe_training, frozen_model, trained_model
 from thawline.work.order import Order, Row
@@ -106,6 +107,41 @@ def test_the_temperature_is_that_of_the_held_out_logits(compared):
     assert temperature == pytest.approx(fit_temperature(given["logits"], given["labels"]))
     louder = frozen_model(compared, trial, logits=3 * given["logits"], labels=given["labels"])
     assert louder.classifier.temperature == pytest.approx(3 * temperature, rel=0.02)
+
+
+def trained_temperature(compared, monkeypatch, *, logits=None, labels=None, **training):
+    """Return the temperature of a network whose training is left out, and the rows that were asked for their logits."""
+    session = compared.session
+    context = replace(session.context, training=TrainOptions(**training))
+    asked = []
+
+    def answers(network, head, *, context, rows, block):
+        asked.append(rows)
+        return held_out(compared)["logits"][: len(rows)]
+
+    monkeypatch.setattr(
+        module,
+        "train_rows",
+        lambda *_, **__: (context.network, None, Trained({}, None, seconds=1.0, learning_rate=0.1)),
+    )
+    monkeypatch.setattr(module, "held_out_logits", answers)
+    monkeypatch.setattr(module, "_classifier", lambda *_, temperature, **__: temperature)
+    ground = replace(compared.ground, context=context)
+    made = trained_model(compared, Row(name="tuned", plan="all"), ground=ground, logits=logits, labels=labels)
+    return made.classifier, asked
+
+
+def test_a_trained_network_has_the_temperature_of_its_own_held_out_logits(compared, monkeypatch):
+    given = held_out(compared)
+    expected = pytest.approx(fit_temperature(given["logits"], given["labels"]))
+    assert trained_temperature(compared, monkeypatch, **given) == (expected, [])
+    watching = {"schedule": "plateau"}
+    assert trained_temperature(compared, monkeypatch, **given, **watching) == (expected, [])
+    temperature, (watched,) = trained_temperature(compared, monkeypatch, **watching)
+    assert set(watched) < set(compared.split.pool)
+    labels = compared.dataset.labels[watched]
+    assert temperature == pytest.approx(fit_temperature(given["logits"][: len(watched)], labels))
+    assert trained_temperature(compared, monkeypatch) == (1.0, [])
 
 
 def test_a_row_without_a_plan_is_not_trained(compared):
