@@ -30,11 +30,12 @@ from thawline.features.network import Network
 from thawline.features.reader import to_input
 from thawline.train.batches import Batch, Pictures, Rows, epoch_batches
 from thawline.train.context import Context, Machine
-from thawline.train.engine import Objective, open_engine
+from thawline.train.engine import open_engine
 from thawline.train.hyperparameters import TrainOptions
 from thawline.train.job import Job
 from thawline.train.loop import train
 from thawline.train.new_head import new_head
+from thawline.train.objective import Objective
 from thawline.train.optimizer import make_optimizer, set_rate
 from thawline.train.phases import phases
 from thawline.train.plan import parse_plan
@@ -68,8 +69,8 @@ def job_of(dataset: Dataset, network: Network, plan: str, cache: Path, **options
 
 def batches_of(job: Job) -> list[Batch]:
     """Return the batches of the first epoch of a training run."""
-    context = job.context
-    return list(epoch_batches(job.train, context.dataset.labels[job.train], 0, context.training, context.seed))
+    context, labels = job.context, job.context.dataset.labels[job.train]
+    return list(epoch_batches(job.train, labels, epoch=0, training=context.training, seed=context.seed))
 
 
 def training_epoch_s(job: Job) -> float:
@@ -89,17 +90,17 @@ def engine_s(job: Job, rows: Rows, cut: int | None, batches: Sequence[Batch]) ->
 def _engine_loop(job: Job, rows: Rows, cut: int | None) -> Iterator[Loop]:
     """Yield the loop of a plan that has one phase."""
     network = working_copy(job.network, keeps_norms=False)
-    (phase,) = phases(job.plan, network, 1)
+    (phase,) = phases(job.plan, network, epochs=1)
     thawed = Thawed(network, cut, phase.layers, new_head(network, len(job.class_weights)))
     weights = thawed.trained()
-    optimizer = make_optimizer(weights, dict.fromkeys(weights, 1.0), job.context.training)
+    optimizer = make_optimizer(weights, job.context.training, scales=dict.fromkeys(weights, 1.0))
     set_rate(optimizer, job.learning_rate)
     objective = Objective(job.context.dataset.labels, job.class_weights)
-    with open_engine(thawed, objective, job.context.runtime, keeps_norms=False) as engine:
+    with open_engine(thawed, objective, runtime=job.context.runtime, keeps_norms=False) as engine:
 
         def loop(batches: Sequence[Batch]) -> None:
             for step, batch in enumerate(batches):
-                engine.gradients(batch, rows, (0, step), 1 / len(batch))
+                engine.gradients(batch, rows, place=(0, step), scale=1 / len(batch))
                 optimizer.step()
                 optimizer.zero_grad()
                 engine.refresh()
@@ -149,7 +150,7 @@ def plain_loop(job: Job, model: nn.Module, rows: Rows, dtype: torch.dtype) -> Lo
 
 
 def plain_loop_from_files(job: Job, model: nn.Module) -> Loop:
-    """Return a plain loop that decodes every picture anew, as fastai, timm and Keras do, and mirrors at random.
+    """Return a plain loop that decodes every picture again, as fastai, timm and Keras do, and mirrors at random.
 
     Decoding is Thawline's own, reduced and ahead of time in threads: a data loader of one's own would be slower.
     """
@@ -169,7 +170,7 @@ def plain_loop_from_files(job: Job, model: nn.Module) -> Loop:
 
 
 def inductor_loop(job: Job, batches: Sequence[Batch]) -> Loop | None:
-    """Return the whole network's plain loop in fp32 under `torch.compile`, compiled; None where that cannot be had.
+    """Return the whole network's plain loop in fp32 under `torch.compile`, compiled; None where it is not available.
 
     Args:
         job: Names network and pictures, which are kept in memory.

@@ -88,19 +88,10 @@ def suffix(chosen: Sequence[str], asked: argparse.Namespace, scratch: Path) -> N
     network = load_backbone()
     job = job_of(dataset, network, PLAN, scratch / "activations")
     live = job_of(dataset, network, PLAN, scratch / "no room", disk_budget="1kB")  # what is stored needs no budget
-    (phase,) = phases(job.plan, network, 1)
+    (phase,) = phases(job.plan, network, epochs=1)
     assert phase.cut is not None
     start = time.perf_counter()
-    cache = open_prefix(
-        dataset,
-        job.train,
-        network,
-        job.context.runtime,
-        phase.cut,
-        views=job.context.training.view_names,
-        cache=job.context.cache,
-        budget_bytes=job.context.training.disk_budget_bytes,
-    )
+    cache = open_prefix(job.context, job.train, network=network, cut=phase.cut)
     assert cache is not None
     filled_s = time.perf_counter() - start
     held, batches, below = Held(cache, job.train), batches_of(job), len(network.prefix_modules(phase.cut))
@@ -159,7 +150,7 @@ def full_of(job: Job, repeats: int) -> None:
         return engine_s(job, rows, None, batches)
 
     def slow_depthwise_s() -> float:
-        with mock.patch("thawline.train.engine._depthwise", nullcontext):
+        with mock.patch("thawline.train.engine.FastDepthwise", nullcontext):
             return own_s()
 
     own, slow, plain, inductor = "own engine", "own engine, PyTorch's depthwise", "eager autocast", "Inductor fp32"
@@ -255,7 +246,7 @@ def cifar10(asked: argparse.Namespace, scratch: Path) -> None:
         context = Context(dataset, backbone, Options(cache_dir=cache), training, machine, cache)
         network = plan_network(plan, context)
         done = train(Job(context, plan, network, rows, NONE, EVEN))
-        model = write_back(network, done.tensors, plan.name, keeps_norms=plan.from_nothing)
+        model = write_back(network, done.tensors, plan=plan.name, keeps_norms=plan.from_nothing)
         features = read_features(model, [(model.backbone.cuts[-1].index, "mean")])
         what = f"{network.backbone.name} · {plan.name}, {network.backbone.input.size_px} px, {epochs} epochs"
         say(what, done.head.logits(features), start, reach)

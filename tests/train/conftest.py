@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import io
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from thawline.core.options import Options
+from thawline.core.progress import SilentProgress
 from thawline.core.runtime import Runtime
 from thawline.data.check import check
 from thawline.data.dataset import Dataset, Sample
@@ -106,6 +108,19 @@ def learnable(photos):
 
 
 @pytest.fixture(scope="session")
+def make_context():
+    """Return a function from pictures, a network and training options to a context on the CPU."""
+
+    def make(
+        dataset, network, *, runtime=FLOAT32, cache=None, progress=None, folder=Path("nowhere"), seed=0, **training
+    ):
+        machine = Machine(runtime, progress=progress or SilentProgress())
+        return Context(dataset, network, Options(seed=seed, cache_dir=cache), TrainOptions(**training), machine, folder)
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def changed():
     """Return a function that gives a job or a ground other parts of its context; `machine` parts by their own names."""
 
@@ -118,18 +133,19 @@ def changed():
 
 
 @pytest.fixture
-def make_job(learnable, network, tmp_path):
+def make_job(learnable, network, make_context, tmp_path):
     """Return a function from a plan and options to a short training on 27 of the pictures, the other 9 held out."""
     rows = np.arange(len(learnable))
 
     def make(plan, *, backbone="test_resnet", runtime=FLOAT32, seed=0, **options):
-        context = Context(
-            dataset=learnable,
-            network=network(backbone),
-            options=Options(seed=seed, cache_dir=tmp_path / "activations"),
-            training=TrainOptions(**(QUICK | options)),
-            machine=Machine(runtime),
+        context = make_context(
+            learnable,
+            network(backbone),
+            runtime=runtime,
+            cache=tmp_path / "activations",
             folder=tmp_path / "training",
+            seed=seed,
+            **(QUICK | options),
         )
         return Job(
             context=context,

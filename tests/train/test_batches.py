@@ -12,10 +12,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from thawline.core import store
 from thawline.core.errors import DataError
 from thawline.core.types import InputSpec
-from thawline.data.augment import view_names
 from thawline.data.images import prepare
 from thawline.features.reader import to_input
 from thawline.train import batches
@@ -29,7 +27,7 @@ LABELS = np.array([0, 1, 0, 1, 0, 1, 0, 0, 0, 2])
 
 
 def epoch(number=0, seed=5, samples=SAMPLES, labels=LABELS, **changes):
-    return list(epoch_batches(samples, labels, number, TrainOptions(batch_size=4, **changes), seed))
+    return list(epoch_batches(samples, labels, epoch=number, training=TrainOptions(batch_size=4, **changes), seed=seed))
 
 
 def same(one, other):
@@ -241,20 +239,13 @@ def test_a_picture_that_changed_since_the_check_is_named(drawn, runtime):
 
 
 @pytest.fixture
-def cached(drawn, network, runtime, own_cache):
+def cached(drawn, network, runtime, make_context, own_cache):
     """Return a function that opens activations of eight pictures in so many views."""
 
     def open_activations(policy, views):
-        cache = open_prefix(
-            drawn(8),
-            np.arange(8),
-            network("test_efficientnet"),
-            runtime,
-            2,
-            views=view_names(policy, views),
-            cache=store.cache_root(own_cache),
-            budget_bytes=1 << 30,
-        )
+        net = network("test_efficientnet")
+        context = make_context(drawn(8), net, runtime=runtime, cache=own_cache, augment=policy, views=views)
+        cache = open_prefix(context, np.arange(8), network=net, cut=2)
         return Activations(cache, "cpu")
 
     return open_activations

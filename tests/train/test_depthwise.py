@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 import pytest
 import torch
@@ -58,7 +59,8 @@ def test_in_float32_gradients_are_autograds(drawn, wanted):
     *operands, stride, padding = drawn
     wanted = (*wanted, True)
     y, expected = gradients(lambda x, w, b: F.conv2d(x, w, b, stride, padding, 1, len(w)), operands, wanted)
-    y_fast, found = gradients(lambda x, w, b: depthwise_conv2d(x, w, b, stride, padding), operands, wanted)
+    fast = partial(depthwise_conv2d, stride=stride, padding=padding)
+    y_fast, found = gradients(lambda x, w, b: fast(x, w, bias=b), operands, wanted)
     assert torch.equal(y_fast, y)
     for one, other, operand, needs in zip(found, expected, operands, wanted, strict=True):
         assert (one is None) is (operand is None or not needs)
@@ -95,7 +97,7 @@ def test_a_place_of_the_kernel_that_sees_only_padding_has_no_gradient():
         weight = torch.ones(16, 1, 3, 3).bfloat16().requires_grad_(True)
         junk = [torch.full((size,), 3e30).bfloat16() for size in (144, 288, 576, 1152) for _ in range(10)]
         del junk
-        depthwise_conv2d(x, weight, None, (2, 2), (0, 2)).sum().backward()
+        depthwise_conv2d(x, weight, bias=None, stride=(2, 2), padding=(0, 2)).sum().backward()
         assert weight.grad[:, 0, :, 1].eq(0).all()
         assert weight.grad[:, 0, :, [0, 2]].eq(1).all()
 
@@ -202,10 +204,10 @@ def counted(monkeypatch):
     """Count the convolutions that were replaced in a forward pass."""
     seen = []
 
-    def count(x, weight, *rest):
+    def count(x, weight, **rest):
         if torch.is_grad_enabled():
             seen.append(weight.shape[-1])
-        return depthwise_conv2d(x, weight, *rest)
+        return depthwise_conv2d(x, weight, **rest)
 
     monkeypatch.setattr(depthwise, "depthwise_conv2d", count)
     return seen
@@ -214,7 +216,7 @@ def counted(monkeypatch):
 def test_a_whole_step_of_the_bundled_backbone_has_the_same_gradients(network, monkeypatch, counted):
     """In float32, where rounding hides nothing: the rule that leaves float32 alone is lifted."""
     rule, lite0 = depthwise._is_slow_depthwise, network("efficientnet_lite0")
-    monkeypatch.setattr(depthwise, "_is_slow_depthwise", lambda x, *rest: rule(x.bfloat16(), *rest))
+    monkeypatch.setattr(depthwise, "_is_slow_depthwise", lambda x, weight, **rest: rule(x.bfloat16(), weight, **rest))
     plain, fast = (step_gradients(lite0, torch.float32, fast=fast) for fast in (False, True))
     slow = [
         module

@@ -43,7 +43,7 @@ def make_thawed(network):
 
     def make(plan="last 2 blocks", name="test_resnet", *, keeps_norms=False):
         copy = working_copy(network(name), keeps_norms=keeps_norms)
-        layers = phases(parse_plan(plan), copy, 1)[0].layers
+        layers = phases(parse_plan(plan), copy, epochs=1)[0].layers
         head = new_head(copy, 3)
         torch.nn.init.normal_(head.weight, std=0.1, generator=torch.Generator().manual_seed(0))
         return Thawed(copy, None, layers, head)
@@ -60,8 +60,8 @@ def gradients_of(thawed, objective, batch, rows, *, whole=False, dtype="float32"
     """Return the sums and gradients of one step."""
     note = (notes if notes is not None else []).append
     runtime = Runtime("cpu", dtype, 8)
-    with open_engine(thawed, objective, runtime, keeps_norms=whole, note=note, **options) as engine:
-        sums = engine.gradients(batch, rows, PLACE, 1 / len(batch))
+    with open_engine(thawed, objective, runtime=runtime, keeps_norms=whole, note=note, **options) as engine:
+        sums = engine.gradients(batch, rows, place=PLACE, scale=1 / len(batch))
     found = {name: weight.grad.clone() for name, weight in thawed.trained().items()}
     for weight in thawed.trained().values():
         weight.grad = None
@@ -141,24 +141,24 @@ def test_two_halves_add_up_to_the_whole(make_thawed, objective, batch, rows):
     """What processes do, each with its share; dropout included."""
     thawed, objective = make_thawed(), replace(objective, dropout=0.5)
     expected = gradients_of(thawed, objective, batch, rows)[1]
-    with open_engine(thawed, objective, Runtime("cpu", "float32", 8), keeps_norms=False) as engine:
+    with open_engine(thawed, objective, runtime=Runtime("cpu", "float32", 8), keeps_norms=False) as engine:
         for rank in range(2):
-            engine.gradients(batch.part(np.arange(rank, 21, 2)), rows, PLACE, 1 / 21)
+            engine.gradients(batch.part(np.arange(rank, 21, 2)), rows, place=PLACE, scale=1 / 21)
     assert_close({name: weight.grad for name, weight in thawed.trained().items()}, expected, 1e-4)
 
 
 def test_dropout_drops_its_share_and_depends_on_seed_place_and_picture(objective):
     objective = replace(objective, dropout=0.3, seed=1)
     samples, cpu = np.arange(20), torch.device("cpu")
-    keep = objective.keep(samples, 500, (0, 0), cpu)
+    keep = objective.keep(samples, 500, place=(0, 0), device=cpu)
     assert keep.shape == (20, 500)
     assert set(np.unique(keep.numpy())) == {np.float32(0), np.float32(1 / 0.7)}
     assert float((keep == 0).float().mean()) == pytest.approx(0.3, abs=0.02)
-    assert torch.equal(keep, objective.keep(samples, 500, (0, 0), cpu))
-    assert torch.equal(keep[5:9], objective.keep(samples[5:9], 500, (0, 0), cpu))
-    assert not torch.equal(keep, objective.keep(samples, 500, (0, 1), cpu))
-    assert not torch.equal(keep, replace(objective, seed=2).keep(samples, 500, (0, 0), cpu))
-    assert replace(objective, dropout=0.0).keep(samples, 500, (0, 0), cpu) is None
+    assert torch.equal(keep, objective.keep(samples, 500, place=(0, 0), device=cpu))
+    assert torch.equal(keep[5:9], objective.keep(samples[5:9], 500, place=(0, 0), device=cpu))
+    assert not torch.equal(keep, objective.keep(samples, 500, place=(0, 1), device=cpu))
+    assert not torch.equal(keep, replace(objective, seed=2).keep(samples, 500, place=(0, 0), device=cpu))
+    assert replace(objective, dropout=0.0).keep(samples, 500, place=(0, 0), device=cpu) is None
 
 
 class Unsteady:
@@ -231,9 +231,9 @@ def test_a_stream_that_is_still_at_work_when_another_runs_out_of_memory_leaves_n
         return forward(self, h, keep)
 
     monkeypatch.setattr(Thawed, "forward", fails_once)
-    with open_engine(thawed, objective, Runtime("cpu", "float32", 8), keeps_norms=False) as engine:
+    with open_engine(thawed, objective, runtime=Runtime("cpu", "float32", 8), keeps_norms=False) as engine:
         for _ in range(2):
-            engine.gradients(batch, rows, PLACE, 1 / len(batch))
+            engine.gradients(batch, rows, place=PLACE, scale=1 / len(batch))
             assert_equal({name: weight.grad for name, weight in thawed.trained().items()}, expected)
             for weight in thawed.trained().values():
                 weight.grad = None
@@ -263,7 +263,7 @@ def test_what_counts_as_lack_of_memory():
 @pytest.mark.parametrize("whole", [False, True])
 def test_answers_come_in_the_order_of_the_rows(make_thawed, objective, rows, whole):
     thawed, samples = make_thawed(), np.array([30, 2, 17, 2, *range(20)])
-    with open_engine(thawed, objective, Runtime("cpu", "float32", 8), keeps_norms=whole) as engine:
+    with open_engine(thawed, objective, runtime=Runtime("cpu", "float32", 8), keeps_norms=whole) as engine:
         found = engine.logits(samples, Unsteady(rows))
         none = engine.logits(samples[:0], rows)
     with torch.no_grad():
@@ -276,15 +276,15 @@ def test_answers_come_in_the_order_of_the_rows(make_thawed, objective, rows, who
 def test_an_empty_share_adds_nothing(make_thawed, objective, batch, rows, whole):
     """Where there are more processes than pictures in the last batch."""
     thawed = make_thawed()
-    with open_engine(thawed, objective, Runtime("cpu", "float32", 8), keeps_norms=whole) as engine:
-        sums = engine.gradients(batch.part(np.arange(0)), rows, PLACE, 1 / 2)
+    with open_engine(thawed, objective, runtime=Runtime("cpu", "float32", 8), keeps_norms=whole) as engine:
+        sums = engine.gradients(batch.part(np.arange(0)), rows, place=PLACE, scale=1 / 2)
     assert (sums.loss, sums.right, sums.count) == (0, 0, 0)
     assert all(not weight.grad.any() for weight in thawed.trained().values())
 
 
 def test_replicas_follow_the_weights_when_told(make_thawed, objective, rows):
     thawed, samples = make_thawed(), np.arange(9)
-    with open_engine(thawed, objective, Runtime("cpu", "float32", 8), keeps_norms=False) as engine:
+    with open_engine(thawed, objective, runtime=Runtime("cpu", "float32", 8), keeps_norms=False) as engine:
         before = engine.logits(samples, rows)
         with torch.no_grad():
             thawed.head.bias += 1
@@ -295,10 +295,10 @@ def test_replicas_follow_the_weights_when_told(make_thawed, objective, rows):
 def test_norms_that_learn_do_so_in_training_only(make_thawed, objective, batch, rows):
     thawed = make_thawed("all", keeps_norms=True)
     buffers = {name: buffer.clone() for name, buffer in thawed.model.named_buffers()}
-    with open_engine(thawed, objective, Runtime("cpu", "float32", 8), keeps_norms=True) as engine:
+    with open_engine(thawed, objective, runtime=Runtime("cpu", "float32", 8), keeps_norms=True) as engine:
         engine.logits(batch.samples, rows)
         assert_equal(dict(thawed.model.named_buffers()), buffers)
-        engine.gradients(batch, rows, PLACE, 1.0)
+        engine.gradients(batch, rows, place=PLACE, scale=1.0)
         moved = dict(thawed.model.named_buffers())
     assert all(not torch.equal(moved[name], buffer) for name, buffer in buffers.items())
 

@@ -57,19 +57,19 @@ def training(request, learnable, network):
     @contextmanager
     def opened():
         copy = working_copy(network("simple_cnn" if keeps_norms else "test_resnet"), keeps_norms=keeps_norms)
-        layers = phases(parse_plan("all"), copy, 1)[0].layers
+        layers = phases(parse_plan("all"), copy, epochs=1)[0].layers
         thawed, rows = Thawed(copy, None, layers, new_head(copy, 3)), np.arange(36)
         options = TrainOptions(batch_size=12, augment="none")
         weights = thawed.trained()
-        optimizer = make_optimizer(weights, dict.fromkeys(weights, 1.0), options)
+        optimizer = make_optimizer(weights, options, scales=dict.fromkeys(weights, 1.0))
         pictures = Pictures(learnable, rows, copy.backbone.input, RUNTIME, augment="none", seed=0)
-        batches = list(epoch_batches(rows, learnable.labels, 0, options, 0))
+        batches = list(epoch_batches(rows, learnable.labels, epoch=0, training=options, seed=0))
         objective = Objective(learnable.labels, np.ones(3, np.float32))
-        with open_engine(thawed, objective, RUNTIME, keeps_norms=keeps_norms) as engine:
+        with open_engine(thawed, objective, runtime=RUNTIME, keeps_norms=keeps_norms) as engine:
 
             def gradients(at):
                 batch, step = at
-                return engine.gradients(batch, pictures, (0, step), 1 / len(batch))
+                return engine.gradients(batch, pictures, place=(0, step), scale=1 / len(batch))
 
             yield engine, optimizer, gradients, batches, pictures
 
@@ -82,7 +82,7 @@ def test_a_sensible_step_size_is_found_and_everything_is_left_as_it_was(training
         engine.thawed.head.weight.data[0, 0] = before["head.weight"][0, 0] = 0.25  # not a fresh one
         engine.refresh()
         answers = engine.logits(np.arange(10), pictures)
-        rate, points = find_rate(engine, optimizer, gradients, batches)
+        rate, points = find_rate(engine, optimizer, gradients=gradients, batches=batches)
         assert 1e-5 < rate < 0.1
         assert rate == choose_rate(points)
         rates, losses = np.array(points).T
@@ -95,7 +95,7 @@ def test_a_sensible_step_size_is_found_and_everything_is_left_as_it_was(training
         assert not optimizer.state_dict()["state"]
         assert all(weight.grad is None for weight in engine.thawed.trained().values())
         np.testing.assert_array_equal(engine.logits(np.arange(10), pictures), answers)
-        assert find_rate(engine, optimizer, gradients, batches) == (rate, points)
+        assert find_rate(engine, optimizer, gradients=gradients, batches=batches) == (rate, points)
 
 
 def test_it_ends_where_the_loss_is_no_number(training):
@@ -106,15 +106,15 @@ def test_it_ends_where_the_loss_is_no_number(training):
                 raise TrainingError("tune: the loss is nan")
             return gradients(at)
 
-        _, points = find_rate(engine, optimizer, exploding, batches)
+        _, points = find_rate(engine, optimizer, gradients=exploding, batches=batches)
         assert len(points) <= 45
         with pytest.raises(TrainingError, match="does not fall at any step size"):
-            find_rate(engine, optimizer, lambda at: exploding((at[0], 45)), batches)
+            find_rate(engine, optimizer, gradients=lambda at: exploding((at[0], 45)), batches=batches)
 
 
 def test_it_ends_soon_after_the_loss_has_tripled(training):
     with training() as (engine, optimizer, gradients, batches, _):
-        points = find_rate(engine, optimizer, gradients, batches)[1]
+        points = find_rate(engine, optimizer, gradients=gradients, batches=batches)[1]
         losses = np.array([loss for _, loss in points])
         assert (losses <= 3 * np.minimum.accumulate(losses))[:-1].all()
 

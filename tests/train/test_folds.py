@@ -98,7 +98,7 @@ def test_held_out_answers_are_those_of_the_model_in_use(ground, changed, plan):
     network, head = trial._model(job, trained)
     assert job.bank == ground.bank.spec
     np.testing.assert_allclose(found.logits, reader_logits(network, head, ground, held_out), rtol=1e-3, atol=1e-3)
-    again = write_back(job.network, trained.tensors, plan.name, keeps_norms=plan.from_nothing)
+    again = write_back(job.network, trained.tensors, plan=plan.name, keeps_norms=plan.from_nothing)
     assert network.backbone == again.backbone
     labels = job.context.dataset.labels[held_out]
     losses = np.logaddexp.reduce(found.logits, axis=1) - found.logits[np.arange(len(held_out)), labels]

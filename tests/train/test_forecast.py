@@ -49,7 +49,9 @@ def test_the_cache_of_the_prefix_is_counted_by_the_byte(make_job):
     job = make_job("last 2 blocks", augment="crop", views=3)
     cut = job.network.backbone.cut_removing(2)
     found = forecast_plan(job, num_final=36, picture_s=PICTURE_S)
-    assert found.disk_bytes == prefix_bytes(job.network, cut.index, 36, 3, job.context.runtime)
+    assert found.disk_bytes == prefix_bytes(
+        job.network, cut.index, num_pictures=36, num_views=3, runtime=job.context.runtime
+    )
     assert found.prefix_s == pytest.approx(3 * 36 * PICTURE_S * cut.cost_fraction)
 
 

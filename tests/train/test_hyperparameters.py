@@ -69,7 +69,7 @@ def test_options_do_not_change():
         (
             {"augment": "none", "views": 2},
             (
-                "--augment none --views 2: nothing would tell the views apart. "
+                "--augment none --views 2: the views would all be the same. "
                 "Pass --views 1, or a policy such as --augment crop."
             ),
         ),

@@ -114,7 +114,7 @@ def differ(found, expected):
 
 def loss_of(job, trained, rows):
     """Return the loss on some rows of the network that the training leads to, in the original's own layers."""
-    network = write_back(job.network, trained.tensors, "", keeps_norms=job.plan.from_nothing)
+    network = write_back(job.network, trained.tensors, plan="", keeps_norms=job.plan.from_nothing)
     spec, samples = network.backbone.input, [job.context.dataset.samples[row] for row in rows]
     x = to_input(
         np.stack([prepare(sample.source.read(), spec) for sample in samples]), spec, runtime=job.context.runtime
@@ -391,7 +391,7 @@ def test_what_is_frozen_stays_frozen_to_the_last_bit(make_job, plan):
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
     assert not any(parameter.requires_grad for parameter in job.network.model.parameters())
     assert [module.training for module in job.network.model.modules()] == modes
-    tuned = write_back(job.network, trained.tensors, plan, keeps_norms=job.plan.from_nothing)
+    tuned = write_back(job.network, trained.tensors, plan=plan, keeps_norms=job.plan.from_nothing)
     moved = {name for name, tensor in tuned.model.state_dict().items() if not torch.equal(tensor, before[name])}
     if plan == SCRATCH:
         assert any(name.endswith("running_mean") for name in moved)
@@ -406,7 +406,9 @@ def test_what_is_frozen_stays_frozen_to_the_last_bit(make_job, plan):
 
 def test_a_loss_that_is_no_number_stops_and_says_where(make_job, monkeypatch, tmp_path):
     loss, calls = Objective.loss, itertools.count()
-    monkeypatch.setattr(Objective, "loss", lambda *given: loss(*given) * (np.nan if next(calls) >= 5 else 1))
+    monkeypatch.setattr(
+        Objective, "loss", lambda *given, **share: loss(*given, **share) * (np.nan if next(calls) >= 5 else 1)
+    )
     job = make_job("last 2 blocks", checkpoint_every="0s")
     checkpoints = Checkpoints(tmp_path / "run", job.identity())
     with pytest.raises(TrainingError) as caught:

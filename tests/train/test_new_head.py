@@ -72,10 +72,10 @@ def test_dropout_looks_at_the_features_and_at_the_hidden_units(network):
 
 def test_factors_keep_the_mean_and_do_not_depend_on_company():
     objective = Objective(np.zeros(9, np.int64), np.ones(3, np.float32), dropout=0.25, seed=1)
-    factors = objective.keep(np.arange(9), 528, (2, 3), torch.device("cpu"))
+    factors = objective.keep(np.arange(9), 528, place=(2, 3), device=torch.device("cpu"))
     assert factors.unique().tolist() == pytest.approx([0, 4 / 3])
     assert 0.2 < float(factors.eq(0).float().mean()) < 0.3
-    alone = objective.keep(np.array([4]), 528, (2, 3), torch.device("cpu"))
+    alone = objective.keep(np.array([4]), 528, place=(2, 3), device=torch.device("cpu"))
     assert torch.equal(alone[0], factors[4])
 
 

@@ -35,10 +35,10 @@ def test_layer_decay_shortens_the_steps_of_deep_layers_under_every_schedule(sche
     options = TrainOptions(optimizer="sgd", momentum=0, weight_decay=0, layer_decay=0.5, schedule=schedule)
     thawed, scales = thawed_and_scales(network("test_vit"), options.layer_decay)
     weights = thawed.trained()
-    optimizer = make_optimizer(weights, scales, options)
+    optimizer = make_optimizer(weights, options, scales=scales)
     assert len(set(scales.values())) >= 4
     for step in range(2):
-        factor = schedule_factor(schedule, step / 4, 2, options.warmup)
+        factor = schedule_factor(schedule, step / 4, num_epochs=2, warmup=options.warmup)
         set_rate(optimizer, 0.1 * factor)
         draw_gradients(weights, step)
         before = {name: weight.detach().clone() for name, weight in weights.items()}
@@ -54,7 +54,7 @@ def test_an_adaptive_step_is_as_long_as_its_groups_rate(optimizer_name, network)
     options = TrainOptions(optimizer=optimizer_name, weight_decay=0, layer_decay=0.5)
     thawed, scales = thawed_and_scales(network("resnet10t"), options.layer_decay)
     weights = thawed.trained()
-    optimizer = make_optimizer(weights, scales, options)
+    optimizer = make_optimizer(weights, options, scales=scales)
     set_rate(optimizer, 0.01)
     draw_gradients(weights, 0)
     before = {name: weight.detach().clone() for name, weight in weights.items()}
@@ -72,7 +72,7 @@ def test_weights_are_pulled_to_zero_and_biases_are_not(optimizer_name, network):
     with torch.no_grad():
         for weight in weights.values():
             weight.fill_(1.0)
-    optimizer = make_optimizer(weights, scales, options)
+    optimizer = make_optimizer(weights, options, scales=scales)
     set_rate(optimizer, 0.01)
     for weight in weights.values():
         weight.grad = torch.zeros_like(weight)
@@ -87,7 +87,7 @@ def test_weights_are_pulled_to_zero_and_biases_are_not(optimizer_name, network):
 def test_a_group_holds_one_scale_and_one_decay(network):
     thawed, scales = thawed_and_scales(network("test_vit"), 0.5)
     weights = thawed.trained()
-    optimizer = make_optimizer(weights, scales, TrainOptions(weight_decay=0.1))
+    optimizer = make_optimizer(weights, TrainOptions(weight_decay=0.1), scales=scales)
     set_rate(optimizer, 2.0)
     held = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     assert {id(parameter) for parameter in held} == {id(weight) for weight in weights.values()}
@@ -106,7 +106,7 @@ def test_with_its_moments_back_an_optimiser_takes_the_same_step(changes):
 
     def start():
         weights = {"a.weight": nn.Parameter(torch.ones(3, 2)), "a.bias": nn.Parameter(torch.zeros(3))}
-        return weights, make_optimizer(weights, {"a.weight": 0.5, "a.bias": 1.0}, options)
+        return weights, make_optimizer(weights, options, scales={"a.weight": 0.5, "a.bias": 1.0})
 
     def step(weights, optimizer, seed):
         set_rate(optimizer, 0.1)
@@ -130,7 +130,7 @@ def test_with_its_moments_back_an_optimiser_takes_the_same_step(changes):
 
 def test_an_optimiser_that_took_no_step_remembers_nothing():
     weights = {"a.weight": nn.Parameter(torch.ones(3, 2))}
-    optimizer = make_optimizer(weights, {"a.weight": 1.0}, TrainOptions())
+    optimizer = make_optimizer(weights, TrainOptions(), scales={"a.weight": 1.0})
     assert moments(optimizer) == {}
     load_moments(optimizer, {})
     assert moments(optimizer) == {}
@@ -140,5 +140,5 @@ def test_an_optimiser_that_took_no_step_remembers_nothing():
 def test_only_decoupled_decay_is_on_unless_it_is_asked_for(optimizer_name, expected, network):
     thawed, scales = thawed_and_scales(network("mobilenetv3_small_050"), 1.0)
     for options, decay in ((TrainOptions(optimizer=optimizer_name), expected), (TrainOptions(weight_decay=0.2), 0.2)):
-        groups = make_optimizer(thawed.trained(), scales, options).param_groups
+        groups = make_optimizer(thawed.trained(), options, scales=scales).param_groups
         assert {group["weight_decay"] for group in groups} == {0.0, decay}

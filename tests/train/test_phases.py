@@ -28,7 +28,7 @@ def layers_below(network, layers, cut):
 def test_a_share_thaws_the_last_layers_above_the_deepest_cut_that_is_all_frozen(name, share, network):
     net = network(name)
     layers = weight_layers(net)
-    (phase,) = phases(parse_plan(f"last {share} %"), net, 4)
+    (phase,) = phases(parse_plan(f"last {share} %"), net, epochs=4)
     assert phase.epochs == 4
     assert phase.layers == layers[-len(phase.layers) :]
     assert len(phase.layers) - 1 < share / 100 * len(layers) <= len(phase.layers)
@@ -42,15 +42,15 @@ def test_a_share_thaws_the_last_layers_above_the_deepest_cut_that_is_all_frozen(
 def test_a_share_is_counted_as_a_person_counts(network):
     """55 % of 20 layers are 11; in floating point they are a little more."""
     assert len(weight_layers(network("resnet18"))) == 20
-    (phase,) = phases(parse_plan("last 55 %"), network("resnet18"), 1)
+    (phase,) = phases(parse_plan("last 55 %"), network("resnet18"), epochs=1)
     assert len(phase.layers) == 11
-    (phase,) = phases(parse_plan("last 1 %"), network("resnet18"), 1)
+    (phase,) = phases(parse_plan("last 1 %"), network("resnet18"), epochs=1)
     assert phase.layers == ("layer4.1.conv2",)
 
 
 def test_all_of_the_layers_start_from_the_picture(network):
     for name in NETWORKS:
-        (phase,) = phases(parse_plan("all"), network(name), 3)
+        (phase,) = phases(parse_plan("all"), network(name), epochs=3)
         assert (phase.layers, phase.cut) == (weight_layers(network(name)), None)
 
 
@@ -60,7 +60,7 @@ def test_blocks_thaw_what_lies_above_their_cut(name, network):
     layers = weight_layers(net)
     for blocks in range(1, len(net.backbone.cuts), 3):
         cut = net.backbone.cut_removing(blocks).index
-        (phase,) = phases(parse_plan(f"head, then last {blocks} blocks"), net, 2)
+        (phase,) = phases(parse_plan(f"head, then last {blocks} blocks"), net, epochs=2)
         assert phase.cut == cut
         assert set(layers) - set(phase.layers) == layers_below(net, layers, cut)
 
@@ -68,17 +68,17 @@ def test_blocks_thaw_what_lies_above_their_cut(name, network):
 @pytest.mark.parametrize("name", [*NETWORKS, "regnetx_002"])
 def test_the_head_alone_reads_the_last_cut_or_the_one_that_is_asked_for(name, network):
     cuts = network(name).backbone.cuts
-    (phase,) = phases(parse_plan("head"), network(name), 5)
+    (phase,) = phases(parse_plan("head"), network(name), epochs=5)
     assert (phase.layers, phase.cut, phase.epochs) == ((), cuts[-1].index, 5)
     for cut in cuts[:-1]:
-        (phase,) = phases(parse_plan(f"head, {cut.blocks_removed} blocks cut"), network(name), 5)
+        (phase,) = phases(parse_plan(f"head, {cut.blocks_removed} blocks cut"), network(name), epochs=5)
         assert (phase.layers, phase.cut) == ((), cut.index)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_gradual_phases_thaw_block_by_block_and_shrink_the_prefix(name, network):
     net = network(name)
-    found, layers = phases(parse_plan("gradual last 3 blocks"), net, 7), weight_layers(net)
+    found, layers = phases(parse_plan("gradual last 3 blocks"), net, epochs=7), weight_layers(net)
     last = net.backbone.cuts[-1].index
     assert [phase.cut for phase in found] == [last - 1, last - 2, last - 3]
     assert [phase.epochs for phase in found] == [3, 2, 2]
@@ -90,7 +90,7 @@ def test_gradual_phases_thaw_block_by_block_and_shrink_the_prefix(name, network)
 
 
 def test_every_gradual_phase_gets_an_epoch_though_fewer_were_asked_for(network):
-    found = phases(parse_plan("gradual last 5 blocks"), network("efficientnet_lite0"), 2)
+    found = phases(parse_plan("gradual last 5 blocks"), network("efficientnet_lite0"), epochs=2)
     assert [phase.epochs for phase in found] == [1, 1, 1, 1, 1]
 
 
@@ -98,13 +98,13 @@ def test_an_architecture_without_a_trunk_thaws_shares_and_refuses_blocks(network
     net = network("regnetx_002")
     assert not net.backbone.has_suffix
     layers = weight_layers(net)
-    (phase,) = phases(parse_plan("last 25 %"), net, 2)
+    (phase,) = phases(parse_plan("last 25 %"), net, epochs=2)
     assert phase.layers == layers[-len(phase.layers) :]
     assert len(phase.layers) == -(-len(layers) // 4)
     assert phase.cut is None
     for text in ("last 2 blocks", "gradual last 2 blocks"):
         with pytest.raises(BackboneError) as caught:
-            phases(parse_plan(text), net, 2)
+            phases(parse_plan(text), net, epochs=2)
         assert str(caught.value) == (
             f"regnetx_002 · {text}: this architecture can be read at its stages but not continued from one, so blocks "
             "cannot be counted. Write a share of its layers: last 20 %."
@@ -113,15 +113,15 @@ def test_an_architecture_without_a_trunk_thaws_shares_and_refuses_blocks(network
 
 def test_more_blocks_than_there_are_is_refused_with_those_there_are(network):
     with pytest.raises(BackboneError, match=r"no cut removes 17 blocks; its cuts remove 0, 1, 2"):
-        phases(parse_plan("last 17 blocks"), network("efficientnet_lite0"), 2)
+        phases(parse_plan("last 17 blocks"), network("efficientnet_lite0"), epochs=2)
     with pytest.raises(BackboneError, match=r"no cut removes 17 blocks; its cuts remove 0, 1, 2"):
-        phases(parse_plan("head, 17 blocks cut"), network("efficientnet_lite0"), 2)
+        phases(parse_plan("head, 17 blocks cut"), network("efficientnet_lite0"), epochs=2)
 
 
 @pytest.mark.parametrize("name", ["tutorial_cnn", "simple_cnn", "deep_cnn", "resnet10t", "regnetx_002"])
 def test_from_nothing_everything_is_trained(name, network):
     net = network(name)
-    (phase,) = phases(parse_plan(f"{name} from nothing"), net, 12)
+    (phase,) = phases(parse_plan(f"{name} from nothing"), net, epochs=12)
     assert (phase.layers, phase.cut, phase.epochs) == (weight_layers(net), None, 12)
 
 
@@ -129,7 +129,9 @@ def test_from_nothing_everything_is_trained(name, network):
 @pytest.mark.parametrize("text", ["all", "last 20 %", "gradual last 3 blocks"])
 def test_a_plan_means_the_same_for_the_copy_that_is_trained(name, text, network):
     net = network(name)
-    assert phases(parse_plan(text), working_copy(net, keeps_norms=False), 4) == phases(parse_plan(text), net, 4)
+    assert phases(parse_plan(text), working_copy(net, keeps_norms=False), epochs=4) == phases(
+        parse_plan(text), net, epochs=4
+    )
 
 
 def test_where_a_head_has_hidden_units_no_candidate_starts_from_a_solved_one(network):

@@ -86,9 +86,25 @@ def tiny():
     return load_backbone("test_efficientnet", pretrained=False, size_px=32)
 
 
+def size_text(count):
+    """Return so many bytes as an option says them."""
+    return f"{count / 1000 + 1e-4:.4f}kB"
+
+
 @pytest.fixture
 def cache(own_cache):
     return store.cache_root(own_cache)
+
+
+@pytest.fixture
+def open_at(make_context, cache):
+    """Return a function that opens the activations of pictures at a cut."""
+
+    def open_at(dataset, network, cut, *, rows=None, **options):
+        context = make_context(dataset, network, cache=cache, **({"augment": "none"} | options))
+        return open_prefix(context, np.arange(len(dataset)) if rows is None else rows, network=network, cut=cut)
+
+    return open_at
 
 
 def test_the_shape_is_that_of_the_activation(network):
@@ -101,10 +117,10 @@ def test_the_shape_is_that_of_the_activation(network):
         activation_shape(network, 99)
 
 
-def test_what_is_read_is_what_the_prefix_says_and_the_suffix_goes_on_from_it(network, cache):
+def test_what_is_read_is_what_the_prefix_says_and_the_suffix_goes_on_from_it(open_at, network):
     dataset, views = dataset_of(6), view_names("crop", 2)
     cut = len(network.backbone.cuts) // 2
-    opened = open_prefix(dataset, np.arange(6), network, RUNTIME, cut, views=views, cache=cache, budget_bytes=AMPLE)
+    opened = open_at(dataset, network, cut, augment="crop", views=2)
     assert (opened.num_views, opened.num_extracted) == (2, 12)
     samples = np.array([4, 0, 5, 4])
     for number, view in enumerate(views):
@@ -122,10 +138,10 @@ def test_what_is_read_is_what_the_prefix_says_and_the_suffix_goes_on_from_it(net
             assert h.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_float16_holds_bfloat16_without_loss(tiny, cache):
+def test_float16_holds_bfloat16_without_loss(open_at, tiny):
     """All but the numbers below float16's smallest, which count as zero."""
     dataset, runtime = dataset_of(4), Runtime("cpu", "bfloat16", 4)
-    h = open_prefix(dataset, np.arange(4), tiny, runtime, 2, cache=cache, budget_bytes=AMPLE).read(0, np.arange(4))
+    h = open_at(dataset, tiny, 2, runtime=runtime).read(0, np.arange(4))
     assert h.dtype == torch.bfloat16
     frozen = frozen_for_inference(tiny, runtime)
     with torch.inference_mode():
@@ -135,8 +151,8 @@ def test_float16_holds_bfloat16_without_loss(tiny, cache):
     assert torch.equal(h[normal], live[normal])
 
 
-def test_a_batch_is_its_own_and_its_order_that_asked_for(tiny, cache):
-    opened = open_prefix(dataset_of(6), np.arange(6), tiny, RUNTIME, 3, cache=cache, budget_bytes=AMPLE)
+def test_a_batch_is_its_own_and_its_order_that_asked_for(open_at, tiny):
+    opened = open_at(dataset_of(6), tiny, 3)
     whole = opened.read(0, np.arange(6))
     taken = opened.read(0, np.array([3, 1, 3]))
     assert torch.equal(taken, whole[[3, 1, 3]])
@@ -147,9 +163,9 @@ def test_a_batch_is_its_own_and_its_order_that_asked_for(tiny, cache):
             assert torch.equal(one, whole[[at]])
 
 
-def test_twenty_more_pictures_extract_twenty(tiny, cache):
+def test_twenty_more_pictures_extract_twenty(open_at, tiny):
     def extracted(count):
-        opened = open_prefix(dataset_of(count), np.arange(count), tiny, RUNTIME, 3, cache=cache, budget_bytes=AMPLE)
+        opened = open_at(dataset_of(count), tiny, 3)
         return opened.num_extracted, opened.read(0, np.arange(10))
 
     first, before = extracted(10)
@@ -158,11 +174,11 @@ def test_twenty_more_pictures_extract_twenty(tiny, cache):
     assert torch.equal(before, after)
 
 
-def test_only_the_rows_asked_for_run_and_others_are_refused(tiny, cache):
+def test_only_the_rows_asked_for_run_and_others_are_refused(open_at, tiny):
     dataset = dataset_of(6)
-    opened = open_prefix(dataset, np.array([4, 1]), tiny, RUNTIME, 3, cache=cache, budget_bytes=AMPLE)
+    opened = open_at(dataset, tiny, 3, rows=np.array([4, 1]))
     assert opened.num_extracted == 2
-    whole = open_prefix(dataset, np.arange(6), tiny, RUNTIME, 3, cache=cache, budget_bytes=AMPLE)
+    whole = open_at(dataset, tiny, 3)
     assert whole.num_extracted == 4
     assert torch.equal(opened.read(0, np.array([1, 4])), whole.read(0, np.array([1, 4])))
     with pytest.raises(
@@ -171,33 +187,29 @@ def test_only_the_rows_asked_for_run_and_others_are_refused(tiny, cache):
         opened.read(0, np.array([1, 2]))
 
 
-def test_another_cut_is_another_store(tiny, cache):
-    rows = np.arange(3)
+def test_another_cut_is_another_store(open_at, tiny, cache):
     for cut in (2, 3):
-        opened = open_prefix(dataset_of(3), rows, tiny, RUNTIME, cut, cache=cache, budget_bytes=AMPLE)
+        opened = open_at(dataset_of(3), tiny, cut)
         assert opened.num_extracted == 3
     assert len(store.cache_entries(cache)) == 2
 
 
-def test_the_forecast_is_what_is_written(tiny, cache):
-    forecast = prefix_bytes(tiny, 3, 6, 2, RUNTIME)
-    views = view_names("trivial", 2)
-    open_prefix(dataset_of(6), np.arange(6), tiny, RUNTIME, 3, views=views, cache=cache, budget_bytes=forecast)
+def test_the_forecast_is_what_is_written(open_at, tiny, cache):
+    forecast = prefix_bytes(tiny, 3, num_pictures=6, num_views=2, runtime=RUNTIME)
+    open_at(dataset_of(6), tiny, 3, augment="trivial", views=2, disk_budget=size_text(forecast))
     files = list(cache.glob("banks/*/segments/*/*.npy"))
     assert sum(file.stat().st_size for file in files) == forecast + 128 * len(files)
 
 
 @pytest.mark.parametrize("short_of", ["budget", "disk"])
-def test_what_does_not_fit_is_not_cached_and_the_note_says_why(tiny, cache, monkeypatch, short_of):
-    dataset, views, noted = dataset_of(6), view_names("flip", 2), Noted()
-    needed = prefix_bytes(tiny, 3, 6, 2, RUNTIME)
+def test_what_does_not_fit_is_not_cached_and_the_note_says_why(open_at, tiny, cache, monkeypatch, short_of):
+    dataset, noted = dataset_of(6), Noted()
+    needed = prefix_bytes(tiny, 3, num_pictures=6, num_views=2, runtime=RUNTIME)
     budget = needed - 1 if short_of == "budget" else AMPLE
     if short_of == "disk":
         usage = shutil.disk_usage(cache)
         monkeypatch.setattr(store.shutil, "disk_usage", lambda _: usage._replace(free=needed - 1))
-    opened = open_prefix(
-        dataset, np.arange(6), tiny, RUNTIME, 3, views=views, cache=cache, budget_bytes=budget, progress=noted
-    )
+    opened = open_at(dataset, tiny, 3, progress=noted, augment="flip", views=2, disk_budget=size_text(budget))
     assert opened is None
     assert not list(cache.glob("banks/*/segments/*"))
     (note,) = noted.notes
@@ -205,12 +217,12 @@ def test_what_does_not_fit_is_not_cached_and_the_note_says_why(tiny, cache, monk
     assert ("2 views of 6 pictures would take" in note and "the budget is" in note) == (short_of == "budget")
 
 
-def test_activations_beyond_float16_are_kept_in_float32(cache):
+def test_activations_beyond_float16_are_kept_in_float32(open_at):
     network = load_backbone("test_efficientnet", pretrained=False, size_px=32)
     with torch.no_grad():
         network.model.bn2.weight.mul_(1e7)
     dataset, noted, last = dataset_of(4), Noted(), len(network.backbone.cuts) - 1
-    opened = open_prefix(dataset, np.arange(4), network, RUNTIME, last, cache=cache, budget_bytes=AMPLE, progress=noted)
+    opened = open_at(dataset, network, last, progress=noted)
     with torch.no_grad():
         live = network.prefix(inputs(dataset, range(4), "plain", network), last)
     assert float(live.max()) > 65504

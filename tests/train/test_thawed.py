@@ -8,7 +8,6 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from thawline.core import store
 from thawline.core.errors import BackboneError
 from thawline.features.layers import trained_parameters, weight_layers
 from thawline.features.network import load_backbone
@@ -37,7 +36,7 @@ def thawed_by(network, plan, *, keeps_norms=False, hidden=0):
     """Return the working copy of a network under a plan of one phase, with a head of three classes."""
     copy = working_copy(network, keeps_norms=keeps_norms)
     parsed = parse_plan(plan)
-    (phase,) = phases(parsed, copy, 1)
+    (phase,) = phases(parsed, copy, epochs=1)
     return Thawed(copy, None, phase.layers, new_head(copy, 3, blocks_cut=parsed.blocks_cut, num_hidden=hidden)), phase
 
 
@@ -65,7 +64,7 @@ def test_what_trained_is_what_predicts_and_what_was_frozen_is_the_same_to_the_bi
     net, x = network(name), pictures_for(network(name))
     before = tensors(net.model)
     thawed, phase = thawed_by(net, plan)
-    written = write_back(net, shake(thawed), plan, keeps_norms=False)
+    written = write_back(net, shake(thawed), plan=plan, keeps_norms=False)
     after = tensors(written.model)
 
     assert all(torch.equal(tensor, before[key]) for key, tensor in tensors(net.model).items())
@@ -94,7 +93,7 @@ def test_what_trained_is_what_predicts_and_what_was_frozen_is_the_same_to_the_bi
 def test_a_written_network_is_another_and_loads_from_a_file_under_its_own_digest(name, network, tmp_path):
     net = network(name)
     thawed, _ = thawed_by(net, "last 20 %")
-    written = write_back(net, shake(thawed), "last 20 %", keeps_norms=False)
+    written = write_back(net, shake(thawed), plan="last 20 %", keeps_norms=False)
     assert written.backbone.weights_sha256 != net.backbone.weights_sha256
     assert written.backbone.weights_origin == "random, seed 1, then trained: last 20 %"
     assert written.backbone.cuts == net.backbone.cuts
@@ -116,7 +115,7 @@ def test_norms_that_learn_come_back_with_their_statistics(name, network):
     thawed(x)
     thawed.eval()
     trained |= {key: buffer.clone() for key, buffer in thawed.model.named_buffers()}
-    written = write_back(net, trained, "from nothing", keeps_norms=True)
+    written = write_back(net, trained, plan="from nothing", keeps_norms=True)
     after = tensors(written.model)
     assert all(torch.equal(after[key], tensor) for key, tensor in trained.items() if not key.startswith("head."))
     with torch.no_grad():
@@ -161,12 +160,15 @@ def test_only_what_thaws_has_a_gradient_and_the_head_always_has(name, plan, netw
         ("test_convnext", "last 2 blocks"),
     ],
 )
-def test_from_cached_activations_it_answers_and_learns_as_from_pictures(name, plan, network, drawn, runtime, own_cache):
+def test_from_cached_activations_it_answers_and_learns_as_from_pictures(
+    name, plan, network, drawn, runtime, make_context, own_cache
+):
     net, dataset, rows = network(name), drawn(4), np.arange(4)
     whole, phase = thawed_by(net, plan)
     nn.init.normal_(whole.head.weight)
     upper = Thawed(whole.replica(torch.float32).network, phase.cut, phase.layers, whole.replica(torch.float32).head)
-    cache = open_prefix(dataset, rows, net, runtime, phase.cut, cache=store.cache_root(own_cache), budget_bytes=1 << 30)
+    context = make_context(dataset, net, runtime=runtime, cache=own_cache, augment="none")
+    cache = open_prefix(context, rows, network=net, cut=phase.cut)
     pictures = Pictures(dataset, rows, net.backbone.input, runtime, augment="none", seed=0).read(rows, None)
     logits = whole(pictures), upper(Activations(cache, "cpu").read(rows, None))
     scale = float(logits[0].detach().abs().max())
@@ -237,7 +239,7 @@ def test_a_new_head_prefers_no_class_and_a_solved_one_is_as_it_was_solved(networ
     assert head(torch.randn(2, channels)).eq(0).all()
     rng = np.random.default_rng(0)
     weight, bias = rng.normal(size=(channels, 4)).astype(np.float32), rng.normal(size=4).astype(np.float32)
-    solved = new_head(net, 4, (weight, bias))
+    solved = new_head(net, 4, start=(weight, bias))
     features = rng.normal(size=(5, channels)).astype(np.float32)
     with torch.no_grad():
         answers = solved(torch.from_numpy(features)).numpy()
@@ -248,7 +250,7 @@ def test_a_vits_own_classifier_is_not_taken_for_the_head(network):
     """Both are called `head`."""
     net = network("test_vit")
     thawed, _ = thawed_by(net, "all")
-    written = write_back(net, shake(thawed), "all", keeps_norms=False)
+    written = write_back(net, shake(thawed), plan="all", keeps_norms=False)
     assert torch.equal(written.model.head.weight, net.model.head.weight)
     assert "head.weight" not in {key for key, p in thawed.model.named_parameters() if p.requires_grad}
     assert thawed.trained()[HEAD_WEIGHT] is thawed.head.weight

@@ -1,7 +1,7 @@
-"""Rows of a training -> what a step takes in: pictures in their order, as the network's input, blended or not.
+"""Rows of a training run -> what a step takes in: pictures in their order, as the network's input, blended or not.
 
 Everything random is drawn from the seed and a count (epoch, step, picture), never from a running generator: so the
-order of threads changes nothing, and a training that is resumed draws what it would have drawn.
+order of threads changes nothing, and a resumed training run draws what it would have drawn.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ MEMORY_SHARE = 0.4
 
 
 class Rows(Protocol):
-    """Where the input of a training comes from."""
+    """Where the input of a training run comes from."""
 
     def read(self, samples: Ints, epoch: int | None) -> Tensor:
         """Return the inputs of samples as an epoch sees them, or unaltered where `epoch` is None."""
 
 
 class Pictures:
-    """Pictures as the network's input, decoded once and kept in memory where they fit, augmented anew every epoch."""
+    """Pictures as the network's input, decoded once and kept in memory where they fit, augmented every epoch."""
 
     def __init__(
         self, dataset: Dataset, samples: Ints, spec: InputSpec, runtime: Runtime, *, augment: str, seed: int
@@ -76,7 +76,7 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Activations:
-    """What is cached of a frozen network; the epochs take turns through the views of a picture.
+    """The cached output of frozen layers; the epochs take turns through the views of a picture.
 
     Attributes:
         cache: Activations or pooled features: V views of every sample.
@@ -139,35 +139,35 @@ class Batch:
         return x, 1 - (bottom - top) * (right - left) / (height * width)
 
 
-def epoch_batches(samples: Ints, labels: Ints, epoch: int, options: TrainOptions, seed: int) -> Iterator[Batch]:
+def epoch_batches(samples: Ints, labels: Ints, *, epoch: int, training: TrainOptions, seed: int) -> Iterator[Batch]:
     """Yield the batches of an epoch, the last one perhaps smaller; equal arguments give equal batches.
 
     Args:
         samples: (N,) training rows as indices of samples.
         labels: (N,) their classes.
-        epoch: Number of the epoch over the whole training.
-        options: Batch size, sampling, mixup, cutmix.
-        seed: Of the training.
+        epoch: Its number over the whole training run.
+        training: Batch size, sampling, mixup, cutmix.
+        seed: Of the training run.
     """
     rng = np.random.default_rng((seed, epoch))
-    if options.sampling == "balanced":
+    if training.sampling == "balanced":
         counts = np.bincount(labels)
         chances = 1 / counts[labels]
         order = rng.choice(samples, len(samples), p=chances / chances.sum())
     else:
         order = rng.permutation(samples)
-    for start in range(0, len(order), options.batch_size):
-        taken = order[start : start + options.batch_size]
-        yield _blended(taken, rng, options)
+    for start in range(0, len(order), training.batch_size):
+        taken = order[start : start + training.batch_size]
+        yield _blended(taken, rng, training)
 
 
-def _blended(samples: Ints, rng: np.random.Generator, options: TrainOptions) -> Batch:
+def _blended(samples: Ints, rng: np.random.Generator, training: TrainOptions) -> Batch:
     """Return the batch with a partner for every picture where mixup or cutmix is on; with both, a coin decides."""
-    kinds: Sequence[str] = [kind for kind in ("mixup", "cutmix") if getattr(options, kind) > 0]
+    kinds: Sequence[str] = [kind for kind in ("mixup", "cutmix") if getattr(training, kind) > 0]
     if not kinds:
         return Batch(samples, samples)
     kind = kinds[int(rng.integers(len(kinds)))]
-    strength = float(getattr(options, kind))
+    strength = float(getattr(training, kind))
     share, partners = float(rng.beta(strength, strength)), rng.permutation(samples)
     if kind == "mixup":
         return Batch(samples, partners, min(share, 1 - 1e-6))

@@ -2,7 +2,7 @@
 
 In bfloat16 oneDNN has no fast kernel for two of the backward passes of a depthwise convolution: the input's gradient at
 stride 2, and the weight's gradient of kernels larger than 3×3. On EfficientNet-Lite0 they are three quarters of a
-training step. Both can be said in operations that are fast:
+training step. Both can be written in operations that are fast:
 
 - the input's gradient is a depthwise convolution of the (spread out) output's gradient with the mirrored kernel;
 - the weight's gradient at one place of the kernel is the sum over pictures and positions of input × output gradient,
@@ -29,7 +29,7 @@ Pair = tuple[int, int]
 class FastDepthwise(TorchFunctionMode):
     """Within this context every depthwise convolution of the calling thread has the fast backward pass.
 
-    Others run as always. It sees convolutions whatever module calls them, so no network needs to be altered.
+    Others run as always. It sees convolutions whatever module calls them, so no network is altered.
     """
 
     def __torch_function__(
@@ -43,12 +43,12 @@ class FastDepthwise(TorchFunctionMode):
         given = dict(kwargs or {})
         if func is F.conv2d and not given and len(args) == 7:
             x, weight, bias, stride, padding, dilation, groups = args
-            if _is_slow_depthwise(x, weight, groups, stride, padding, dilation):
-                return depthwise_conv2d(x, weight, bias, _pair(stride), _pair(padding))
+            if _is_slow_depthwise(x, weight, groups=groups, stride=stride, padding=padding, dilation=dilation):
+                return depthwise_conv2d(x, weight, bias=bias, stride=_pair(stride), padding=_pair(padding))
         return func(*args, **given)
 
 
-def _is_slow_depthwise(x: Tensor, weight: Tensor, groups: int, stride: Any, padding: Any, dilation: Any) -> bool:
+def _is_slow_depthwise(x: Tensor, weight: Tensor, *, groups: int, stride: Any, padding: Any, dilation: Any) -> bool:
     """Whether it is a depthwise convolution with one of the two slow backward passes, and one that we can replace."""
     if groups == 1 or weight.shape[1] != 1 or weight.shape[0] != groups or isinstance(padding, str):
         return False
@@ -66,7 +66,7 @@ def _pair(value: Any) -> Pair:
     return int(first), int(rest[0] if rest else first)
 
 
-def depthwise_conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, stride: Pair, padding: Pair) -> Tensor:
+def depthwise_conv2d(x: Tensor, weight: Tensor, *, bias: Tensor | None, stride: Pair, padding: Pair) -> Tensor:
     """Return the depthwise convolution (B, C, H', W') of (B, C, H, W) with (C, 1, k, k), with a fast backward pass.
 
     Equal strides, square kernels, no dilation. Gradients equal autograd's to the rounding of the number format.
@@ -90,13 +90,14 @@ class _Depthwise(torch.autograd.Function):
         """Return the gradients of input, weight and bias that are asked for."""
         x, weight = ctx.saved_tensors
         g = gradients[0].contiguous(memory_format=torch.channels_last)
-        of_input = _input_gradient(x, weight, g, ctx.stride, ctx.padding) if ctx.needs_input_grad[0] else None
-        of_weight = _weight_gradient(x, weight, g, ctx.stride, ctx.padding) if ctx.needs_input_grad[1] else None
+        steps = {"stride": ctx.stride, "padding": ctx.padding}
+        of_input = _input_gradient(x, weight, g, **steps) if ctx.needs_input_grad[0] else None
+        of_weight = _weight_gradient(x, weight, g, **steps) if ctx.needs_input_grad[1] else None
         of_bias = g.sum((0, 2, 3)) if ctx.needs_input_grad[2] else None
         return of_input, of_weight, of_bias, None, None
 
 
-def _input_gradient(x: Tensor, weight: Tensor, g: Tensor, stride: Pair, padding: Pair) -> Tensor:
+def _input_gradient(x: Tensor, weight: Tensor, g: Tensor, *, stride: Pair, padding: Pair) -> Tensor:
     """Return the gradient of `x`: `g`, spread out by the stride, convolved with the mirrored kernel."""
     (batch, channels, height, width), k, step = x.shape, weight.shape[-1], stride[0]
     if step > 1:
@@ -109,7 +110,7 @@ def _input_gradient(x: Tensor, weight: Tensor, g: Tensor, stride: Pair, padding:
     return F.conv2d(g, weight.flip(2, 3), None, 1, rest, 1, channels)
 
 
-def _weight_gradient(x: Tensor, weight: Tensor, g: Tensor, stride: Pair, padding: Pair) -> Tensor:
+def _weight_gradient(x: Tensor, weight: Tensor, g: Tensor, *, stride: Pair, padding: Pair) -> Tensor:
     """Return the gradient of `weight`, place by place of the kernel.
 
     On small maps a place may see nothing but padding; oneDNN's kernel leaves its gradient unset there, not zero.
@@ -125,9 +126,9 @@ def _weight_gradient(x: Tensor, weight: Tensor, g: Tensor, stride: Pair, padding
     flat = g.permute(0, 2, 3, 1)
     _, height, width, _ = flat.shape
     ones = flat.new_ones(1, flat.numel() // channels)
-    found = torch.empty(k, k, channels)
+    gradient = torch.empty(k, k, channels)
     for i in range(k):
         for j in range(k):
             seen = padded[:, i : i + step * height : step, j : j + step * width : step]
-            found[i, j] = (ones @ (seen * flat).reshape(-1, channels))[0]
-    return found.permute(2, 0, 1)[:, None].to(weight.dtype)
+            gradient[i, j] = (ones @ (seen * flat).reshape(-1, channels))[0]
+    return gradient.permute(2, 0, 1)[:, None].to(weight.dtype)

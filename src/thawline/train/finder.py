@@ -29,6 +29,7 @@ SAFETY = 3.0
 def find_rate(
     engine: Engine,
     optimizer: torch.optim.Optimizer,
+    *,
     gradients: Callable[[tuple[Batch, int]], StepSums],
     batches: Sequence[Batch],
 ) -> tuple[float, tuple[tuple[float, float], ...]]:
@@ -37,8 +38,8 @@ def find_rate(
     Weights and the optimiser's memory are afterwards what they were.
 
     Args:
-        engine: Of the training to come.
-        optimizer: Of the training to come, without moments yet.
+        engine: Of the training run to come.
+        optimizer: Of the training run to come, without moments yet.
         gradients: Adds the gradients of (batch, step) up.
         batches: Taken in turn.
 

@@ -188,7 +188,7 @@ def _model(job: Job, trained: Trained) -> tuple[Network, Head]:
     """Return the trained network and its head; a network of which nothing trained stays as it is."""
     if job.plan.kind == "frozen":
         return job.network, trained.head
-    return write_back(job.network, trained.tensors, job.plan.name, keeps_norms=job.plan.from_nothing), trained.head
+    return write_back(job.network, trained.tensors, plan=job.plan.name, keeps_norms=job.plan.from_nothing), trained.head
 
 
 def held_out_logits(network: Network, head: Head, *, context: Context, rows: Ints, block: Block) -> Floats:

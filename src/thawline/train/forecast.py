@@ -155,7 +155,7 @@ def forecast_plan(job: Job, *, num_final: int, picture_s: float) -> Forecast:
     """
     start = time.perf_counter()
     network, head = job.new_network(), job.new_head()
-    stretches = phases(job.plan, network, job.num_epochs)
+    stretches = phases(job.plan, network, epochs=job.num_epochs)
     prepared_s = time.perf_counter() - start
     training, runtime = job.context.training, job.context.runtime
     num_views, num_rows = len(training.view_names), len(job.train) + len(job.held_out)
@@ -164,18 +164,18 @@ def forecast_plan(job: Job, *, num_final: int, picture_s: float) -> Forecast:
     for phase in stretches:
         cut = phase.cut
         if cut == job.block[0]:
-            spec = pooled_spec(job.network, runtime, job.block, job.bank)
+            spec = pooled_spec(job.network, job.block, runtime=runtime, bank=job.bank)
             share = job.network.backbone.cuts[max(index for index, _, _ in spec.blocks)].cost_fraction
-            prefix_s += num_passes(spec, job.bank, num_views) * num_rows * picture_s * share
-            disk += pooled_bytes(spec, job.bank, num_rows, num_views)
+            prefix_s += num_passes(spec, job.bank, num_views=num_views) * num_rows * picture_s * share
+            disk += pooled_bytes(spec, job.bank, num_pictures=num_rows, num_views=num_views)
         elif cut is not None:
-            needed = prefix_bytes(job.network, cut, num_rows, num_views, runtime)
+            needed = prefix_bytes(job.network, cut, num_pictures=num_rows, num_views=num_views, runtime=runtime)
             if needed > training.disk_budget_bytes:
                 cut = None
             else:
                 disk += needed
                 prefix_s += num_views * num_rows * picture_s * job.network.backbone.cuts[cut].cost_fraction
-        step_s, answer_s, held_bytes = _measure(job, network, head, phase, cut)
+        step_s, answer_s, held_bytes = _measure(job, phase, network=network, head=head, cut=cut)
         epochs_s += phase.epochs * (len(job.train) * step_s + len(job.held_out) * answer_s)
         memory = max(memory, held_bytes)
     backbone, read = job.network.backbone, job.network.backbone.cuts[job.block[0]]
@@ -200,13 +200,12 @@ class _Stored:
         return self.x[np.arange(len(samples)) % len(self.x)]
 
 
-def _measure(job: Job, network: Network, head: NewHead, phase: Phase, cut: int | None) -> tuple[float, float, int]:
+def _measure(job: Job, phase: Phase, *, network: Network, head: NewHead, cut: int | None) -> tuple[float, float, int]:
     """Return seconds a picture of training and of answering, and the bytes that a training run holds."""
     context, training, runtime = job.context, job.context.training, job.context.runtime
     rows: Rows
-    batches = list(epoch_batches(job.train, context.dataset.labels[job.train], 0, training, context.seed))[
-        : TIMED_STEPS + 1
-    ]
+    labels = context.dataset.labels[job.train]
+    batches = list(epoch_batches(job.train, labels, epoch=0, training=training, seed=context.seed))[: TIMED_STEPS + 1]
     used = np.unique(np.concatenate([np.union1d(batch.samples, batch.partners) for batch in batches]))
     if cut is None:
         rows = Pictures(
@@ -224,14 +223,16 @@ def _measure(job: Job, network: Network, head: NewHead, phase: Phase, cut: int |
     )
     keeps_norms = job.plan.from_nothing
     weights = thawed.trained()
-    optimizer = make_optimizer(weights, dict.fromkeys(weights, 1.0), training)
+    optimizer = make_optimizer(weights, training, scales=dict.fromkeys(weights, 1.0))
     set_rate(optimizer, 0.0)
-    with open_engine(thawed, objective, runtime, keeps_norms=keeps_norms, accumulate=training.accumulate) as engine:
+    with open_engine(
+        thawed, objective, runtime=runtime, keeps_norms=keeps_norms, accumulate=training.accumulate
+    ) as engine:
         rows.read(used, None)  # decoded before the clock starts, as in every epoch but the first
         times = []
         for step, batch in enumerate(batches):
             start = time.perf_counter()
-            engine.gradients(batch, rows, (0, step), 1 / len(batch))
+            engine.gradients(batch, rows, place=(0, step), scale=1 / len(batch))
             optimizer.step()
             optimizer.zero_grad()
             engine.refresh()

@@ -35,9 +35,9 @@ class Inputs:
 
         Several processes fill a cache one after the other.
         """
-        found = None if phase.cut is None else self._cached(phase.cut)
-        if found is not None:
-            return found, phase.cut
+        cached = None if phase.cut is None else self._cached(phase.cut)
+        if cached is not None:
+            return cached, phase.cut
         if self._pictures is None:
             context, spec = self.job.context, self.job.network.backbone.input
             self._pictures = Pictures(
@@ -55,27 +55,7 @@ class Inputs:
         job, context = self.job, self.job.context
         with context.machine.processes.first_alone():
             if cut == job.block[0]:
-                features = open_pooled(
-                    context.dataset,
-                    self.rows,
-                    job.network,
-                    context.runtime,
-                    job.block,
-                    bank=job.bank,
-                    views=context.training.view_names,
-                    cache=context.cache,
-                    progress=context.machine.progress,
-                )
+                features = open_pooled(context, self.rows, network=job.network, block=job.block, bank=job.bank)
                 return Activations(features, context.runtime.device)
-            cache = open_prefix(
-                context.dataset,
-                self.rows,
-                job.network,
-                context.runtime,
-                cut,
-                views=context.training.view_names,
-                cache=context.cache,
-                budget_bytes=context.training.disk_budget_bytes,
-                progress=context.machine.progress,
-            )
-        return None if cache is None else Activations(cache, context.runtime.device)
+            activations = open_prefix(context, self.rows, network=job.network, cut=cut)
+        return None if activations is None else Activations(activations, context.runtime.device)

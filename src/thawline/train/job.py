@@ -71,7 +71,7 @@ class Job:
         head = new_head(
             self.network,
             len(self.class_weights),
-            self.start,
+            start=self.start,
             blocks_cut=self.plan.blocks_cut,
             num_hidden=self.context.training.hidden,
             seed=self.context.seed,

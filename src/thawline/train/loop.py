@@ -1,7 +1,7 @@
 """A job in, a trained network out: the training loop, phase by phase, epoch by epoch, step by step.
 
-The loop keeps the position in the training and nothing random: what is drawn is drawn from the seed and the position.
-So a checkpoint is weights, moments and the position, and a training that is resumed ends with the same bytes.
+The loop keeps its position and nothing random: what is drawn is drawn from the seed and the position. So a checkpoint
+is weights, moments and the position, and a training run that is resumed ends with the same bytes.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ from thawline.train.new_head import HEAD_NAMES
 from thawline.train.objective import Objective
 from thawline.train.optimizer import load_moments, loss_scaler, make_optimizer, moments, set_rate
 from thawline.train.phases import Phase, phases
-from thawline.train.position import CURVES, Position
+from thawline.train.position import Position
 from thawline.train.schedule import schedule_factor
 from thawline.train.thawed import Thawed
 
@@ -42,12 +42,7 @@ NOTE_EVERY_S = 5.0
 EpochNews = Callable[[int, Mapping[str, float]], None]
 
 
-def train(
-    job: Job,
-    *,
-    checkpoints: Checkpoints | None = None,
-    news: EpochNews | None = None,
-) -> Trained:
+def train(job: Job, *, checkpoints: Checkpoints | None = None, news: EpochNews | None = None) -> Trained:
     """Return the trained network of a job; with checkpoints, training goes on where the last one stands.
 
     Equal jobs give equal bytes on a CPU, in one run or in several. Writes checkpoints, and activations to the cache.
@@ -58,14 +53,25 @@ def train(
         news: Called after every epoch with its number, from 1, and its values by name.
 
     Raises:
-        TrainingError: The loss is no number, or the checkpoint is of another training.
+        TrainingError: The loss is no number, or the checkpoint is of another training run.
         StoreError: A checkpoint or the activations cannot be written; the last good checkpoint stays.
     """
     return _Training(job, checkpoints, news).run()
 
 
+@dataclass(frozen=True)
+class _RunningPhase:
+    """What the steps of one phase work with: where its inputs come from, and what changes the weights."""
+
+    phase: Phase
+    rows: Rows
+    engine: Engine
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+
+
 class _Training:
-    """A running training: its weights, its position, and the loop."""
+    """A training run in progress: its weights, its position, and the loop."""
 
     def __init__(self, job: Job, checkpoints: Checkpoints | None, news: EpochNews | None) -> None:
         context = job.context
@@ -78,7 +84,7 @@ class _Training:
         self.watched = watched[:: max(1, -(-len(watched) // WATCHED_ROWS))]
         self.keeps_norms = job.plan.from_nothing
         self.network, self.head = job.new_network(), job.new_head()
-        self.phases = phases(job.plan, self.network, job.num_epochs)
+        self.phases = phases(job.plan, self.network, epochs=job.num_epochs)
         self.pretrained: dict[str, Tensor] = {}
         if self.training.l2_sp:
             self.pretrained = {
@@ -87,7 +93,7 @@ class _Training:
         self.objective = Objective(
             self.dataset.labels, job.class_weights, self.training.label_smoothing, self.training.dropout, self.seed
         )
-        self.thawed: Thawed  # of the present phase, then of the last
+        self.thawed: Thawed  # of the current phase, after the end of the last one
         self.inputs = Inputs(job, np.union1d(self.rows, self.watched))
         self.rate = job.learning_rate
         self.finder: tuple[tuple[float, float], ...] = ()
@@ -107,84 +113,83 @@ class _Training:
         total = sum(phase.epochs for phase in self.phases) * len(self.rows)
         while self.at.phase < len(self.phases) and not self.at.is_over:
             phase = self.phases[self.at.phase]
-            rows, cut = self.inputs.of(phase)  # before the bar: filling the cache has one of its own
+            source = self.inputs.of(phase)  # before the bar: filling the cache has one of its own
             with self.progress.stage(f"tune {self.job.name}", total) as advance:
                 advance(self.at.epochs * len(self.rows) + self.at.count)
-                self._run_phase(phase, rows, cut, state, advance)
+                self._run_phase(phase, source, state, advance)
             state = None
             self.at.phase, self.at.epoch = self.at.phase + 1, 0
         return self._result()
 
-    def _run_phase(self, phase: Phase, rows: Rows, cut: int | None, state: State | None, advance: Advance) -> None:
-        """Train one phase, from `state` where the training was cut off within it."""
+    def _run_phase(self, phase: Phase, source: tuple[Rows, int | None], state: State | None, advance: Advance) -> None:
+        """Train one phase, from `state` where the run was cut off within it."""
+        rows, cut = source
         thawed = self.thawed = Thawed(self.network, cut, phase.layers, self.head)
         weights = thawed.trained()
         own = [name for name in weights if name not in HEAD_NAMES]
         scales = dict.fromkeys(weights, 1.0) | layer_scales(self.network.model, own, decay=self.training.layer_decay)
-        optimizer = make_optimizer(weights, scales, self.training)
+        optimizer = make_optimizer(weights, self.training, scales=scales)
         if state is not None:
             self._restore(state, weights, optimizer)
         with open_engine(
             thawed,
             self.objective,
-            self.runtime,
+            runtime=self.runtime,
             keeps_norms=self.keeps_norms,
             accumulate=self.training.accumulate,
             note=self.progress.note,
         ) as engine:
+            scaler = loss_scaler(self.runtime, None if state is None else state.facts["scaler"])
+            running = _RunningPhase(phase, rows, engine, optimizer, scaler)
             if self.training.find_rate and not self.finder:
                 self.rate, self.finder = find_rate(
-                    engine, optimizer, lambda at: self._gradients(engine, rows, *at), self._batches()
+                    engine,
+                    optimizer,
+                    gradients=lambda place: self._gradients(running, *place),
+                    batches=self._batches(),
                 )
             for name, weight in weights.items() if self.training.ema else ():
                 self.mean.setdefault(name, weight.detach().clone())
-            scaler = loss_scaler(self.runtime, None if state is None else state.facts["scaler"])
             while self.at.epoch < phase.epochs and not self.at.is_over:
-                self._run_epoch(phase, engine, optimizer, scaler, rows, advance)
+                self._run_epoch(running, advance)
 
-    def _run_epoch(
-        self,
-        phase: Phase,
-        engine: Engine,
-        optimizer: torch.optim.Optimizer,
-        scaler: torch.amp.GradScaler,
-        rows: Rows,
-        advance: Advance,
-    ) -> None:
-        """Take the steps of an epoch that are still to take, then look at the rows to watch."""
+    def _run_epoch(self, running: _RunningPhase, advance: Advance) -> None:
+        """Take the remaining steps of an epoch, then answer the rows to watch."""
         batches = self._batches()
         for step in range(self.at.step, len(batches)):
-            set_rate(optimizer, self._rate_at(phase, step, len(batches)))
-            sums = self._gradients(engine, rows, batches[step], step, scaler.get_scale())
-            self._take_step(engine, optimizer, scaler)
-            self.at.step, self.at.steps = step + 1, self.at.steps + 1
-            self.at.loss, self.at.right = self.at.loss + sums.loss, self.at.right + sums.right
-            self.at.count += sums.count
+            set_rate(running.optimizer, self._rate_at(running.phase, step, len(batches)))
+            sums = self._gradients(running, batches[step], step, scale=running.scaler.get_scale())
+            self._take_step(running)
+            self.at.add_step(sums.loss, sums.right, count=sums.count)
             advance(sums.count)
             if time.monotonic() - self.saved_at >= self.training.checkpoint_every_s:
-                self._save(engine, optimizer, scaler)
-        self._end_epoch(engine, rows, self._rate_at(phase, len(batches) - 1, len(batches)))
+                self._save(running)
+        self._end_epoch(running, self._rate_at(running.phase, len(batches) - 1, len(batches)))
 
     def _rate_at(self, phase: Phase, step: int, num_steps: int) -> float:
-        """Return the step size at a step of the present epoch."""
+        """Return the step size at a step of the current epoch."""
         done = self.at.epoch + step / num_steps
-        factor = schedule_factor(self.training.schedule, done, phase.epochs, self.training.warmup)
+        training = self.training
+        factor = schedule_factor(training.schedule, done, num_epochs=phase.epochs, warmup=training.warmup)
         return self.rate * self.at.plateau.factor * factor
 
-    def _gradients(self, engine: Engine, rows: Rows, batch: Batch, step: int, scale: float = 1.0) -> StepSums:
+    def _gradients(self, running: _RunningPhase, batch: Batch, step: int, *, scale: float = 1.0) -> StepSums:
         """Add up the gradients of a batch over all processes, and return the sums over all of them."""
+        engine, place = running.engine, (self.at.epochs, step)
         mine = batch.part(self.processes.share(np.arange(len(batch))))
-        sums = engine.gradients(mine, rows, (self.at.epochs, step), scale / len(batch))
-        told = torch.tensor([sums.loss, sums.right], dtype=torch.float32, device=self.runtime.device)
-        gradients = [weight.grad for weight in engine.thawed.trained().values() if weight.grad is not None]
-        self.processes.add_up([*gradients, told])
-        loss, right = (sums.loss, sums.right) if self.processes.count == 1 else (float(told[0]), float(told[1]))
+        sums = engine.gradients(mine, running.rows, place=place, scale=scale / len(batch))
+        loss, right = sums.loss, sums.right
+        if self.processes.count > 1:
+            totals = torch.tensor([loss, right], dtype=torch.float32, device=self.runtime.device)
+            gradients = [weight.grad for weight in engine.thawed.trained().values() if weight.grad is not None]
+            self.processes.add_up([*gradients, totals])
+            loss, right = float(totals[0]), float(totals[1])
         if not math.isfinite(loss):
             self._refuse_loss(loss, batch, step)
         return StepSums(loss, right, len(batch))
 
     def _refuse_loss(self, loss: float, batch: Batch, step: int) -> None:
-        """Stop a training whose loss is no number, and say where to look."""
+        """Stop a training run whose loss is no number, and say where to look."""
         names = first_few([self.dataset.samples[row].path for row in np.union1d(batch.samples, batch.partners)], 5)
         newest = self.checkpoints.newest_path() if self.checkpoints is not None else None
         kept = f"The last good checkpoint is {newest}." if newest else "No checkpoint was written yet."
@@ -193,9 +198,9 @@ class _Training:
             f"{kept} Lower --learning-rate (it was {self.rate:g}), or pass --dtype float32."
         )
 
-    def _take_step(self, engine: Engine, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler) -> None:
+    def _take_step(self, running: _RunningPhase) -> None:
         """Change the weights by their gradients, and the running mean by the weights."""
-        weights = engine.thawed.trained()
+        optimizer, scaler, weights = running.optimizer, running.scaler, running.engine.thawed.trained()
         scaler.unscale_(optimizer)
         with torch.no_grad():
             for name, start in self.pretrained.items():
@@ -209,50 +214,36 @@ class _Training:
         with torch.no_grad():
             for name, mean in self.mean.items():
                 mean.lerp_(weights[name], 1 - min(self.training.ema, (1 + self.at.steps) / (10 + self.at.steps)))
-        engine.refresh()
+        running.engine.refresh()
 
-    def _end_epoch(self, engine: Engine, rows: Rows, rate: float) -> None:
+    def _end_epoch(self, running: _RunningPhase, rate: float) -> None:
         """Write the epoch into the history; whether to stop is decided by rows set aside, never by those held out."""
-        at, history = self.at, self.at.history
+        engine, at = running.engine, self.at
         self._average_norms(engine)
         loss, accuracy = math.nan, math.nan
         if len(self.watched):
             with self._mean_weights(engine):
-                mine = engine.logits(self.processes.share(self.watched), rows)
+                mine = engine.logits(self.processes.share(self.watched), running.rows)
                 loss, accuracy = self._watched_scores(self.processes.gather(mine, len(self.watched)))
-                if self.training.watches:
-                    self._judge_epoch(loss, engine)
-        values = (at.loss / at.count, loss, at.right / at.count, accuracy, rate)
-        for name, value in zip(CURVES, values, strict=True):
-            history[name].append(value)
-        at.epoch, at.step, at.loss, at.right, at.count = at.epoch + 1, 0, 0.0, 0.0, 0
+                is_best = self.training.watches and at.watch(loss, self.training)
+                if is_best and (self.training.keep == "best" or self.training.patience is not None):
+                    self.best = self._tensors(engine.thawed)
+        values = at.end_epoch(validation_loss=loss, validation_accuracy=accuracy, learning_rate=rate)
         if self.news is not None:
-            self.news(at.epochs, dict(zip(CURVES, values, strict=True)))
+            self.news(at.epochs, values)
         if time.monotonic() - self.noted_at >= NOTE_EVERY_S:
             self.noted_at = time.monotonic()
-            best = min(history["validation_loss" if len(self.watched) else "train_loss"])
+            best = min(at.history["validation_loss" if len(self.watched) else "train_loss"])
             watched = f"; watched {loss:.3f}, {accuracy:.3f}" if len(self.watched) else ""
             self.progress.note(
                 f"tune: {self.job.name}: epoch {at.epochs} of {sum(phase.epochs for phase in self.phases)}: "
-                f"loss {values[0]:.3f}, top-1 {values[2]:.3f}{watched}; best {best:.3f}"
+                f"loss {values['train_loss']:.3f}, top-1 {values['train_accuracy']:.3f}{watched}; best {best:.3f}"
             )
 
     def _watched_scores(self, logits: Floats) -> tuple[float, float]:
         labels = torch.from_numpy(self.dataset.labels[self.watched])
         answers = torch.from_numpy(logits)
         return float(F.cross_entropy(answers, labels)), float((answers.argmax(1) == labels).float().mean())
-
-    def _judge_epoch(self, loss: float, engine: Engine) -> None:
-        """Keep the best weights so far, lower the step size where learning stalls, stop where it has long stalled."""
-        if self.training.schedule == "plateau":
-            self.at.plateau.see(loss)
-        if loss < self.at.best_loss:
-            self.at.best_loss, self.at.stalled = loss, 0
-            if self.training.keep == "best" or self.training.patience is not None:
-                self.best = self._tensors(engine.thawed)
-            return
-        self.at.stalled += 1
-        self.at.is_over = self.training.patience is not None and self.at.stalled >= self.training.patience
 
     def _average_norms(self, engine: Engine) -> None:
         """Give all processes the mean of the statistics that their norms learnt from different pictures."""
@@ -279,30 +270,30 @@ class _Training:
             engine.refresh()
 
     def _tensors(self, thawed: Thawed) -> dict[str, Tensor]:
-        """Return copies of what the training has changed so far, by name."""
-        found: dict[str, Tensor] = {**thawed.trained()}
+        """Return copies of what training has changed so far, by name."""
+        changed: dict[str, Tensor] = {**thawed.trained()}
         if self.keeps_norms:
-            found.update(thawed.model.named_buffers())
-        return {name: tensor.detach().clone() for name, tensor in found.items()}
+            changed.update(thawed.model.named_buffers())
+        return {name: tensor.detach().clone() for name, tensor in changed.items()}
 
-    def _save(self, engine: Engine, optimizer: torch.optim.Optimizer, scaler: torch.amp.GradScaler) -> None:
+    def _save(self, running: _RunningPhase) -> None:
         """Write a checkpoint; the first process does, the others go on."""
         self.saved_at = time.monotonic()
         if self.checkpoints is None or not self.processes.is_first:
             return
         self.at.seconds = self.saved_at - self.began_at
         parts = {
-            "weights": self._tensors(engine.thawed),
-            "moments": moments(optimizer),
+            "weights": self._tensors(running.engine.thawed),
+            "moments": moments(running.optimizer),
             "mean": self.mean,
             "best": self.best,
         }
-        tensors = {f"{part}/{name}": tensor for part, held in parts.items() for name, tensor in held.items()}
+        tensors = {f"{part}/{name}": tensor for part, named in parts.items() for name, tensor in named.items()}
         facts = {
             "position": asdict(self.at),
             "learning_rate": self.rate,
             "finder": self.finder,
-            "scaler": scaler.state_dict(),
+            "scaler": running.scaler.state_dict(),
         }
         self.checkpoints.save(self.at.steps, State(tensors, facts))
 
@@ -320,9 +311,9 @@ class _Training:
         self.mean, self.best = parts["mean"], parts["best"]
 
     def _batches(self) -> list[Batch]:
-        """Return the batches of the present epoch."""
+        """Return the batches of the current epoch."""
         labels = self.dataset.labels[self.rows]
-        return list(epoch_batches(self.rows, labels, self.at.epochs, self.training, self.seed))
+        return list(epoch_batches(self.rows, labels, epoch=self.at.epochs, training=self.training, seed=self.seed))
 
     def _result(self) -> Trained:
         """Return the weights to keep: the best ones where they were kept, else the running mean, else the last."""

@@ -77,8 +77,8 @@ class NewHead(nn.Linear):
 def new_head(
     network: Network,
     num_classes: int,
-    start: tuple[Floats, Floats] | None = None,
     *,
+    start: tuple[Floats, Floats] | None = None,
     blocks_cut: int = 0,
     num_hidden: int = 0,
     seed: int = 0,

@@ -1,4 +1,4 @@
-"""Logits and labels -> the loss that a training step minimises, and what of the features it drops."""
+"""Logits and labels -> the loss that a training step minimises; and the dropout of features."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Objective:
     dropout: float = 0.0
     seed: int = 0
 
-    def loss(self, logits: Tensor, batch: Batch, share: float) -> Tensor:
+    def loss(self, logits: Tensor, batch: Batch, *, share: float) -> Tensor:
         """Return the summed loss of a batch's (B, K) logits; a blended picture has two labels."""
         total = self._sum(logits, batch.samples)
         return total if share == 1 else share * total + (1 - share) * self._sum(logits, batch.partners)
@@ -44,7 +44,7 @@ class Objective:
         losses = F.cross_entropy(logits, labels, reduction="none", label_smoothing=self.label_smoothing)
         return (losses * weights).sum()
 
-    def keep(self, samples: Ints, num_factors: int, place: tuple[int, int], device: torch.device) -> Tensor | None:
+    def keep(self, samples: Ints, num_factors: int, *, place: tuple[int, int], device: torch.device) -> Tensor | None:
         """Return (B, `num_factors`) dropout factors, or None without dropout.
 
         They are drawn from the seed, the epoch and step, and the picture, so they do not depend on the parts, or the

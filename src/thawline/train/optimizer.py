@@ -2,7 +2,7 @@
 
 A group holds parameters of one layer scale and one weight decay. `set_rate` multiplies each group's scale in, whatever
 the schedule: a scale that only some schedules honour would silently do nothing.
-What scales float16's loss stands beside it.
+What scales float16's loss is here too.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LAYER_NDIMS = (2, 4)
 
 
 def make_optimizer(
-    parameters: Mapping[str, nn.Parameter], scales: Mapping[str, float], options: TrainOptions
+    parameters: Mapping[str, nn.Parameter], training: TrainOptions, *, scales: Mapping[str, float]
 ) -> torch.optim.Optimizer:
     """Return the optimiser asked for, its groups by layer scale.
 
@@ -31,20 +31,20 @@ def make_optimizer(
 
     Args:
         parameters: Name → parameter, in a fixed order.
+        training: `optimizer`, `momentum`, `decay`.
         scales: Name → factor on the step size.
-        options: `optimizer`, `momentum`, `decay`.
     """
     groups: dict[tuple[float, float], dict[str, Any]] = {}
     for name, parameter in parameters.items():
-        decay = options.decay if parameter.ndim in LAYER_NDIMS else 0.0
+        decay = training.decay if parameter.ndim in LAYER_NDIMS else 0.0
         key = (scales[name], decay)
         group = groups.setdefault(key, {"params": [], "scale": key[0], "weight_decay": decay})
         group["params"].append(parameter)
-    held = list(groups.values())
-    if options.optimizer == "sgd":
-        return torch.optim.SGD(held, lr=1e-3, momentum=options.momentum, nesterov=options.momentum > 0)
-    kind = torch.optim.AdamW if options.optimizer == "adamw" else torch.optim.Adam
-    return kind(held, lr=1e-3)
+    parts = list(groups.values())
+    if training.optimizer == "sgd":
+        return torch.optim.SGD(parts, lr=1e-3, momentum=training.momentum, nesterov=training.momentum > 0)
+    kind = torch.optim.AdamW if training.optimizer == "adamw" else torch.optim.Adam
+    return kind(parts, lr=1e-3)
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
@@ -64,26 +64,26 @@ def moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     }
 
 
-def load_moments(optimizer: torch.optim.Optimizer, held: Mapping[str, Tensor]) -> None:
-    """Put back what `moments` gave."""
+def load_moments(optimizer: torch.optim.Optimizer, saved: Mapping[str, Tensor]) -> None:
+    """Put back what `moments` returned."""
     state: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in held.items():
+    for key, tensor in saved.items():
         index, _, name = key.partition("/")
         state.setdefault(int(index), {})[name] = tensor
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
-def loss_scaler(runtime: Runtime, held: Mapping[str, Any] | None) -> torch.amp.GradScaler:
+def loss_scaler(runtime: Runtime, saved: Mapping[str, Any] | None) -> torch.amp.GradScaler:
     """Return what keeps float16's gradients from vanishing; for other formats it does nothing.
 
     Source: Micikevicius et al., "Mixed precision training", ICLR 2018.
 
     Args:
         runtime: Device and number format.
-        held: Its state as a checkpoint left it, or None.
+        saved: Its state as a checkpoint left it, or None.
     """
     scaler = torch.amp.GradScaler(torch.device(runtime.device).type, enabled=runtime.dtype == "float16")
     scaler.scale(torch.zeros((), device=runtime.device))  # it is set up with the first loss; ours are scaled elsewhere
-    if held is not None:
-        scaler.load_state_dict(dict(held))
+    if saved is not None:
+        scaler.load_state_dict(dict(saved))
     return scaler

@@ -31,7 +31,7 @@ class Phase:
     epochs: int
 
 
-def phases(plan: Plan, network: Network, epochs: int) -> tuple[Phase, ...]:
+def phases(plan: Plan, network: Network, *, epochs: int) -> tuple[Phase, ...]:
     """Return the stretches of training that a plan means for a network; their epochs add up to at least `epochs`.
 
     A gradual plan has one phase a cut, from the end of the network down, the epochs dealt out evenly (each gets one).

@@ -1,4 +1,4 @@
-"""Pictures and a cut -> its pooled features in memory: all that a training of nothing but a head looks at.
+"""Pictures and a cut -> its pooled features in memory: all that is read where nothing but a head trains.
 
 They are rows of the very banks that frozen heads are solved on, so of the plain view there is nothing to extract, and
 one pass over another view serves every cut.
@@ -6,24 +6,20 @@ one pass over another view serves every cut.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from thawline.core.progress import Progress
 from thawline.core.runtime import Runtime
 from thawline.core.types import Ints
-from thawline.data.augment import PLAIN
-from thawline.data.dataset import Dataset
 from thawline.features.bank import BankSpec, Block
 from thawline.features.extract import bank_spec, extract_views
 from thawline.features.network import Network
 from thawline.features.pooling import pooling_columns
+from thawline.train.context import Context
 
 __all__ = ["PooledFeatures", "num_passes", "open_pooled", "pooled_bytes", "pooled_spec"]
 
@@ -34,7 +30,7 @@ class PooledFeatures:
 
     Attributes:
         views: (n, C) in the storage format, one entry a view.
-        places: (N,) position of each sample of the data set among the rows, -1 for those that were not asked for.
+        places: (N,) position of each sample of the data set among the rows, -1 for those not among them.
     """
 
     views: tuple[Tensor, ...]
@@ -62,13 +58,13 @@ class PooledFeatures:
         return self.views[view][torch.from_numpy(places)].to(torch.float32, copy=True)
 
 
-def pooled_spec(network: Network, runtime: Runtime, block: Block, bank: BankSpec | None) -> BankSpec:
+def pooled_spec(network: Network, block: Block, *, runtime: Runtime, bank: BankSpec | None) -> BankSpec:
     """Return which bank to read a block from: the run's own where it has the block, else one of this block alone.
 
     Args:
         network: The whole backbone.
-        runtime: Number format of the pass.
         block: The cut and pooling to read.
+        runtime: Number format of the pass.
         bank: That of the run's pooled features, or None.
     """
     if bank is not None and block in bank.columns:
@@ -79,61 +75,48 @@ def pooled_spec(network: Network, runtime: Runtime, block: Block, bank: BankSpec
     return bank_spec(network.backbone, runtime, blocks=((cut, pooling, width),), storage=storage)
 
 
-def num_passes(spec: BankSpec, bank: BankSpec | None, num_views: int) -> int:
-    """Return how many passes over the pictures their views ask for; the run's own bank is there already."""
+def num_passes(spec: BankSpec, bank: BankSpec | None, *, num_views: int) -> int:
+    """Return how many passes over the pictures their views need; the run's own bank is there already."""
     return num_views - (spec == bank)
 
 
-def pooled_bytes(spec: BankSpec, bank: BankSpec | None, num_pictures: int, num_views: int) -> int:
+def pooled_bytes(spec: BankSpec, bank: BankSpec | None, *, num_pictures: int, num_views: int) -> int:
     """Return the bytes on disk that views of distinct pictures add to the run's own bank."""
-    return num_passes(spec, bank, num_views) * num_pictures * spec.row_bytes
+    return num_passes(spec, bank, num_views=num_views) * num_pictures * spec.row_bytes
 
 
 def open_pooled(
-    dataset: Dataset,
-    rows: Ints,
-    network: Network,
-    runtime: Runtime,
-    block: Block,
-    *,
-    bank: BankSpec | None,
-    views: Sequence[str] = (PLAIN,),
-    cache: Path,
-    progress: Progress,
+    context: Context, rows: Ints, *, network: Network, block: Block, bank: BankSpec | None
 ) -> PooledFeatures:
-    """Return the features of one block for every view of some pictures, after a pass for each view that is not there.
+    """Return the features of one block for every view of some pictures, after a pass for each view that is missing.
 
     Memory: n·V·C numbers in the storage format; 50,000 pictures of two views at 1,280 columns take 256 MB.
 
     Args:
-        dataset: Checked pictures.
+        context: Pictures, their views, the machine.
         rows: (n,) indices of the samples that will be read.
         network: The whole backbone, as loaded.
-        runtime: Device and number format of the pass.
         block: The cut and pooling to read.
         bank: That of the run's pooled features, or None.
-        views: From `data.augment.view_names`.
-        cache: From `core.store.cache_root`.
-        progress: Where to report to.
 
     Raises:
         StoreError: The disk is full or cannot be written, or a feature exceeds the storage format.
         DataError: A picture vanished or changed since it was checked.
     """
-    spec = pooled_spec(network, runtime, block, bank)
-    samples = tuple(dataset.samples[row] for row in rows.tolist())
-    done = extract_views(
-        replace(dataset, samples=samples),
+    spec = pooled_spec(network, block, runtime=context.runtime, bank=bank)
+    samples = tuple(context.dataset.samples[row] for row in rows.tolist())
+    extractions = extract_views(
+        replace(context.dataset, samples=samples),
         network,
-        runtime=runtime,
-        views=views,
-        cache=cache,
+        runtime=context.runtime,
+        views=context.training.view_names,
+        cache=context.cache,
         blocks=spec.blocks,
         storage=spec.storage,
-        progress=progress,
+        progress=context.machine.progress,
     )
     sha256s = [sample.sha256 for sample in samples]
-    held = tuple(view.bank.read(sha256s, [block]).astype(spec.storage) for view in done)
-    places = np.full(len(dataset), -1, dtype=np.int64)
+    views = tuple(done.bank.read(sha256s, [block]).astype(spec.storage) for done in extractions)
+    places = np.full(len(context.dataset), -1, dtype=np.int64)
     places[rows] = np.arange(len(rows))
-    return PooledFeatures(tuple(torch.from_numpy(view) for view in held), places)
+    return PooledFeatures(tuple(torch.from_numpy(view) for view in views), places)

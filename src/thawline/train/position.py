@@ -1,4 +1,4 @@
-"""Where a training stands: phase, epoch, step, and what it has seen so far. With the weights it is all of its state."""
+"""How far a training run is: phase, epoch, step and its record so far; with the weights, all of its state."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from thawline.train.hyperparameters import TrainOptions
 from thawline.train.schedule import Plateau
 
 __all__ = ["CURVES", "Position"]
@@ -16,12 +17,28 @@ CURVES = ("train_loss", "validation_loss", "train_accuracy", "validation_accurac
 
 @dataclass
 class Position:
-    """Where a training stands; JSON."""
+    """How far a training run is, as plain data that goes into JSON.
+
+    Attributes:
+        phase: Index of the phase.
+        epoch: Epochs done within the phase.
+        step: Steps done within the epoch.
+        steps: Steps done in all.
+        loss: Summed loss of the epoch's pictures so far.
+        right: How many of them were answered right.
+        count: How many they are.
+        seconds: Wall time when the last checkpoint was written.
+        best_loss: Lowest watched loss.
+        stalled: Epochs since then.
+        is_over: Whether patience has run out.
+        history: A value an epoch for each of `CURVES`.
+        plateau: Lowers the step size where the watched loss stalls.
+    """
 
     phase: int = 0
-    epoch: int = 0  # within the phase
-    step: int = 0  # within the epoch
-    steps: int = 0  # all so far
+    epoch: int = 0
+    step: int = 0
+    steps: int = 0
     loss: float = 0.0
     right: float = 0.0
     count: int = 0
@@ -41,3 +58,39 @@ class Position:
     def epochs(self) -> int:
         """Epochs done, over all phases."""
         return len(self.history["train_loss"])
+
+    def add_step(self, loss: float, right: float, *, count: int) -> None:
+        """Book a step: the summed loss of its pictures, how many were answered right, and how many they are."""
+        self.step, self.steps = self.step + 1, self.steps + 1
+        self.loss, self.right, self.count = self.loss + loss, self.right + right, self.count + count
+
+    def watch(self, loss: float, training: TrainOptions) -> bool:
+        """Take in the watched loss of an epoch; return whether it is the lowest so far.
+
+        Lowers the step size where the loss stalls (schedule `plateau`), and ends the run where patience has run out.
+        """
+        if training.schedule == "plateau":
+            self.plateau.see(loss)
+        if loss < self.best_loss:
+            self.best_loss, self.stalled = loss, 0
+            return True
+        self.stalled += 1
+        self.is_over = training.patience is not None and self.stalled >= training.patience
+        return False
+
+    def end_epoch(
+        self, *, validation_loss: float, validation_accuracy: float, learning_rate: float
+    ) -> dict[str, float]:
+        """Write the epoch into the history and begin the next one; return its values by the names of `CURVES`."""
+        values = {
+            "train_loss": self.loss / self.count,
+            "validation_loss": validation_loss,
+            "train_accuracy": self.right / self.count,
+            "validation_accuracy": validation_accuracy,
+            "learning_rate": learning_rate,
+        }
+        for name, value in values.items():
+            self.history[name].append(value)
+        self.epoch, self.step = self.epoch + 1, 0
+        self.loss, self.right, self.count = 0.0, 0.0, 0
+        return values

@@ -1,6 +1,6 @@
 """Pictures and the cut that stays frozen -> the activations at that cut, run once, kept on disk and read by the batch.
 
-What lies below everything that trains says the same of a view in every epoch, so it need not say it twice. The store is
+Layers below everything that trains give the same for a view in every epoch, so they need not run twice. The store is
 a bank with a single block, the whole activation: content-keyed, verified on opening, filled with what is missing and no
 more. It is used where it fits the budget; otherwise the caller runs the prefix live.
 """
@@ -8,27 +8,23 @@ more. It is used where it fits the budget; otherwise the caller runs the prefix 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from thawline.core.progress import Progress, SilentProgress
 from thawline.core.runtime import Runtime
 from thawline.core.store import NoRoomError
 from thawline.core.types import Ints
-from thawline.data.augment import PLAIN
-from thawline.data.dataset import Dataset
 from thawline.features.cuts import shadow_of
 from thawline.features.extract import bank_spec, extract_views
 from thawline.features.mapped import MappedRows
 from thawline.features.network import Network
 from thawline.features.pooling import WHOLE
 from thawline.features.reader import StorageRangeError
+from thawline.train.context import Context
 
 __all__ = ["PrefixCache", "activation_shape", "open_prefix", "prefix_bytes"]
 
@@ -44,7 +40,7 @@ class PrefixCache:
         num_extracted: Pictures, counted once for each view, that ran through the prefix when this was opened.
         dtype: Number format of what `read` returns: the network's.
         rows: The stored rows, one entry a view.
-        places: (N,) position of each sample of the data set among them, -1 for those that were not asked for.
+        places: (N,) position of each sample of the data set among them, -1 for those not among them.
     """
 
     cut: int
@@ -104,7 +100,7 @@ def activation_shape(network: Network, cut: int) -> tuple[int, ...]:
     return tuple(h.permute(0, 2, 3, 1).shape[1:] if h.ndim == 4 else h.shape[1:])
 
 
-def prefix_bytes(network: Network, cut: int, num_pictures: int, num_views: int, runtime: Runtime) -> int:
+def prefix_bytes(network: Network, cut: int, *, num_pictures: int, num_views: int, runtime: Runtime) -> int:
     """Return the bytes on disk that the activations of distinct pictures will take, in the usual float16.
 
     Raises:
@@ -114,73 +110,57 @@ def prefix_bytes(network: Network, cut: int, num_pictures: int, num_views: int, 
     return num_pictures * num_views * bank_spec(network.backbone, runtime, blocks=blocks).row_bytes
 
 
-def open_prefix(
-    dataset: Dataset,
-    rows: Ints,
-    network: Network,
-    runtime: Runtime,
-    cut: int,
-    *,
-    views: Sequence[str] = (PLAIN,),
-    cache: Path,
-    budget_bytes: int,
-    progress: Progress | None = None,
-) -> PrefixCache | None:
+def open_prefix(context: Context, rows: Ints, *, network: Network, cut: int) -> PrefixCache | None:
     """Return the activations at `cut` of every view, after running those that are missing; None where they do not fit.
 
     Stored as float16, or as float32 where an activation exceeds float16's range. Memory does not grow with the number
     of pictures: segments of at most 64 MiB are held while filling, and pages of them that the system can drop while
-    reading.
+    reading. What is stored already needs no budget.
 
     Args:
-        dataset: Checked pictures.
+        context: Pictures, their views, the disk budget for all views of them, the machine.
         rows: (n,) indices of the samples that will be read, at least one.
         network: As loaded; what is stored comes from a frozen copy of it.
-        runtime: Device and number format of the prefix.
         cut: Index of the cut that everything that trains lies above.
-        views: From `data.augment.view_names`.
-        cache: From `core.store.cache_root`.
-        budget_bytes: What all views of these pictures may take; what is stored already needs no budget.
-        progress: Where to report to, also why there is no cache.
 
     Raises:
         BackboneError: There is no such cut, or activations are not finite.
         StoreError: The disk cannot be written.
         DataError: A picture vanished or changed since it was checked.
     """
-    progress = progress or SilentProgress()
-    samples = tuple(dataset.samples[row] for row in rows.tolist())
+    progress, views = context.machine.progress, context.training.view_names
+    samples = tuple(context.dataset.samples[row] for row in rows.tolist())
     shape = activation_shape(network, cut)
     fill = partial(
         extract_views,
-        replace(dataset, samples=samples),
+        replace(context.dataset, samples=samples),
         network,
-        runtime=runtime,
+        runtime=context.runtime,
         views=views,
-        cache=cache,
+        cache=context.cache,
         blocks=_blocks(shape, cut),
-        budget_bytes=budget_bytes,
+        budget_bytes=context.training.disk_budget_bytes,
         progress=progress,
     )
     try:
         try:
-            done = fill(storage="float16")
+            extractions = fill(storage="float16")
         except StorageRangeError:
             progress.note("prefix: an activation exceeds what float16 can hold (65,504); all are kept in float32.")
-            done = fill(storage="float32")
+            extractions = fill(storage="float32")
     except NoRoomError as error:
         progress.note(f"prefix: not cached, it runs live in every epoch. {error}")
         return None
-    places = np.full(len(dataset), -1, dtype=np.int64)
+    places = np.full(len(context.dataset), -1, dtype=np.int64)
     places[rows] = np.arange(len(rows))
     sha256s = [sample.sha256 for sample in samples]
     return PrefixCache(
         cut=cut,
         shape=shape,
-        views=tuple(views),
-        num_extracted=sum(view.num_extracted for view in done),
-        dtype=runtime.torch_dtype,
-        rows=tuple(view.bank.mapped(sha256s) for view in done),
+        views=views,
+        num_extracted=sum(done.num_extracted for done in extractions),
+        dtype=context.runtime.torch_dtype,
+        rows=tuple(done.bank.mapped(sha256s) for done in extractions),
         places=places,
     )
 

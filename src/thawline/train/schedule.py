@@ -1,4 +1,4 @@
-"""Where a training stands -> the factor on its step size: a pure function of progress, and one that listens.
+"""Progress of a training run -> the factor on its step size: a pure function of it, and one of the watched loss.
 
 Factors rise to 1 and are multiplied with each group's own step size, so layer-wise decay holds throughout. Sources:
 Loshchilov & Hutter, "SGDR", ICLR 2017 (cosine); Smith & Topin, "Super-convergence", 2019 (one cycle).
@@ -17,7 +17,7 @@ CYCLE_START = 0.04
 PLATEAU_FACTOR, PLATEAU_PATIENCE, PLATEAU_GAIN = 0.3, 2, 1e-3
 
 
-def schedule_factor(schedule: str, epoch: float, num_epochs: int, warmup: float) -> float:
+def schedule_factor(schedule: str, epoch: float, *, num_epochs: int, warmup: float) -> float:
     """Return the factor on the step size, in (0, 1].
 
     Args:
@@ -26,7 +26,7 @@ def schedule_factor(schedule: str, epoch: float, num_epochs: int, warmup: float)
         num_epochs: All epochs of the phase.
         warmup: Epochs of linear rise at the start; `one-cycle` has its own.
 
-    >>> schedule_factor("cosine", 5, 10, 0) > schedule_factor("cosine", 9, 10, 0)
+    >>> schedule_factor("cosine", 5, num_epochs=10, warmup=0) > schedule_factor("cosine", 9, num_epochs=10, warmup=0)
     True
     """
     done = min(1.0, epoch / num_epochs)

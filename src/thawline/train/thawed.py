@@ -1,8 +1,8 @@
 """A network, a cut and a head -> what is trained, and the trained weights back into the network.
 
 Pretrained networks are trained with their batch norms folded into the convolutions: their statistics cannot move, a
-step is cheaper, and a picture's gradient does not depend on what it shares a batch with. `write_back` says the result
-in the network's own layers again: a folded convolution keeps its weights, and its norm adds the bias and scales by one.
+step is cheaper, and a picture's gradient does not depend on what it shares a batch with. `write_back` writes the result
+into the network's own layers: a folded convolution keeps its weights, and its norm adds the bias and scales by one.
 What was not thawed is not touched, to the last bit. Networks from nothing keep their norms, which learn.
 """
 
@@ -97,7 +97,7 @@ class Thawed(nn.Module):
         return Thawed(network, self.cut, None, copy.deepcopy(self.head))
 
 
-def write_back(network: Network, trained: Mapping[str, Tensor], plan: str, *, keeps_norms: bool) -> Network:
+def write_back(network: Network, trained: Mapping[str, Tensor], *, plan: str, keeps_norms: bool) -> Network:
     """Return `network` with trained weights in it, under a digest of its own; the original is left as it is.
 
     Args:
@@ -106,12 +106,12 @@ def write_back(network: Network, trained: Mapping[str, Tensor], plan: str, *, ke
         plan: For the record.
         keeps_norms: As it was trained.
     """
-    found = {name: tensor.cpu() for name, tensor in trained.items() if name not in HEAD_NAMES}
+    tensors = {name: tensor.cpu() for name, tensor in trained.items() if name not in HEAD_NAMES}
     if keeps_norms:
         model = copy.deepcopy(network.model)
-        model.load_state_dict(found, strict=False)
+        model.load_state_dict(tensors, strict=False)
     else:
-        model = unfold_batch_norms(network.model, found, size_px=network.backbone.input.size_px)
+        model = unfold_batch_norms(network.model, tensors, size_px=network.backbone.input.size_px)
     backbone = replace(
         network.backbone,
         weights_sha256=digest(model),

@@ -106,7 +106,7 @@ def require_rows(session: Session) -> None:
             )
         if (plan := row.parsed) is not None:
             try:
-                phases(plan, plan_network(plan, replace(context, training=order.training_of(row))), 1)
+                phases(plan, plan_network(plan, replace(context, training=order.training_of(row))), epochs=1)
             except ThawlineError as error:
                 raise type(error)(f"{where}: {error}" if row.name != row.plan else str(error)) from None
 
