@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+import report_cases as cases
 
 from thawline.core.types import Curve
 from thawline.view.curves import curve_svg, finder_svg
@@ -108,3 +109,42 @@ def test_a_training_that_nothing_watched_has_one_line():
     svg = curve_svg(Curve((1.2, 0.6), (), (0.5, 0.7), ()), prefix="a", goal=0.9)
     assert "stroke: var(--muted)" in svg
     assert "stroke: var(--ice)" not in svg
+
+
+def test_curve_has_both_panels_and_no_shared_ids():
+    curve = cases.make_board().trials[2].curve
+    assert curve is not None
+    first, second = curve_svg(curve, prefix="a"), curve_svg(curve, prefix="b")
+    assert ">loss<" in first
+    assert ">top-1<" in first
+    ids = [set(re.findall(r'\bid="([^"]+)"', svg)) for svg in (first, second)]
+    assert not ids[0] & ids[1]
+
+
+@pytest.mark.parametrize(
+    ("train", "held"),
+    [
+        ((0.9989, 0.9989, 1.0), (0.9909, 0.9817, 0.9863)),
+        ((0.5, 0.7, 0.9), (0.5, 0.7, 0.8)),
+        ((0.97, 0.975, 0.98), (0.9701, 0.972, 0.9733)),
+        ((0.0, 0.3, 0.62), (0.02, 0.25, 0.4)),
+        ((1.0, 1.0, 1.0), (1.0, 1.0, 1.0)),
+        ((0.0, 0.0), (0.0, 0.0)),
+    ],
+)
+def test_curve_lies_where_the_labels_say(train, held):
+    loss = (1.0,) * len(train)
+    svg = curve_svg(Curve(loss, loss, train, held), prefix="a")
+    svg = svg[svg.index('id="a-axes_2"') :]
+    heights, shares = cases.ruled_shares(svg)
+    assert len(shares) >= 3
+    assert all(0 <= share <= 100 for share in shares)
+    assert len(set(shares)) == len(shares)
+    slope, level = np.polyfit(heights, shares, 1)
+    assert np.allclose(np.multiply(heights, slope) + level, shares, atol=1e-3)
+    ends = [float(y) for y in re.findall(r'<use [^>]*y="([\d.]+)"', svg)]
+    assert np.allclose(np.multiply(ends, slope) + level, [100 * train[-1], 100 * held[-1]], atol=1e-3)
+    frame = re.search(r'id="a-patch_\d+">\s*<path d="([^"]+)"', svg)
+    assert frame is not None
+    top = min(float(y) for y in re.findall(r"[ML] [\d.]+ ([\d.]+)", frame.group(1)))
+    assert slope * top + level <= 100 + 1e-6

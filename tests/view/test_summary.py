@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
-import pytest
+import report_cases as cases
 
 from thawline.core.scores import Score
 from thawline.core.types import Prediction
 from thawline.search.leaderboard import Leaderboard, Trial
 from thawline.search.strategy import Strategy
+from thawline.search.ties import TIE_WORDS
 from thawline.use.evaluation import ClassScore, Evaluation
+from thawline.view.row_table import rows_html
 from thawline.view.summary import (
-    check_text,
     evaluation_text,
     forecast_text,
     leaderboard_text,
     prediction_lines,
+    run_html,
+    run_text,
     thaw_line_text,
 )
-
-CHECKED = {
-    "used": 1369,
-    "class_counts": {"cat": 1300, "dog": 69},
-    "skipped": [], "repaired": [], "exact_copies": [], "near_copies": [], "leaks": [], "conflicts": [],
-    "small_classes": [], "empty_classes": [], "similar_names": [], "imbalance": 1.5, "notes": [],
-}  # fmt: skip
 
 
 def make_trial(depths, mean, *, head="linear", name=None, tied=False, lead=0.9):
@@ -179,6 +176,43 @@ def test_an_evaluation_in_words():
     ]
 
 
+def test_a_run_that_chose_tells_its_leaderboard_its_winner_and_its_test():
+    data = cases.make_choice()
+    text = run_text(data)
+    board, winner, test = leaderboard_text(data.leaderboard), data.leaderboard.trials[1].name, data.evaluation
+    assert text == f"{board}\n\nWinner: {winner}\n{evaluation_text(test, rule='read once')}"
+    assert TIE_WORDS in board
+    assert run_text(replace(data, evaluation=None)) == f"{board}\n\nWinner: {winner}"
+
+
+def test_a_run_tells_what_its_budget_went_to_and_whether_its_goal_was_reached():
+    data = replace(cases.make_choice(), forecast=cases.make_forecast(), budget_s=400.0, goal=0.95)
+    lines = run_text(data).splitlines()
+    assert any("ran 5 of 5 folds" in line for line in lines)
+    assert lines[-1].startswith("FAIL  goal 0.950: not reached, but its interval ends at 0.958, above the goal")
+    assert (
+        run_text(replace(data, goal=0.5)).splitlines()[-1] == "PASS  goal 0.500: reached, by the whole of the interval."
+    )
+
+
+def test_a_score_added_to_the_list_is_told(added_score):
+    assert f", {added_score.title} 0.100." in run_text(cases.make_rows())
+
+
+def test_a_notebook_shows_the_comparison_the_test_and_the_way_to_the_report(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    data, out = replace(cases.make_choice(), goal=0.95), Path("runs") / "<b>garden"
+    html = run_html(data, out)
+    assert html.startswith(data.leaderboard._repr_html_())
+    assert "<b>Test: 0.917</b> [0.661, 0.958] of 12 pictures, read once · goal 0.950: not reached" in html
+    assert '<a href="runs/%3Cb%3Egarden/report.html"' in html
+    assert "<b>garden" not in html
+    rows = run_html(cases.make_rows(), out)
+    assert rows.startswith(rows_html(cases.make_rows()))
+    assert "read once" not in rows
+    assert '<a href="runs/%3Cb%3Egarden/report.html"' in rows
+
+
 def test_predictions_are_a_line_each():
     rows = [
         Prediction("a/1.jpg", "cat", 0.98765, {"cat": 0.98765, "dog": 0.01235}),
@@ -193,46 +227,3 @@ def test_predictions_are_told_as_they_come():
         raise RuntimeError("not asked for yet")
 
     assert next(prediction_lines(rows())) == "1.000  cat  1.jpg"
-
-
-def test_a_check_without_findings_is_the_counts_alone():
-    assert check_text(CHECKED).splitlines() == [
-        "1,369 pictures used in 2 classes",
-        "   1,300  cat",
-        "      69  dog",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("found", "lines"),
-    [
-        ({"skipped": [{"path": "a.jpg", "reason": "text"}]}, ["1 skipped:", "  a.jpg: text"]),
-        ({"repaired": [{"path": "a.jpg", "reason": "EXIF"}]}, ["1 repaired:", "  a.jpg: EXIF"]),
-        ({"exact_copies": [["a", "b", "c"]]}, ["1 groups of exact copies:", "  a = b = c"]),
-        ({"near_copies": [["a", "b"]]}, ["1 groups of near copies:", "  a ≈ b"]),
-        ({"leaks": [{"path": "t", "of": "a"}]}, ["1 held-out pictures with a copy in training:", "  t ≈ a"]),
-        (
-            {"conflicts": [{"path": "a", "label": "cat", "other_path": "b", "other_label": "dog"}]},
-            ["1 pictures under two labels:", "  a (cat) = b (dog)"],
-        ),
-        (
-            {"small_classes": [{"class": "dog", "pictures": 4}]},
-            ["1 classes with fewer than five pictures:", "  dog: 4"],
-        ),
-        (
-            {"similar_names": [["Cat", "cat"]]},
-            ["1 groups of class names that differ in case or spaces only:", "  Cat, cat"],
-        ),
-        ({"imbalance": 18.84}, ["The largest class has 18.8 times the pictures of the smallest."]),
-        ({"notes": ["x is inside a class folder."]}, ["x is inside a class folder."]),
-        ({"empty_classes": ["cow"]}, ["1 classes without a usable picture:", "  cow"]),
-    ],
-)
-def test_each_finding_has_its_section(found, lines):
-    assert check_text({**CHECKED, **found}).splitlines()[3:] == lines
-
-
-def test_a_long_section_is_cut_and_says_so():
-    skipped = [{"path": f"{number}.jpg", "reason": "text"} for number in range(1, 1235)]
-    lines = check_text({**CHECKED, "skipped": skipped}, most=2).splitlines()[3:]
-    assert lines == ["1,234 skipped:", "  1.jpg: text", "  2.jpg: text", "  … and 1,232 more (--json lists them all)"]

@@ -30,8 +30,8 @@ def read(directory):
 def test_epochs_are_read_back(tmp_path):
     log = TensorBoardLog(tmp_path / "logs")
     for epoch, loss in enumerate((0.9, 0.4), 1):
-        log.epoch("net · last 20 % · fold 1", epoch, {"loss/train": loss, "top-1/validation": 1 - loss})
-    log.epoch("net · last 20 % · fold 2", 1, {"loss/train": 0.8})
+        log("net · last 20 % · fold 1", epoch, {"loss/train": loss, "top-1/validation": 1 - loss})
+    log("net · last 20 % · fold 2", 1, {"loss/train": 0.8})
     log.close()
     assert read(tmp_path / "logs") == {
         "net-last-20-percent-fold-1": {
@@ -44,7 +44,7 @@ def test_epochs_are_read_back(tmp_path):
 
 def test_an_epoch_is_on_disk_before_the_log_is_closed(tmp_path):
     log = TensorBoardLog(tmp_path)
-    log.epoch("run", 1, {"loss": 0.5})
+    log("run", 1, {"loss": 0.5})
     assert read(tmp_path) == {"run": {"loss": [(1, 0.5)]}}
     log.close()
 
@@ -52,7 +52,7 @@ def test_an_epoch_is_on_disk_before_the_log_is_closed(tmp_path):
 @pytest.mark.parametrize("run", ["../../escape", "/etc/passwd", "..", "", "a\\b:c*d?", "x" * 500, "élan · 火"])
 def test_whatever_a_run_is_called_its_folder_lies_in_the_log(tmp_path, run):
     log = TensorBoardLog(tmp_path / "logs")
-    log.epoch(run, 1, {"loss": 0.5})
+    log(run, 1, {"loss": 0.5})
     log.close()
     assert [path.name for path in tmp_path.iterdir()] == ["logs"]
     (folder,) = (tmp_path / "logs").iterdir()
@@ -62,15 +62,15 @@ def test_whatever_a_run_is_called_its_folder_lies_in_the_log(tmp_path, run):
 def test_runs_whose_names_differ_little_stay_apart(tmp_path):
     log = TensorBoardLog(tmp_path)
     for loss, run in enumerate(("net · all", "net: all", "Net · all", "x" * 90, "x" * 91)):
-        log.epoch(run, 1, {"loss": loss})
-        log.epoch(run, 2, {"loss": loss})
+        log(run, 1, {"loss": loss})
+        log(run, 2, {"loss": loss})
     log.close()
     assert sorted(len(tags["loss"]) for tags in read(tmp_path).values()) == [2, 2, 2, 2, 2]
 
 
 def test_a_log_where_no_folder_can_be_made_is_refused(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(StoreError, match=r"^track: .*file.* cannot be made .* Name another one\.$"):
+    with pytest.raises(StoreError, match=r"^track: .*file.* cannot be created .* Name another one\.$"):
         TensorBoardLog(tmp_path / "file")
 
 

@@ -32,7 +32,7 @@ def check(
     json: Json = False,
 ) -> None:
     """Report what is odd about the pictures: unreadable ones, copies, leaks, conflicts, small classes."""
-    from thawline.view.summary import check_text
+    from thawline.view.dataset_text import check_text
 
     _, report = thawline.check(photos, options, progress=progress_for_stderr())
     say_json(report.to_json()) if json else say(check_text(report.to_json()))
@@ -71,7 +71,7 @@ def export_data(
     json: Json = False,
 ) -> None:
     """Write the checked set back out: split, each picture once, unreadable files left out."""
-    from thawline.view.summary import export_text
+    from thawline.view.dataset_text import export_text
 
     exported = thawline.export_data(
         photos, out, options=options, form=form, held_out=held_out, progress=progress_for_stderr()

@@ -18,27 +18,14 @@ FILES = ("report.html", "model", "leaderboard.json", "comparison.csv", "history.
 
 def say_run(result: Run, *, as_json: bool) -> None:
     """Print what a run found and where its files lie."""
-    from thawline.view.recipe_summary import goal_text, recipe_text
-    from thawline.view.summary import evaluation_text, forecast_text, leaderboard_text
+    from thawline.view.summary import run_text
 
     if not result.run:  # one of several processes that train together: the first one speaks
         return
     if as_json:
         say_json(result.run)
         return
-    if result.data.comparison:
-        say(recipe_text(result.data))
-    else:
-        say(leaderboard_text(result.leaderboard))
-    if result.run["forecast"]:
-        say("\n" + forecast_text(result.run["forecast"], result.run["budget_s"]))
-    if not result.data.comparison:
-        say(f"\nWinner: {result.winner}")
-        say(evaluation_text(result.evaluation, rule="read once"))
-        if result.data.goal is not None:
-            outcome = "PASS" if result.data.goal_reached else "FAIL"
-            say(f"{outcome}  goal {result.data.goal:.3f}: {goal_text(result.data, '{:.3f}'.format)}.")
-    say("")
+    say(run_text(result.data) + "\n")
     for name in FILES:
         if (result.out / name).exists():
             say(f"  {result.out / name}")

@@ -75,7 +75,7 @@ def height_of(axes: Any, score: float) -> float:
     return float(min(max(score, low), high))
 
 
-def shifted(axes: Any, score: float, up_px: float) -> float:
+def shifted(axes: Any, score: float, *, up_px: float) -> float:
     """Return the score that lies `up_px` pixels above another one, whatever the scale of the axis."""
     _, y = axes.transData.transform((axes.get_xlim()[0], score))
     return float(axes.transData.inverted().transform((0, y + up_px))[1])
@@ -87,7 +87,7 @@ def apart(axes: Any, scores: Sequence[float], *, gap_px: float) -> list[float]:
     floor = float("-inf")
     for index in sorted(range(len(scores)), key=lambda index: scores[index]):
         moved[index] = max(scores[index], floor)
-        floor = shifted(axes, moved[index], gap_px)
+        floor = shifted(axes, moved[index], up_px=gap_px)
     return moved
 
 
@@ -106,12 +106,12 @@ def label_cuts(axes: Any, cuts: Sequence[tuple[str, float]], *, spacing_px: floa
     below = axes.get_ylim()[0]
     for place in shown:
         share = f"{100 * cuts[place][1]:.0f}{GAP}%"
-        axes.text(place, shifted(axes, below, -31), share, color=LIGHT["muted"], ha="center", size=10.5)
+        axes.text(place, shifted(axes, below, up_px=-31), share, color=LIGHT["muted"], ha="center", size=10.5)
     wide, stretched = spacing_px > 25, is_stretched(axes)
     long, short = "cut, from shallow to deep, and its share of the network’s cost", "cut, and its share of the cost"
     note = long if wide else short
     note += ("; scores stretched towards 100" + GAP + "%" if wide else "; scale stretched") if stretched else ""
-    axes.text(-0.5, shifted(axes, below, -54), note, color=LIGHT["muted"], size=11.5)
+    axes.text(-0.5, shifted(axes, below, up_px=-54), note, color=LIGHT["muted"], size=11.5)
 
 
 def tooltip(trial: Trial) -> str:

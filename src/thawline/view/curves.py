@@ -1,6 +1,6 @@
-"""An epoch-wise training, or a learning-rate finder's sweep -> SVG text.
+"""A training run epoch by epoch, or a learning-rate finder's sweep -> SVG text.
 
-One idea: what a training does is read from three lines together, the loss, the top-1 and the step size that drove
+One idea: what training does is read from three lines together, the loss, the top-1 and the step size that drove
 both; the step size is drawn where it was recorded and changed, on a logarithmic scale.
 """
 
@@ -59,7 +59,7 @@ def curve_svg(curve: Curve, *, prefix: str, goal: float | None = None) -> str:
 
 
 def is_stepped(curve: Curve) -> bool:
-    """Return whether the step size of a training changed, so that there is something to draw."""
+    """Return whether the step size of a training run changed, so that there is something to draw."""
     return len({rate for rate in curve.learning_rate if rate > 0}) > 1
 
 
@@ -157,12 +157,12 @@ def finder_svg(points: Sequence[tuple[float, float]], chosen: float | None, *, w
             _draw_sweep(axes, drawn)
         if chosen:
             axes.axvline(chosen, color=LIGHT["warm"], linewidth=1.5, linestyle=(0, (2, 3)))
-            beside = {"xytext": (6, -4), "textcoords": "offset points", "ha": "left", "va": "top"}
+            place = {"xytext": (6, -4), "textcoords": "offset points", "ha": "left", "va": "top"}
             if drawn and chosen > math.sqrt(drawn[0][0] * drawn[-1][0]):
-                beside |= {"xytext": (-6, -4), "ha": "right"}
+                place |= {"xytext": (-6, -4), "ha": "right"}
             axes.annotate(
                 f"chosen: {chosen:.2g}", (chosen, 1), xycoords=("data", "axes fraction"), color=LIGHT["warm"],
-                size=12, weight="bold", **beside,
+                size=12, weight="bold", **place,
             )  # fmt: skip
         label = f"Learning-rate finder: smoothed loss at {len(drawn)} step sizes"
         label += f"; {chosen:.2g} was chosen" if chosen is not None else ""

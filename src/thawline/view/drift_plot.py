@@ -107,13 +107,13 @@ def _draw(axes: Any, cuts: Sequence[CutDrift], tooltips: dict[str, str], *, wide
         axes.plot(place, cut.cka, "o", color=colour, markersize=6.5 if wide else 5, gid=gid, zorder=5)
     if same:
         words = "unchanged" if same < len(cuts) else "unchanged at every cut"
-        axes.text(0, shifted(axes, 1.0, -14), words, color=LIGHT["ice"], va="center", size=12, weight="bold")
+        axes.text(0, shifted(axes, 1.0, up_px=-14), words, color=LIGHT["ice"], va="center", size=12, weight="bold")
 
 
 def _label_ends(axes: Any, cuts: Sequence[CutDrift], *, wide: bool) -> None:
     """Name the axis above it, and each line at its right end, moved apart where they would overlap."""
     name = "similarity to the pretrained features (linear CKA)" if wide else "linear CKA with the pretrained features"
-    axes.text(-0.5, shifted(axes, axes.get_ylim()[1], 16), name, size=12.5, weight="bold", va="center")
+    axes.text(-0.5, shifted(axes, axes.get_ylim()[1], up_px=16), name, size=12.5, weight="bold", va="center")
     ends = (("pooled", cuts[-1].cka), ("unpooled", cuts[-1].unpooled_cka))
     heights = apart(axes, [value for _, value in ends], gap_px=15)
     styles = (("ice" if _num_unchanged(cuts) == len(cuts) else "warm", "bold"), ("muted", "normal"))

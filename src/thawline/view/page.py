@@ -1,4 +1,4 @@
-"""A template and facts -> one HTML page: what every report shares, whatever it reports.
+"""ReportData and facts -> one HTML page, through the template: how its words, pictures and findings are written.
 
 One idea: names of classes and files come from strangers. The templates escape everything, and a content security
 policy inside the page forbids scripts and requests.
@@ -16,6 +16,7 @@ import numpy as np
 from markupsafe import Markup
 
 from thawline.core.html import scale_of
+from thawline.search.ties import MARGIN_WORDS, TEST_WORDS
 from thawline.use.evaluation import ClassScore, Evaluation
 from thawline.view.report_data import Picture, ReportData
 from thawline.view.svg import PALETTE_CSS
@@ -38,15 +39,14 @@ from thawline.view.words import (
 __all__ = ["both_widths", "render_page", "safe_figure"]
 
 
-def render_page(template: str, data: ReportData, facts: Mapping[str, Any]) -> str:
+def render_page(data: ReportData, facts: Mapping[str, Any]) -> str:
     """Return one HTML document that needs no other file, no network and no script.
 
     Equal arguments give equal text. Whatever cannot be written as UTF-8 (file names that are not text) becomes `?`.
 
     Args:
-        template: Name of the template, one that extends `page.html.j2`.
-        data: What is shown; its pictures, check and provenance end every page.
-        facts: What the template asks for besides.
+        data: What is shown.
+        facts: What the template asks for as well.
     """
     command = {"command": data.command} if data.command else {}  # from Python there is none
     shared: dict[str, Any] = {
@@ -57,7 +57,7 @@ def render_page(template: str, data: ReportData, facts: Mapping[str, Any]) -> st
         "check_notes": _check_notes(data.check),
         "provenance": command | {"created": moment(data.created)} | dict(data.provenance),
     }
-    html = _environment().get_template(template).render(shared | _picture_facts(data) | dict(facts))
+    html = _environment().get_template("report.html.j2").render(shared | _picture_facts(data) | dict(facts))
     return html.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -147,6 +147,7 @@ def _environment() -> jinja2.Environment:
         "short": short_name,
     }
     environment.globals |= {"scale": scale_of, "confusions": _confusions, "weakest": _weakest, "kind_words": KIND_WORDS}
+    environment.globals["tie"] = {"test": TEST_WORDS.replace(" %", f"{GAP}%"), "margin": MARGIN_WORDS}
     return environment
 
 
@@ -164,7 +165,7 @@ def _weakest(test: Evaluation) -> list[ClassScore]:
     return sorted(test.per_class, key=lambda row: (row.support == 0, row.recall, row.f1))
 
 
-def _confusions(test: Evaluation, limit: int = 20) -> list[tuple[str, str, int, int]]:
+def _confusions(test: Evaluation, limit: int) -> list[tuple[str, str, int, int]]:
     """Return the pairs confused most often: true class, predicted class, pictures, pictures of the true class."""
     wrong = np.array(test.confusion)
     np.fill_diagonal(wrong, 0)

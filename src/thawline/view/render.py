@@ -6,7 +6,6 @@ from pathlib import Path
 
 from thawline.core.errors import StoreError
 from thawline.core.store import write_bytes
-from thawline.view.recipe_report import render_recipe_report
 from thawline.view.report import render_report
 from thawline.view.report_data import ReportData
 
@@ -14,7 +13,7 @@ __all__ = ["render"]
 
 
 def render(run: Path | str) -> Path:
-    """Write `report.html` of a run, of `fit` or of a recipe, and return its path.
+    """Write `report.html` of a finished run again, and return its path.
 
     Raises:
         StoreError: The folder is not one that `fit` or a recipe wrote, or cannot be written.
@@ -26,7 +25,5 @@ def render(run: Path | str) -> Path:
         raise StoreError(
             f"report: {source} cannot be read ({type(error).__name__}). Name a folder that `thawline fit` wrote."
         ) from None
-    data = ReportData.from_json(text)
-    page = render_recipe_report(data) if data.comparison else render_report(data)
-    write_bytes(target, page.encode())
+    write_bytes(target, render_report(ReportData.from_json(text)).encode())
     return target

@@ -1,109 +1,124 @@
-"""ReportData -> one offline HTML file; a leaderboard -> CSV."""
+"""ReportData -> one offline HTML file, whatever run it is of.
+
+One idea: `_sections` says which sections the data have something for; the page and its table of contents follow it.
+"""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
-from itertools import zip_longest
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 
+from thawline.core.html import Scale, scale_of
+from thawline.core.scores import SCORES, Score
 from thawline.features.backbone import CutPoint
+from thawline.features.drift import drift_from_json
 from thawline.search.leaderboard import Leaderboard, Trial
+from thawline.use.evaluation import Evaluation
 from thawline.view.curves import curve_svg, finder_svg, is_stepped
+from thawline.view.drift_plot import drift_svg, head_words
+from thawline.view.outcome import goal_text, is_held_out_once, scored_text, small_part_text, tied_rows, unclear_rows
 from thawline.view.page import both_widths, render_page, safe_figure
-from thawline.view.report_data import ReportData
+from thawline.view.report_data import ReportData, RowComparison
 from thawline.view.story import story_svg
 from thawline.view.thaw_line import thaw_line_svg
-from thawline.view.words import KIND_WORDS, shared_backbone
+from thawline.view.words import KIND_WORDS, percent, printable, shared_backbone
 
-__all__ = ["history_csv", "leaderboard_csv", "render_report"]
-
-_METRIC_WORDS = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy"}
-
-
-def leaderboard_csv(leaderboard: Leaderboard) -> str:
-    """Return the leaderboard as CSV with a heading row: best first, shares in [0, 1], six decimals."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    scores = ("mean", "low", "high", "difference", "difference_low", "difference_high", "p_value")
-    numbers = (*scores, "accuracy", "macro_f1", "fit_s", "predict_ms")
-    writer.writerow(["rank", "strategy", "kind", "head", "tied", "winner", *numbers, "cost"])
-    for index, trial in enumerate(leaderboard.trials):
-        strategy = trial.strategy
-        row: list[object] = [index + 1, strategy.name, strategy.kind, strategy.head]
-        row += [str(trial.tied).lower(), str(index == leaderboard.winner).lower()]
-        row += [f"{getattr(trial, name):.6f}" for name in numbers]
-        writer.writerow([*row, f"{strategy.cost:.6f}"])
-    return out.getvalue()
-
-
-def history_csv(leaderboard: Leaderboard) -> str:
-    """Return the epochs of every trial that has a curve as CSV with a heading row, in the leaderboard's order.
-
-    Epochs count from 1; losses are in nats, accuracies in [0, 1]; a step size that was not recorded is left empty.
-    """
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    columns = ("train_loss", "validation_loss", "train_accuracy", "validation_accuracy", "learning_rate")
-    writer.writerow(["strategy", "kind", "epoch", *columns])
-    for trial in leaderboard.trials:
-        if trial.curve is None:
-            continue
-        lines = [getattr(trial.curve, name) for name in columns]
-        for epoch, values in enumerate(zip_longest(*lines), 1):
-            numbers = ["" if value is None else f"{value:.6g}" for value in values]
-            writer.writerow([trial.name, trial.strategy.kind, epoch, *numbers])
-    return out.getvalue()
+__all__ = ["render_report"]
 
 
 def render_report(data: ReportData) -> str:
     """Return the report as one HTML document that needs no other file, no network and no script.
 
     Equal data give equal text. Whatever cannot be written as UTF-8 (file names that are not text) becomes `?`.
+
+    Raises:
+        StoreError: A drift among the data cannot be read.
     """
     board = data.leaderboard
-    facts: dict[str, Any] = {
+    facts = {
+        "rows_of": data.comparison,
         "winner": board.trials[board.winner],
-        "metric": _METRIC_WORDS[board.metric],
-        "thaw_line": both_widths(thaw_line_svg, board, data.cuts) if data.cuts else None,
-        "finder": both_widths(finder_svg, data.finder, data.finder_rate) if data.finder else None,
-        "curves": _curves(board),
-        "last_cut": _last_cut(board, data.cuts),
+        "metric": board.metric.replace("_", " "),
         "shared": shared_backbone(board),
+        "held_out_once": is_held_out_once(data),
+        "goal_text": goal_text(data, percent),
+        "goal_marks": [("goal", data.goal)] if data.goal is not None else [],
+        "finder": both_widths(finder_svg, data.finder, data.finder_rate) if data.finder else None,
+        "drifts": _drifts(data),
     }
-    return render_page("report.html.j2", data, facts | _kind_facts(board) | _budget_facts(data) | _test_facts(data))
+    facts |= _kind_facts(board) | _test_facts(data) | _curve_facts(data) | _budget_facts(data)
+    facts |= _thaw_facts(data.comparison.frozen if data.comparison else board, data.cuts)
+    facts |= _row_facts(data, data.comparison) if data.comparison else _choice_facts(data)
+    return render_page(data, facts | {"sections": _sections(data, facts)})
 
 
-def _test_facts(data: ReportData) -> dict[str, Any]:
-    """Return what the template says of the test beyond the evaluation's own fields."""
-    test = data.evaluation
-    if test is None:
-        return {"test": None, "wrong": 0}
-    return {"test": test, "wrong": int(test.confusion.sum() - np.trace(test.confusion))}
-
-
-def _curves(board: Leaderboard) -> list[tuple[Trial, Markup]]:
-    """Return the trials that have curves, each with its figure: those that train a network first, best first."""
-    drawn = [(trial, trial.curve) for trial in board.trials if trial.curve is not None]
-    drawn.sort(key=lambda pair: pair[0].strategy.kind == "frozen")
-    return [(trial, safe_figure(curve_svg(curve, prefix=f"curve{n}"))) for n, (trial, curve) in enumerate(drawn)]
+def _sections(data: ReportData, facts: dict[str, Any]) -> dict[str, str]:
+    """Return the sections that the data have something for: id → title in the table of contents."""
+    rows = data.comparison
+    sections = {
+        "result": ("Result", True),
+        "comparison": ("Comparison", rows),
+        "story": ("Time" if rows else "From nothing to thawed", facts["story"]),
+        "thaw-line": ("Thaw line", facts["thaw_line"]),
+        "leaderboard": ("Leaderboard", not rows),
+        "budget": ("Budget", data.forecast),
+        "curves": ("Curves", facts["curves"] or facts["finder"]),
+        "test": ("Test", data.evaluation),
+        "forgetting": ("Forgetting", facts["drifts"]),
+        "mistakes": ("Mistakes", data.mistakes),
+        "pictures": ("Pictures", data.counts or data.pictures),
+        "outside": ("From outside", rows and rows.outside),
+        "check": ("Check", data.check),
+        "provenance": ("Provenance", True),
+    }
+    return {name: title for name, (title, content) in sections.items() if content}
 
 
 def _kind_facts(board: Leaderboard) -> dict[str, Any]:
-    """Return the story of the kinds where there is more than one: its figure, and the best trial of each kind."""
+    """Return the trials of each kind, and what the template says where there are several kinds or parts."""
     of_kind = {kind: [trial for trial in board.trials if trial.strategy.kind == kind] for kind in KIND_WORDS}
     of_kind = {kind: trials for kind, trials in of_kind.items() if trials}
-    mixed = len(of_kind) > 1
     return {
         "kinds": of_kind,
-        "mixed": mixed,
-        "story": both_widths(story_svg, board) if mixed else None,
+        "mixed": len(of_kind) > 1,
         "partial": any(trial.num_pictures < board.num_pictures for trial in board.trials),
-        "stepped": any(is_stepped(trial.curve) for trial in board.trials if trial.curve),
+    }
+
+
+def _test_facts(data: ReportData) -> dict[str, Any]:
+    """Return the evaluations: the one that the page opens with, the kept model's, and all of them by name."""
+    board, kept = data.leaderboard, data.evaluation
+    opening = data.best_row.evaluation if data.rows else kept
+    answered = [(row.name, row.evaluation) for row in data.rows]
+    if not answered and kept:
+        answered = [(board.trials[board.winner].name, kept)]
+    return {
+        "opening": opening,
+        "kept": kept,
+        "answered": answered,
+        "score_kinds": [kind for kind in SCORES if any(kind.name in test.scores for _, test in answered)],
+        "wrong": int(opening.confusion.sum() - np.trace(opening.confusion)) if opening else 0,
+    }
+
+
+def _curve_facts(data: ReportData) -> dict[str, Any]:
+    """Return every trial that has a curve, with its figure: rows in their order, else trained networks first."""
+    board = data.leaderboard
+    trials = [data.trial_of(row) for row in data.rows]
+    trials = trials or sorted(board.trials, key=lambda trial: trial.strategy.kind == "frozen")
+    curves = [(trial, trial.curve) for trial in trials if trial.curve is not None]
+    return {
+        "curves": [
+            (trial, safe_figure(curve_svg(curve, prefix=f"curve{n}", goal=data.goal)))
+            for n, (trial, curve) in enumerate(curves)
+        ],
+        "stepped": any(is_stepped(curve) for _, curve in curves),
+        "watched": bool(data.rows) and is_held_out_once(data),
     }
 
 
@@ -123,11 +138,94 @@ def _budget_facts(data: ReportData) -> dict[str, Any]:
     }
 
 
-def _last_cut(board: Leaderboard, cuts: Sequence[CutPoint]) -> Trial | None:
+def _thaw_facts(board: Leaderboard | None, cuts: Sequence[CutPoint]) -> dict[str, Any]:
+    """Return the thaw line of the frozen strategies; there is none where they read a single depth."""
+    trials = [trial for trial in board.trials if trial.strategy.is_plain] if board else []
+    num_depths = len({depth for trial in trials for depth in trial.strategy.depths})
+    drawn = board is not None and bool(cuts) and num_depths > 1
+    return {
+        "frozen": board,
+        "num_depths": num_depths,
+        "thaw_line": both_widths(thaw_line_svg, board, cuts) if drawn else None,
+        "last_cut": _last_cut(trials, cuts),
+        "has_fused": any(trial.strategy.is_fused for trial in trials),
+    }
+
+
+def _last_cut(trials: Sequence[Trial], cuts: Sequence[CutPoint]) -> Trial | None:
     """Return the best linear head on the deepest cut of the frozen network alone: what most would have built."""
     deepest = max((cut.index for cut in cuts), default=-1)
-    for trial in board.trials:
-        strategy = trial.strategy
-        if strategy.kind == "frozen" and strategy.depths == (deepest,) and strategy.head == "linear":
-            return trial
-    return None
+    return next(
+        (trial for trial in trials if trial.strategy.depths == (deepest,) and trial.strategy.head == "linear"), None
+    )
+
+
+def _choice_facts(data: ReportData) -> dict[str, Any]:
+    """Return what the page says where strategies were compared and one was chosen."""
+    board, test = data.leaderboard, data.evaluation
+    winner = board.trials[board.winner]
+    lows, highs = [board.chosen_low, winner.low], [board.chosen_high, winner.high]
+    is_mixed = len({trial.strategy.kind for trial in board.trials}) > 1
+    return {
+        "best": winner,
+        "small_part": "",
+        "result_scale": _scale([test] if test else [], lows, highs, data.goal),
+        "story": both_widths(story_svg, board) if is_mixed else None,
+    }
+
+
+def _scale(tests: Sequence[Evaluation], lows: Sequence[float], highs: Sequence[float], goal: float | None) -> Scale:
+    """Return a scale that holds the accuracies of the tests with their intervals, all other ends, and the goal."""
+    scores: list[Score] = [score for test in tests for score in (test.accuracy, test.accuracy_without_leaks) if score]
+    goals = [goal] if goal is not None else []
+    low_ends = [*(score.low for score in scores), *lows, *goals]
+    return scale_of(low_ends, [*(score.high for score in scores), *highs, *goals])
+
+
+def _row_facts(data: ReportData, comparison: RowComparison) -> dict[str, Any]:
+    """Return what the page says where rows were answered one by one."""
+    tests = [row.evaluation for row in data.rows]
+    origins = [row.origin for row in data.rows if row.origin is not None]
+    known = [picture for picture in comparison.outside if picture.true is not None]
+    return {
+        "best": data.best_row,
+        "ties": tied_rows(data),
+        "unclear": unclear_rows(data),
+        "scored": scored_text(data),
+        "small_part": small_part_text(data, percent),
+        "row_scale": _scale(tests, origins, origins, data.goal),
+        "clean_n": next((clean.n for test in tests if (clean := test.accuracy_without_leaks)), None),
+        "has_origins": bool(origins),
+        "has_expected": any(row.expected for row in data.rows),
+        "story": _row_times(data),
+        "known": known,
+        "num_known_right": sum(picture.is_right for picture in known),
+    }
+
+
+def _row_times(data: ReportData) -> tuple[Markup, Markup] | None:
+    """Return accuracy against time for a page and a phone, where rows are trained in more than one way."""
+    row_of = {row.name: row for row in data.rows}
+    board = data.leaderboard
+    if len({(trial.strategy.kind, row_of[trial.name].epochs is None) for trial in board.trials}) == 1:
+        return None
+    trials = tuple(
+        replace(
+            trial,
+            fit_s=row_of[trial.name].seconds + (data.pass_s if data.shares_pass(row_of[trial.name]) else 0.0),
+            strategy=replace(trial.strategy, name=printable(trial.name)),
+        )
+        for trial in board.trials
+    )
+    ringed = replace(board, trials=trials, winner=0)  # the ring is to mark the best row
+    return both_widths(partial(story_svg, trials=trials), ringed)
+
+
+def _drifts(data: ReportData) -> list[tuple[str, tuple[Markup, Markup], str]]:
+    """Return what was measured before and after its training: its name, its figure, and a line of words."""
+    drawn = []
+    for n, (name, raw) in enumerate(data.drifts.items()):
+        drift = drift_from_json(raw)
+        wide, narrow = (drift_svg(drift, prefix=f"drift{n}-{width}", width_px=width) for width in (920, 360))
+        drawn.append((name, (safe_figure(wide), safe_figure(narrow)), head_words(drift)))
+    return drawn

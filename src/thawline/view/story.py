@@ -53,7 +53,7 @@ def story_svg(leaderboard: Leaderboard, *, width_px: int = 920, trials: Sequence
     shown = list(trials) if trials is not None else _worth_showing(leaderboard)
     wide = width_px >= 600
     height_px = 430 if wide else 400
-    left_px, bottom_px, top_px = (50, 56, 62) if wide else (40, 56, 82)
+    left_px, bottom_px, top_px = (50, 56, 62) if wide else (46, 56, 82)
     tooltips: dict[str, str] = {}
     with drawing(width_px, height_px) as figure:
         box = (left_px / width_px, bottom_px / height_px)
@@ -69,12 +69,12 @@ def story_svg(leaderboard: Leaderboard, *, width_px: int = 920, trials: Sequence
         note = "time that training took" + ("" if wide else ", logarithmic")
         note += ("; scores stretched towards 100" + GAP + "%" if wide else "; scores stretched") * is_stretched(axes)
         sheet.text(left_px, 14, note, color=LIGHT["muted"], size=11.5)
-        room = _Room(left_px, width_px - 2, bottom_px, height_px - top_px + 26)
+        room = _Room(left_px, width_px - 2, bottom_px, height_px - top_px + 26, has_names=wide)
         for index, trial in enumerate(shown):
             tooltips[f"dot-{index}"] = f"{tooltip(trial)} after {duration_text(trial.fit_s)}{_part(leaderboard, trial)}"
             _draw_trial(axes, leaderboard, trial, gid=f"dot-{index}")
             room.take(_boxes(axes, trial))
-        _label_trials(sheet, axes, leaderboard, shown, room, wide=wide)
+        _label_trials(axes, leaderboard, shown=shown, sheet=sheet, room=room)
         return figure_svg(figure, prefix=f"story{width_px}", label=_in_words(leaderboard, shown), tooltips=tooltips)
 
 
@@ -144,12 +144,13 @@ def _draw_legend(sheet: Any, leaderboard: Leaderboard, *, width_px: int, from_to
 
 @dataclass
 class _Room:
-    """What of the paper is free for labels."""
+    """What of the paper is free for labels, and whether they have room for names next to scores."""
 
     left: float
     right: float
     bottom: float
     top: float
+    has_names: bool
     taken: list[_Box] = field(default_factory=list)
 
     def take(self, boxes: Sequence[_Box]) -> None:
@@ -186,16 +187,14 @@ def _boxes(axes: Any, trial: Trial) -> tuple[_Box, _Box]:
     return (x - 6, y - 6, x + 6, y + 6), (x - 2, low, x + 2, high)
 
 
-def _label_trials(
-    sheet: Any, axes: Any, leaderboard: Leaderboard, shown: Sequence[Trial], room: _Room, *, wide: bool
-) -> None:
+def _label_trials(axes: Any, leaderboard: Leaderboard, *, shown: Sequence[Trial], sheet: Any, room: _Room) -> None:
     """Label the trials where there is room: the winner first, then the best of each kind, then the others."""
     winner, backbone = leaderboard.trials[leaderboard.winner], shared_backbone(leaderboard)
     best = {trial.strategy.kind: trial for trial in reversed(shown)}
     for trial in sorted(shown, key=lambda trial: (trial is not winner, trial is not best[trial.strategy.kind])):
         won = trial is winner
         colour = LIGHT["warm" if won else _MARKS[trial.strategy.kind][0]]
-        name = short_name(trial, backbone) if wide else ""
+        name = short_name(trial, backbone) if room.has_names else ""
         for text in _texts(trial, name, won=won):
             places = _places(*_boxes(axes, trial), further_px=5 if won else 0)
             free = next((place for place in places if room.has(_label_box(place, text))), None)

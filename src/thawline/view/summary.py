@@ -1,27 +1,86 @@
-"""Results in, a few lines of plain text out: what a terminal shows and a log keeps."""
+"""Results -> what people read of them outside the page: text for a terminal and a log, HTML for a notebook."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
+from thawline.core.html import file_link
 from thawline.core.types import Prediction
 from thawline.search.leaderboard import Leaderboard, Trial
+from thawline.search.ties import TIE_WORDS
 from thawline.use.evaluation import Evaluation
-from thawline.view.words import duration_text, size_text
+from thawline.view.outcome import goal_text, small_part_text
+from thawline.view.report_data import ReportData
+from thawline.view.row_table import rows_html, rows_text
+from thawline.view.words import duration_text, printable, size_text
 
 __all__ = [
-    "check_text",
-    "duration_text",
     "evaluation_text",
-    "export_text",
     "forecast_text",
     "leaderboard_text",
     "prediction_lines",
+    "run_html",
+    "run_text",
     "thaw_line_text",
 ]
 
 BAR_WIDTH = 40
+
+
+def run_text(data: ReportData) -> str:
+    """Return what a terminal shows after a run: what was compared, what came of it, and whether a goal was reached."""
+    lines = _comparison_lines(data) if data.rows else _choice_lines(data)
+    if data.goal is not None and data.headline is not None:
+        outcome = "PASS" if data.goal_reached else "FAIL"
+        lines.append(f"{outcome}  goal {data.goal:.3f}: {goal_text(data, '{:.3f}'.format)}.")
+    if data.rows and (note := small_part_text(data, "{:.2f}".format)):
+        lines.append(f"Note: {note}")
+    return "\n".join(lines)
+
+
+def _choice_lines(data: ReportData) -> list[str]:
+    """Return the leaderboard, what the budget went to, and the test of the winner."""
+    board = data.leaderboard
+    lines = [leaderboard_text(board), ""]
+    if data.forecast:
+        lines += [forecast_text(data.forecast, data.budget_s), ""]
+    lines.append(f"Winner: {board.trials[board.winner].name}")
+    if data.evaluation is not None:
+        lines.append(evaluation_text(data.evaluation, rule="read once"))
+    return lines
+
+
+def _comparison_lines(data: ReportData) -> list[str]:
+    """Return the rows, what the budget went to, and the scores of the model that is kept."""
+    lines = [rows_text(data)]
+    if data.comparison is not None and data.evaluation is not None:
+        lines.append(f"Model kept, {printable(data.comparison.delivered)}: {_other_scores(data.evaluation)}.")
+    if data.forecast:
+        lines += ["", forecast_text(data.forecast, data.budget_s), ""]
+    return lines
+
+
+def run_html(data: ReportData, out: Path) -> str:
+    """Return what a notebook shows of a run: what was compared, what came of it, and a link to its report.
+
+    Args:
+        data: Of the run.
+        out: Its folder.
+    """
+    board, parts = data.leaderboard, []
+    if not data.rows and data.evaluation is not None:
+        score = data.evaluation.accuracy
+        test = Markup("<b>Test: {:.3f}</b> [{:.3f}, {:.3f}] of {:,} pictures, read once")
+        parts.append(test.format(score.value, score.low, score.high, score.n))
+        if data.goal is not None:
+            parts.append(Markup("goal {:.3f}: {}").format(data.goal, goal_text(data, "{:.3f}".format)))
+    below = Markup(" · ").join([*parts, file_link(out / "report.html")])
+    table = rows_html(data) if data.rows else board._repr_html_()
+    return table + Markup('<div style="padding:.4em .7em">{}</div>').format(below)
 
 
 def leaderboard_text(board: Leaderboard, *, most: int = 12) -> str:
@@ -59,18 +118,19 @@ def leaderboard_text(board: Leaderboard, *, most: int = 12) -> str:
     rest = len(board.trials) - len(shown)
     if rest > 0:
         lines.append(f"    … and {rest} more in leaderboard.json")
-    chosen = (
-        "the best of the plans that were named; = are tied with the leader"
-        if board.is_named
-        else f"the cheapest of {len(board.ties)} tied (=)"
-    )
+    return "\n".join([*lines, _choice(board)])
+
+
+def _choice(board: Leaderboard) -> str:
+    """Return how the winner was chosen, and what the choosing scored."""
+    if board.is_named:
+        chosen = f"the best of the plans that were named; = are tied with the leader: {TIE_WORDS}"
+    else:
+        chosen = f"the cheapest of {len(board.ties)} tied (=): {TIE_WORDS}"
     is_partial = board.trials[board.winner].num_pictures < board.num_pictures
     scored = "Its score on the folds that it ran" if is_partial else "The whole choice, cross-validated"
-    lines.append(
-        f"* winner: {chosen}: not told apart by a paired test, within 5 points. "
-        f"{scored}: {board.chosen_mean:.3f} [{board.chosen_low:.3f}, {board.chosen_high:.3f}]"
-    )
-    return "\n".join(lines)
+    score = f"{board.chosen_mean:.3f} [{board.chosen_low:.3f}, {board.chosen_high:.3f}]"
+    return f"* winner: {chosen}. {scored}: {score}"
 
 
 def _rows_shown(board: Leaderboard, most: int) -> list[int]:
@@ -135,7 +195,7 @@ def evaluation_text(evaluation: Evaluation, *, rule: str = "") -> str:
         evaluation: The scores.
         rule: How the pictures were used, put behind their number: `read once`.
     """
-    score = evaluation.accuracy
+    score, trust = evaluation.accuracy, evaluation.calibration
     used = f", {rule}" if rule else ""
     lines = [f"Test: {score.value:.3f} [{score.low:.3f}, {score.high:.3f}] of {score.n:,} pictures{used}"]
     clean = evaluation.accuracy_without_leaks
@@ -143,10 +203,7 @@ def evaluation_text(evaluation: Evaluation, *, rule: str = "") -> str:
         lines.append(
             f"      {clean.value:.3f} [{clean.low:.3f}, {clean.high:.3f}] of the {clean.n:,} without a copy in training"
         )
-    own_lines = ("accuracy", "accuracy_without_leaks")
-    others = [f"{kind.title} {it.value:.3f}" for kind, it in evaluation.listed_scores if kind.name not in own_lines]
-    lines.append("      " + ", ".join(others))
-    trust = evaluation.calibration
+    lines.append(f"      {_other_scores(evaluation)}")
     lines.append(
         f"      mean confidence {trust.mean_confidence:.3f}, calibration error {trust.calibration_error:.3f} "
         f"(by chance alone {trust.calibration_error_by_chance:.3f})"
@@ -154,70 +211,16 @@ def evaluation_text(evaluation: Evaluation, *, rule: str = "") -> str:
     return "\n".join(lines)
 
 
+def _other_scores(evaluation: Evaluation) -> str:
+    """Return every score but the accuracy, which has lines of its own."""
+    return ", ".join(
+        f"{kind.title} {score.value:.3f}"
+        for kind, score in evaluation.listed_scores
+        if kind.name not in ("accuracy", "accuracy_without_leaks")
+    )
+
+
 def prediction_lines(rows: Iterable[Prediction]) -> Iterator[str]:
     """Yield a line a picture: probability, label, path; or the reason why there is none."""
     for row in rows:
         yield f"  ---  {row.path}: {row.error}" if row.error else f"{row.probability:.3f}  {row.label}  {row.path}"
-
-
-def export_text(card: Mapping[str, Any]) -> str:
-    """Return what was exported, in words: pictures of each part, and how many were left out for which reason.
-
-    Args:
-        card: `Export.card`.
-    """
-    parts = ", ".join(f"{sum(counts.values()):,} {part}" for part, counts in card["counts"].items())
-    lines = [f"{card['pictures']:,} pictures in {len(card['class_names'])} classes: {parts} ({card['split']})"]
-    left = card["left_out"]
-    for rows, reason in (
-        (left["skipped"], "that cannot be used"),
-        (left["exact_copies"], "exact copies of others"),
-        (left["conflicts"], "with the same bytes under several labels; settle which is right and export again"),
-    ):
-        if rows:
-            lines.append(f"  {len(rows):6,}  left out: {reason}")
-    if card["groups_of_near_copies"]:
-        lines.append(f"  {card['groups_of_near_copies']:6,}  groups of near copies, kept; each has a number in `group`")
-    if card["held_out_near_copies"]:
-        lines.append(f"  {card['held_out_near_copies']:6,}  held-out pictures with a near copy in a part to learn from")
-    return "\n".join([*lines, *card["notes"]])
-
-
-def check_text(report: Mapping[str, Any], *, most: int = 10) -> str:
-    """Return what the check found, in words; a section is left out where there is nothing to say.
-
-    Args:
-        report: `CheckReport.to_json()`.
-        most: Rows a section.
-    """
-    lines = [f"{report['used']:,} pictures used in {len(report['class_counts'])} classes"]
-    for name, count in report["class_counts"].items():
-        lines.append(f"  {count:6,}  {name}")
-
-    def section(title: str, rows: Sequence[str]) -> None:
-        if rows:
-            lines.append(f"{len(rows):,} {title}")
-            lines.extend(f"  {row}" for row in rows[:most])
-            if len(rows) > most:
-                lines.append(f"  … and {len(rows) - most:,} more (--json lists them all)")
-
-    section("skipped:", [f"{row['path']}: {row['reason']}" for row in report["skipped"]])
-    section("repaired:", [f"{row['path']}: {row['reason']}" for row in report["repaired"]])
-    section("groups of exact copies:", [" = ".join(group) for group in report["exact_copies"]])
-    section("groups of near copies:", [" ≈ ".join(group) for group in report["near_copies"]])
-    section("held-out pictures with a copy in training:", [f"{r['path']} ≈ {r['of']}" for r in report["leaks"]])
-    section(
-        "pictures under two labels:",
-        [f"{r['path']} ({r['label']}) = {r['other_path']} ({r['other_label']})" for r in report["conflicts"]],
-    )
-    section(
-        "classes with fewer than five pictures:", [f"{r['class']}: {r['pictures']}" for r in report["small_classes"]]
-    )
-    section("classes without a usable picture:", report["empty_classes"])
-    section(
-        "groups of class names that differ in case or spaces only:", [", ".join(g) for g in report["similar_names"]]
-    )
-    if report["imbalance"] >= 3:
-        lines.append(f"The largest class has {report['imbalance']:.1f} times the pictures of the smallest.")
-    lines.extend(report["notes"])
-    return "\n".join(lines)

@@ -79,7 +79,7 @@ def thaw_line_svg(leaderboard: Leaderboard, cuts: Sequence[CutPoint], *, width_p
     page = _Page(width_px, wide=width_px >= 600, num_rows=len(depths.fused))
     tooltips: dict[str, str] = {}
     with drawing(width_px, page.height_px) as figure:
-        axes = _panel(figure, page, page.bottom_px, page.score_px, len(depths.cuts))
+        axes = _panel(figure, page, (page.bottom_px, page.score_px), len(depths.cuts))
         _frame_scores(axes, leaderboard, depths)
         _draw_single(axes, depths, tooltips, wide=page.wide)
         _draw_thaw_line(axes, depths, wide=page.wide)
@@ -88,7 +88,7 @@ def thaw_line_svg(leaderboard: Leaderboard, cuts: Sequence[CutPoint], *, width_p
         named = [(cut.label, cut.cost_fraction) for cut in depths.cuts]
         label_cuts(axes, named, spacing_px=page.spacing_px(len(named)))
         if depths.fused:
-            rows = _panel(figure, page, page.rows_from_px, page.rows_px, len(depths.cuts))
+            rows = _panel(figure, page, (page.rows_from_px, page.rows_px), len(depths.cuts))
             _draw_fused(rows, leaderboard, depths, tooltips, wide=page.wide)
         label = "The thaw line: score against the depth at which the network is read"
         return figure_svg(figure, prefix=f"thaw{width_px}", label=label, tooltips=tooltips)
@@ -132,8 +132,9 @@ class _Page:
         return (self.width_px - self.left_px - self.right_px) / max(num_cuts, 1)
 
 
-def _panel(figure: Figure, page: _Page, from_px: float, height_px: float, num_cuts: int) -> Any:
-    """Return plain axes over the cuts: only faint horizontal rules and labels."""
+def _panel(figure: Figure, page: _Page, place_px: tuple[float, float], num_cuts: int) -> Any:
+    """Return plain axes over the cuts, at a height above the lower edge and of a height: faint rules and labels."""
+    from_px, height_px = place_px
     width = page.width_px - page.left_px - page.right_px
     box = (page.left_px / page.width_px, from_px / page.height_px)
     axes = figure.add_axes((*box, width / page.width_px, height_px / page.height_px))
@@ -151,7 +152,7 @@ def _frame_scores(axes: Any, leaderboard: Leaderboard, depths: _Depths) -> None:
     tied = [height_of(axes, leaderboard.trials[index].mean) for index in leaderboard.ties]
     if len(tied) > 1:
         axes.axhspan(min(tied), max(tied), color=LIGHT["glow"], linewidth=0, zorder=0.6)
-        above = shifted(axes, max(tied), 8)
+        above = shifted(axes, max(tied), up_px=8)
         axes.text(-0.4, above, "tied with the leader", color=LIGHT["muted"], size=10.5, va="center")
 
 
@@ -185,7 +186,7 @@ def _draw_thaw_line(axes: Any, depths: _Depths, *, wide: bool) -> None:
     axes.axvline(best, color=LIGHT["ice"], linewidth=1.3, linestyle=(0, (2, 3)), zorder=2)
     name = depths.cuts[best].label
     words = f"thaw line: {name} is the best single cut, {percent(linear[best].mean)}" if wide else f"thaw line: {name}"
-    top = shifted(axes, axes.get_ylim()[1], 13)
+    top = shifted(axes, axes.get_ylim()[1], up_px=13)
     align = "right" if best > len(depths.cuts) / 2 else "left"
     nudge = 0.15 if align == "right" else -0.15
     axes.text(best + nudge, top, words, color=LIGHT["ice"], ha=align, va="center", size=12, weight="bold")

@@ -1,7 +1,7 @@
-"""Epochs of a training -> event files that TensorBoard shows while it runs.
+"""Epochs of a training run -> event files that TensorBoard shows while it runs.
 
-One idea: a run is a sub-folder. Whoever trains says the run's name, the epoch and a few numbers, and knows nothing of
-TensorBoard, which is loaded only when a log is opened.
+One idea: a training run is a sub-folder. Whoever trains calls the log with the run's name, the epoch and a few numbers,
+and knows nothing of TensorBoard, which is loaded only when a log is opened.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ _MOST_CHARS = 80
 
 
 class TensorBoardLog:
-    """Numbers of every epoch, in one sub-folder a run; every epoch is on disk when `epoch` returns.
+    """Numbers of every epoch, in one sub-folder a run; every epoch is on disk when the call returns.
 
-    `TensorBoardLog(folder).epoch("efficientnet_lite0 · last 20 % · fold 1", 1, {"loss/train": 0.9})` writes to
+    `TensorBoardLog(folder)("efficientnet_lite0 · last 20 % · fold 1", 1, {"loss/train": 0.9})` writes to
     `folder/efficientnet_lite0-last-20-percent-fold-1`; `tensorboard --logdir folder` shows it.
 
     Writing to a folder that holds an earlier log adds to it: TensorBoard then shows both, the later over the earlier.
@@ -31,11 +31,11 @@ class TensorBoardLog:
         """Open a log.
 
         Args:
-            directory: Where it is written; made where it is missing.
+            directory: Where it is written; created where it is missing.
 
         Raises:
             UsageError: TensorBoard is not installed.
-            StoreError: The directory cannot be made.
+            StoreError: The directory cannot be created.
         """
         try:
             from torch.utils.tensorboard import SummaryWriter
@@ -48,18 +48,18 @@ class TensorBoardLog:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(
-                f"track: {directory} cannot be made ({error.strerror}); a log needs a folder that can be written. "
+                f"track: {directory} cannot be created ({error.strerror}); a log needs a folder that can be written. "
                 "Name another one."
             ) from error
         self.directory = directory
         self._open_writer = SummaryWriter
         self._writers: dict[str, Any] = {}
 
-    def epoch(self, run: str, epoch: int, values: Mapping[str, float]) -> None:
+    def __call__(self, run: str, epoch: int, values: Mapping[str, float]) -> None:
         """Write the numbers of one epoch.
 
         Args:
-            run: Name of the training, e.g. that of its strategy and its fold; becomes the name of its sub-folder.
+            run: Name of the training run, e.g. its strategy and its fold; becomes the name of its sub-folder.
             epoch: The epoch that has ended, from 1.
             values: Tag, e.g. `loss/validation`, → number.
         """

@@ -131,7 +131,7 @@ def short_name(trial: Trial, backbone: str) -> str:
 
 
 def training(strategy: Strategy) -> tuple[str, str]:
-    """Return what of the network is read or trained: the name of the fact, and the fact."""
+    """Return which part of the network is read or trained: the name of the fact, and the fact."""
     augmented = f"; pictures varied by {strategy.augment}" if strategy.augment != "none" else ""
     if strategy.kind == "frozen":
         depths = f"{len(strategy.depths)} depth{'' if len(strategy.depths) == 1 else 's'}"

@@ -23,6 +23,7 @@ from thawline.data.dataset import Dataset
 from thawline.search.leaderboard import Leaderboard
 from thawline.train.budget import forecast_rows
 from thawline.use.evaluation import Evaluation
+from thawline.view.csv_text import comparison_csv, history_csv, leaderboard_csv
 from thawline.view.report_data import Mistake, Outside, Picture, ReportData, RowComparison, RowData
 from thawline.work.model import options_json, thumbnail
 from thawline.work.order import Expected
@@ -325,18 +326,17 @@ def leaderboard_json(board: Leaderboard) -> dict[str, Any]:
 
 def write_files(out: Path, compared: Compared, *, outcome: Outcome, data: ReportData) -> dict[str, Any]:
     """Write the files of a finished run, each whole or not at all, and return what `run.json` holds."""
-    from thawline.view.recipe_report import recipe_csv, render_recipe_report  # matplotlib
-    from thawline.view.report import history_csv, leaderboard_csv, render_report
+    from thawline.view.report import render_report  # matplotlib
 
     files = {
         "ledger.csv": ledger_csv(compared.dataset.ledger).encode("utf-8", "surrogateescape"),
         "leaderboard.csv": leaderboard_csv(data.leaderboard).encode(),
         "history.csv": history_csv(data.leaderboard).encode(),
         "report.json": data.to_json().encode(),
-        "report.html": (render_recipe_report if data.comparison else render_report)(data).encode(),
+        "report.html": render_report(data).encode(),
     }
     if data.comparison is not None:
-        files["comparison.csv"] = recipe_csv(data).encode()
+        files["comparison.csv"] = comparison_csv(data).encode()
     for name, content in files.items():
         write_bytes(out / name, content)
     write_json(out / "leaderboard.json", leaderboard_json(data.leaderboard))

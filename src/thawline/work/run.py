@@ -15,11 +15,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
 from pydantic import TypeAdapter
 
 from thawline.core.errors import StoreError, UsageError
-from thawline.core.html import file_link
 from thawline.core.progress import Progress
 from thawline.core.store import write_bytes
 from thawline.search.compare import with_curves
@@ -28,6 +26,7 @@ from thawline.train.forecast import forecast_run
 from thawline.use.bundle import load_bundle, save_bundle
 from thawline.use.evaluation import Evaluation
 from thawline.view.report_data import Outside, ReportData
+from thawline.view.summary import run_html
 from thawline.view.track import TensorBoardLog
 from thawline.work.choice import choose, rows_to_try
 from thawline.work.model import describe_training
@@ -66,18 +65,7 @@ class Run:
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: the comparison, the test's one line, and where the report lies."""
-        from thawline.view.recipe_summary import recipe_repr_html
-
-        if self.data.comparison:
-            return recipe_repr_html(self.data)
-        score = self.evaluation.accuracy
-        line = Markup(
-            '<div style="padding:.4em .7em"><b>Test: {value:.3f}</b> [{low:.3f}, {high:.3f}] of {n:,} pictures, read '
-            "once · {link}</div>"
-        )
-        link = file_link(self.out / "report.html")
-        shown = line.format(value=score.value, low=score.low, high=score.high, n=score.n, link=link)
-        return self.leaderboard._repr_html_() + shown
+        return run_html(self.data, self.out)
 
     @property
     def leaderboard(self) -> Leaderboard:
@@ -142,7 +130,7 @@ def _run(
         write_order(out, order, key=session.context.folder.name)
     log = TensorBoardLog(tensorboard) if machine.processes.is_first and tensorboard is not None else None
     if log is not None:
-        context = replace(session.context, machine=replace(machine, log=log.epoch))
+        context = replace(session.context, machine=replace(machine, log=log))
         session = replace(session, context=context)
     compared = compare_frozen(session, hold_out=order.protocol != "folds")
     outcome = choose(compared) if order.protocol == "choose" else answer_rows(compared)

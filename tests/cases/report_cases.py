@@ -1,0 +1,229 @@
+"""Report data of both kinds of run, small and drawn: what tests of pages, texts and tables start from."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import replace
+from html import unescape
+
+import numpy as np
+from PIL import Image
+
+from thawline.core.scores import Score
+from thawline.core.types import Curve
+from thawline.features.backbone import CutPoint
+from thawline.search.leaderboard import Leaderboard, Trial
+from thawline.search.strategy import Strategy
+from thawline.use.evaluate import evaluate
+from thawline.use.evaluation import ClassScore, Evaluation
+from thawline.view.report_data import Mistake, Outside, Picture, ReportData, RowComparison, RowData
+
+LABELS = ("3.0", "4.0", "4.1", "5.0", "head")
+MODULES = ("blocks.3.0", "blocks.4.0", "blocks.4.1", "blocks.5.0", "conv_head")
+CUTS = tuple(CutPoint(i, module, 16 * (i + 1), 8, 4 - i, (i + 1) / 5) for i, module in enumerate(MODULES))
+HIGH = ((4, 1.0), (3, 0.99), (2, 0.9), (1, 0.6), (0, 0.0))
+HOSTILE = "<script>window.pwned=1</script>"
+
+
+def tiny_jpeg(colour="steelblue"):
+    out = io.BytesIO()
+    Image.new("RGB", (20, 14), colour).save(out, "JPEG")
+    return out.getvalue()
+
+
+def make_trial(depths, mean, *, lead=0.9, curve=None):
+    name = "fused" if len(depths) > 1 else "cut"
+    strategy = Strategy("net", depths, ("mean", "std"), "linear", f"net · {name} {depths}", 0.2 * (max(depths) + 1))
+    gap = mean - lead
+    ends = (0.0, 0.0) if gap == 0 else (gap - 0.0123, gap + 0.0123)
+    return Trial(
+        strategy, (mean, mean), mean, mean - 0.031, mean + 0.027, mean, mean - 0.004, gap, *ends,
+        p_value=1.0 if gap == 0 else 0.2, tied=ends[1] >= 0, l2=1e-3, neighbours=None, fit_s=0.25, predict_ms=3.21,
+        num_pictures=368, curve=curve,
+    )  # fmt: skip
+
+
+def make_board():
+    curve = Curve((1.2, 0.6, 0.3), (1.1, 0.7, 0.5), (0.5, 0.7, 0.9), (0.5, 0.7, 0.8))
+    trials = [make_trial((1, 2, 3, 4), 0.9), make_trial((1, 2, 3), 0.893), make_trial((3,), 0.84, curve=curve)]
+    trials += [make_trial((4,), 0.81), make_trial((2,), 0.77), make_trial((1,), 0.7), make_trial((0,), 0.6)]
+    return Leaderboard("accuracy", "5 folds × 2", tuple(trials), 1, 0.8871, 0.8522, 0.9166, 368, 1234, 3.2)
+
+
+def make_mixed_board(*, winner=0):
+    """A board with trials of every kind, some of which answered only part of the pictures."""
+    board = make_board()
+    curve = Curve((1.2, 0.3), (1.1, 0.5), (0.5, 0.9), (0.5, 0.8), (1e-3, 1e-5))
+    trained = [
+        ("partial", "net · last 20 %", "net", "head, then last 7 blocks", 0.93, 368, 190.0),
+        ("full", "net · all", "net", "", 0.92, 74, 640.0),
+        ("scratch", "cnn · from nothing", "cnn", "", 0.45, 74, 80.0),
+    ]
+    trials = list(board.trials)
+    for kind, name, backbone, tune, mean, num_pictures, fit_s in trained:
+        plain = make_trial((4,), mean, lead=0.93, curve=curve)
+        strategy = replace(plain.strategy, name=name, backbone=backbone, kind=kind, tune=tune)
+        trials.append(replace(plain, strategy=strategy, num_pictures=num_pictures, fit_s=fit_s))
+    trials.sort(key=lambda trial: -trial.mean)
+    return replace(board, trials=tuple(trials), winner=winner)
+
+
+def make_forecast():
+    memory = {"memory_bytes": 3 * 2**29, "disk_bytes": 440 * 2**20}
+    return (
+        {"strategy": "net · last 20 %", "seconds": 100.0, **memory, "outcome": "ran 5 of 5 folds", "took_s": 200.0},
+        {"strategy": "net · all", "seconds": 4000.0, **memory, "outcome": "left out: too long", "took_s": None},
+    )
+
+
+def make_evaluation(names, *, wrong=1, leaked=1):
+    labels = np.repeat(np.arange(len(names)), 4)
+    predicted = labels.copy()
+    predicted[:wrong] = (predicted[:wrong] + 1) % len(names)
+    confusion = np.zeros((len(names), len(names)), dtype=np.int64)
+    np.add.at(confusion, (labels, predicted), 1)
+    n = len(labels)
+    right = Score(1 - wrong / n, 0.6613, 1 - wrong / n / 2, n)
+    rows = tuple(ClassScore(name, 0.9111, 0.7222, 0.8333, 0.3444, 0.9555, 4) for name in names)
+    scores = {
+        "accuracy": right, "balanced_accuracy": Score(0.7321, 0.6, 0.8, n), "macro_f1": Score(0.7644, 0.6, 0.8, n),
+        "macro_precision": Score(0.7432, 0.6, 0.8, n), "macro_recall": Score(0.7543, 0.6, 0.8, n),
+    }  # fmt: skip
+    scores |= {"accuracy_without_leaks": Score(0.7654, 0.5432, 0.9321, n - leaked)} if leaked else {}
+    scores |= {"top5": Score(0.9876, 0.9, 1.0, n)} if len(names) > 5 else {}
+    return Evaluation(
+        "net · fused", names, scores, rows, confusion, tuple(f"test/{i}.jpg" for i in range(n)), labels,
+        np.eye(len(names), dtype=np.float32)[predicted], np.array([1] * leaked + [0] * (n - leaked)),
+    )  # fmt: skip
+
+
+def make_choice(names=("ant", "bee", "crow"), *, wrong=1, leaked=1):
+    """What a run that chose among strategies shows."""
+    return ReportData(
+        title="garden", created="2026-01-02T03:04:05+00:00", command="thawline fit garden -o run", class_names=names,
+        counts={"train": tuple(range(10, 10 + len(names))), "test": (4,) * len(names)},
+        leaderboard=make_board(), cuts=CUTS, evaluation=make_evaluation(names, wrong=wrong, leaked=leaked),
+        pictures=tuple(Picture(name, "train", f"{name}/1.jpg", tiny_jpeg()) for name in names),
+        mistakes=(Mistake(f"{names[0]}/9.jpg", tiny_jpeg("coral"), names[0], names[1], 0.9432),) if wrong else (),
+        check={
+            "used": 1369, "skipped": [{"path": "x/notes.jpg", "reason": "a text file"}], "repaired": [],
+            "exact_copies": [["a/1.jpg", "a/2.jpg"]], "near_copies": [],
+            "leaks": [{"path": "t/1.jpg", "of": "a/1.jpg"}], "conflicts": [], "class_counts": {},
+            "imbalance": 2.5, "notes": ["A folder is inside a class folder."],
+        },
+        provenance={"backbone": "net", "weights": {"sha256": "ab" * 32}, "timings": {"extract_s": 4.125}, "seed": 7},
+        notes=("The folder `valid` is the test.",),
+    )  # fmt: skip
+
+
+def words(html):
+    """The page's text as a reader sees it, with plain spaces."""
+    body = re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL)
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).replace("\N{NO-BREAK SPACE}", " ").split())
+
+
+RULE = re.compile(
+    r'<path d="M [\d.]+ ([\d.]+)[^>]*var\(--rule\)(?:(?!</text>).)*>([\d.]+)\N{NO-BREAK SPACE}%</text>', re.DOTALL
+)
+
+
+def ruled_shares(svg):
+    """Return the heights of the rules across a share axis, in pixels, and what their labels say, in percent."""
+    rules = RULE.findall(svg)
+    return [float(y) for y, _ in rules], [float(text) for _, text in rules]
+
+
+CURVE = Curve((1.2, 0.6, 0.3), (1.1, 0.7, 0.5), (0.5, 0.7, 0.9), (0.5, 0.7, 0.8), (1e-3, 5e-4, 1e-5))
+DRIFT = {
+    "cuts": [
+        {"label": "0.0", "stage": 0, "cost_fraction": 0.4, "cka": 1.0, "low": 1.0, "high": 1.0, "unpooled_cka": 1.0},
+        {"label": "head", "stage": 1, "cost_fraction": 1.0, "cka": 0.8, "low": 0.7, "high": 0.9, "unpooled_cka": 0.6},
+    ],
+    "num_pictures": 40,
+    "head": None,
+    "no_head": "net has no head",
+}
+
+
+def make_row(name, right, *, names, num=60, leaked=5, origin=None, expected=None, epochs=None):
+    """A row whose every score is computed from answers, `right` of `num` being right."""
+    labels = np.arange(num) % len(names)
+    mistaken = np.where(labels == 0, 1, 0)  # lopsided, so that no two scores of a row are the same
+    predicted = np.where(np.arange(num) < num - right, mistaken, labels)
+    shares = np.full((num, len(names)), 0.1 / len(names))
+    shares[np.arange(num), predicted] += 0.9
+    test = evaluate(
+        labels, shares, strategy=name, class_names=names, paths=[f"{i}.jpg" for i in range(num)],
+        groups=np.arange(num), leaked=(np.arange(num) >= num - leaked).astype(np.int64),
+    )  # fmt: skip
+    return RowData(name, f"net · does {name}", origin, expected, 21.0 if epochs else 0.25, epochs, test)
+
+
+def make_mistakes(names):
+    """Two mistakes, the surer one first."""
+    return (
+        Mistake(f"{names[0]}/8.jpg", tiny_jpeg("coral"), names[0], names[1], 0.8732),
+        Mistake(f"{names[1]}/9.jpg", tiny_jpeg("coral"), names[1], names[0], 0.6132),
+    )
+
+
+def board_of(rows):
+    """A leaderboard of the rows: the two best are tied."""
+    ranked = sorted(rows, key=lambda row: -row.evaluation.accuracy.value)
+    lead = ranked[0].evaluation.accuracy.value
+    trials = []
+    for place, row in enumerate(ranked):
+        score = row.evaluation.accuracy
+        kind = "frozen" if row.epochs is None else "partial"
+        strategy = Strategy("net", (3,), ("mean",), "linear", row.name, 1.0, kind)
+        trial = make_trial((3,), score.value, lead=lead, curve=CURVE if row.epochs else None)
+        judged = {"tied": place < 2, "p_value": 0.5 if place < 2 else 0.001}
+        trials.append(replace(trial, strategy=strategy, low=score.low, high=score.high, **judged))
+    num = ranked[0].evaluation.accuracy.n
+    return Leaderboard("accuracy", f"{num} held-out pictures", tuple(trials), 0, lead, 0.5, 0.9, num, 3, 4.0)
+
+
+IN_COMPARISON = frozenset(RowComparison.__dataclass_fields__)
+
+
+def with_rows(data, rows, **changes):
+    """The data with other rows."""
+    comparison = replace(data.comparison, rows=rows, **changes)
+    return replace(data, comparison=comparison, leaderboard=board_of(rows))
+
+
+def make_rows(names=("ant", "bee", "crow"), *, num=60, **changes):
+    """What a run that set three rows side by side shows; `changes` are fields of the data or of its comparison."""
+    rows = (
+        make_row("from Adam", 40, names=names, num=num, origin=0.6913, expected=(0.61, 0.55, 0.68), epochs=3),
+        make_row("thawed", num - 3, names=names, num=num, origin=0.9557, expected=(0.9, 0.8, 0.94), epochs=5),
+        make_row("solved", num - 6, names=names, num=num, expected=(0.97, 0.95, 0.99)),
+    )  # fmt: skip
+    facts = {
+        "recipe": "garden", "title": "A garden, remade", "story": "Somebody asked which bee.",
+        "created": "2026-01-02T03:04:05+00:00", "command": "thawline recipe run garden",
+        "class_names": names, "cuts": CUTS, "drifts": {"thawed": DRIFT}, "evaluation": rows[2].evaluation,
+        "counts": {"train": (12,) * len(names), "test": (num // len(names),) * len(names)},
+        "leaderboard": board_of(rows), "rows": rows, "delivered": "solved", "pass_s": 33.0, "total_s": 130.0,
+        "goal": 0.88, "goal_words": "top-1 above 0.88",
+        "pictures": tuple(Picture(n, r, f"{n}/1.jpg", tiny_jpeg()) for n in names for r in ("train", "test")),
+        "outside": (
+            Outside("zoo/1.jpg", tiny_jpeg("coral"), names[0], 0.9132, names[0]),
+            Outside("zoo/2.jpg", tiny_jpeg("coral"), names[0], 0.5132, names[1]),
+            Outside("zoo/3.jpg", tiny_jpeg("coral"), names[0], 0.4132, None),
+        ),
+        "frozen": make_board(), "mistakes": make_mistakes(names),
+        "outside_words": "They show what lies beyond.", "check": {"used": 96, "skipped": [], "notes": ["A note."]},
+        "provenance": {"seed": 7}, "notes": ("Held out: `test/`.",),
+    }  # fmt: skip
+    facts |= changes
+    compared = RowComparison(**{name: facts.pop(name) for name in IN_COMPARISON & set(facts)})
+    return ReportData(**facts, comparison=compared)
+
+
+def solved_only(data):
+    """The same without anything that is optional."""
+    rows = tuple(replace(row, epochs=None, origin=None, expected=None) for row in data.rows)
+    data = with_rows(data, rows, outside=())
+    return replace(data, goal=None, goal_words="", notes=(), pictures=(), check={}, drifts={})

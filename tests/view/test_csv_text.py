@@ -1,0 +1,62 @@
+"""A table has a line for everything that was compared, each number below its own heading."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+
+import pytest
+import report_cases as cases
+
+from thawline.view.csv_text import comparison_csv, history_csv, leaderboard_csv
+
+
+def test_csv_has_a_row_a_trial():
+    rows = list(csv.DictReader(io.StringIO(leaderboard_csv(cases.make_board()))))
+    assert [row["rank"] for row in rows] == [str(n) for n in range(1, 8)]
+    assert [row["winner"] for row in rows] == ["false", "true"] + ["false"] * 5
+    assert float(rows[1]["difference"]) == pytest.approx(-0.007)
+    assert rows[0]["strategy"] == "net · fused (1, 2, 3, 4)"
+
+
+def test_history_has_a_row_an_epoch():
+    rows = list(csv.DictReader(io.StringIO(history_csv(cases.make_mixed_board()))))
+    assert [(row["strategy"], row["kind"], row["epoch"]) for row in rows] == [
+        ("net · last 20 %", "partial", "1"),
+        ("net · last 20 %", "partial", "2"),
+        ("net · all", "full", "1"),
+        ("net · all", "full", "2"),
+        *[("net · cut (3,)", "frozen", str(epoch)) for epoch in (1, 2, 3)],
+        ("cnn · from nothing", "scratch", "1"),
+        ("cnn · from nothing", "scratch", "2"),
+    ]
+    numbers = ("train_loss", "validation_loss", "train_accuracy", "validation_accuracy", "learning_rate")
+    assert [rows[1][name] for name in numbers] == ["0.3", "0.5", "0.9", "0.8", "1e-05"]
+    assert rows[4]["learning_rate"] == ""
+
+
+def test_history_without_curves_is_its_heading():
+    board = cases.make_board()
+    assert history_csv(replace(board, trials=board.trials[:2])).count("\n") == 1
+
+
+def test_the_table_as_csv():
+    rows = list(csv.DictReader(io.StringIO(comparison_csv(cases.make_rows()))))
+    assert [row["row"] for row in rows] == ["from Adam", "thawed", "solved"]
+    test = cases.make_rows().rows[1].evaluation
+    assert rows[1] == {
+        "row": "thawed", "does": "net · does thawed", "origin": "0.955700", "accuracy": "0.950000",
+        "low": f"{test.accuracy.low:.6f}", "high": f"{test.accuracy.high:.6f}",
+        "accuracy_without_leaks": f"{52 / 55:.6f}", "precision": f"{test.macro_precision.value:.6f}",
+        "recall": f"{test.macro_recall.value:.6f}", "macro_f1": f"{test.macro_f1.value:.6f}", "seconds": "21.000000",
+        "shares_pass": "false", "tied": "true", "expected": "0.900000", "verdict": "above",
+        "top5": "", "balanced_accuracy": f"{test.balanced_accuracy.value:.6f}",
+    }  # fmt: skip
+    assert len({test.macro_precision.value, test.macro_recall.value, test.macro_f1.value}) == 3
+    assert (rows[2]["origin"], rows[2]["verdict"]) == ("", "below")
+
+
+def test_a_score_added_to_the_list_has_a_column(added_score):
+    rows = list(csv.DictReader(io.StringIO(comparison_csv(cases.make_rows()))))
+    assert [row[added_score.name] for row in rows] == ["0.333333", "0.050000", "0.100000"]

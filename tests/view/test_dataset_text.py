@@ -1,0 +1,73 @@
+"""What a check found and what was exported is said in full, and what is cut is counted."""
+
+from __future__ import annotations
+
+import pytest
+
+from thawline.view.dataset_text import check_text, export_text
+
+CHECKED = {
+    "used": 1369,
+    "class_counts": {"cat": 1300, "dog": 69},
+    "skipped": [], "repaired": [], "exact_copies": [], "near_copies": [], "leaks": [], "conflicts": [],
+    "small_classes": [], "empty_classes": [], "similar_names": [], "imbalance": 1.5, "notes": [],
+}  # fmt: skip
+
+
+def test_a_check_without_findings_is_the_counts_alone():
+    assert check_text(CHECKED).splitlines() == [
+        "1,369 pictures used in 2 classes",
+        "   1,300  cat",
+        "      69  dog",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("found", "lines"),
+    [
+        ({"skipped": [{"path": "a.jpg", "reason": "text"}]}, ["1 skipped:", "  a.jpg: text"]),
+        ({"repaired": [{"path": "a.jpg", "reason": "EXIF"}]}, ["1 repaired:", "  a.jpg: EXIF"]),
+        ({"exact_copies": [["a", "b", "c"]]}, ["1 groups of exact copies:", "  a = b = c"]),
+        ({"near_copies": [["a", "b"]]}, ["1 groups of near copies:", "  a ≈ b"]),
+        ({"leaks": [{"path": "t", "of": "a"}]}, ["1 held-out pictures with a copy in training:", "  t ≈ a"]),
+        (
+            {"conflicts": [{"path": "a", "label": "cat", "other_path": "b", "other_label": "dog"}]},
+            ["1 pictures under two labels:", "  a (cat) = b (dog)"],
+        ),
+        (
+            {"small_classes": [{"class": "dog", "pictures": 4}]},
+            ["1 classes with fewer than five pictures:", "  dog: 4"],
+        ),
+        (
+            {"similar_names": [["Cat", "cat"]]},
+            ["1 groups of class names that differ in case or spaces only:", "  Cat, cat"],
+        ),
+        ({"imbalance": 18.84}, ["The largest class has 18.8 times the pictures of the smallest."]),
+        ({"notes": ["x is inside a class folder."]}, ["x is inside a class folder."]),
+        ({"empty_classes": ["cow"]}, ["1 classes without a usable picture:", "  cow"]),
+    ],
+)
+def test_each_finding_has_its_section(found, lines):
+    assert check_text({**CHECKED, **found}).splitlines()[3:] == lines
+
+
+def test_a_long_section_is_cut_and_says_so():
+    skipped = [{"path": f"{number}.jpg", "reason": "text"} for number in range(1, 1235)]
+    lines = check_text({**CHECKED, "skipped": skipped}, most=2).splitlines()[3:]
+    assert lines == ["1,234 skipped:", "  1.jpg: text", "  2.jpg: text", "  … and 1,232 more (--json lists them all)"]
+
+
+def test_an_export_is_told_part_by_part_with_what_was_left_out():
+    card = {
+        "pictures": 12, "class_names": ["cat", "dog"], "split": "as it was",
+        "counts": {"train": {"cat": 6, "dog": 4}, "test": {"cat": 1, "dog": 1}},
+        "left_out": {"skipped": ["a.txt"], "exact_copies": [], "conflicts": ["b.jpg", "c.jpg"]},
+        "groups_of_near_copies": 3, "held_out_near_copies": 0, "notes": ["One more thing."],
+    }  # fmt: skip
+    assert export_text(card).splitlines() == [
+        "12 pictures in 2 classes: 10 train, 2 test (as it was)",
+        "       1  left out: that cannot be used",
+        "       2  left out: with the same bytes under several labels; settle which is right and export again",
+        "       3  groups of near copies, kept; each has a number in `group`",
+        "One more thing.",
+    ]
