@@ -145,7 +145,7 @@ def test_a_forecast_is_of_the_same_order(monkeypatch, file):
         (("tune", "--plan", "all"), ["no pictures are named"]),
         (("fit",), ["no pictures are named"]),
         (("compare",), ["no pictures are named", "--config"]),
-        (("fit", "birds", "--goal", "90"), ['"90.0" for --goal', "<= 1", "thawline fit --help"]),
+        (("fit", "birds", "--goal", "90"), ["90.0", "--goal", "<= 1", "thawline fit --help"]),
         (("fit", "birds", "--budget", "soon"), ["'soon' is not a duration"]),
         (("recipe", "run", "monkeys", "--epochs", "0"), ["--epochs 0"]),
         (("recipe", "run"), ["recipe", "thawline recipe run --help"]),

@@ -104,5 +104,5 @@ def _by_name(arguments: ArgumentCollection) -> dict[str, Argument]:
     return {
         argument.keys[-1] if argument.keys else argument.field_info.name: argument
         for argument in arguments
-        if argument.parse and not argument.children
+        if not argument.children
     }
