@@ -128,16 +128,6 @@ def test_rows_are_the_pooled_activations_of_their_own_pictures(tiny, pictures, c
                 np.testing.assert_allclose(stored, expected, rtol=1e-3, atol=1e-4)
 
 
-def test_the_input_is_normalised_as_the_backbone_asks(tiny, pictures):
-    pixels = np.stack([prepare(data, tiny.backbone.input) for data in pictures[:2]])
-    spec = tiny.backbone.input
-    expected = (pixels.astype(np.float64) / 255 - np.array(spec.mean)) / np.array(spec.std)
-    x = to_input(pixels, spec, runtime=RUNTIME)
-    assert x.shape == (2, 3, 32, 32)
-    np.testing.assert_allclose(x.numpy(), expected.transpose(0, 3, 1, 2), atol=1e-6)
-    assert to_input(pixels, spec, runtime=replace(RUNTIME, dtype="bfloat16")).dtype == torch.bfloat16
-
-
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("name", ["tiny", "lite0"])
 def test_rows_do_not_depend_on_what_they_were_extracted_with(request, pictures, tmp_path, monkeypatch, name, dtype):
