@@ -35,7 +35,7 @@ def names_of(code, module):
 
 def test_the_score_is_computed_and_its_test_passes(monkeypatch):
     function, entry, test = blocks_of("A score")
-    kind = eval(entry.strip().removesuffix(","), names_of(function, scores))
+    kind = eval(entry, names_of(function, scores))
     monkeypatch.setattr(scores, "SCORES", (*scores.SCORES, kind))
     names_of(test, scores)["test_top_3_counts_the_three_most_probable"]()
 
