@@ -42,6 +42,7 @@ def test_every_file_has_a_ledger_row(make_folder, encode, draw):
         "b/notes.jpg", "skipped", "text, not a picture", rows["b/notes.jpg"].sha256, 10, 0, 0, "", "b", "", -1
     )
     assert len(rows["b/notes.jpg"].sha256) == 64
+    assert rows["top.txt"] == LedgerRow("top.txt", "skipped", "no class folder", "", 0, 0, 0, "", "", "", -1)
     assert report.used == len(dataset) == 11
     assert dict(report.skipped) == {
         "b/notes.jpg": "text, not a picture",

@@ -33,6 +33,11 @@ def test_near_copies_agree_with_looking_at_every_pair(draw, monkeypatch):
     assert find_near_copies(stack).tolist() == [[seed, seed + 40] for seed in range(20)]
 
 
+def test_pairs_are_sorted_by_their_first_and_then_their_second_picture(draw):
+    stack = thumbnails(*(draw(seed) for seed in (1, 2, 2, 1, 1)))
+    assert find_near_copies(stack).tolist() == [[0, 3], [0, 4], [1, 2], [3, 4]]
+
+
 def test_white_ground_and_flat_pictures_are_not_copies(draw):
     white = [Image.new("RGB", (64, 64), "white") for _ in range(2)]
     for picture, seed in zip(white, (1, 2), strict=True):

@@ -208,6 +208,14 @@ def test_the_same_bytes_under_two_labels_are_left_out_and_told(form, make_folder
     assert "one picture, several labels: 2" in (done.out / "README.md").read_text(encoding="utf-8")
 
 
+def test_a_class_needs_two_pictures_to_be_exported(make_folder, tmp_path):
+    files = {**five("a", 0), "b/1.png": 10, "b/2.png": 11, "b/again.png": 11}
+    assert write(make_folder(files), tmp_path / "out").card["pictures"] == 7
+    files = {**five("a", 0), "b/1.png": 10, "b/again.png": 10}
+    with pytest.raises(DataError, match=r"export: without exact copies .* b has no picture to train on, or only one\."):
+        write(make_folder(files, name="fewer"), tmp_path / "fewer out", held_out="none")
+
+
 def test_a_class_that_would_be_left_with_nothing_is_refused(make_folder, tmp_path):
     files = {**five("train/a", 0), **five("train/b", 10), "train/c/1.png": 20, "test/c/1.png": 20, "test/c/2.png": 21}
     with pytest.raises(DataError, match=r"export: without exact copies .* c has no picture to train on"):

@@ -55,6 +55,8 @@ def test_no_bytes_raise_anything(data, start):
         (b"plain", "text, not a picture"),
         ("né".encode()[:-1], "text, not a picture"),  # cut within a character
         (b"\xff\xfe\xfd" * 9, "an unknown format"),
+        (b"text with one byte \xff that is none", "an unknown format"),
+        (b"\xff", "an unknown format"),
         (b"text with a \0", "an unknown format"),
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC: convert it first, for example with the package pillow-heif"),
         (b"\0\0\0\x18ftypqt  \0\0\0\0qt  qt  ", "a video, not a picture"),
