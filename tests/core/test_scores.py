@@ -23,7 +23,7 @@ def test_an_entry_has_a_name_a_title_and_a_meaning_of_its_own():
     for words in zip(*((kind.name, kind.title, kind.meaning) for kind in SCORES), strict=True):
         assert len(set(words)) == len(SCORES)
     assert all(kind.name.isidentifier() and kind.meaning.endswith(".") for kind in SCORES)
-    assert all(kind.higher_is_better for kind in SCORES)
+    assert all(kind.explanation == f"{kind.meaning} Higher is better." for kind in SCORES)
 
 
 def test_every_score_is_the_one_that_its_name_says():
@@ -73,6 +73,7 @@ def test_copies_count_as_one_picture_in_every_interval():
 
 
 def test_an_added_score_is_computed(added_score):
+    assert added_score.explanation.endswith("not the true one. Lower is better.")
     assert compute_scores(given_of(UNEVEN))["error_rate"] == Score(
         pytest.approx(7 / 30), pytest.approx(0.118, abs=1e-3), pytest.approx(0.409, abs=1e-3), 30
     )

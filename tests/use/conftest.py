@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -86,6 +88,12 @@ def make_model():
 
 
 @pytest.fixture(scope="session")
+def make_head():
+    """Return what fits a head of a kind to features and labels."""
+    return lambda kind, features, labels: HEADS[kind](features, labels)
+
+
+@pytest.fixture(scope="session")
 def drawn_model(tmp_path_factory):
     """Return a small model of three classes in float32, loaded."""
     return make(tmp_path_factory.mktemp("drawn") / "model")
@@ -97,3 +105,26 @@ def drawn_onnx(drawn_model):
     from thawline.use.export import export_onnx
 
     return export_onnx(drawn_model, drawn_model.directory.with_name("exported.onnx")).path
+
+
+class Counted:
+    """Progress that adds up what it is told, by stage and total."""
+
+    def __init__(self):
+        self.totals = Counter()
+
+    def note(self, text):
+        """Notes are not counted."""
+
+    @contextmanager
+    def stage(self, name, total, *, unit="pictures"):
+        def advance(step):
+            self.totals[name, total] += step
+
+        yield advance
+
+
+@pytest.fixture
+def counted():
+    """Return progress that counts."""
+    return Counted()

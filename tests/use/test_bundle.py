@@ -9,6 +9,7 @@ import json
 import os
 import pickle
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from thawline.core import store
 from thawline.core.errors import BundleError, StoreError
 from thawline.core.runtime import choose_runtime
 from thawline.data.images import prepare
-from thawline.features.network import load_backbone
+from thawline.features.network import Network, load_backbone
 from thawline.features.reader import FeatureReader
 from thawline.heads.linear import fit_linear
 from thawline.heads.nearest import fit_neighbours
@@ -154,6 +155,26 @@ def test_a_neighbour_head_is_kept_too(classifier, pixels, tmp_path):
     assert np.array_equal(again.probabilities(pixels), other.probabilities(pixels))
 
 
+def test_what_is_not_the_default_is_kept_too(tmp_path):
+    network = load_backbone("simple_cnn", pretrained=False, size_px=64, fit="letterbox")
+    spec = replace(network.backbone.input, interpolation="bilinear", mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
+    backbone = replace(network.backbone, input=spec, license="mine", weights_origin="drawn", name="simple_cnn@64")
+    network = Network(backbone, network.model)
+    runtime = choose_runtime("cpu", "float32")
+    pixels = np.stack([prepare(data, spec) for data in PICTURES])
+    blocks = ((2, "std"), (1, "mean"))
+    head = fit_linear(FeatureReader(network, runtime, blocks, "float32").read(pixels), np.arange(12) % 3, l2=1.0,
+                      num_classes=3)  # fmt: skip
+    kept = {"blocks": blocks, "head": head, "temperature": 1.5, "class_names": NAMES}
+    classifier = Classifier(network, runtime, storage="float32", **kept)
+    place = tmp_path / "not" / "there yet" / "model"
+    save_bundle(place, classifier, training=training())
+    again = load_bundle(place, device="cpu").classifier
+    assert again.network.backbone == backbone
+    assert (again.reader.blocks, again.reader.storage) == (blocks, np.float32)
+    assert np.array_equal(again.probabilities(pixels), classifier.probabilities(pixels))
+
+
 def test_a_loaded_bundle_saved_again_is_the_same_bundle(saved, tmp_path):
     bundle = load_bundle(saved, device="cpu")
     again = save_bundle(tmp_path / "model", bundle.classifier, training=training())
@@ -273,6 +294,7 @@ def test_a_golden_answer_within_rounding_is_met(copy):
         ({"blocks": [[8, "mean"]]}, r"load the head: .* shape \(\d+,\)"),
         ({"blocks": [[8, "std"], [8, "mean"], [9, "mean"], [9, "std"]]}, "differ by"),
         ({"blocks": [[99, "mean"]]}, r"no 'mean' at cut 99; it has .* at cuts 0 to 16"),
+        ({"blocks": [[17, "mean"]]}, "no 'mean' at cut 17"),
         ({"blocks": [[-1, "mean"]]}, "no 'mean' at cut -1"),
         ({"blocks": [[8, "token"]]}, "no 'token' at cut 8"),
         ({"blocks": [[8, "../x"]]}, "no '../x' at cut 8"),

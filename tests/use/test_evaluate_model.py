@@ -88,6 +88,13 @@ def test_classes_are_matched_by_name_and_answers_are_those_of_the_model(drawn_mo
 
 
 def test_a_class_that_the_model_does_not_know_is_an_error(drawn_model, picture, tmp_path):
-    dataset = make_dataset(tmp_path, [picture(50)], labels=[0], names=("cross", "dot"))
-    with pytest.raises(DataError, match=r"evaluate: dot: not among the model's classes \(cross, .*Rename the folders"):
+    dataset = make_dataset(tmp_path, [picture(50)], labels=[0], names=("cross", "e", "d", "c", "b", "a"))
+    match = r"evaluate: a, b, c, d, e: not among the model's classes \(cross, .*Rename the folders"
+    with pytest.raises(DataError, match=match):
         evaluate_model(drawn_model, dataset)
+
+
+def test_progress_counts_the_pictures_that_are_answered(drawn_model, picture, tmp_path, counted):
+    dataset = make_dataset(tmp_path, [picture(seed) for seed in range(50, 60)], labels=[0] * 10)
+    evaluate_model(drawn_model, dataset, progress=counted)
+    assert counted.totals == {("evaluate", 10): 10}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -58,7 +59,9 @@ def test_plain_data_hold_every_score_with_its_interval_and_no_rows():
     assert facts["mean_confidence"] == pytest.approx(0.8)
     assert facts["confusion"] == sk.confusion_matrix(LABELS, PREDICTED).tolist()
     assert [row["name"] for row in facts["per_class"]] == ["ant", "bee", "crow"]
-    assert not {"paths", "labels", "probabilities", "leaked", "scores"} & set(facts)
+    others = {"calibration_error", "calibration_error_by_chance", "mean_confidence", "num_leaked", "per_class"}
+    assert set(facts) == {"strategy", "class_names", "confusion", "top5", *EXPECTED, *others}
+    assert facts["strategy"] == "net · whole"
 
 
 def test_run_json_holds_one_number_a_score():
@@ -86,3 +89,40 @@ def test_a_score_added_to_the_list_goes_through(added_score):
 
 def test_an_evaluation_prints_in_a_line():
     assert repr(make_evaluation()) == "<Evaluation net · whole: 0.767 [0.591, 0.882] of 30>"
+
+
+def drawn(num_classes, *, labels):
+    """Return an evaluation in which every picture is said to be of the first class."""
+    n = len(labels)
+    shares = np.zeros((n, num_classes), np.float32)
+    shares[:, 0] = 1
+    return evaluate(
+        np.array(labels),
+        shares,
+        strategy="net",
+        class_names=[f"class {k}" for k in range(num_classes)],
+        paths=["x.jpg"] * n,
+        groups=np.arange(n),
+        leaked=np.zeros(n, np.int64),
+    )
+
+
+def test_a_notebook_shows_classes_that_have_pictures_and_no_note_that_does_not_apply():
+    html = drawn(3, labels=[0, 0, 2])._repr_html_()
+    assert re.findall(r"<th[^>]*>([^<]*)</th>", html) == [
+        "class",
+        "pictures",
+        "recall",
+        "95 % interval",
+        "precision",
+        "F1",
+    ]
+    assert re.findall(r">(class \d)<", html) == ["class 2", "class 0"]
+    assert not re.search("without copies|weakest|class 1", html)
+
+
+@pytest.mark.parametrize(("num_classes", "shown"), [(20, 20), (21, 20)])
+def test_a_notebook_says_that_classes_are_left_out_where_some_are(num_classes, shown):
+    html = drawn(num_classes, labels=range(num_classes))._repr_html_()
+    assert len(set(re.findall(r">(class \d+)<", html))) == shown
+    assert ("the 20 weakest of 21 classes are shown" in html) is (num_classes == 21)

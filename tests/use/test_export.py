@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,14 @@ import torch
 from thawline import api
 from thawline.core.errors import BundleError, UsageError
 from thawline.data.images import prepare
+from thawline.features.reader import FeatureReader
+from thawline.heads.linear import fit_linear
 from thawline.use import export
+from thawline.use.bundle import Classifier
 from thawline.use.export import EXPORT_TOLERANCE, export_onnx
 from thawline.use.onnx_model import open_onnx
+
+NAMES = ("cross", "stripe", "spot")
 
 
 @pytest.fixture
@@ -79,22 +85,122 @@ def test_the_file_stands_alone_and_names_no_place_of_this_machine(exported, onnx
         assert place.encode() not in onnx_bytes, place
 
 
-def test_a_model_that_answers_otherwise_is_refused_and_the_older_file_stays(bundle, onnx_bytes, tmp_path, monkeypatch):
-    target = tmp_path / "model.onnx"
-    target.write_bytes(b"older")
-    shift = np.array([0.01, -0.01, 0], dtype=np.float32)
+@pytest.mark.parametrize("kind", ["linear", "class mean", "neighbours", "dense"])
+def test_a_head_gives_the_same_logits_as_a_module(make_head, kind):
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(18, 9)).astype(np.float32)
+    head = make_head(kind, features, np.arange(18) % 3)
+    others = np.concatenate([rng.normal(size=(5, 9)), np.zeros((1, 9))]).astype(np.float32)
+    with torch.inference_mode():
+        logits = export._head_module(head)(torch.from_numpy(others)).numpy()
+    np.testing.assert_allclose(logits, head.logits(others), rtol=1e-4, atol=1e-4)
+
+
+def test_a_head_without_a_graph_is_an_error():
+    with pytest.raises(BundleError, match=r"export: a object cannot be expressed in ONNX\. Serve the model folder"):
+        export._head_module(object())
+
+
+@pytest.mark.parametrize("storage", ["float16", "float32"])
+def test_the_graph_reads_the_blocks_in_their_order_and_rounds_as_stored(bundle, picture, storage):
+    kept = bundle.classifier
+    blocks = tuple(reversed(kept.reader.blocks))
+    reader = FeatureReader(kept.network, kept.reader.runtime, blocks, storage)
+    pixels = np.stack([prepare(picture(seed), kept.input) for seed in range(100, 103)])
+    head = fit_linear(reader.read(pixels), np.arange(3), l2=1e-3, num_classes=3)
+    classifier = Classifier(
+        kept.network, kept.reader.runtime, blocks=blocks, storage=storage, head=head, temperature=0.5, class_names=NAMES
+    )
+    graph = export.Graph(classifier).eval()
+    assert graph.storage == getattr(torch, storage)
+    with torch.inference_mode():
+        answers = graph(torch.from_numpy(pixels)).numpy()
+    np.testing.assert_allclose(answers, classifier.probabilities(pixels), atol=1e-3)
+
+
+@pytest.fixture
+def exporting(bundle, onnx_bytes, tmp_path, monkeypatch):
+    """Return what exports the drawn model, whose answers are moved by a shift behind the exporter's back."""
     sound = export.open_onnx
 
-    def shifted(content):
-        model = sound(content)
-        answers = model.probabilities
-        model.probabilities = lambda pixels: answers(pixels) + shift
-        return model
+    def export_shifted(shift=(0, 0, 0), golden=(0, 0, 0)):
+        def shifted(content):
+            model = sound(content)
+            answers = model.probabilities
+            model.probabilities = lambda pixels: answers(pixels) + np.array(shift, np.float32)
+            return model
 
+        pictures = []
+        for picture in bundle.manifest.golden:
+            moved = [share + by for share, by in zip(picture.probabilities, golden, strict=True)]
+            pictures.append(picture.model_copy(update={"probabilities": moved}))
+        monkeypatch.setattr(export, "_onnx_bytes", lambda graph, bundle: onnx_bytes)
+        monkeypatch.setattr(export, "open_onnx", shifted)
+        manifest = bundle.manifest.model_copy(update={"golden": pictures})
+        return export_onnx(replace(bundle, manifest=manifest), tmp_path / "model.onnx")
+
+    return export_shifted
+
+
+def test_what_was_written_is_told_with_its_largest_differences(exporting, onnx_bytes, tmp_path):
+    done = exporting(shift=(0.0005, 0, 0), golden=(0.01, 0, 0))
+    assert (done.path, done.size_bytes, done.num_golden) == (tmp_path / "model.onnx", len(onnx_bytes), 3)
+    assert done.path.read_bytes() == onnx_bytes
+    assert done.difference == pytest.approx(0.0005, abs=1e-4)
+    assert done.golden_difference == pytest.approx(0.0095, abs=1e-3)
+    assert done.compute == "float32"
+
+
+@pytest.mark.parametrize(
+    ("shift", "golden", "message"),
+    [
+        ((0.0015, -0.0015, 0), (0, 0, 0), r"differ by 0\.001.* from those of torch"),
+        ((0, 0, 0), (0.03, 0, 0), r"by 0\.030 from those of training \(0\.02 is allowed\)"),
+    ],
+)
+def test_a_file_that_is_too_far_off_is_refused(exporting, tmp_path, shift, golden, message):
+    with pytest.raises(BundleError, match=message):
+        exporting(shift=shift, golden=golden)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_first_class_is_refused_however_close(bundle, onnx_bytes, tmp_path, monkeypatch):
+    class Tied(torch.nn.Module):
+        def __init__(self, classifier):
+            super().__init__()
+
+        def forward(self, pixels):
+            return torch.tensor([[0.3336, 0.3332, 0.3332]])
+
+    class Model:
+        input = bundle.classifier.input
+
+        def probabilities(self, pixels):
+            return np.array([[0.3332, 0.3336, 0.3332]], np.float32)
+
+    pictures = [picture.model_copy(update={"probabilities": [1 / 3] * 3}) for picture in bundle.manifest.golden]
+    manifest = bundle.manifest.model_copy(update={"golden": pictures})
+    monkeypatch.setattr(export, "Graph", Tied)
     monkeypatch.setattr(export, "_onnx_bytes", lambda graph, bundle: onnx_bytes)
-    monkeypatch.setattr(export, "open_onnx", shifted)
+    monkeypatch.setattr(export, "open_onnx", lambda content: Model())
+    with pytest.raises(BundleError, match=r"differ by 0\.00040 .* \(0\.001 is allowed, and the same class\)"):
+        export_onnx(replace(bundle, manifest=manifest), tmp_path / "model.onnx")
+
+
+def test_weights_that_no_file_can_hold_are_refused_before_the_export(bundle, tmp_path, monkeypatch):
+    graph = export.Graph(bundle.classifier)
+    size = sum(tensor.numpy().nbytes for tensor in graph.state_dict().values())
+    monkeypatch.setattr(export, "MAX_FILE_BYTES", size - 1)
+    monkeypatch.setattr(torch.onnx, "export", lambda *_, **__: pytest.fail("exported"))
+    with pytest.raises(BundleError, match=rf"{size:,} bytes of weights are more than the {size - 1:,} that one ONNX"):
+        export_onnx(bundle, tmp_path / "model.onnx")
+
+
+def test_a_model_that_answers_otherwise_is_refused_and_the_older_file_stays(exporting, tmp_path):
+    target = tmp_path / "model.onnx"
+    target.write_bytes(b"older")
     with pytest.raises(BundleError, match=r"golden/0.jpg gets probabilities that differ by 0\.01.*Nothing was written"):
-        export_onnx(bundle, target)
+        exporting(shift=(0.01, -0.01, 0))
     assert target.read_bytes() == b"older"
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
 

@@ -94,6 +94,24 @@ def test_a_change_that_keeps_the_old_seal_is_noticed(copy):
     assert read_manifest(copy).strategy == "another"
 
 
+def test_problems_are_listed_by_name(copy):
+    names = sorted(FILES)
+    for name in reversed(names):
+        put(copy / name, b"altered")
+    with pytest.raises(BundleError, match=f"{', '.join(names)}: the contents are not"):
+        read_manifest(copy)
+    for name in reversed(names):
+        (copy / name).unlink()
+        put(copy / f"{name}.bak", b"more")
+    problems = [f"unknown file {name}.bak" for name in names] + [f"missing file {name}" for name in names]
+    with pytest.raises(BundleError, match=", ".join(problems)):
+        read_manifest(copy)
+    for name in ("z", "y", "x"):
+        (copy / name).symlink_to(copy / "manifest.json")
+    with pytest.raises(BundleError, match="x, y, z: a link or device"):
+        read_manifest(copy)
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_a_missing_file_is_named(copy, name):
     (copy / name).unlink()
@@ -196,7 +214,7 @@ def test_a_file_that_may_not_be_read_is_named(copy, name, monkeypatch):
         ("golden.0.file", "../golden/0.jpg"),
         ("golden.0.file", "/etc/passwd"),
         ("golden.0.file", "golden/../../x"),
-        ("golden.0.file", "golden/" + "x" * 80),
+        ("golden.0.file", "golden/" + "x" * 74),
         ("files", {"../head.safetensors": "0" * 64}),
         ("files", {"/etc/passwd": "0" * 64}),
         ("files", {"head.safetensors\n": "0" * 64}),
@@ -217,8 +235,29 @@ def test_a_manifest_of_wrong_types_is_refused(copy, place, value):
     assert place.replace("/", ".") in str(error.value)
 
 
-@pytest.mark.parametrize(("place", "value"), [("input.size_px", 8), ("input.size_px", 4096), ("num_pictures", 0)])
-def test_the_ends_of_a_range_are_allowed(copy, place, value):
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("input.size_px", 8),
+        ("input.size_px", 4096),
+        ("input.interpolation", "bilinear"),
+        ("input.interpolation", "bicubic"),
+        ("input.fit", "crop"),
+        ("input.fit", "letterbox"),
+        ("input.fit", "stretch"),
+        ("input.std.0", 1e-9),
+        ("temperature", 1e-9),
+        ("num_pictures", 0),
+        ("compute", "float32"),
+        ("compute", "bfloat16"),
+        ("compute", "float16"),
+        ("storage", "float32"),
+        ("storage", "float16"),
+        ("class_names", ["a", "b"]),
+        ("blocks", [[1, "mean"]]),
+    ],
+)
+def test_what_is_within_range_is_allowed(copy, place, value):
     edit(copy, place, value)
     seal(copy)
     read_manifest(copy)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from thawline.core.errors import DataError
 from thawline.core.runtime import Runtime
 from thawline.core.types import Prediction
 from thawline.data.check import check
@@ -19,8 +20,15 @@ from thawline.features.extract import extract
 from thawline.features.network import load_backbone
 from thawline.heads.calibrate import probabilities
 from thawline.heads.linear import fit_linear
+from thawline.use import predict
 from thawline.use.bundle import Classifier, Training, load_bundle, save_bundle
-from thawline.use.predict import find_pictures, predict_pictures, predictions_csv, predictions_jsonl
+from thawline.use.predict import (
+    find_pictures,
+    predict_pictures,
+    predictions_csv,
+    predictions_jsonl,
+    requiring_one,
+)
 
 NAMES = ("cross", 'stripe, "wide"', "träne 🦜")
 
@@ -193,22 +201,30 @@ def test_rows_come_as_soon_as_their_batch_is_done(trained, mixed):
     rows.close()
 
 
-def test_progress_counts_every_file(trained, mixed):
-    from contextlib import contextmanager
+def test_progress_counts_every_file(trained, mixed, counted):
+    list(predict_pictures(trained[0], [mixed], progress=counted))
+    assert counted.totals == {("predict", 16): 16}
 
-    told = []
 
-    class Heard:
-        def note(self, text):
-            """Notes are not counted."""
+def test_a_file_that_is_too_large_is_not_read(trained, tmp_path, monkeypatch):
+    (tmp_path / "a.jpg").write_bytes(picture(0))
+    size = (tmp_path / "a.jpg").stat().st_size
+    monkeypatch.setattr(predict, "MAX_FILE_BYTES", size)
+    (row,) = predict_pictures(trained[0], [tmp_path])
+    assert row.error is None
+    monkeypatch.setattr(predict, "MAX_FILE_BYTES", size - 1)
+    (row,) = predict_pictures(trained[0], [tmp_path])
+    assert row.error == "larger than 0 MiB"
 
-        @contextmanager
-        def stage(self, name, total, *, unit="pictures"):
-            yield lambda step: told.append((name, total, step))
 
-    list(predict_pictures(trained[0], [mixed], progress=Heard()))
-    assert {entry[:2] for entry in told} == {("predict", 16)}
-    assert sum(step for _, _, step in told) == 16
+def test_rows_without_one_answer_end_in_an_error():
+    assert tuple(requiring_one(iter(ROWS), ["photos"])) == ROWS
+    rows = requiring_one(iter(ROWS[1:]), ["photos", Path("more")])
+    assert next(rows) == ROWS[1]
+    with pytest.raises(DataError, match=r"predict photos, more: no file could be read, each row says why\. Name pict"):
+        next(rows)
+    with pytest.raises(DataError, match=r"predict photos: there is no file\. Name pictures, or folders that hold some"):
+        next(requiring_one(iter(()), ["photos"]))
 
 
 # Written down
@@ -231,6 +247,7 @@ def test_lines_of_json_have_exactly_the_keys_that_scripts_rely_on():
     }
     assert bad == {"path": 'say "x" 🦜\n.jpg', "error": "ends after 3 of 5 bytes"}
     assert all("\n" not in line for line in predictions_jsonl(ROWS))
+    assert all("🦜" in line for line in predictions_jsonl(ROWS))
 
 
 def test_csv_reads_back():

@@ -19,6 +19,8 @@ from starlette.testclient import TestClient
 
 from thawline import api
 from thawline.core.errors import UsageError
+from thawline.core.version import __version__
+from thawline.use import serve as service
 from thawline.use.onnx_model import open_onnx
 from thawline.use.serve import Limits, make_app, serve
 
@@ -88,7 +90,9 @@ def test_it_says_that_it_is_ready_and_of_what(client, drawn_model):
     assert said["strategy"] == "drawn"
     assert said["class_names"] == list(drawn_model.class_names)
     assert said["manifest_seal"] == drawn_model.manifest.seal
-    assert said["limits"]["max_pictures"] == 3
+    assert said["limits"] == {"max_request_bytes": 100_000, "max_pictures": 3, "max_megapixels": 1}
+    assert said["thawline"] == __version__
+    assert said["backbone"] == "simple_cnn"
 
 
 def test_rows_are_those_of_predict(client, drawn_model, picture, tmp_path):
@@ -158,6 +162,25 @@ def test_a_request_that_is_too_long_is_refused(client):
     assert re.fullmatch(r"100,\d{3} bytes are more than the 100,000 allowed in a request", response.json()["detail"])
 
 
+def test_a_request_of_exactly_the_allowed_length_is_read(client):
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    assert client.post("/predict", content=b"x" * 100_000, headers=headers).status_code == 400
+    for method in ("POST", "PUT", "PATCH"):
+        assert client.request(method, "/predict", content=b"x" * 100_001, headers=headers).status_code == 413
+    assert client.request("DELETE", "/predict").status_code == 405
+
+
+def test_what_is_allowed_by_default_is_what_the_page_on_serving_says():
+    assert Limits() == Limits(max_request_bytes=33_554_432, max_pictures=32, max_megapixels=50)
+
+
+def test_a_picture_without_a_name_is_called_by_its_number(client, picture):
+    part = b'--x\r\nContent-Disposition: form-data; name="pictures"; filename=""\r\n\r\n' + picture(1) + b"\r\n"
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    response = client.post("/predict", content=part + part + b"--x--\r\n", headers=headers)
+    assert [row["path"] for row in response.json()["predictions"]] == ["picture 1", "picture 2"]
+
+
 def test_a_request_that_does_not_say_its_length_is_refused(client):
     response = client.post("/predict", content=iter([b"abc"]), headers={"content-type": "image/jpeg"})
     assert response.status_code == 411
@@ -204,6 +227,8 @@ def test_the_page_needs_nothing_from_elsewhere(client):
     assert response.headers["content-type"].startswith("text/html")
     assert "default-src 'none'" in response.headers["content-security-policy"]
     assert response.headers["x-content-type-options"] == "nosniff"
+    assert response.headers["referrer-policy"] == "no-referrer"
+    assert [client.get(place).status_code for place in ("/docs", "/redoc")] == [404, 404]
     assert not re.findall(r"""(?:src|href)=["'](?!data:)|https?://|innerHTML""", response.text)
 
 
@@ -231,9 +256,48 @@ def test_a_taken_port_and_a_host_that_is_not_ours_are_said(drawn_onnx):
         port = taken.getsockname()[1]
         with pytest.raises(UsageError, match=rf"127\.0\.0\.1:{port} cannot be listened on: .*Choose another --port"):
             serve(drawn_onnx, host="127.0.0.1", port=port, ready=print)
-    for host, number in (("203.0.113.7", 0), ("127.0.0.1", 70_000)):
-        with pytest.raises(UsageError, match="cannot be listened on"):
-            serve(drawn_onnx, host=host, port=number, ready=print)
+    with pytest.raises(UsageError, match=r"203\.0\.113\.7:0 cannot be listened on"):
+        serve(drawn_onnx, host="203.0.113.7", port=0, ready=print)
+    for port in (-1, 65_536):
+        with pytest.raises(UsageError, match=rf"{port} cannot be listened on: there is no such port\. Choose"):
+            serve(drawn_onnx, host="127.0.0.1", port=port, ready=print)
+
+
+@pytest.mark.parametrize(
+    ("host", "address", "family"),
+    [("127.0.0.1", "http://127.0.0.1:65535", "AF_INET"), ("::1", "http://[::1]:65535", "AF_INET6")],
+)
+def test_an_address_is_told_once_it_is_listened_on_and_connections_are_bounded(
+    drawn_onnx, monkeypatch, host, address, family
+):
+    listened, addresses, servers = [], [], []
+
+    class Listener:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            """Nothing is open."""
+
+        def getsockname(self):
+            return (host, 65_535)
+
+    def create_server(place, **words):
+        listened.append((place, words))
+        return Listener()
+
+    def run(server, sockets):
+        servers.append((server.config, sockets))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(service.socket, "create_server", create_server)
+    monkeypatch.setattr(service.uvicorn.Server, "run", run)
+    serve(drawn_onnx, host=host, port=65_535, ready=addresses.append)
+    assert addresses == [address]
+    assert listened == [((host, 65_535), {"family": getattr(socket, family), "backlog": 32})]
+    ((config, (listener,)),) = servers
+    assert isinstance(listener, Listener)
+    assert (config.limit_concurrency, config.access_log, config.server_header) == (32, False, False)
 
 
 def test_without_the_extra_it_is_named(drawn_onnx, monkeypatch):

@@ -109,6 +109,11 @@ class ScoreKind:
     compute: Callable[[ScoreInput], Score | None]
     higher_is_better: bool = True
 
+    @property
+    def explanation(self) -> str:
+        """The meaning, and which way is better."""
+        return f"{self.meaning} {'Higher' if self.higher_is_better else 'Lower'} is better."
+
 
 def _accuracy(inputs: ScoreInput) -> Score:
     return inputs.share(within_top_k(inputs.labels, inputs.probabilities, k=1))

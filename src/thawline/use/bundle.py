@@ -213,7 +213,7 @@ def _load_network(directory: Path, manifest: Manifest) -> Network:
         if file.read(9)[8:] != b"{":  # without a JSON header it would be read as a pickle
             raise BundleError(f"load {path}: not a safetensors file. Copy the bundle again.")
     try:
-        network = load_backbone(facts.architecture, weights=path, fit=spec.fit, size_px=spec.size_px)
+        network = load_backbone(facts.architecture, weights=path, size_px=spec.size_px)
     except BackboneError as error:
         raise BundleError(f"load {directory}: its backbone: {error}") from None
     if network.backbone.weights_sha256 != facts.weights_sha256:

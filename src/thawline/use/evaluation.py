@@ -155,12 +155,11 @@ class Evaluation:
         """
         score, clean = self.accuracy, self.accuracy_without_leaks or self.accuracy
         return {
-            "accuracy": score.value,
+            **{kind.name: None for kind in SCORES},
+            **{kind.name: score.value for kind, score in self.listed_scores},
             "low": score.low,
             "high": score.high,
             "n": score.n,
-            **{kind.name: None for kind in SCORES},
-            **{kind.name: score.value for kind, score in self.listed_scores},
             "accuracy_without_leaks": clean.value,
             "n_without_leaks": clean.n,
             **asdict(self.calibration),

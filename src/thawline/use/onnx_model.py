@@ -33,7 +33,7 @@ NOWHERE = f"{os.devnull}/nowhere"
 """A folder that cannot exist, for weights outside the file; by default they are read from the working directory."""
 
 
-class OnnxFacts(BaseModel, extra="forbid", frozen=True, strict=True, allow_inf_nan=False):
+class OnnxFacts(BaseModel, extra="forbid", frozen=True, strict=True):
     """Facts of an exported file: JSON under the metadata key `thawline`.
 
     Attributes:
