@@ -230,8 +230,8 @@ def test_pictures_that_changed_since_are_refused_by_name(killed, cut_off, thawli
     assert (said.code, said.out) == (1, "")
     message = said.err.splitlines()[-1]
     assert message.startswith(f"thawline: resume: the checkpoint {cut_off / 'tune'}")
-    assert "is of another training: training pictures and labels was '" in message
-    assert "Resume with what it was started with, or start anew in another folder (-o)." in message
+    assert "is of another training run: training pictures and labels was '" in message
+    assert "Resume with what it was started with, or start again in another folder (-o)." in message
     assert list(cut_off.glob("tune/*/*/*/fold-1/step-*"))  # what there is stays
 
 

@@ -110,8 +110,8 @@ def test_one_of_another_training_is_refused_with_what_differs(checkpoints):
     with pytest.raises(TrainingError) as caught:
         other.latest()
     assert str(caught.value) == (
-        f"resume: the checkpoint {folder} is of another training: --ema was 0.1 and is 0.2, plan was 'all' and is "
-        "'head'. Resume with what it was started with, or start anew in another folder (-o)."
+        f"resume: the checkpoint {folder} is of another training run: --ema was 0.1 and is 0.2, plan was 'all' and is "
+        "'head'. Resume with what it was started with, or start again in another folder (-o)."
     )
 
 
@@ -127,7 +127,7 @@ def test_every_fact_of_a_job_is_compared(make_job, tmp_path):
         "seed was 0 and is 5": make_job("last 2 blocks", seed=5),
     }
     for said, other in others.items():
-        with pytest.raises(TrainingError, match="is of another training: .*" + said):
+        with pytest.raises(TrainingError, match="is of another training run: .*" + said):
             Checkpoints(tmp_path / "job", other.identity()).latest()
     older = job.identity() | {"thawline": "0.0.1"}
     with pytest.raises(TrainingError, match=r"thawline was '.+' and is '0\.0\.1'"):

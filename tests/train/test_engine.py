@@ -147,20 +147,6 @@ def test_two_halves_add_up_to_the_whole(make_thawed, objective, batch, rows):
     assert_close({name: weight.grad for name, weight in thawed.trained().items()}, expected, 1e-4)
 
 
-def test_dropout_drops_its_share_and_depends_on_seed_place_and_picture(objective):
-    objective = replace(objective, dropout=0.3, seed=1)
-    samples, cpu = np.arange(20), torch.device("cpu")
-    keep = objective.keep(samples, 500, place=(0, 0), device=cpu)
-    assert keep.shape == (20, 500)
-    assert set(np.unique(keep.numpy())) == {np.float32(0), np.float32(1 / 0.7)}
-    assert float((keep == 0).float().mean()) == pytest.approx(0.3, abs=0.02)
-    assert torch.equal(keep, objective.keep(samples, 500, place=(0, 0), device=cpu))
-    assert torch.equal(keep[5:9], objective.keep(samples[5:9], 500, place=(0, 0), device=cpu))
-    assert not torch.equal(keep, objective.keep(samples, 500, place=(0, 1), device=cpu))
-    assert not torch.equal(keep, replace(objective, seed=2).keep(samples, 500, place=(0, 0), device=cpu))
-    assert replace(objective, dropout=0.0).keep(samples, 500, place=(0, 0), device=cpu) is None
-
-
 class Unsteady:
     """Rows whose reading takes a random time."""
 
@@ -199,7 +185,7 @@ def full_above(limit, monkeypatch):
     ("whole", "said"),
     [
         (False, "tune: memory ran out; pictures now go through in parts of 2, with the same result"),
-        (True, "tune: memory ran out; a step is now worked off in 8 parts"),
+        (True, "tune: memory ran out; a step is now split into 8 parts"),
     ],
 )
 def test_where_memory_runs_out_parts_are_halved(make_thawed, objective, batch, rows, monkeypatch, whole, said):

@@ -116,7 +116,7 @@ def test_a_fold_that_is_done_is_not_trained_again(ground, changed, no_training):
     with pytest.raises(AssertionError, match="it was trained again"):
         answer_fold(PARTIAL, ground, fold=1)
     other = changed(ground, training=replace(OPTIONS, dropout=0.5))
-    with pytest.raises(TrainingError, match=r"is of another training: --dropout was 0\.0 and is 0\.5"):
+    with pytest.raises(TrainingError, match=r"is of another training run: --dropout was 0\.0 and is 0\.5"):
         answer_fold(PARTIAL, other, fold=0)
     assert [path.name for path in ground.context.folder.iterdir()] == ["test-resnet-last-2-blocks"]
 
@@ -219,7 +219,7 @@ def test_rows_are_trained_once_a_part_and_watch_a_tenth_where_it_is_asked_for(gr
     again = train_rows(plan, ground, rows=rows, watched=none, part="row-2")
     np.testing.assert_array_equal(again[1].weight, head.weight)
     assert again[2].curve == trained.curve
-    with pytest.raises(TrainingError, match="is of another training: training pictures and labels was"):
+    with pytest.raises(TrainingError, match="is of another training run: training pictures and labels was"):
         train_rows(plan, ground, rows=rows[1:], watched=none, part="row-2")
 
 

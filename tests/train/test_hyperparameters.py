@@ -30,7 +30,7 @@ def test_options_do_not_change():
     [
         (
             {"epochs": 3, "warmup": 3},
-            "tune: --warmup 3 is as long as the training, --epochs 3. Shorten it, or train on.",
+            "tune: --warmup 3 is as long as the training run, --epochs 3. Lower it, or raise --epochs.",
         ),
         (
             {"schedule": "one-cycle", "patience": 3},
@@ -55,7 +55,7 @@ def test_options_do_not_change():
         (
             {"accumulate": 9, "batch_size": 8},
             (
-                "tune: --accumulate 9: a step of --batch-size 8 cannot be worked off in more parts than it has "
+                "tune: --accumulate 9: a step of --batch-size 8 cannot be split into more parts than it has "
                 "pictures. Lower it."
             ),
         ),

@@ -10,7 +10,6 @@ from thawline.core.errors import BackboneError
 from thawline.heads.dense import DenseHead
 from thawline.heads.linear import LinearHead
 from thawline.train.new_head import HEAD_NAMES, head_block, new_head, trained_head
-from thawline.train.objective import Objective
 
 
 def tensors_of(head):
@@ -68,15 +67,6 @@ def test_dropout_looks_at_the_features_and_at_the_hidden_units(network):
         one_unit = torch.cat([torch.ones(3, 512), 2 * torch.eye(16)[:1].expand(3, 16)], 1)
         unit = (features @ head.hidden.weight[0] + head.hidden.bias[0]).relu()
         assert torch.allclose(head(features, one_unit), 2 * unit[:, None] * head.weight[:, 0] + head.bias, atol=1e-5)
-
-
-def test_factors_keep_the_mean_and_do_not_depend_on_company():
-    objective = Objective(np.zeros(9, np.int64), np.ones(3, np.float32), dropout=0.25, seed=1)
-    factors = objective.keep(np.arange(9), 528, place=(2, 3), device=torch.device("cpu"))
-    assert factors.unique().tolist() == pytest.approx([0, 4 / 3])
-    assert 0.2 < float(factors.eq(0).float().mean()) < 0.3
-    alone = objective.keep(np.array([4]), 528, place=(2, 3), device=torch.device("cpu"))
-    assert torch.equal(alone[0], factors[4])
 
 
 @pytest.mark.parametrize("num_hidden", [0, 16])

@@ -1,56 +1,76 @@
-"""The state of a training run goes into JSON and comes back; an epoch's values are means over its pictures."""
+"""The position books steps and epochs, knows the best epoch and when patience is over, and survives a checkpoint."""
 
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 
 import pytest
 
 from thawline.train.hyperparameters import TrainOptions
 from thawline.train.position import CURVES, Position
+from thawline.train.schedule import PLATEAU_FACTOR, PLATEAU_PATIENCE
 
 
-def test_an_epoch_is_the_mean_over_its_pictures_and_begins_the_next():
-    at = Position()
-    at.add_step(6.0, 2, count=4)
-    at.add_step(2.0, 1, count=2)
-    assert (at.step, at.steps, at.epochs) == (2, 2, 0)
-    values = at.end_epoch(validation_loss=0.5, validation_accuracy=0.75, learning_rate=1e-3)
+def end(position):
+    return position.end_epoch(validation_loss=0.7, validation_accuracy=0.6, learning_rate=0.1)
+
+
+def test_an_epoch_is_the_mean_over_its_pictures_and_the_next_one_starts_empty():
+    position = Position()
+    position.add_step(6.0, 2.0, count=4)
+    position.add_step(1.0, 1.0, count=1)
+    assert (position.step, position.steps, position.epochs) == (2, 2, 0)
+    values = end(position)
+    assert values == {
+        "train_loss": 7 / 5,
+        "validation_loss": 0.7,
+        "train_accuracy": 3 / 5,
+        "validation_accuracy": 0.6,
+        "learning_rate": 0.1,
+    }
     assert tuple(values) == CURVES
-    assert values["train_loss"] == pytest.approx(8 / 6)
-    assert values["train_accuracy"] == pytest.approx(3 / 6)
-    assert {name: at.history[name] for name in CURVES} == {name: [value] for name, value in values.items()}
-    assert (at.epoch, at.step, at.steps, at.epochs) == (1, 0, 2, 1)
-    assert (at.loss, at.right, at.count) == (0.0, 0.0, 0)
+    assert (position.epoch, position.epochs, position.step, position.steps) == (1, 1, 0, 2)
+    position.add_step(3.0, 0.0, count=1)
+    assert end(position)["train_loss"] == 3
+    assert position.history["train_loss"] == [7 / 5, 3]
+    assert position.history["learning_rate"] == [0.1, 0.1]
 
 
-def test_patience_runs_out_after_so_many_epochs_without_a_better_loss():
-    at, training = Position(), TrainOptions(patience=2)
-    assert [at.watch(loss, training) for loss in (1.0, 0.8, 0.9)] == [True, True, False]
-    assert (at.best_loss, at.stalled, at.is_over) == (0.8, 1, False)
-    assert not at.watch(0.8, training)  # as good is not better
-    assert at.is_over
-    patient = Position()
-    for _ in range(9):
-        patient.watch(1.0, TrainOptions())
-    assert not patient.is_over
+def test_the_best_epoch_is_the_first_with_the_lowest_loss():
+    position, training = Position(), TrainOptions(keep="best")
+    assert [position.watch(loss, training) for loss in (1.0, 0.8, 0.8, 0.9, 0.5)] == [True, True, False, False, True]
+    assert (position.best_loss, position.stalled) == (0.5, 0)
 
 
-def test_only_a_plateau_schedule_lowers_the_step_where_the_loss_stalls():
-    factors = {}
-    for schedule in ("plateau", "cosine"):
-        at = Position()
-        for _ in range(6):
-            at.watch(1.0, TrainOptions(schedule=schedule))
-        factors[schedule] = at.plateau.factor
-    assert factors["cosine"] == 1
-    assert factors["plateau"] < 1
+@pytest.mark.parametrize("patience", [1, 3, None])
+def test_patience_counts_epochs_without_a_better_loss(patience):
+    position, training = Position(), TrainOptions(patience=patience)
+    position.watch(1.0, training)
+    position.watch(0.9, training)
+    for stalled in range(1, 6):
+        position.watch(0.95, training)
+        assert position.stalled == stalled
+        assert position.is_over is (patience is not None and stalled >= patience)
 
 
-def test_a_position_comes_back_from_json():
-    at = Position(phase=1, epoch=2)
-    at.add_step(1.5, 1, count=3)
-    at.end_epoch(validation_loss=0.5, validation_accuracy=0.5, learning_rate=0.1)
-    at.watch(0.5, TrainOptions(schedule="plateau"))
-    assert Position.of(json.loads(json.dumps(asdict(at)))) == at
+@pytest.mark.parametrize("schedule", ["plateau", "cosine"])
+def test_only_the_schedule_of_that_name_falls_on_a_plateau(schedule):
+    position, training = Position(), TrainOptions(schedule=schedule)
+    for _ in range(PLATEAU_PATIENCE + 2):
+        position.watch(1.0, training)
+    assert position.plateau.factor == (PLATEAU_FACTOR if schedule == "plateau" else 1)
+
+
+def test_a_position_comes_back_from_a_checkpoint_as_it_was():
+    position = Position(phase=1, seconds=2.5)
+    assert Position.of(json.loads(json.dumps(asdict(position)))) == position
+    assert position.best_loss == math.inf
+    position.add_step(6.0, 2.0, count=4)
+    position.watch(0.7, TrainOptions(schedule="plateau"))
+    end(position)
+    position.add_step(1.0, 0.0, count=2)
+    again = Position.of(json.loads(json.dumps(asdict(position))))
+    assert again == position
+    assert end(again) == end(position)

@@ -1,7 +1,8 @@
-"""The state of a training <-> a folder on disk: atomic, two generations, tensors and JSON, never pickle.
+"""The state of a training run <-> a folder on disk: atomic, two generations, tensors and JSON, never pickle.
 
-A checkpoint belongs to one training: its identity (data, backbone, plan, options, version) lies beside the state, and
-one of another training is refused with what differs. The newest that is whole is taken; a damaged one is passed over.
+A checkpoint belongs to one training run: its identity (data, backbone, plan, options, version) is kept next to the
+state, and one of another run is refused with what differs. The newest that is whole is taken; a damaged one is passed
+over.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ TENSORS, FACTS = "state.safetensors", "state.json"
 
 @dataclass(frozen=True)
 class State:
-    """Everything that a training needs to go on as if it had never stopped.
+    """Everything that a training run needs to go on as if it had never stopped.
 
     Attributes:
         tensors: Weights, optimiser moments, running means, by name.
@@ -45,11 +46,11 @@ class State:
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """The checkpoints of one training.
+    """The checkpoints of one training run.
 
     Attributes:
         directory: Holds a folder for each of the last two.
-        identity: What the training is of, as flat JSON; compared on reading.
+        identity: What tells the run from others, as flat JSON; compared on reading.
     """
 
     directory: Path
@@ -78,7 +79,7 @@ class Checkpoints:
         """Return the newest state that is whole, or None where there is none; sweeps up what a kill left half-written.
 
         Raises:
-            TrainingError: It is of another training; says what differs.
+            TrainingError: It is of another training run; says what differs.
         """
         sweep_staging(self.directory)
         whole = (state for folder in self._found() if (state := self._read(folder)) is not None)
@@ -99,32 +100,32 @@ class Checkpoints:
         return next(iter(self._found()), None)
 
     def finish(self, state: State) -> None:
-        """Keep the result of the finished training as one last checkpoint, which `result` gives back."""
+        """Keep the result of the finished training run as one last checkpoint, which `result` gives back."""
         self.save(FINISHED, state)
         for old in self._found()[1:]:
             shutil.rmtree(old, ignore_errors=True)
 
     def result(self) -> State | None:
-        """Return the result of the training where it is finished and whole, else None.
+        """Return the result of the training run where it is finished and whole, else None.
 
         Raises:
-            TrainingError: It is of another training; says what differs.
+            TrainingError: It is of another training run; says what differs.
         """
         return self._read(self.directory / _folder(FINISHED))
 
     def _found(self) -> list[Path]:
         return sorted(self.directory.glob("step-*"), reverse=True)
 
-    def _refuse_other(self, folder: Path, found: Mapping[str, Any]) -> None:
+    def _refuse_other(self, folder: Path, identity: Mapping[str, Any]) -> None:
         differing = [
-            f"{name} was {found.get(name)!r} and is {self.identity.get(name)!r}"
-            for name in sorted({*found, *self.identity})
-            if found.get(name) != self.identity.get(name)
+            f"{name} was {identity.get(name)!r} and is {self.identity.get(name)!r}"
+            for name in sorted({*identity, *self.identity})
+            if identity.get(name) != self.identity.get(name)
         ]
         if differing:
             raise TrainingError(
-                f"resume: the checkpoint {folder} is of another training: {first_few(differing)}. Resume with what "
-                "it was started with, or start anew in another folder (-o)."
+                f"resume: the checkpoint {folder} is of another training run: {first_few(differing)}. Resume with what "
+                "it was started with, or start again in another folder (-o)."
             )
 
 

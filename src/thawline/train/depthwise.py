@@ -87,7 +87,7 @@ class _Depthwise(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None]:
-        """Return the gradients of input, weight and bias that are asked for."""
+        """Return the gradients of input, weight and bias that are needed."""
         x, weight = ctx.saved_tensors
         g = gradients[0].contiguous(memory_format=torch.channels_last)
         steps = {"stride": ctx.stride, "padding": ctx.padding}

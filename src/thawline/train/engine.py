@@ -50,7 +50,7 @@ class Engine(ABC):
         thawed: Placed on the runtime's device.
         objective: What to minimise.
         runtime: Device and number format.
-        num_parts: Parts that a step is worked off in, at least.
+        num_parts: Parts that a step is split into, at least.
         note: Called with a line of text when a part had to be halved.
     """
 
@@ -114,7 +114,7 @@ def open_engine(
         objective: What to minimise.
         runtime: Device and number format.
         keeps_norms: Whether batch norms learn, which needs whole batches.
-        accumulate: Parts to work a step off in, at least.
+        accumulate: Parts to split a step into, at least.
         note: Called with a line of text when a part had to be halved.
     """
     if thawed.reads_features:
@@ -273,7 +273,7 @@ class _WholeEngine(Engine):
                 if self.runtime.device != "cpu":
                     torch.cuda.empty_cache()
                 self.num_parts *= 2
-                self.note(f"tune: memory ran out; a step is now worked off in {self.num_parts} parts")
+                self.note(f"tune: memory ran out; a step is now split into {self.num_parts} parts")
 
     def _run(self, parts: Sequence[Batch], rows: Rows, *, place: tuple[int, int], scale: float) -> StepSums:
         """Run forward and backward; norms learn from whole parts."""

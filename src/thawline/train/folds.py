@@ -2,7 +2,7 @@
 
 Frozen and tuned strategies answer the same rows of the same folds, so they stand on one leaderboard. The result of a
 training run is kept in the run's folder until the run is done, so that a run that was killed trains nothing twice.
-Held-out pictures are answered by the very reader that will predict.
+Held-out pictures are answered by the same reader that will predict.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -61,6 +62,10 @@ class FoldAnswers:
     logits: Floats
     trained: Trained
     seconds: float
+
+    def __repr__(self) -> str:
+        """Return one short line."""
+        return f"FoldAnswers(fold {self.fold + 1}, {len(self.logits):,} pictures, {self.seconds:.1f} s)"
 
 
 def strategy_of(plan: Plan, context: Context) -> Strategy:
@@ -230,7 +235,7 @@ def answers_of(plan: Plan, ground: Ground, *, folds: Sequence[FoldAnswers]) -> A
     )
 
 
-def _facts(trained: Trained) -> dict[str, object]:
+def _facts(trained: Trained) -> dict[str, Any]:
     """Return the result of a training run without its tensors, as JSON."""
     return {
         "curve": asdict(trained.curve),
@@ -240,9 +245,8 @@ def _facts(trained: Trained) -> dict[str, object]:
     }
 
 
-def _trained(tensors: Mapping[str, torch.Tensor], facts: Mapping[str, object]) -> Trained:
-    """Return what `_facts` told."""
-    held: dict[str, object] = dict(facts)
-    curve = Curve(**{name: tuple(values) for name, values in held["curve"].items()})  # type: ignore[attr-defined]
-    points = tuple((float(rate), float(loss)) for rate, loss in held["finder"])  # type: ignore[attr-defined]
-    return Trained(tensors, curve, float(str(held["seconds"])), float(str(held["learning_rate"])), points)
+def _trained(tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> Trained:
+    """Return the result whose `_facts` are given."""
+    curve = Curve(**{name: tuple(values) for name, values in facts["curve"].items()})
+    points = tuple((float(rate), float(loss)) for rate, loss in facts["finder"])
+    return Trained(tensors, curve, float(facts["seconds"]), float(facts["learning_rate"]), points)

@@ -241,8 +241,8 @@ def _measure(job: Job, phase: Phase, *, network: Network, head: NewHead, cut: in
         engine.logits(used, rows)
         answer_s = (time.perf_counter() - start) / len(used)
         streams = 1 if keeps_norms or thawed.reads_features else num_workers()
-        held = _held_bytes(engine, rows, used, training.batch_size, streams=streams)
-    return float(np.median(times[1:] or times)), answer_s, held
+        memory_bytes = _held_bytes(engine, rows, used, training.batch_size, streams=streams)
+    return float(np.median(times[1:] or times)), answer_s, memory_bytes
 
 
 def _held_bytes(engine: Engine, rows: Rows, samples: Ints, batch_size: int, *, streams: int) -> int:

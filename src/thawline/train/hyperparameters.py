@@ -19,7 +19,7 @@ UNITS_BYTES = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class TrainOptions:
-    """Options of the training; None means a rule of thumb that looks at the plan and the number of pictures."""
+    """How a network is trained; None means a rule of thumb by the plan and the number of pictures."""
 
     epochs: int | None = None
     """Passes over the training pictures. Default: by their number."""
@@ -28,10 +28,10 @@ class TrainOptions:
     """Pictures a step."""
 
     accumulate: int = 1
-    """Work a step off in so many parts: the same step in less memory."""
+    """Split every step into so many parts: the same step in less memory."""
 
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
-    """What makes steps of gradients; `sgd` has momentum."""
+    """What turns gradients into steps; `sgd` has momentum."""
 
     momentum: float = 0.9
     """Share of the last step that is carried over into the next (`sgd`)."""
@@ -49,11 +49,11 @@ class TrainOptions:
     """Epochs over which the step size rises at the start (`cosine`, `constant`, `plateau`)."""
 
     layer_decay: float = 1.0
-    """Factor on the step size for every group of layers further from the head; 1 treats all alike."""
+    """Factor on the step size for every group of layers further from the head; 1 treats all the same."""
 
     weight_decay: float | None = None
     """Pull of the weights towards zero; biases and norms are left out. Default: 0.01 for `adamw`; 0 for `adam` and
-    `sgd`, which take it into the gradient, where so much of it would stop the learning."""
+    `sgd`, which add it to the gradient, where so much of it would stop the learning."""
 
     l2_sp: float = 0.0
     """Pull of the pretrained weights towards where they started."""
@@ -116,34 +116,35 @@ class TrainOptions:
 
     def _problems(self) -> list[str]:
         """Return every contradiction, each with its way out."""
-        found = [
+        problems = [
             f"--{name.replace('_', '-')} {value:g}: {low:g}{f' to {high:g}' if high else ' or more'} is required."
             for name, low, high in RANGES
             if (value := getattr(self, name)) is not None and not (low <= value and (high is None or value <= high))
         ]
         if self.schedule == "one-cycle" and self.patience is not None:
-            found.append(
+            problems.append(
                 "--schedule one-cycle and --patience contradict each other: stopped early, the cycle never comes down. "
                 "Drop --patience, or take --schedule cosine."
             )
         if self.learning_rate is not None and (self.find_rate or self.learning_rate <= 0):
-            found.append(
+            problems.append(
                 f"--learning-rate {self.learning_rate:g}: it must be above 0, and --find-rate is there to choose it. "
                 "Give one of the two."
             )
         if self.epochs is not None and self.warmup >= self.epochs:
-            found.append(
-                f"--warmup {self.warmup:g} is as long as the training, --epochs {self.epochs}. Shorten it, or train on."
+            problems.append(
+                f"--warmup {self.warmup:g} is as long as the training run, --epochs {self.epochs}. Lower it, or raise "
+                "--epochs."
             )
         if self.accumulate > self.batch_size:
-            found.append(
-                f"--accumulate {self.accumulate}: a step of --batch-size {self.batch_size} cannot be worked off in "
+            problems.append(
+                f"--accumulate {self.accumulate}: a step of --batch-size {self.batch_size} cannot be split into "
                 "more parts than it has pictures. Lower it."
             )
         view_names(self.policy, self.num_views)
         parse_bytes(self.disk_budget)
         parse_duration(self.checkpoint_every)
-        return found
+        return problems
 
     @property
     def watches(self) -> bool:
@@ -152,7 +153,7 @@ class TrainOptions:
 
     @property
     def decay(self) -> float:
-        """The weight decay: as asked for, else 0.01 for AdamW, which decouples it from the gradient, and 0 otherwise.
+        """The weight decay: as given, else 0.01 for AdamW, which decouples it from the gradient, and 0 otherwise.
 
         Source: Loshchilov & Hutter, "Decoupled weight decay regularization", ICLR 2019.
         """
@@ -162,12 +163,12 @@ class TrainOptions:
 
     @property
     def policy(self) -> str:
-        """The augmentation policy of trained networks: as asked for, else flips."""
+        """The augmentation policy of trained networks: as given, else flips."""
         return self.augment or "flip"
 
     @property
     def num_views(self) -> int:
-        """V, the cached versions of a picture: as asked for, else 1 without augmentation, 2 for flips, 4 otherwise."""
+        """V, the cached versions of a picture: as given, else 1 without augmentation, 2 for flips, 4 otherwise."""
         return self.views or {"none": 1, "flip": 2}.get(self.policy, 4)
 
     @property
@@ -234,7 +235,7 @@ def parse_bytes(text: str) -> int:
 
 
 def _quantity(text: str, units: dict[str, int], what: str, examples: str) -> float:
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", text.lower())
-    if not found or found[2] not in units:
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", text.lower())
+    if not match or match[2] not in units:
         raise UsageError(f"tune: {text!r} is not {what}: a number and a unit are required, e.g. {examples}.")
-    return float(found[1]) * units[found[2]]
+    return float(match[1]) * units[match[2]]

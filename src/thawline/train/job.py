@@ -88,12 +88,12 @@ class Job:
 
     @property
     def num_epochs(self) -> int:
-        """Epochs asked for, or what suits the plan and the number of pictures."""
+        """Epochs as given, or what suits the plan and the number of pictures."""
         return self.context.training.epochs or default_epochs(self.plan, len(self.train))
 
     @property
     def learning_rate(self) -> float:
-        """Largest step size asked for, or what suits the plan."""
+        """Largest step size as given, or what suits the plan."""
         training = self.context.training
         return training.learning_rate or default_learning_rate(self.plan, training.optimizer)
 
@@ -126,7 +126,7 @@ class Trained:
         curve: A value an epoch.
         seconds: Wall time, what earlier runs of a resumed one took included.
         learning_rate: Largest step size used.
-        finder: (step size, smoothed loss) of the range test, where it was asked for.
+        finder: (step size, smoothed loss) of the range test, where there was one.
     """
 
     tensors: Mapping[str, Tensor]

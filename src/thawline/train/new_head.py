@@ -1,7 +1,7 @@
 """A network and a cut -> the dense layers that train on its pooled features; trained tensors -> the head that predicts.
 
-A linear head starts at zero, where it prefers no class. One with hidden units cannot: nothing would ever tell the units
-apart. Its weights are drawn from the seed (He et al., "Delving deep into rectifiers", ICCV 2015).
+A linear head starts at zero, where it prefers no class. One with hidden units cannot: its units would all stay the
+same. Its weights are drawn from the seed (He et al., "Delving deep into rectifiers", ICCV 2015).
 """
 
 from __future__ import annotations
@@ -109,17 +109,17 @@ def new_head(
 
 
 def trained_head(tensors: Mapping[str, Tensor]) -> LinearHead | DenseHead:
-    """Return the head that a training made, for features as they are.
+    """Return the trained head, for features as they are.
 
     Args:
         tensors: By the names of `HEAD_NAMES`, on the CPU; others are passed over.
     """
-    held = {name: tensors[name].float().numpy() for name in HEAD_NAMES if name in tensors}
-    found = {name: np.ascontiguousarray(array.T) for name, array in held.items()}
-    weight, bias = found[HEAD_WEIGHT], found[HEAD_BIAS]
-    first = found.get(HIDDEN_WEIGHT, weight)
+    present = {name: tensors[name].float().numpy() for name in HEAD_NAMES if name in tensors}
+    arrays = {name: np.ascontiguousarray(array.T) for name, array in present.items()}
+    weight, bias = arrays[HEAD_WEIGHT], arrays[HEAD_BIAS]
+    first = arrays.get(HIDDEN_WEIGHT, weight)
     width = len(first)
     plain = Columns(np.zeros(width, bool), np.zeros(width, np.float32), np.ones(width, np.float32))
-    if HIDDEN_WEIGHT in found:
-        return DenseHead(plain, first, found[HIDDEN_BIAS], weight, bias)
+    if HIDDEN_WEIGHT in arrays:
+        return DenseHead(plain, first, arrays[HIDDEN_BIAS], weight, bias)
     return LinearHead(plain, weight, bias)

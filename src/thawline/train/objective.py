@@ -48,7 +48,7 @@ class Objective:
         """Return (B, `num_factors`) dropout factors, or None without dropout.
 
         They are drawn from the seed, the epoch and step, and the picture, so they do not depend on the parts, or the
-        processes, that a step is worked off in.
+        processes, that a step is split into.
         """
         if not self.dropout:
             return None

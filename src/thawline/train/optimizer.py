@@ -25,7 +25,7 @@ LAYER_NDIMS = (2, 4)
 def make_optimizer(
     parameters: Mapping[str, nn.Parameter], training: TrainOptions, *, scales: Mapping[str, float]
 ) -> torch.optim.Optimizer:
-    """Return the optimiser asked for, its groups by layer scale.
+    """Return the optimiser that the options name, its groups by layer scale.
 
     Only weights of layers decay; biases, norms, tokens and position embeddings do not.
 

@@ -113,9 +113,9 @@ def parse_plan(text: str) -> Plan:
             f"plan {text[:40]!r} and so on: {len(text):,} characters where up to {MOST_CHARS} are possible. Write one "
             f"of {'; '.join(EXAMPLES)}."
         )
-    said = " ".join(re.sub(r"\s*,", ", ", text.replace("·", " ")).split())
-    words = said.lower()
-    named = said[: -len(FROM_NOTHING)].strip() if words.endswith(FROM_NOTHING) else said
+    tidy = " ".join(re.sub(r"\s*,", ", ", text.replace("·", " ")).split())
+    words = tidy.lower()
+    named = tidy[: -len(FROM_NOTHING)].strip() if words.endswith(FROM_NOTHING) else tidy
     network = named.lower().replace(" ", "_")
     if words.endswith(FROM_NOTHING) or network in SCRATCH:
         if not network:
@@ -148,17 +148,17 @@ def _amount(text: str, amount: str) -> tuple[float | None, int | None, int, str]
         return 1.0, None, 0, "all"
     if amount == "head":
         return None, 0, 0, "head"
-    if found := re.fullmatch(r"head,?(?: on)? (\d+(?:\.\d+)?) blocks? cut", amount):
-        count = _num_blocks(text, float(found[1]))
+    if match := re.fullmatch(r"head,?(?: on)? (\d+(?:\.\d+)?) blocks? cut", amount):
+        count = _num_blocks(text, float(match[1]))
         return None, 0, count, f"head, {_blocks(count)} cut"
-    found = re.fullmatch(r"last (\d+(?:\.\d+)?) ?(%|blocks?)", amount)
-    if not found:
+    match = re.fullmatch(r"last (\d+(?:\.\d+)?) ?(%|blocks?)", amount)
+    if not match:
         near = difflib.get_close_matches(text.lower(), EXAMPLES, n=1, cutoff=0.4)
         raise UsageError(
             f"plan {text!r} is not known. {f'Did you mean {near[0]!r}? ' if near else ''}A plan is one of "
             f"{'; '.join(EXAMPLES)}; or a network {FROM_NOTHING}: {', '.join(SCRATCH)}."
         )
-    number, unit = float(f"{float(found[1]):g}"), found[2]  # as its name will say it
+    number, unit = float(f"{float(match[1]):g}"), match[2]  # as its name will have it
     if unit == "%":
         if not 0 < number <= 100:
             raise UsageError(

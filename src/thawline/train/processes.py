@@ -1,7 +1,7 @@
 """One process, or several that `accelerate launch` started -> who this one is, and sums over all of them.
 
-Every process reads its share of each batch and all of them step alike: gradients are summed, not averaged over unequal
-shares, so several processes follow the loss curve of one to rounding.
+Every process reads its share of each batch and all of them take the same steps: gradients are summed, not averaged over
+unequal shares, so several processes follow the loss curve of one to rounding.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Processes:
     """This process among those that train together.
 
     Attributes:
-        rank: Its number, from 0; the first one writes files and speaks.
+        rank: Its number, from 0; the first one writes files and reports.
         count: How many there are.
         state: accelerate's view of them, or None where there is one.
     """
@@ -40,7 +40,7 @@ class Processes:
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the process that writes and speaks."""
+        """Whether this is the process that writes files and reports."""
         return self.rank == 0
 
     def share(self, rows: Ints) -> Ints:
@@ -51,10 +51,10 @@ class Processes:
         """Replace every tensor by its sum over the processes; one message for all of them."""
         if self.count == 1:
             return
-        held = list(tensors)
-        flat = torch.cat([tensor.reshape(-1) for tensor in held])
+        parts = list(tensors)
+        flat = torch.cat([tensor.reshape(-1) for tensor in parts])
         torch.distributed.all_reduce(flat)
-        for tensor, part in zip(held, torch.split(flat, [tensor.numel() for tensor in held]), strict=True):
+        for tensor, part in zip(parts, torch.split(flat, [tensor.numel() for tensor in parts]), strict=True):
             tensor.copy_(part.view_as(tensor))
 
     def gather(self, rows: Floats, num_rows: int) -> Floats:
@@ -70,12 +70,12 @@ class Processes:
         return gathered
 
     def agree(self, value: float) -> float:
-        """Return the first process's value to all: what a clock decides must be decided alike."""
+        """Return the first process's value to all: what a clock decides must be decided the same everywhere."""
         if self.state is None:
             return value
-        told = torch.tensor([value if self.is_first else 0.0], dtype=torch.float64, device=self.state.device)
-        torch.distributed.all_reduce(told)
-        return float(told[0])
+        shared = torch.tensor([value if self.is_first else 0.0], dtype=torch.float64, device=self.state.device)
+        torch.distributed.all_reduce(shared)
+        return float(shared[0])
 
     @contextmanager
     def first_alone(self) -> Iterator[None]:
