@@ -13,6 +13,7 @@ from thawline.view.outcome import goal_text, tied_rows, unclear_rows
     [
         (0.8, "reached, by the whole of the interval"),
         (0.97, "not reached, but its interval ends at 0.983, above the goal: these pictures cannot tell"),
+        (0.95, "not reached, but its interval ends at 0.983, above the goal: these pictures cannot tell"),
         (0.99, "not reached, by the whole of the interval"),
         (None, ""),
     ],

@@ -38,6 +38,7 @@ def test_a_goal_is_held_against_the_best_row_or_the_model_that_is_kept():
     assert rows.headline == rows.best_row.evaluation.accuracy
     assert choice.headline == choice.evaluation.accuracy
     assert (rows.goal_reached, choice.goal_reached) == (True, False)
+    assert cases.make_rows(goal=0.95).goal_reached is False  # 57 of 60: to be exceeded
     assert replace(choice, goal=None).goal_reached is None
     assert replace(choice, evaluation=None).goal_reached is None
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from thawline.view.recipe_summary import recipe_text as run_text
 
 import thawline
 from thawline.core.errors import BackboneError, StoreError, UsageError
@@ -21,6 +20,7 @@ from thawline.data.split import make_split
 from thawline.train import folds as trial
 from thawline.train.hyperparameters import TrainOptions
 from thawline.use.predict import predict_pictures
+from thawline.view.summary import run_text
 from thawline.work.order import Order, Row
 from thawline.work.recipe import Recipe, parse_recipe, rows_of_plans
 from thawline.work.run import read_order, resume, write_order

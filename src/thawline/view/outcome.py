@@ -52,7 +52,7 @@ def goal_text(data: ReportData, share: Callable[[float], str]) -> str:
         share: How a share is written.
 
     >>> from types import SimpleNamespace as Case
-    >>> data = Case(headline=Case(value=0.88, low=0.84, high=0.91), goal=0.85)
+    >>> data = Case(headline=Case(value=0.88, low=0.84, high=0.91), goal=0.85, goal_reached=True)
     >>> goal_text(data, "{:.2f}".format)
     'reached, but its interval begins at 0.84, below the goal: the pictures may have been kind'
     """
@@ -61,7 +61,7 @@ def goal_text(data: ReportData, share: Callable[[float], str]) -> str:
         return ""
     if score.low > data.goal:
         return "reached, by the whole of the interval"
-    if score.value > data.goal:
+    if data.goal_reached:
         below = f"its interval begins at {share(score.low)}, below the goal"
         return f"reached, but {below}: the pictures may have been kind"
     if score.high > data.goal:
