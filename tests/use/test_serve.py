@@ -350,8 +350,11 @@ def test_the_page_shows_bars_and_errors(drawn_onnx, picture, tmp_path):
     (tmp_path / "good <b>.jpg").write_bytes(picture(5))
     (tmp_path / "bad.jpg").write_text("no picture")
     with running(drawn_onnx) as (_, address), sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"], timeout=600_000
+        )
         page = browser.new_page(viewport={"width": 360, "height": 800})
+        page.set_default_timeout(600_000)  # for a busy machine
         wrong, asked = [], []
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("request", lambda request: asked.append(request.url))

@@ -23,6 +23,7 @@ OVERFLOWING_TEXT = """() => [...document.querySelectorAll('#story svg text, #cur
 }).map(text => text.textContent)"""
 OVERFLOWING_CELLS = """() => [...document.querySelectorAll('.compare td, .matrix.mini td')].filter(
     cell => cell.scrollWidth > cell.clientWidth + 1).map(cell => cell.textContent)"""
+PATIENCE_MS = 600_000  # for a busy machine
 BAR_WIDTHS = "[...document.querySelectorAll('.compare .bars .bar')].map(bar => bar.getBoundingClientRect().width)"
 
 
@@ -34,7 +35,7 @@ def browser():
     sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
     with sync_api.sync_playwright() as playwright:
         flags = [*FLAGS.split(), "--disable-component-update", "--disable-sync"]
-        opened = playwright.chromium.launch(executable_path=chromium, args=flags)
+        opened = playwright.chromium.launch(executable_path=chromium, args=flags, timeout=PATIENCE_MS)
         yield opened
         opened.close()
 
@@ -91,6 +92,7 @@ def report(request, tmp_path_factory):
 def test_report_in_browser(browser, report, width_px, scheme):
     path, data, sections, num_figures = report
     context = browser.new_context(viewport={"width": width_px, "height": 800}, color_scheme=scheme)
+    context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     complaints, requests = [], []
     page.on("console", lambda message: complaints.append(message.text))
@@ -120,6 +122,7 @@ def test_page_has_no_scripts_even_if_one_gets_in(browser, tmp_path):
     html = render_report(cases.make_choice())
     broken.write_text(html.replace("</main>", "<script>document.title='pwned'</script></main>"), encoding="utf-8")
     page = browser.new_page()
+    page.set_default_timeout(PATIENCE_MS)
     page.goto(broken.as_uri(), wait_until="load")
     assert page.title() == "garden · thawline"
     page.close()
