@@ -28,7 +28,7 @@ RUN --mount=type=cache,target=/pip-cache \
 FROM ${PYTHON_BASE} AS serve
 ENV PIP_CACHE_DIR=/pip-cache PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore \
     PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 ORT_DISABLE_TELEMETRY=1
-# What `thawline serve` imports, and nothing else: torch stays out, so Thawline itself comes without its dependencies.
+# What `thawline serve` imports, and nothing else: torch is left out, so Thawline is installed without its dependencies.
 RUN --mount=type=cache,target=/pip-cache \
     --mount=type=bind,source=constraints.txt,target=/build/constraints.txt \
     pip install -c /build/constraints.txt \
