@@ -1,4 +1,4 @@
-"""A training job -> loops over the same batches: those of `thawline tune`, and plain PyTorch as anyone writes it.
+"""A job of `thawline tune` -> loops over the same batches: its own, and plain PyTorch as anyone writes it.
 
 A loop trains on batches in order. All of them see the same pictures or activations, the same batches and the same
 optimiser, so that what differs is the way alone.
@@ -109,7 +109,7 @@ def _engine_loop(job: Job, rows: Rows, cut: int | None) -> Iterator[Loop]:
 
 
 class Held:
-    """The activations that a training finds in its cache, as one tensor in memory."""
+    """The activations that a training run finds in its cache, as one tensor in memory."""
 
     def __init__(self, cache: PrefixCache, samples: Ints) -> None:
         self.samples = samples

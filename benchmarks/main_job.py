@@ -1,7 +1,7 @@
 """The main job against its floor, measured in one run: `make bench`, or `python benchmarks/main_job.py --quick`.
 
-Prints a Markdown table of what was reached. A floor is measured beside what is compared with it, several times, in
-turn; medians are used. Needs the real pictures (THAWLINE_DATA, or ../shared/data beside the project).
+Prints a Markdown table of what was reached. A floor is measured with what is compared with it, several times, in
+turn; medians are used. Needs the real pictures (THAWLINE_DATA, or ../shared/data next to the project).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Fine-tuning against plain PyTorch and against its own promises: `make bench`, or `python benchmarks/thaw.py --quick`.
 
 Prints a Markdown table of what was reached, in parts that `--only` selects. What is compared is measured in turn within
-one run; ratios are medians over the turns. Needs the real pictures (THAWLINE_DATA, or ../shared/data beside the
+one run; ratios are medians over the turns. Needs the real pictures (THAWLINE_DATA, or ../shared/data next to the
 project).
 """
 
@@ -223,7 +223,7 @@ def celebrities(asked: argparse.Namespace, scratch: Path) -> None:
 def cifar10(asked: argparse.Namespace, scratch: Path) -> None:
     """Train once on all 50,000 pictures and read the 10,000 test pictures once: frozen, thawed and from nothing.
 
-    In this process and without folds: what a fold of it costs is a third of three trainings, and is not the point here.
+    In this process and without folds: what a fold costs is a third of three training runs, and is not the point here.
     """
     runtime, cache = choose_runtime(), scratch / "cifar"
     dataset, _ = check(pictures_of("cifar10", asked, scratch))
@@ -284,7 +284,7 @@ def cifar10(asked: argparse.Namespace, scratch: Path) -> None:
 
 
 def thawline(*words: str, cache: Path) -> str:
-    """Return what `thawline WORDS` prints, or stop with what it said."""
+    """Return what `thawline WORDS` prints, or stop with its error output."""
     environment = {**os.environ, "THAWLINE_CACHE": str(cache)}
     command = [sys.executable, "-m", "thawline", *words]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
