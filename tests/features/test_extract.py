@@ -415,7 +415,7 @@ def test_the_bytes_of_all_views_are_compared_with_the_budget_before_the_first_pa
 
 
 def test_an_unknown_view_is_refused_before_anything_is_written(tiny, pictures, cache):
-    with pytest.raises(UsageError, match="view 'mirror' is none"):
+    with pytest.raises(UsageError, match="view 'mirror' does not exist"):
         extract(dataset_of(pictures)[0], tiny, runtime=RUNTIME, cache=cache, view="mirror")
     assert snapshot(cache) == {}
 
@@ -484,7 +484,7 @@ def test_a_full_disk_keeps_what_is_committed_and_more_space_lets_it_go_on(tiny, 
 
 def test_a_disk_that_fills_up_within_a_segment_says_so(tiny, small_disk, monkeypatch):
     disk, _ = small_disk
-    monkeypatch.setattr(extract_module, "require_space", lambda *_: None)
+    monkeypatch.setattr(extract_module, "require_space", lambda *_, **__: None)
     dataset, _ = dataset_of([png(seed) for seed in range(100)])
     with pytest.raises(StoreError, match=r"^extract: .*small disk.*: the disk is full\. Free some space"):
         extract(dataset, tiny, runtime=RUNTIME, cache=disk)

@@ -112,7 +112,7 @@ def test_nothing_trained_changes_nothing(model):
 
 
 def test_a_tensor_of_another_network_is_refused(model):
-    with pytest.raises(ValueError, match=r"^unfold: bn1\.weight, fc2\.bias are none of the folded network's"):
+    with pytest.raises(ValueError, match=r"^unfold: bn1\.weight, fc2\.bias are not parameters of the folded network"):
         unfold_batch_norms(
             model("resnet10t"), {"fc2.bias": torch.zeros(1), "bn1.weight": torch.ones(1)}, size_px=SIZE_PX
         )

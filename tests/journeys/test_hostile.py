@@ -91,7 +91,7 @@ def refused(said, code, *pieces):
         ("tune photos", ["no plan is named", '--plan "last 20 %"']),
         ("tune photos --plan 'lats 20 %'", ["plan 'lats 20 %' is not known", "Did you mean 'last 20 %'?"]),
         ("tune photos --plan 'last 0 %'", ["'last 0 %'", "a share above 0", "write: head"]),
-        ("tune photos --plan all --epochs 3 --warmup 3", ["--warmup 3", "--epochs 3", "Shorten it"]),
+        ("tune photos --plan all --epochs 3 --warmup 3", ["--warmup 3", "--epochs 3", "Lower it"]),
         ("tune photos --plan all --augment augmix --views 1", ["augmix", "views"]),
         ("tune photos --plan all --augment sepia", ["sepia", "augmix"]),
         ("tune photos --plan all --schedule one-cycle --patience 2", ["one-cycle and --patience", "Drop --patience"]),
@@ -130,7 +130,7 @@ def test_a_plan_with_a_hostile_name_is_refused_in_a_line_that_is_no_trap(name, r
         ("epochs = ", ["Fix the TOML there"]),
         ("plans = 'all'", ["plans must be a list of texts"]),
         ("plans = ['lats 20 %']\nphotos = 'photos'", ["Did you mean 'last 20 %'?"]),
-        ("epochs = 3\nwarmup = 3", ["--warmup 3", "Shorten it"]),
+        ("epochs = 3\nwarmup = 3", ["--warmup 3", "Lower it"]),
         ("plans = ['all']\nphotos = 'nowhere'", ["nowhere does not exist"]),
     ],
 )
