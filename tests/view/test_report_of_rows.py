@@ -199,7 +199,7 @@ def test_folds_hold_every_picture_out():
     data = replace(data, leaderboard=replace(data.leaderboard, rule="5 folds × 1"))
     text = cases.words(render_report(data))
     assert "60 pictures · 3 classes" in text
-    assert "as they are parted in the first fold; every picture is held out in one. train 48 validation 12" in text
+    assert "The parts of the first fold; every picture is held out in one. train 48 validation 12" in text
     assert "95.0 % of 60 pictures right, each held out in turn: “ thawed ”" in text
     assert "5 folds × 1, 60 pictures, 2 min" in text
     assert "--protocol folds" not in text
