@@ -44,7 +44,7 @@ BLENDING = ({}, {"mixup": 0.4}, {"cutmix": 1.0}, {"mixup": 0.2, "cutmix": 1.0}, 
 
 @pytest.mark.parametrize("changes", BLENDING)
 def test_equal_arguments_give_equal_batches(changes):
-    """So a training that is resumed in the middle of an epoch takes the batches it would have taken."""
+    """So a training run that is resumed in the middle of an epoch takes the batches it would have taken."""
     first = epoch(3, **changes)
     np.random.seed(1)  # noqa: NPY002 - the global state must not matter
     torch.manual_seed(1)

@@ -1,4 +1,4 @@
-"""A forecast counts epochs, folds and bytes, trains nothing, and is near what a training then takes."""
+"""A forecast counts epochs, folds and bytes, trains nothing, and is near what a training run then takes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Options of a training: contradictions are refused when they are made, with the way out."""
+"""Options of a training run: contradictions are refused when they are made, with the way out."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_the_ends_of_a_range_are_allowed(name, low, high):
     ],
 )
 def test_what_cannot_be_said_is_not_taken(changes):
-    """One cycle that falls on a plateau too, for one: a training has one schedule."""
+    """One cycle that falls on a plateau too, for one: a training run has one schedule."""
     with pytest.raises(ValidationError):
         TrainOptions(**changes)
 

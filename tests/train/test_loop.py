@@ -1,4 +1,4 @@
-"""A training learns, repeats itself to the byte, goes on after any interruption, and touches nothing that is frozen."""
+"""A training run learns, repeats itself to the byte, goes on after an interruption, and touches nothing frozen."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def scratch_job(make_job, **options):
 
 
 def assert_same(found, expected):
-    """Both trainings have the same bytes and the same curve."""
+    """Both training runs have the same bytes and the same curve."""
     assert found.tensors.keys() == expected.tensors.keys()
     for name, tensor in expected.tensors.items():
         assert torch.equal(found.tensors[name], tensor), name
@@ -106,7 +106,7 @@ def assert_close(found, expected, tolerance):
 
 
 def differ(found, expected):
-    """The trainings made other tensors, or tensors of other names or shapes."""
+    """The training runs made other tensors, or tensors of other names or shapes."""
     return found.tensors.keys() != expected.tensors.keys() or any(
         not torch.equal(found.tensors[name], tensor) for name, tensor in expected.tensors.items()
     )
@@ -567,7 +567,7 @@ for line in sys.stdin:
 
 @dataclass
 class Driver:
-    """A process that has loaded the network and forks a training whenever it is told to."""
+    """A process that has loaded the network and forks a training run whenever it is told to."""
 
     process: subprocess.Popen
 

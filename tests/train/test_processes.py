@@ -1,4 +1,4 @@
-"""Several processes add up to one: shares, sums, rows in order, and the loss curve of a training."""
+"""Several processes add up to one: shares, sums, rows in order, and the loss curve of a training run."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ SCHEDULES = ("cosine", "one-cycle", "plateau", "constant")
 
 
 def factors(schedule, num_epochs=10, warmup=1.0, steps=20):
-    """Return the factor at every step of a training."""
+    """Return the factor at every step of a training run."""
     return [
         schedule_factor(schedule, step / steps, num_epochs=num_epochs, warmup=warmup)
         for step in range(num_epochs * steps)
