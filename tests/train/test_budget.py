@@ -150,6 +150,24 @@ def test_a_plan_that_takes_longer_than_was_expected_is_not_trusted_again(monkeyp
     assert world.now_s == 12
 
 
+def test_the_cache_is_filled_once(monkeypatch):
+    world = World(monkeypatch, {"all": 1.0}, prefix_s=3.0, final_s=10.0)
+    assert len(world.spend(20.1)["all"].folds) == 2  # 3 + 1 for the first, 1 + 10 more for the second, and 5
+
+
+def test_what_others_took_counts_for_a_plan_that_has_not_run(monkeypatch):
+    world = World(monkeypatch, {"head": 3.0, "all": 12.0}, forecasts_s={"head": 1.0, "all": 4.0})
+    tried = world.spend(5 + 3 + 11.9)
+    assert (len(tried["head"].folds) > 0, len(tried["all"].folds)) == (True, 0)
+
+
+@pytest.mark.parametrize(("took_s", "pace"), [(None, 1), (0.01, 0.5), (0.8, 0.8), (2.0, 2), (100.0, 3)])
+def test_one_odd_measurement_does_not_decide_everything(monkeypatch, took_s, pace):
+    world = World(monkeypatch, {"all": 1.0})
+    (forecast,) = world.forecast([(world.plans[0], world.ground.context)])
+    assert budget._pace([budget.Tried(world.candidates[0], forecast, whole_s=1.0, took_s=took_s)]) == pace
+
+
 @pytest.mark.parametrize("budget_s", [7.0, 12.0, 20.0, 33.0, 60.0])
 def test_a_budget_is_never_overdrawn_where_forecasts_hold(budget_s, monkeypatch):
     world = World(monkeypatch, FOUR, wrong={"head": 3, "all": 1}, final_s=2.0)
@@ -234,7 +252,7 @@ def test_a_row_that_answers_the_test_part_is_trained_once_on_all_rows_of_choosin
     )  # 1 + 4 and 20 pictures to answer; a fold's time does not count
     (one,) = world.spend(5 + 9.9)
     assert (one.whole_s, one.took_s) == (10, None)
-    (one,) = world.spend(5 + 10.1)
+    (one,) = world.spend(5 + 10.1, delivered="row 1")  # what answers the test rows is the model that is delivered
     assert (one.whole_s, one.took_s, one.outcome) == (10, 10, "trained on every training picture")
 
 
