@@ -84,6 +84,12 @@ def test_the_bootstrap_is_seeded_and_columns_share_their_resamples(rng):
     np.testing.assert_allclose([one[0], one[1]], [first[0][1], first[1][1]])
 
 
+def test_the_default_is_2000_resamples_of_seed_0(rng):
+    scores, groups = rng.normal(size=(40, 2)), np.arange(40) // 2
+    for statistic in (intervals.group_bootstrap, intervals.paired_sign_flip):
+        assert np.array_equal(statistic(scores, groups), statistic(scores, groups, num_resamples=2000, seed=0))
+
+
 def test_chunks_do_not_change_the_answer(rng, monkeypatch):
     scores, groups = rng.normal(size=(40, 2)), np.arange(40)
     whole = intervals.group_bootstrap(scores, groups), intervals.paired_sign_flip(scores, groups)

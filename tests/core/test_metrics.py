@@ -43,6 +43,15 @@ def test_a_class_that_is_predicted_but_absent_does_not_enter_the_mean():
     assert metrics.macro_f1(confusion) == pytest.approx(2 * 3 / (4 + 3))
 
 
+def test_a_class_with_one_picture_and_one_call_has_whole_scores():
+    confusion = np.array([[1, 0, 0], [1, 2, 0], [0, 0, 0]])
+    precision, recall, f1 = metrics.per_class(confusion)
+    assert (precision.tolist(), recall.tolist()) == ([0.5, 1.0, 0.0], [1.0, 2 / 3, 0.0])
+    np.testing.assert_allclose(f1, [2 / 3, 0.8, 0.0])
+    assert metrics.per_class(np.array([[1]]))[0].tolist() == [1.0]
+    np.testing.assert_allclose(metrics.class_means(confusion), [0.75, 5 / 6, 11 / 15])
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_scores_equal_those_of_scikit_learn(seed):
     labels, predicted = some_predictions(np.random.default_rng(seed))
@@ -74,6 +83,20 @@ def test_calibration_error_by_hand():
     probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.4, 0.6], [0.4, 0.6]])
     labels = np.array([0, 1, 1, 1])  # confidence 0.9: half are right; confidence 0.6: all are right
     assert metrics.expected_calibration_error(labels, probabilities, bins=10) == pytest.approx(0.5 * 0.4 + 0.5 * 0.4)
+
+
+def test_a_bin_is_closed_on_the_right_and_the_lowest_is_one_of_its_own():
+    probabilities, labels = np.array([[0.5, 0.5], [0.9, 0.1]]), np.array([0, 1])
+    assert metrics.expected_calibration_error(labels, probabilities, bins=2) == pytest.approx((0.5 + 0.9) / 2)
+    assert metrics.expected_calibration_error(labels, probabilities, bins=1) == pytest.approx((0.9 - 0.5) / 2)
+
+
+def test_fifteen_bins_and_200_draws_are_the_default(rng):
+    labels, probabilities = some_probabilities(rng)
+    error = metrics.expected_calibration_error(labels, probabilities)
+    assert error == metrics.expected_calibration_error(labels, probabilities, bins=15)
+    by_chance = metrics.calibration_error_by_chance(probabilities)
+    assert by_chance == metrics.calibration_error_by_chance(probabilities, bins=15, num_draws=200, seed=0)
 
 
 def test_calibration_error_of_a_calibrated_model_is_small(rng):
@@ -111,9 +134,18 @@ def test_no_picture_is_refused():
         metrics.macro_f1(np.zeros((3, 3), dtype=np.int64))
 
 
-def test_a_class_out_of_range_is_refused():
-    with pytest.raises(ValueError, match="classes 0 to 3 found, 0 to 2 required"):
-        metrics.confusion_matrix(np.array([0, 3]), np.array([0, 1]), num_classes=3)
+@pytest.mark.parametrize(
+    ("labels", "predicted", "found"),
+    [
+        ([0, 3], [0, 1], "0 to 3"),
+        ([0, 1], [1, 3], "0 to 3"),
+        ([0, 1], [-1, 2], "-1 to 2"),
+        ([-1, 2], [0, 1], "-1 to 2"),
+    ],
+)
+def test_a_class_out_of_range_is_refused(labels, predicted, found):
+    with pytest.raises(ValueError, match=f"classes {found} found, 0 to 2 required"):
+        metrics.confusion_matrix(np.array(labels), np.array(predicted), num_classes=3)
 
 
 def test_an_impossible_k_is_refused():
