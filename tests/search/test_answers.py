@@ -59,6 +59,12 @@ def test_one_fold_is_partial_and_says_nothing_of_the_rest():
     assert not found.is_complete
 
 
+def test_a_fold_with_a_row_unanswered_has_no_score():
+    partial = answers([[1, -1, 1, 1, 0], [-1] * 5], rows_of())
+    assert partial.fold_scores == (pytest.approx(1 / 3),)
+    assert partial.answered.tolist() == [True, False, True, True, True]
+
+
 def test_scores_are_weighted():
     weight = np.array([9, 0.5, 2, 0.5, 1.5, 0.5])
     found = answers([[1, 0, 1, 1, 0], [-1] * 5], rows_of(weight))

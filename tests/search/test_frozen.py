@@ -77,3 +77,4 @@ def test_every_class_has_the_same_weight_in_the_training_of_a_fold():
         np.testing.assert_allclose(totals, 10, rtol=1e-6)  # of 20 rows
     np.testing.assert_allclose(class_row_weights(np.array([0, 0, 0, 2])), [2 / 3, 2 / 3, 2 / 3, 2])
     assert imbalance(np.array([0, 0, 0, 2])) == 3
+    assert imbalance(np.array([0, 0, 0, 0, 2, 2])) == 2  # a class without pictures does not count

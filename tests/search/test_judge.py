@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
+from thawline.core.intervals import accuracy_interval, group_bootstrap
 from thawline.core.types import Curve
 from thawline.heads.linear import L2_STRENGTHS
+from thawline.heads.nearest import NEIGHBOURS
+from thawline.search import judge
 from thawline.search.answers import Rows, answers_from
 from thawline.search.judge import rank, score_choosing
 from thawline.search.strategy import Strategy
@@ -200,6 +204,63 @@ def test_of_equally_cheap_and_equally_good_ones_the_cheaper_wins():
     assert judged(scored, rows)[2] == judged(scored[::-1], rows)[2] == "cheap"
 
 
+def test_the_choosing_scores_each_fold_by_what_the_rows_outside_it_choose():
+    """`uneven` is the best without its bad fold, fails on it, and elsewhere that fold speaks against it."""
+    rows = rows_of(200, num_repeats=1)
+    uneven = told("uneven", wrong_at(200, np.arange(40)), rows)
+    steady = told("steady", wrong_at(200, np.arange(40, 200)[::4], np.arange(41, 200)[::20]), rows, cost=0.5)
+    trials, order, winner = judged([uneven, steady], rows)
+    assert (order, winner) == (["uneven", "steady"], "uneven")
+    assert not trials["steady"].tied
+    mean, low, high = score_choosing([uneven, steady], rows, winner=trials["uneven"], seed=0)
+    right = np.concatenate([np.zeros(40), steady.scores[40:]])
+    assert mean == pytest.approx(right.mean()) != pytest.approx(trials["uneven"].mean)
+    assert (low, high) == accuracy_interval(right, np.arange(200))
+
+
+@pytest.mark.parametrize("balanced", [False, True])
+def test_each_fold_is_judged_on_the_rows_outside_it_and_scored_in_its_own_repeat(monkeypatch, balanced):
+    weight = np.array([1.0, 0.5, 1.5, 1.0])[np.arange(100) % 4]
+    rows = rows_of(100, weight=weight if balanced else None)
+    scored, rng = [], np.random.default_rng(0)
+    for index in range(2):
+        predicted = rng.integers(0, 2, (2, 100))
+        scored.append(replace(told(str(index), rng.random(100) < 0.5, rows), predicted=predicted))
+    scored = [replace(e, scores=(e.predicted == rows.labels).mean(axis=0) * rows.weight) for e in scored]
+    contests, winners = [], iter(rng.integers(0, 2, 10).tolist() * 2)
+    choices = []
+
+    def choose(contest):
+        contests.append(contest)
+        choices.append(next(winners))
+        return SimpleNamespace(winner=choices[-1])
+
+    trial = judged(scored, rows)[0]["0"]
+    monkeypatch.setattr(judge, "_judge", choose)
+    mean, low, high = score_choosing(scored, rows, winner=trial, seed=0)
+    hits = np.zeros((2, 100))
+    for choice, repeat, held_out in zip(choices, rows.repeat, rows.held_out, strict=True):
+        hits[repeat, held_out] = scored[choice].predicted[repeat, held_out] == rows.labels[held_out]
+    by_row = (hits * rows.weight).mean(axis=0)
+    assert len(set(choices)) == 2
+    assert mean == pytest.approx(by_row.mean())
+    interval = group_bootstrap if balanced else accuracy_interval
+    np.testing.assert_allclose((low, high), interval(by_row, np.arange(100)))
+    assert [contest.num_resamples for contest in contests] == [500] * 10
+    for contest, held_out in zip(contests, rows.held_out, strict=True):
+        outside = np.setdiff1d(np.arange(100), held_out)
+        assert np.array_equal(contest.scores[:, 0], scored[0].scores[outside])
+        assert np.array_equal(contest.groups, outside)
+
+
+def test_one_fold_of_all_rows_chooses_for_itself():
+    rows = rows_of(100)
+    rows = replace(rows, held_out=(np.arange(100),), repeat=np.array([0]), train=np.zeros((100, 1), np.float32))
+    scored = [told("good", wrong_at(100, [0]), rows), told("poor", wrong_at(100, every(100, 3)), rows)]
+    trials, _, winner = judged(scored, rows)
+    assert score_choosing(scored, rows, winner=trials[winner], seed=0)[0] == trials["good"].mean == 0.99
+
+
 def test_the_choosing_honours_who_may_win():
     rows = rows_of(500)
     frozen = told("frozen", wrong_at(500, [0]), rows)
@@ -239,10 +300,16 @@ def test_a_trial_is_scored_over_its_own_rows(balanced):
     trial = judged([frozen, partial], rows)[0]["partial"]
     assert trial.mean == pytest.approx(trial.fold_scores[0])
     assert trial.accuracy == pytest.approx(16 / 20)
+    if not balanced:
+        assert (trial.low, trial.high) == accuracy_interval(right[:20].astype(float), np.arange(20))
+    assert trial.low < trial.mean < trial.high
     assert trial.mean == pytest.approx((1 * 5 + 15 * 5 / 9) / (4 * 5 + 16 * 5 / 9) if balanced else 16 / 20)
-    assert 0 <= trial.low <= trial.mean <= trial.high <= 1
+    assert trial.low >= 0
+    assert trial.high <= 1
     assert trial.difference == pytest.approx(trial.mean - 1)
-    assert trial.difference_low <= trial.difference <= trial.difference_high
+    gaps = (partial.scores - frozen.scores)[:20] / rows.weight[:20].mean()
+    ends = group_bootstrap(gaps, np.arange(20))
+    np.testing.assert_allclose((trial.difference_low, trial.difference_high), ends)
     truth, said = rows.labels[:20], np.where(right[:20], rows.labels[:20], 1 - rows.labels[:20])
     assert trial.macro_f1 == pytest.approx(f1_score(truth, said, average="macro"))
 
@@ -256,6 +323,11 @@ def test_a_strategys_own_curve_and_choice_reach_its_trial():
     assert (trials["frozen"].curve, trials["frozen"].l2) == (None, L2_STRENGTHS[1])
     assert (trials["tuned"].curve, trials["tuned"].l2) == (curve, None)
     assert (trials["tuned"].fit_s, trials["tuned"].predict_ms) == (2.0, 10.0)
+    voted = replace(frozen, strategy=replace(frozen.strategy, head="k-NN", name="voted"))
+    unchosen = replace(voted, strategy=replace(voted.strategy, name="unchosen"), choice=None)
+    trials = judged([frozen, voted, unchosen], rows)[0]
+    assert (trials["voted"].neighbours, trials["voted"].l2) == (NEIGHBOURS[1], None)
+    assert (trials["unchosen"].neighbours, trials["frozen"].neighbours) == (None, None)
 
 
 def test_copies_count_once_in_a_partial_duel():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from thawline.core.runtime import Runtime
@@ -10,7 +12,15 @@ from thawline.features.backbone import Backbone, CutPoint
 from thawline.features.bank import BankSpec
 from thawline.features.extract import bank_spec
 from thawline.features.network import load_backbone
-from thawline.search.strategy import HEADS, Features, candidate_features, default_pooling, strategies_for, with_views
+from thawline.search.strategy import (
+    HEADS,
+    Features,
+    Strategy,
+    candidate_features,
+    default_pooling,
+    strategies_for,
+    with_views,
+)
 
 INPUT = InputSpec(32, (0.5,) * 3, (0.5,) * 3)
 
@@ -59,6 +69,13 @@ def test_runs_of_cuts_are_fused_few_of_them_and_each_once(num_cuts):
     assert to_the_end == {("mean",), ("mean", "std")}
     if num_cuts >= 4:
         assert any(features.depths[-1] < num_cuts - 1 for features in fused)
+
+
+def test_runs_begin_at_each_quarter_or_are_the_middle():
+    fused = [(f.depths[0], f.depths[-1], f.pooling) for f in candidate_features(spec_of(16))[16:]]
+    both = (("mean",), ("mean", "std"))
+    to_the_end = [(start, 15, pooling) for start in (4, 8, 12) for pooling in both]
+    assert fused == [*to_the_end, (4, 11, ("mean", "std"))]
 
 
 def test_from_half_way_up_with_all_poolings_is_always_tried():
@@ -123,6 +140,10 @@ def test_fields_of_a_strategy():
     assert linear.name == "drawn · fused 1–2 · linear"
     assert (linear.depths, linear.pooling, linear.blocks_removed, linear.is_fused) == ((1, 2), ("mean",), 1, True)
     assert (linear.kind, linear.augment) == ("frozen", "none")
+    assert linear.is_plain
+    for other in ({"kind": "full"}, {"augment": "flip"}, {"tune": "head"}):
+        assert not replace(linear, **other).is_plain
+    assert Strategy("drawn", (0,), ("mean",), "dense", "named", 1.0).blocks_removed == 0
     assert linear.cost == mean.cost == pytest.approx(0.75 + 16 * 10 / 1e6)
     assert neighbours.cost == pytest.approx(0.75 + 16 * 500 / 1e6)
 
