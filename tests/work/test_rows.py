@@ -10,6 +10,7 @@ import pytest
 from thawline.core.errors import ThawlineError, TrainingError
 from thawline.work.order import Row
 from thawline.work.rows import answer_rows, require_rows
+from thawline.work.session import compare_frozen, open_session
 
 HEAD, NOTHING = Row(name="head", plan="head"), Row(name="tutorial_cnn from nothing", plan="tutorial_cnn from nothing")
 
@@ -76,3 +77,14 @@ def test_a_budget_that_no_row_fits_is_refused(compared_for, order):
     asked = replace(order, rows=(Row(name="by epochs", plan="head"),), protocol="test", budget_s=1.0)
     with pytest.raises(TrainingError, match=r"none of 1 rows fits into the budget of 1 s.*Raise --budget"):
         answer_rows(compared_for(asked))
+
+
+def test_with_repeats_every_drawing_of_the_folds_is_answered(order, tmp_path):
+    rows = (Row(name="by epochs", plan="head"),)
+    options = replace(order.options, repeats=2)
+    asked = replace(order, rows=rows, protocol="folds", options=options)
+    outcome = answer_rows(compare_frozen(open_session(asked, tmp_path), hold_out=False))
+    (answered,) = outcome.rows
+    assert answered.answers.predicted.shape[0] == 2
+    assert (answered.answers.predicted >= 0).all()
+    assert len(answered.answers.fold_scores) == 6

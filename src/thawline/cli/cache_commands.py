@@ -49,7 +49,10 @@ def cache_prune(
     cache_dir: CacheDir = None,
     json: Json = False,
 ) -> None:
-    """Remove extracted features and fetched pictures, which can always be made again; without a limit, all of them."""
+    """Remove extracted features and fetched pictures; without a limit, all of them.
+
+    They can always be made again.
+    """
     for flag, limit in (("--older-than-days", older_than_days), ("--keep-mib", keep_mib)):
         if limit is not None and not 0 <= limit < float("inf"):
             raise UsageError(f"cache prune: {flag} {limit:g}: at least 0 is required. Give such a number, or none.")

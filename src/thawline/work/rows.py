@@ -198,7 +198,7 @@ def _answer_all(compared: Compared, frozen: FrozenAnswers) -> tuple[dict[str, An
     tried = spend_on_rows(
         [candidate for _, candidate in candidates],
         run,
-        num_folds=0 if is_test else compared.split.num_folds,
+        num_folds=0 if is_test else len(compared.split.folds),
         delivered=order.delivered,
         budget_s=order.budget_s,
         started_at=session.clock.start,
@@ -247,7 +247,7 @@ def _answer_by_folds(compared: Compared, row: Row, frozen: FrozenAnswers) -> Ans
     else:
         ground = ground_of(compared, row)
         answers = answers_of(
-            plan, ground, folds=[answer_fold(plan, ground, fold=fold) for fold in range(compared.split.num_folds)]
+            plan, ground, folds=[answer_fold(plan, ground, fold=fold) for fold in range(len(compared.split.folds))]
         )
         epochs = len(answers.curve.train_loss) if answers.curve is not None else None
     samples = frozen.rows.samples[frozen.rows.scored]
