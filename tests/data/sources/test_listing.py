@@ -9,7 +9,7 @@ import pytest
 
 from thawline.core.errors import DataError
 from thawline.data.sources import listing as listing_module
-from thawline.data.sources.listing import Candidate, FileSource, display_path, name_role, reading, settle_roles
+from thawline.data.sources.listing import Candidate, FileSource, display_path, reading, settle_roles
 from thawline.data.sources.places import Place
 
 
@@ -44,24 +44,6 @@ def test_the_longest_file_that_is_read(tmp_path, monkeypatch):
     (tmp_path / "a").write_bytes(bytes(100))
     monkeypatch.setattr(listing_module, "MAX_FILE_BYTES", 100)
     assert FileSource(tmp_path / "a").read() == bytes(100)
-
-
-@pytest.mark.parametrize(
-    ("name", "role"),
-    [
-        ("train", "train"),
-        ("Training", "train"),
-        (" VAL ", "validation"),
-        ("valid", "validation"),
-        ("Validation", "validation"),
-        ("test", "test"),
-        ("testing", None),
-        ("", None),
-        ("trains", None),
-    ],
-)
-def test_the_part_that_a_name_stands_for(name, role):
-    assert name_role(name) == role
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_csv_manifest(make_folder):
         (b"file;class\na;b\n", "has the columns file;class; required are path and label"),
         (b"", "has the columns none"),
         (b"path,label\n", "no rows"),
-        (b"path,label,split\na,b,holdout\n", "line 2: split 'holdout' is not one of"),
+        (b"path,label,split\na,b,elsewhere\n", "line 2: split 'elsewhere' is not one of"),
         (b"path,label,split\na,b,train\nc,d,\n", "names a split for some pictures and none for c"),
         (b"path,label,split\na,b,test\n", "has no picture in the split train"),
         (b"path,label\n\xff\xfe\x00,b\n", "not a CSV table in UTF-8"),

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from thawline.core.errors import DataError, first_few
 from thawline.data.dataset import Source
-from thawline.data.sources.listing import Candidate, FileSource, Listing, Skipped, display_path, name_role, settle_roles
+from thawline.data.sources.listing import Candidate, FileSource, Listing, Skipped, display_path, settle_roles
+from thawline.data.sources.parts import name_role
 from thawline.data.sources.places import Place
 
 __all__ = ["is_hidden", "lay_out", "list_folder"]

@@ -24,7 +24,8 @@ from thawline.data.sources.hubload import (
     parse_hub,
     require_datasets,
 )
-from thawline.data.sources.listing import Candidate, FileSource, Listing, Skipped, name_role, settle_roles
+from thawline.data.sources.listing import Candidate, FileSource, Listing, Skipped, settle_roles
+from thawline.data.sources.parts import name_role
 from thawline.data.sources.places import Place
 from thawline.data.sources.shelf import Part, Shelf, open_shelf
 

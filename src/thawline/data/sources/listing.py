@@ -23,7 +23,6 @@ __all__ = [
     "Listing",
     "Skipped",
     "display_path",
-    "name_role",
     "reading",
     "refuse_long",
     "settle_roles",
@@ -31,15 +30,6 @@ __all__ = [
 
 MAX_FILE_BYTES = 1 << 29
 """Longer files are not read: a video among the photos must not fill the memory."""
-
-_ROLES: dict[str, Role] = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-}
 
 
 @dataclass(frozen=True)
@@ -130,11 +120,6 @@ class Listing:
 
     def __repr__(self) -> str:
         return f"<Listing {str(self.root)!r}: {len(self.candidates):,} files in {len(self.class_names):,} classes>"
-
-
-def name_role(name: str) -> Role | None:
-    """Return the part of the data that a folder, split or table name stands for, whatever its case; else None."""
-    return _ROLES.get(name.strip().lower())
 
 
 def settle_roles(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from thawline.core.errors import DataError
 from thawline.data.sources.folders import is_hidden
-from thawline.data.sources.listing import name_role
+from thawline.data.sources.parts import name_role
 
 __all__ = ["MAX_MEMBERS", "BoundedReader", "member_parts", "refuse_many", "unwrap"]
 

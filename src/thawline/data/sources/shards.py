@@ -18,8 +18,9 @@ from thawline.core.store import expand_user
 from thawline.data.dataset import Role
 from thawline.data.formats import ENDINGS
 from thawline.data.sources.folders import lay_out
-from thawline.data.sources.listing import Candidate, Listing, Skipped, display_path, name_role, settle_roles
+from thawline.data.sources.listing import Candidate, Listing, Skipped, display_path, settle_roles
 from thawline.data.sources.members import unwrap
+from thawline.data.sources.parts import name_role
 from thawline.data.sources.places import Place
 from thawline.data.sources.tars import TarSource, read_contents
 

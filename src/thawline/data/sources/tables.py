@@ -19,7 +19,8 @@ from typing import Any
 
 from thawline.core.errors import DataError, first_few
 from thawline.data.dataset import Role
-from thawline.data.sources.listing import Candidate, FileSource, Listing, Skipped, display_path, name_role, settle_roles
+from thawline.data.sources.listing import Candidate, FileSource, Listing, Skipped, display_path, settle_roles
+from thawline.data.sources.parts import name_role
 from thawline.data.sources.places import Place
 
 __all__ = ["ParquetSource", "ParquetTable", "list_csv", "list_parquet"]

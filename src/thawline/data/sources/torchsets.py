@@ -20,7 +20,8 @@ from thawline.core.online import is_reachable
 from thawline.core.progress import Progress
 from thawline.core.store import cache_root, disk_errors, expand_user
 from thawline.data.lossless import encode_png
-from thawline.data.sources.listing import Candidate, FileSource, Listing, display_path, name_role, settle_roles
+from thawline.data.sources.listing import Candidate, FileSource, Listing, display_path, settle_roles
+from thawline.data.sources.parts import name_role
 from thawline.data.sources.places import Place
 from thawline.data.sources.shelf import Part, open_shelf
 
