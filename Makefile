@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 LOWEST ?= .venv-lowest
 PARALLEL ?= --numprocesses auto --maxprocesses 4 --dist loadfile  # files side by side: networks are torch's to spread
 
-.PHONY: help install demo test test-all test-lowest check format bench clean
+.PHONY: help install demo test test-all test-lowest check format attack bench clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -40,6 +40,9 @@ check: $(STAMP)  ## check lint, format and types
 format: $(STAMP)  ## format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+attack: $(STAMP)  ## run what strangers bring and what attackers try: the figures of docs/reliability.md
+	@$(BIN)/pytest $(PARALLEL) tests/strangers
 
 bench: $(STAMP)  ## measure the numbers of benchmarks/RESULTS.md here
 	@$(BIN)/python benchmarks/main_job.py
