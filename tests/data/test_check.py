@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -13,6 +14,7 @@ from thawline.core.options import make_options
 from thawline.core.progress import LineProgress
 from thawline.data.check import CheckOptions, check, ledger_csv
 from thawline.data.dataset import LedgerRow
+from thawline.data.images import decode
 
 
 def five(name: str, start: int) -> dict[str, int]:
@@ -145,3 +147,19 @@ def test_instruments(shared_data):
     pairs = {tuple(path.split("#")[1] for path in group) for group in report.near_copies}
     assert len(pairs & by_eye) >= 2
     assert len(pairs - by_eye) <= 2
+
+
+def test_a_remark_on_a_sound_picture_is_in_ledger_and_report(make_folder, monkeypatch):
+    def with_remark(data, **how):
+        picture = decode(data, **how)
+        return replace(picture, remarks=("one", "two")) if len(data) == odd else picture
+
+    root = make_folder({**five("a", 0), **five("b", 10)})
+    odd = (root / "b/3.png").stat().st_size
+    monkeypatch.setattr("thawline.data.check.decode", with_remark)
+    dataset, report = check(root)
+    rows = {row.path: row for row in dataset.ledger}
+    assert (rows["b/3.png"].status, rows["b/3.png"].reason, rows["b/3.png"].remark) == ("used", "", "one; two")
+    assert rows["b/2.png"].remark == ""
+    assert report.to_json()["remarks"] == [{"path": "b/3.png", "remark": "one; two"}]
+    assert "one; two" in ledger_csv(dataset.ledger)

@@ -20,6 +20,7 @@ def test_report_as_json_has_the_promised_keys(make_folder):
     assert data["leaks"] == [{"path": "test/a/copy.png", "of": "train/a/3.png"}]
     assert data["exact_copies"] == [["test/a/copy.png", "train/a/3.png"]]
     assert data["near_copies"] == []
+    assert data["remarks"] == []
     assert data["conflicts"] == []
 
 

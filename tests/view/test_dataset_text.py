@@ -9,7 +9,7 @@ from thawline.view.dataset_text import check_text, export_text
 CHECKED = {
     "used": 1369,
     "class_counts": {"cat": 1300, "dog": 69},
-    "skipped": [], "repaired": [], "exact_copies": [], "near_copies": [], "leaks": [], "conflicts": [],
+    "skipped": [], "repaired": [], "remarks": [], "exact_copies": [], "near_copies": [], "leaks": [], "conflicts": [],
     "small_classes": [], "empty_classes": [], "similar_names": [], "imbalance": 1.5, "notes": [],
 }  # fmt: skip
 
@@ -27,6 +27,10 @@ def test_a_check_without_findings_is_the_counts_alone():
     [
         ({"skipped": [{"path": "a.jpg", "reason": "text"}]}, ["1 skipped:", "  a.jpg: text"]),
         ({"repaired": [{"path": "a.jpg", "reason": "EXIF"}]}, ["1 repaired:", "  a.jpg: EXIF"]),
+        (
+            {"remarks": [{"path": "a.jpg", "remark": "no end"}]},
+            ["1 remarks on files that are used:", "  a.jpg: no end"],
+        ),
         ({"exact_copies": [["a", "b", "c"]]}, ["1 groups of exact copies:", "  a = b = c"]),
         ({"near_copies": [["a", "b"]]}, ["1 groups of near copies:", "  a ≈ b"]),
         ({"leaks": [{"path": "t", "of": "a"}]}, ["1 held-out pictures with a copy in training:", "  t ≈ a"]),

@@ -107,7 +107,7 @@ def _examine_all(listing: Listing, progress: Progress) -> tuple[list[LedgerRow],
 
 
 def _examine(candidate: Candidate) -> _Examined:
-    """Open one file: digest, size, format, repairs, thumbnail, or why it is skipped."""
+    """Open one file: digest, size, format, repairs, remarks, thumbnail, or why it is skipped."""
     row = _skipped_row(candidate.path, "", label=candidate.label, split=candidate.split or "")
     try:
         data = candidate.source.read()
@@ -120,6 +120,7 @@ def _examine(candidate: Candidate) -> _Examined:
         row,
         status="repaired" if picture.repairs else "used",
         reason="; ".join(picture.repairs),
+        remark="; ".join(picture.remarks),
         width_px=picture.width_px,
         height_px=picture.height_px,
         format=picture.format,

@@ -68,6 +68,7 @@ class LedgerRow:
         label: Class name, or empty.
         split: `train`, `validation`, `test`, or empty when the person gave none.
         group: Number of its group of copies, or -1 when skipped.
+        remark: What is odd about a file whose pixels are used as they are; empty for most.
     """
 
     path: str
@@ -81,6 +82,7 @@ class LedgerRow:
     label: str
     split: str
     group: int
+    remark: str = ""
 
 
 @dataclass(frozen=True, repr=False)

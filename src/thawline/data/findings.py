@@ -24,6 +24,7 @@ class CheckReport:
         used: Pictures that take part, repaired ones included.
         skipped: (path, reason) of every file that does not.
         repaired: (path, what was changed or ignored).
+        remarks: (path, what is odd about a file whose pixels are used as they are).
         exact_copies: Groups of pictures with the same bytes.
         near_copies: Groups of pictures that show the same photo in different bytes; exact copies of a member are in it.
         leaks: (path, of): a held-out picture, and a copy of it in training or validation.
@@ -39,6 +40,7 @@ class CheckReport:
     used: int
     skipped: tuple[tuple[str, str], ...]
     repaired: tuple[tuple[str, str], ...]
+    remarks: tuple[tuple[str, str], ...]
     exact_copies: tuple[tuple[str, ...], ...]
     near_copies: tuple[tuple[str, ...], ...]
     leaks: tuple[tuple[str, str], ...]
@@ -61,6 +63,7 @@ class CheckReport:
             "used": self.used,
             "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
             "repaired": [{"path": path, "reason": reason} for path, reason in self.repaired],
+            "remarks": [{"path": path, "remark": remark} for path, remark in self.remarks],
             "exact_copies": [list(group) for group in self.exact_copies],
             "near_copies": [list(group) for group in self.near_copies],
             "leaks": [{"path": path, "of": of} for path, of in self.leaks],
@@ -96,6 +99,7 @@ def find_all(dataset: Dataset, listing: Listing, *, near_pairs: Ints) -> CheckRe
         used=len(samples),
         skipped=tuple((row.path, row.reason) for row in dataset.ledger if row.status == "skipped"),
         repaired=tuple((row.path, row.reason) for row in dataset.ledger if row.status == "repaired"),
+        remarks=tuple((row.path, row.remark) for row in dataset.ledger if row.remark),
         exact_copies=_exact_groups(copied),
         near_copies=tuple(tuple(item.path for item in group) for group in copied if group[0].group in near),
         leaks=_leaks(copied),

@@ -52,7 +52,8 @@ class Decoded:
         width_px: Width of the original after turning.
         height_px: Height of the original after turning.
         format: The name of one of `FORMATS`, by content.
-        repairs: What had to be changed or ignored, in words; empty for most pictures.
+        repairs: What had to be changed or ignored of its pixels, in words; empty for most pictures.
+        remarks: What is odd about the file although its pixels are sound, in words; empty for most pictures.
     """
 
     image: Image.Image
@@ -60,6 +61,7 @@ class Decoded:
     height_px: int
     format: str
     repairs: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
 
 
 def decode(data: bytes, size_px: int | None = None, *, max_megapixels: int = MAX_MEGAPIXELS) -> Decoded:

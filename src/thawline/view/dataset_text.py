@@ -28,6 +28,7 @@ def check_text(report: Mapping[str, Any], *, most: int = 10) -> str:
 
     section("skipped:", [f"{row['path']}: {row['reason']}" for row in report["skipped"]])
     section("repaired:", [f"{row['path']}: {row['reason']}" for row in report["repaired"]])
+    section("remarks on files that are used:", [f"{row['path']}: {row['remark']}" for row in report["remarks"]])
     section("groups of exact copies:", [" = ".join(group) for group in report["exact_copies"]])
     section("groups of near copies:", [" ≈ ".join(group) for group in report["near_copies"]])
     section("held-out pictures with a copy in training:", [f"{r['path']} ≈ {r['of']}" for r in report["leaks"]])
