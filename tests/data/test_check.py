@@ -163,3 +163,19 @@ def test_a_remark_on_a_sound_picture_is_in_ledger_and_report(make_folder, monkey
     assert rows["b/2.png"].remark == ""
     assert report.to_json()["remarks"] == [{"path": "b/3.png", "remark": "one; two"}]
     assert "one; two" in ledger_csv(dataset.ledger)
+
+
+def test_classes_too_small_to_fold_and_test_are_left_out_with_rows(make_folder):
+    root = make_folder({**five("a", 0), **five("b", 10), "c/1.png": 30, "d/1.png": 40, "d/2.png": 40})
+    with pytest.raises(DataError, match=r"c has one usable picture each; .* --drop-small-classes\."):
+        check(root)
+    dataset, report = check(root, CheckOptions(drop_small_classes=True))
+    assert dataset.class_names == ("a", "b")
+    assert len(dataset) == 10
+    reason = "its class has 1 distinct picture, too few to fold and test"
+    assert report.skipped == (("c/1.png", reason), ("d/1.png", reason), ("d/2.png", reason))
+    assert report.notes == ("--drop-small-classes: left out c (1 distinct picture), d (1 distinct picture)",)
+    assert report.empty_classes == ()
+    assert {row.label for row in dataset.ledger if row.status == "skipped"} == {"c", "d"}
+    with pytest.raises(DataError, match="two or more"):
+        check(make_folder({**five("a", 0), "c/1.png": 30}, "few"), CheckOptions(drop_small_classes=True))

@@ -7,7 +7,7 @@ import pytest
 
 from thawline.core.errors import DataError, UsageError
 from thawline.data.dataset import Dataset, Sample
-from thawline.data.split import leaked, make_split
+from thawline.data.split import leaked, make_split, too_small
 
 
 class Nowhere:
@@ -15,11 +15,11 @@ class Nowhere:
         raise AssertionError("a split reads no picture")
 
 
-def data_set(labels, groups=None, parts=None) -> Dataset:
+def data_set(labels, groups=None, parts=None, *, named=False) -> Dataset:
     groups = range(len(labels)) if groups is None else groups
     parts = [None] * len(labels) if parts is None else parts
     samples = tuple(
-        Sample(f"{index}", int(label), f"{index:064x}", part, int(group), Nowhere())
+        Sample(f"{index}", int(label), f"{index:064x}", part, int(group), Nowhere(), f"p{group}" if named else "")
         for index, (label, group, part) in enumerate(zip(labels, groups, parts, strict=True))
     )
     return Dataset(None, tuple(f"class {name}" for name in range(max(labels) + 1)), samples, ())
@@ -155,3 +155,41 @@ def test_fifty_thousand_pictures_are_split_evenly():
     split = make_split(data)
     sizes = [len(validation) for _, validation in split.folds]
     assert max(sizes) - min(sizes) <= 50
+
+
+def test_few_large_groups_still_leave_a_test_and_folds():
+    """Three patients with every class: one is the test, two are the folds, whatever the seed."""
+    labels, groups = [0, 1] * 15, [row // 10 for row in range(30)]
+    for seed in range(12):
+        split = make_split(data_set(labels, groups, named=True), seed=seed)
+        assert len(split.test) == 10
+        assert split.rule == "2 folds × 2 (fewer than 5: class 0 has 2 groups)"
+        assert not leaked(data_set(labels, groups), split).any()
+
+
+@pytest.mark.parametrize(
+    ("labels", "groups", "parts", "said"),
+    [
+        ([0] * 9 + [1] * 9, [0, 1, 2] * 3 + [3] * 9, None, "all 9 pictures of class 1 are of one group (p3)"),
+        (
+            [0] * 9 + [1] * 9,
+            [0, 1, 2] * 3 + [3] * 9,
+            ["train"] * 8 + ["test"] * 2 + ["train"] * 8,
+            "of one group (p3); fo",
+        ),
+        ([0] * 9 + [1] * 9, [0, 1] * 9, None, "all 9 pictures of class 0 are of 2 groups (p0, p1)"),
+    ],
+)
+def test_a_class_in_too_few_groups_is_refused_with_the_reason_and_ways_out(labels, groups, parts, said):
+    with pytest.raises(DataError) as refused:
+        make_split(data_set(labels, groups, parts, named=True))
+    for words in (said, "--group-column none", "--drop-small-classes"):
+        assert words in str(refused.value)
+
+
+def test_classes_that_cannot_be_folded_and_tested_are_too_small():
+    names, groups = ["a"] * 4 + ["b"] * 3 + ["c"] * 2, np.array([0, 1, 2, 3, 4, 4, 5, 6, 7])
+    assert too_small(names, groups, parts=[""] * 9) == {"b": 2, "c": 2}
+    parts = ["train"] * 3 + ["test"] + ["train"] * 3 + ["train", "test"]
+    assert too_small(names, groups, parts=parts) == {"c": 1}
+    assert too_small(names, groups, parts=["validation" if part == "test" else part for part in parts]) == {}

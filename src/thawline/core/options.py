@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import fields
 from pathlib import Path
 from typing import Literal
@@ -31,6 +32,15 @@ class CheckOptions:
     one_against_rest: str | None = None
     """Distinguish this class from all others, which become one class called `rest`."""
 
+    group_from: str | None = None
+    """Regular expression that finds, in each picture's path, the patient, camera or sequence that it belongs to."""
+
+    group_column: str | None = None
+    """Column of a table that says which pictures belong together; `none` for none. Default: `group`, `patient`, …."""
+
+    drop_small_classes: bool = False
+    """Leave out classes with too few pictures to fold and test, with rows in the ledger, instead of stopping."""
+
     limit: int | None = None
     """Take at most this many pictures of each class and part, drawn at random: for a quick look."""
 
@@ -45,6 +55,16 @@ class CheckOptions:
             raise UsageError(
                 f"--limit {self.limit}: at least 2 pictures of a class are needed, one to train on and one to test on."
             )
+        if self.group_from is not None:
+            if self.group_column is not None:
+                raise UsageError("--group-from and --group-column: groups come from one of the two. Give one of them.")
+            try:
+                re.compile(self.group_from)
+            except (re.error, RecursionError, OverflowError) as error:
+                raise UsageError(
+                    f"--group-from {self.group_from!r} is not a regular expression: {error}. Write one such as "
+                    r"'(patient\d+)_'."
+                ) from None
         if self.seed < 0:
             raise UsageError(f"--seed {self.seed}: it must be a whole number of at least 0.")
 

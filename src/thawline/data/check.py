@@ -20,17 +20,19 @@ from PIL import Image
 from thawline.core.errors import DataError, first_few
 from thawline.core.options import CheckOptions
 from thawline.core.progress import Progress, SilentProgress
-from thawline.core.types import Pixels
+from thawline.core.types import Ints, Pixels
 from thawline.data.copies import THUMBNAIL_PX, group_copies
 from thawline.data.dataset import Dataset, LedgerRow, Sample
 from thawline.data.findings import CheckReport, find_all
 from thawline.data.formats import FORMATS
+from thawline.data.groups import group_from_names, join_groups
 from thawline.data.images import decode
 from thawline.data.load import map_ordered
 from thawline.data.naming import apply_options
 from thawline.data.sources.listing import Candidate, Listing, display_path
 from thawline.data.sources.pictures import list_pictures
 from thawline.data.sources.places import Place
+from thawline.data.split import too_small
 
 __all__ = ["CheckOptions", "CheckReport", "check", "ledger_csv"]
 
@@ -62,20 +64,28 @@ def check(
             picture or without training pictures; bad files where `on_bad` is `stop`; or class names that do not fit.
     """
     options = options or CheckOptions()
-    listed = list_pictures(photos, cache_dir=options.cache_dir, progress=progress)
+    listed = group_from_names(list_pictures(photos, cache_dir=options.cache_dir, progress=progress), options)
     listing = apply_options(listed, options)
     examined, thumbnails = _examine_all(listing, progress or SilentProgress())
     used = [index for index, item in enumerate(examined) if item.status != "skipped"]
     _refuse_bad_files(listing, examined, options)
+    copies, groups, pairs = _grouped(listing, examined, used, thumbnails)
+    if options.drop_small_classes and (small := _drop_small_classes(examined, used, groups)):
+        kept = [place for place, index in enumerate(used) if examined[index].status != "skipped"]
+        used, thumbnails = [used[place] for place in kept], thumbnails[kept]
+        copies, groups, pairs = _grouped(listing, examined, used, thumbnails)
+        note = f"--drop-small-classes: left out {first_few([f'{name} ({words})' for name, words in small.items()])}"
+        left = tuple(name for name in listing.class_names if name not in small)
+        listing = replace(listing, class_names=left, notes=(*listing.notes, note))
     _refuse_classes(listed, examined, used)
-    groups, pairs = group_copies([examined[index].sha256 for index in used], thumbnails)
     class_names = tuple(sorted({listing.candidates[index].label for index in used}))
     numbers = {name: number for number, name in enumerate(class_names)}
     samples = []
-    for index, group in zip(used, groups.tolist(), strict=True):
-        candidate = listing.candidates[index]
+    for index, group, copy_group in zip(used, groups.tolist(), copies.tolist(), strict=True):
+        item = listing.candidates[index]
         row = examined[index] = replace(examined[index], group=group)
-        samples.append(Sample(row.path, numbers[row.label], row.sha256, candidate.split, group, candidate.source))
+        label = numbers[row.label]
+        samples.append(Sample(row.path, label, row.sha256, item.split, group, item.source, item.group, copy_group))
     skipped = [_skipped_row(item.path, item.reason) for item in listing.skipped]
     ledger = tuple(sorted([*examined, *skipped], key=lambda row: row.path)) if skipped else tuple(examined)
     dataset = Dataset(listing.root, class_names, tuple(samples), ledger)
@@ -89,6 +99,25 @@ def ledger_csv(rows: Sequence[LedgerRow]) -> str:
     writer.writerow([field.name for field in fields(LedgerRow)])
     writer.writerows(astuple(row) for row in rows)
     return stream.getvalue()
+
+
+def _grouped(
+    listing: Listing, rows: Sequence[LedgerRow], used: Sequence[int], thumbnails: Pixels
+) -> tuple[Ints, Ints, Ints]:
+    """Return the groups of copies of the usable pictures, those joined with the person's own, and the near copies."""
+    copies, pairs = group_copies([rows[index].sha256 for index in used], thumbnails)
+    return copies, join_groups(copies, [listing.candidates[index].group for index in used]), pairs
+
+
+def _drop_small_classes(rows: list[LedgerRow], used: Sequence[int], groups: Ints) -> dict[str, str]:
+    """Skip the pictures of classes too small to fold and test; return these classes, each with what it has."""
+    found = too_small([rows[index].label for index in used], groups, parts=[rows[index].split for index in used])
+    small = {name: f"{count:,} distinct picture{'' if count == 1 else 's'}" for name, count in sorted(found.items())}
+    for index in used:
+        if (words := small.get(rows[index].label)) is not None:
+            reason = f"its class has {words}, too few to fold and test"
+            rows[index] = replace(rows[index], status="skipped", reason=reason)
+    return small
 
 
 def _examine_all(listing: Listing, progress: Progress) -> tuple[list[LedgerRow], Pixels]:
@@ -163,7 +192,7 @@ def _refuse_classes(listing: Listing, rows: Sequence[LedgerRow], used: Sequence[
     if single:
         raise DataError(
             f"check: {where}: {first_few(single)} has one usable picture each; a class needs one to train on and "
-            "one to test on. Add pictures of it (five or more), or remove the class."
+            "one to test on. Add pictures of it (five or more), remove the class, or pass --drop-small-classes."
         )
     trained = {rows[index].label for index in used if rows[index].split in {"train", ""}}
     untrained = sorted(set(counts) - trained)

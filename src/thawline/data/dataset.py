@@ -40,8 +40,11 @@ class Sample:
         label: Index into `Dataset.class_names`.
         sha256: Hex digest of the encoded bytes: the picture's identity everywhere.
         split: The part that the person's own folders or manifest put it in, or None when they gave none.
-        group: Pictures with equal groups are exact or near copies and are never separated by a split.
+        group: Pictures with equal groups are copies, or belong together by the person's word (a patient, a camera), and
+            are never separated by a split.
         source: Where its bytes come from.
+        named_group: What the person calls the group that the picture belongs to; empty where they named none.
+        copy_group: Pictures with equal ones are exact or near copies; None where that is what `group` says.
     """
 
     path: str
@@ -50,6 +53,13 @@ class Sample:
     split: Role | None
     group: int
     source: Source
+    named_group: str = ""
+    copy_group: int | None = None
+
+    @property
+    def copies(self) -> int:
+        """The number of its group of copies, whatever the person says of it."""
+        return self.group if self.copy_group is None else self.copy_group
 
 
 @dataclass(frozen=True)
@@ -67,7 +77,8 @@ class LedgerRow:
         format: `JPEG`, `PNG`, …, by content; empty when unknown.
         label: Class name, or empty.
         split: `train`, `validation`, `test`, or empty when the person gave none.
-        group: Number of its group of copies, or -1 when skipped.
+        group: Number of the group that is never parted: its copies, and those of the person's own groups; -1 when
+            skipped.
         remark: What is odd about a file whose pixels are used as they are; empty for most.
     """
 
@@ -114,8 +125,18 @@ class Dataset:
 
     @cached_property
     def groups(self) -> Ints:
-        """Group of copies of every sample: (N,) int64."""
+        """Group of every sample, of copies and of the person's own: (N,) int64."""
         return np.array([sample.group for sample in self.samples], dtype=np.int64)
+
+    @property
+    def has_named_groups(self) -> bool:
+        """Whether the person said which pictures belong together."""
+        return any(sample.named_group for sample in self.samples)
+
+    @property
+    def never_parted(self) -> str:
+        """What no split that is drawn parts, in words."""
+        return "copies and groups" if self.has_named_groups else "copies"
 
     @cached_property
     def images_key(self) -> str:

@@ -168,7 +168,7 @@ def _parts(dataset: Dataset, held_out: HeldOut, seed: int) -> tuple[list[Role], 
         return ["train"] * len(dataset), "all pictures in one part"
     test = set(make_split(dataset, num_folds=2, num_repeats=1, seed=seed).test.tolist())
     parts: list[Role] = ["test" if index in test else "train" for index in range(len(dataset))]
-    return parts, f"a fifth held out for the test, stratified, copies together, seed {seed}"
+    return parts, f"a fifth held out for the test, stratified, {dataset.never_parted} together, seed {seed}"
 
 
 def _plan(dataset: Dataset, parts: Sequence[Role]) -> _Plan:
@@ -257,11 +257,11 @@ def _card(dataset: Dataset, report: CheckReport, plan: _Plan, folders: Mapping[s
     """Return what `dataset.json` holds: a summary first, then every file that was left out."""
     root, names = dataset.root, dataset.class_names
     counts = Counter((item.part, item.label) for item in plan.kept)
-    groups = Counter(item.sample.group for item in plan.kept)
+    groups = Counter(item.sample.copies for item in plan.kept)
     first: dict[int, int] = defaultdict(lambda: len(PARTS))
     for item in plan.kept:
-        first[item.sample.group] = min(first[item.sample.group], PARTS.index(item.part))
-    leaked = [item for item in plan.kept if PARTS.index(item.part) > first[item.sample.group]]
+        first[item.sample.copies] = min(first[item.sample.copies], PARTS.index(item.part))
+    leaked = [item for item in plan.kept if PARTS.index(item.part) > first[item.sample.copies]]
     return {
         "thawline_data": CARD_VERSION,
         "thawline": __version__,

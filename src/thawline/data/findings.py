@@ -4,16 +4,40 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from thawline.core.types import Ints
-from thawline.data.dataset import Dataset, Sample
+from thawline.data.dataset import Dataset, Role, Sample
 from thawline.data.sources.listing import Listing
 
-__all__ = ["CheckReport", "find_all"]
+__all__ = ["CheckReport", "GroupFacts", "find_all"]
 
 FEW_PICTURES = 5
+_SEEN: dict[Role | None, tuple[Role, ...]] = {"test": ("train", "validation"), "validation": ("train",)}
+"""Which parts a model has learnt or been chosen from before it meets a held-out one."""
+
+
+@dataclass(frozen=True)
+class GroupFacts:
+    """The groups that the person named, which no fold parts and every interval counts once.
+
+    Attributes:
+        by: Where they come from: `the column patient`.
+        groups: How many there are.
+        pictures: Pictures that belong to one.
+        alone: Pictures that belong to none; each is a group of its own.
+        counted: Groups that intervals count: pictures on their own are some too, and groups that hold copies of one
+            another are one.
+    """
+
+    by: str
+    groups: int
+    pictures: int
+    alone: int
+    counted: int
 
 
 @dataclass(frozen=True, repr=False)
@@ -28,6 +52,7 @@ class CheckReport:
         exact_copies: Groups of pictures with the same bytes.
         near_copies: Groups of pictures that show the same photo in different bytes; exact copies of a member are in it.
         leaks: (path, of): a held-out picture, and a copy of it in training or validation.
+        group_leaks: (path, of, group): a held-out picture, and one of the same group in training or validation.
         conflicts: (path, label, other path, other label): the same picture under two labels.
         class_counts: Class name -> pictures used.
         small_classes: (class, pictures) with fewer than five.
@@ -35,6 +60,7 @@ class CheckReport:
         imbalance: Pictures of the largest class over those of the smallest.
         similar_names: Groups of class names that differ in case or spaces only.
         notes: Remarks on the layout, such as nested class folders; each a sentence.
+        groups: The groups that the person named, or None.
     """
 
     used: int
@@ -51,6 +77,8 @@ class CheckReport:
     imbalance: float
     similar_names: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...]
+    group_leaks: tuple[tuple[str, str, str], ...] = ()
+    groups: GroupFacts | None = None
 
     def __repr__(self) -> str:
         counts = {name: len(value) for name, value in vars(self).items() if isinstance(value, tuple) and value}
@@ -66,7 +94,10 @@ class CheckReport:
             "remarks": [{"path": path, "remark": remark} for path, remark in self.remarks],
             "exact_copies": [list(group) for group in self.exact_copies],
             "near_copies": [list(group) for group in self.near_copies],
-            "leaks": [{"path": path, "of": of} for path, of in self.leaks],
+            "leaks": [
+                *({"path": path, "of": of} for path, of in self.leaks),
+                *({"path": path, "of": of, "group": group} for path, of, group in self.group_leaks),
+            ],
             "conflicts": [
                 {"path": path, "label": label, "other_path": other, "other_label": other_label}
                 for path, label, other, other_label in self.conflicts
@@ -77,6 +108,7 @@ class CheckReport:
             "imbalance": self.imbalance,
             "similar_names": [list(names) for names in self.similar_names],
             "notes": list(self.notes),
+            "groups": asdict(self.groups) if self.groups else None,
         }
 
 
@@ -91,9 +123,9 @@ def find_all(dataset: Dataset, listing: Listing, *, near_pairs: Ints) -> CheckRe
     names, samples = dataset.class_names, dataset.samples
     members: dict[int, list[Sample]] = defaultdict(list)
     for sample in samples:
-        members[sample.group].append(sample)
+        members[sample.copies].append(sample)
     copied = [group for group in members.values() if len(group) > 1]
-    near = {samples[index].group for index in near_pairs.ravel().tolist()}
+    near = {samples[index].copies for index in near_pairs.ravel().tolist()}
     counts = Counter(names[sample.label] for sample in samples)
     return CheckReport(
         used=len(samples),
@@ -101,8 +133,10 @@ def find_all(dataset: Dataset, listing: Listing, *, near_pairs: Ints) -> CheckRe
         repaired=tuple((row.path, row.reason) for row in dataset.ledger if row.status == "repaired"),
         remarks=tuple((row.path, row.remark) for row in dataset.ledger if row.remark),
         exact_copies=_exact_groups(copied),
-        near_copies=tuple(tuple(item.path for item in group) for group in copied if group[0].group in near),
+        near_copies=tuple(tuple(item.path for item in group) for group in copied if group[0].copies in near),
         leaks=_leaks(copied),
+        group_leaks=_group_leaks(samples),
+        groups=_group_facts(dataset, listing.grouped_by),
         conflicts=_conflicts(copied, names),
         class_counts={name: counts[name] for name in names},
         small_classes=tuple((name, counts[name]) for name in names if counts[name] < FEW_PICTURES),
@@ -127,16 +161,37 @@ def _leaks(copied: Sequence[list[Sample]]) -> tuple[tuple[str, str], ...]:
     leaks = []
     for group in copied:
         for sample in group:
-            if sample.split == "test":
-                seen = [other for other in group if other.split in {"train", "validation"}]
-            elif sample.split == "validation":
-                seen = [other for other in group if other.split == "train"]
-            else:
-                continue
-            if seen:
+            if seen := [other for other in group if other.split in _SEEN.get(sample.split, ())]:
                 of = next((other for other in seen if other.sha256 == sample.sha256), seen[0])
                 leaks.append((sample.path, of.path))
     return tuple(sorted(leaks))
+
+
+def _group_leaks(samples: Sequence[Sample]) -> tuple[tuple[str, str, str], ...]:
+    """Return every held-out picture whose named group has pictures in training (or, for the test, in validation).
+
+    Those of which a copy is there are leaks already, and left out.
+    """
+    first: dict[tuple[str, Role | None], Sample] = {}
+    copies = {(sample.copies, sample.split) for sample in samples}
+    for sample in samples:
+        first.setdefault((sample.named_group, sample.split), sample)
+    leaks = []
+    for sample in samples:
+        parts = _SEEN.get(sample.split, ()) if sample.named_group else ()
+        seen = [first[sample.named_group, part] for part in parts if (sample.named_group, part) in first]
+        if seen and not any((sample.copies, part) in copies for part in parts):
+            leaks.append((sample.path, seen[0].path, sample.named_group))
+    return tuple(sorted(leaks))
+
+
+def _group_facts(dataset: Dataset, grouped_by: str) -> GroupFacts | None:
+    """Return how many groups the person named, or None where they named none."""
+    if not dataset.has_named_groups:
+        return None
+    names = [sample.named_group for sample in dataset.samples]
+    num_groups, alone = len(set(names) - {""}), names.count("")
+    return GroupFacts(grouped_by, num_groups, len(names) - alone, alone, len(np.unique(dataset.groups)))
 
 
 def _conflicts(copied: Sequence[list[Sample]], names: Sequence[str]) -> tuple[tuple[str, str, str, str], ...]:

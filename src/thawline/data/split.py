@@ -8,6 +8,7 @@ several pictures are walked through, and the single pictures of a class are deal
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +18,7 @@ from thawline.core.errors import DataError, UsageError, first_few
 from thawline.core.types import Ints
 from thawline.data.dataset import Dataset
 
-__all__ = ["Split", "leaked", "make_split"]
+__all__ = ["Split", "leaked", "make_split", "too_small"]
 
 _TEST_PARTS = 5
 _ATTEMPTS = 20
@@ -86,31 +87,48 @@ def make_split(
         return Split(((train, validation),), test, seed, 1, 1, "the validation folder")
     in_test = parts == "test"
     if hold_out and not in_test.any():
-        in_test = _hold_out(labels, groups, seed)
+        in_test = _hold_out(dataset, seed)
     pool = np.flatnonzero(~in_test)
     _refuse_untrained(dataset, pool)
     rarest, fewest = _rarest_class(labels[pool], groups[pool])
     if fewest < 2:
         raise DataError(
-            f"split: {dataset.class_names[rarest]} has one distinct picture to train on, copies not counted; folds "
-            "need two or more. Add pictures of it, or remove the class."
+            f"split: {_lies_in(dataset, pool, rarest)}; folds need two or more of each class. {_way_out(dataset)}"
         )
     num_drawn = min(num_folds, fewest)
     rule = f"{num_drawn} folds × {num_repeats}"
     if num_drawn < num_folds:
-        rule += f" (fewer than {num_folds}: {dataset.class_names[rarest]} has {fewest} distinct pictures)"
+        kind = "groups" if dataset.has_named_groups else "distinct pictures"
+        rule += f" (fewer than {num_folds}: {dataset.class_names[rarest]} has {fewest} {kind})"
     folds: list[tuple[Ints, Ints]] = []
     for repeat in range(num_repeats):
-        dealt = _deal_safely(
-            labels[pool], groups[pool], num_drawn, seed=(seed, 1 + repeat), class_names=dataset.class_names
-        )
+        dealt = _deal_safely(dataset, pool, num_drawn, seed=(seed, 1 + repeat))
         folds += [(_frozen(pool[dealt != fold]), _frozen(pool[dealt == fold])) for fold in range(num_drawn)]
     return Split(tuple(folds), _frozen(np.flatnonzero(in_test)), seed, num_drawn, num_repeats, rule)
 
 
 def leaked(dataset: Dataset, split: Split) -> npt.NDArray[np.bool_]:
-    """Return for every row of `split.test` whether an exact or near copy of it lies outside the test: (n,) bool."""
+    """Return for every row of `split.test` whether a copy of it, or its group, lies outside the test too: (n,) bool."""
     return np.isin(dataset.groups[split.test], dataset.groups[split.pool])
+
+
+def too_small(names: Sequence[str], groups: Ints, *, parts: Sequence[str]) -> dict[str, int]:
+    """Return the classes that have too few distinct pictures to fold and test, with how many those are.
+
+    A class needs one to train on and one to be folded against it; one more where the test is still to be held out.
+
+    Args:
+        names: N names of classes.
+        groups: (N,) groups; pictures of one group count as one.
+        parts: N parts that the pictures came in: `train`, `validation`, `test`, or empty.
+    """
+    has_validation, has_test = "validation" in parts, "test" in parts
+    needed = 1 if has_validation else 2 if has_test else 3
+    own: dict[str, set[int]] = {name: set() for name in names}
+    for name, group, part in zip(names, groups.tolist(), parts, strict=True):
+        if part in {"train", ""}:
+            own[name].add(group)
+    return {name: len(found) for name, found in own.items() if len(found) < needed}
 
 
 def _refuse_untrained(dataset: Dataset, training: Ints) -> None:
@@ -126,23 +144,60 @@ def _refuse_untrained(dataset: Dataset, training: Ints) -> None:
         )
 
 
-def _hold_out(labels: Ints, groups: Ints, seed: int) -> npt.NDArray[np.bool_]:
-    """Return which rows are the held-out fifth: (N,) bool. None are of classes with fewer than three groups."""
-    _, group_of_row = np.unique(groups, return_inverse=True)
-    pairs = np.unique(np.stack([labels, group_of_row], axis=1), axis=0)
-    rare = np.bincount(pairs[:, 0]) < 3
+def _hold_out(dataset: Dataset, seed: int) -> npt.NDArray[np.bool_]:
+    """Return which rows are the held-out fifth: (N,) bool. None are of classes with fewer than three groups.
+
+    Where few groups hold many pictures each, a draw may hold nothing out, or too much of a class: then it is drawn
+    again.
+    """
+    labels = dataset.labels
+    _, groups = np.unique(dataset.groups, return_inverse=True)
+    pairs = np.unique(np.stack([labels, groups], axis=1), axis=0)
+    num_groups = np.bincount(pairs[:, 0])
+    rare = num_groups < 3
     kept_groups = np.unique(pairs[rare[pairs[:, 0]], 1])
-    eligible = np.flatnonzero(~np.isin(group_of_row, kept_groups))
+    eligible = np.flatnonzero(~np.isin(groups, kept_groups))
     in_test = np.zeros(len(labels), dtype=bool)
-    if len(eligible):
-        dealt = _deal(labels[eligible], groups[eligible], _TEST_PARTS, np.random.default_rng((seed, 0)))
-        in_test[eligible[dealt == 0]] = True
-    if not in_test.any():
-        raise DataError(
-            f"split: {len(labels):,} pictures in {len(np.unique(labels)):,} classes are too few to hold a fifth out "
-            "for the test. Add pictures: five or more of each class."
+    for attempt in range(_ATTEMPTS if len(eligible) else 0):
+        rng = np.random.default_rng((seed, 0, attempt) if attempt else (seed, 0))
+        dealt = _deal(labels[eligible], groups[eligible], _TEST_PARTS, rng)
+        sizes = np.bincount(dealt, minlength=_TEST_PARTS)
+        part = 0 if sizes[0] else int(np.argmin(np.where(sizes > 0, sizes, len(labels))))
+        in_test[:] = False
+        in_test[eligible[dealt == part]] = True
+        left = np.bincount(pairs[~np.isin(pairs[:, 1], groups[in_test]), 0], minlength=len(num_groups))
+        if (left >= np.minimum(num_groups, 2)).all():
+            return in_test
+    rarest = int(np.argmin(num_groups))
+    all_rows = np.arange(len(labels))
+    raise DataError(
+        f"split: {len(labels):,} pictures in {len(np.unique(labels)):,} classes are too few to hold a fifth out "
+        f"for the test: {_lies_in(dataset, all_rows, rarest)}; three or more are needed. {_way_out(dataset)}"
+    )
+
+
+def _lies_in(dataset: Dataset, rows: Ints, label: int) -> str:
+    """Return in words how few pictures or groups of pictures some rows have of a class."""
+    name = dataset.class_names[label]
+    samples = [dataset.samples[row] for row in rows if dataset.samples[row].label == label]
+    num_groups = len({sample.group for sample in samples})
+    if dataset.has_named_groups:
+        named = sorted({sample.named_group for sample in samples} - {""})
+        groups = "one group" if num_groups == 1 else f"{num_groups:,} groups"
+        joined = ", joined by copies" if len(named) > num_groups else ""
+        return f"all {len(samples):,} pictures of {name} are of {groups} ({first_few(named, 3)}{joined})"
+    distinct = "one distinct picture" if num_groups == 1 else f"{num_groups:,} distinct pictures"
+    return f"{name} has {distinct} to train on, copies not counted"
+
+
+def _way_out(dataset: Dataset) -> str:
+    """Return what to do where a class has too few pictures, or groups of them."""
+    if dataset.has_named_groups:
+        return (
+            "Add pictures of it from other groups, name other groups with --group-column or --group-from, go without "
+            "any (--group-column none), or leave the class out (--drop-small-classes)."
         )
-    return in_test
+    return "Add pictures of it (five or more), remove the class, or pass --drop-small-classes."
 
 
 def _rarest_class(labels: Ints, groups: Ints) -> tuple[int, int]:
@@ -153,22 +208,30 @@ def _rarest_class(labels: Ints, groups: Ints) -> tuple[int, int]:
     return int(names[at]), int(counts[at])
 
 
-def _deal_safely(
-    labels: Ints, groups: Ints, num_parts: int, *, seed: tuple[int, int], class_names: tuple[str, ...]
-) -> Ints:
+def _deal_safely(dataset: Dataset, rows: Ints, num_parts: int, *, seed: tuple[int, int]) -> Ints:
     """Return `_deal`'s parts such that every fold trains every class, which groups of several labels can prevent."""
+    labels, groups = dataset.labels[rows], dataset.groups[rows]
     for attempt in range(_ATTEMPTS):
         dealt = _deal(labels, groups, num_parts, np.random.default_rng((*seed, attempt)))
-        counts = np.zeros((len(class_names), num_parts), dtype=np.int64)
+        counts = np.zeros((len(dataset.class_names), num_parts), dtype=np.int64)
         np.add.at(counts, (labels, dealt), 1)
         lost = np.flatnonzero((counts.max(axis=1) == counts.sum(axis=1)) & (counts.sum(axis=1) > 0))
         if len(lost) == 0:
             return dealt
-    names = first_few([class_names[index] for index in lost])
+    names = first_few([dataset.class_names[index] for index in lost])
+    if dataset.has_named_groups:
+        raise DataError(
+            f"split: the groups of {names} hold several classes each and cannot be spread over {num_parts} folds so "
+            f"that each trains every class. Ask for fewer (--folds 2), or {_lower_first(_way_out(dataset))}"
+        )
     raise DataError(
         f"split: the pictures of {names} are connected by copies under several labels, and cannot be spread "
         f"over {num_parts} folds. Run `thawline check` and settle the conflicts that it lists."
     )
+
+
+def _lower_first(text: str) -> str:
+    return text[0].lower() + text[1:]
 
 
 def _deal(labels: Ints, groups: Ints, num_parts: int, rng: np.random.Generator) -> Ints:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from thawline.core.errors import DataError
-from thawline.core.intervals import wilson
+from thawline.core.intervals import accuracy_interval
 from thawline.core.metrics import per_class
 from thawline.core.scores import ScoreInput, compute_scores
 from thawline.core.types import Floats, Ints
@@ -29,6 +29,7 @@ def evaluate(
     paths: Sequence[str],
     groups: Ints,
     leaked: Ints,
+    has_named_groups: bool = False,
 ) -> Evaluation:
     """Return every score of one model on the test rows.
 
@@ -38,8 +39,9 @@ def evaluate(
         strategy: Name of the strategy.
         class_names: K names.
         paths: N names of pictures.
-        groups: (N,) groups of copies; copies among the test pictures count as one in the intervals.
-        leaked: (N,) 1 where a copy was used for choosing or training.
+        groups: (N,) groups, of copies and of the person's own; each counts as one picture in the intervals.
+        leaked: (N,) 1 where a copy, or a picture of the same group, was used for choosing or training.
+        has_named_groups: Whether some of the groups are the person's own.
 
     Raises:
         DataError: There is no picture to evaluate.
@@ -48,10 +50,12 @@ def evaluate(
         raise DataError("evaluate: there is no test picture. Add a `test` folder, or let a fifth be held out.")
     inputs = ScoreInput(labels, probabilities, groups, leaked)
     precision, recall, f1 = per_class(inputs.confusion)
+    hits = (inputs.predicted == labels).astype(np.float64)
     rows = []
     for k, name in enumerate(class_names):
-        hits, support = int(inputs.confusion[k, k]), int(inputs.confusion[k].sum())
-        low, high = wilson(hits, support)
+        own = np.flatnonzero(labels == k)
+        low, high = accuracy_interval(hits[own], groups[own]) if len(own) else (0.0, 1.0)
+        support = len(own)
         rows.append(ClassScore(name, float(precision[k]), float(recall[k]), float(f1[k]), low, high, support))
     return Evaluation(
         strategy=strategy,
@@ -63,6 +67,7 @@ def evaluate(
         labels=labels,
         probabilities=probabilities.astype(np.float32),
         leaked=leaked.astype(np.int64),
+        num_groups=len(np.unique(groups)) if has_named_groups else None,
     )
 
 
@@ -84,4 +89,5 @@ def evaluate_rows(dataset: Dataset, rows: Ints, *, shares: Floats, strategy: str
         paths=[dataset.samples[row].path for row in rows],
         groups=dataset.groups[rows],
         leaked=leaked,
+        has_named_groups=dataset.has_named_groups,
     )

@@ -47,4 +47,5 @@ def evaluate_model(bundle: Bundle, dataset: Dataset, *, progress: Progress | Non
         paths=[dataset.samples[row].path for row in rows],
         groups=dataset.groups[rows],
         leaked=np.isin(dataset.groups[rows], dataset.groups[trained_on]).astype(np.int64),
+        has_named_groups=dataset.has_named_groups,
     )

@@ -68,7 +68,8 @@ class Evaluation:
         paths: N paths of the test pictures.
         labels: (N,) int64 true classes.
         probabilities: (N, K) float32, rows sum to 1.
-        leaked: (N,) int64; 1 where a copy was used for choosing or training.
+        leaked: (N,) int64; 1 where a copy, or a picture of the same group, was used for choosing or training.
+        num_groups: Groups that the intervals count, where the person named groups; else None.
     """
 
     strategy: str
@@ -80,6 +81,12 @@ class Evaluation:
     labels: Ints
     probabilities: Floats
     leaked: Ints
+    num_groups: int | None = None
+
+    @property
+    def leaked_by(self) -> str:
+        """What of a leaked picture was used for choosing or training, in words."""
+        return "a copy" if self.num_groups is None else "a copy or their group"
 
     @property
     def num_images(self) -> int:
@@ -146,6 +153,7 @@ class Evaluation:
             "confusion": self.confusion.tolist(),
             **asdict(self.calibration),
             "num_leaked": int(self.leaked.sum()),
+            **({} if self.num_groups is None else {"num_groups": self.num_groups}),
         }
 
     def values_json(self) -> dict[str, Any]:
@@ -185,9 +193,9 @@ class Evaluation:
             )
             for row in shown
         ]
-        clean = self.accuracy_without_leaks
+        clean, copies = self.accuracy_without_leaks, self.leaked_by.replace("a copy", "copies")
         note = f"macro-F1 {self.macro_f1.value:.3f} [{self.macro_f1.low:.3f}, {self.macro_f1.high:.3f}]"
-        note += f"; {clean.value:.3f} without copies in training, {clean.n:,} pictures" if clean else ""
+        note += f"; {clean.value:.3f} without {copies} in training, {clean.n:,} pictures" if clean else ""
         note += f"; the {len(shown)} weakest of {len(present)} classes are shown" if len(present) > len(shown) else ""
         return html_table(
             f"{self.strategy}: {score.value:.3f} [{score.low:.3f}, {score.high:.3f}] of {score.n:,} pictures right",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["check_text", "export_text"]
+__all__ = ["check_text", "export_text", "groups_text"]
 
 
 def check_text(report: Mapping[str, Any], *, most: int = 10) -> str:
@@ -31,7 +31,12 @@ def check_text(report: Mapping[str, Any], *, most: int = 10) -> str:
     section("remarks on files that are used:", [f"{row['path']}: {row['remark']}" for row in report["remarks"]])
     section("groups of exact copies:", [" = ".join(group) for group in report["exact_copies"]])
     section("groups of near copies:", [" ≈ ".join(group) for group in report["near_copies"]])
-    section("held-out pictures with a copy in training:", [f"{r['path']} ≈ {r['of']}" for r in report["leaks"]])
+    copied = [row for row in report["leaks"] if "group" not in row]
+    section("held-out pictures with a copy in training:", [f"{r['path']} ≈ {r['of']}" for r in copied])
+    section(
+        "held-out pictures of a group that is in training too:",
+        [f"{r['path']} ({r['group']}, as {r['of']})" for r in report["leaks"] if "group" in r],
+    )
     section(
         "pictures under two labels:",
         [f"{r['path']} ({r['label']}) = {r['other_path']} ({r['other_label']})" for r in report["conflicts"]],
@@ -45,8 +50,26 @@ def check_text(report: Mapping[str, Any], *, most: int = 10) -> str:
     )
     if report["imbalance"] >= 3:
         lines.append(f"The largest class has {report['imbalance']:.1f} times the pictures of the smallest.")
+    lines.extend([groups_text(report)] if report.get("groups") else [])
     lines.extend(report["notes"])
     return "\n".join(lines)
+
+
+def groups_text(report: Mapping[str, Any]) -> str:
+    """Return in a sentence how many groups the person named, and what they change.
+
+    Args:
+        report: `CheckReport.to_json()`, with groups.
+    """
+    facts = report["groups"]
+    alone = f", {facts['alone']:,} in none" if facts["alone"] else ""
+    counted = (
+        f" ({facts['counted']:,} of them, single pictures included)" if facts["counted"] != facts["groups"] else ""
+    )
+    return (
+        f"{facts['groups']:,} groups by {facts['by']}, with {facts['pictures']:,} pictures{alone}; no fold or test "
+        f"that is drawn parts one, and every interval counts groups{counted}, not pictures."
+    )
 
 
 def export_text(card: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from markupsafe import Markup
 from thawline.core.html import scale_of
 from thawline.search.ties import MARGIN_WORDS, TEST_WORDS
 from thawline.use.evaluation import ClassScore, Evaluation
+from thawline.view.dataset_text import groups_text
 from thawline.view.report_data import Picture, ReportData
 from thawline.view.svg import PALETTE_CSS
 from thawline.view.words import (
@@ -100,6 +101,11 @@ def _findings(check: Mapping[str, Any]) -> list[tuple[str, int, bool, Any]]:
         if key not in check:
             continue
         value = check[key]
+        if key == "leaks" and any("group" in leak for leak in value):
+            one, several = (
+                one.replace("a copy", "a copy or its group"),
+                several.replace("a copy", "a copy or their group"),
+            )
         count = value if isinstance(value, int) else len(value)
         rows.append((one if count == 1 else several, count, matters and count > 0, value))
     return rows
@@ -107,7 +113,8 @@ def _findings(check: Mapping[str, Any]) -> list[tuple[str, int, bool, Any]]:
 
 def _check_notes(check: Mapping[str, Any]) -> list[str]:
     """Return the remarks of the check as sentences, imbalance included where it is worth one."""
-    notes = [str(note) for note in check.get("notes", ())]
+    notes = [groups_text(check)] if check.get("groups") else []
+    notes += [str(note) for note in check.get("notes", ())]
     if (imbalance := float(check.get("imbalance", 1.0))) >= 1.5:
         notes.append(f"The largest class has {imbalance:.1f} times the pictures of the smallest.")
     return notes

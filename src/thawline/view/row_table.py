@@ -107,4 +107,6 @@ def _leaks(data: ReportData) -> list[str]:
     num_leaked = evaluation.accuracy.n - clean.n
     pictures = "picture that has" if num_leaked == 1 else "pictures that have"
     score = f"{clean.value:.3f} [{clean.low:.3f}, {clean.high:.3f}] of {clean.n:,}"
-    return [f"Without the {num_leaked:,} held-out {pictures} a copy in training, the best row: {score}."]
+    return [
+        f"Without the {num_leaked:,} held-out {pictures} {evaluation.leaked_by} in training, the best row: {score}."
+    ]

@@ -197,11 +197,13 @@ def evaluation_text(evaluation: Evaluation, *, rule: str = "") -> str:
     """
     score, trust = evaluation.accuracy, evaluation.calibration
     used = f", {rule}" if rule else ""
-    lines = [f"Test: {score.value:.3f} [{score.low:.3f}, {score.high:.3f}] of {score.n:,} pictures{used}"]
+    grouped = "" if evaluation.num_groups is None else f" in {evaluation.num_groups:,} groups"
+    lines = [f"Test: {score.value:.3f} [{score.low:.3f}, {score.high:.3f}] of {score.n:,} pictures{grouped}{used}"]
     clean = evaluation.accuracy_without_leaks
     if clean is not None:
         lines.append(
-            f"      {clean.value:.3f} [{clean.low:.3f}, {clean.high:.3f}] of the {clean.n:,} without a copy in training"
+            f"      {clean.value:.3f} [{clean.low:.3f}, {clean.high:.3f}] of the {clean.n:,} without "
+            f"{evaluation.leaked_by} in training"
         )
     lines.append(f"      {_other_scores(evaluation)}")
     lines.append(

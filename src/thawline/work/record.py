@@ -180,11 +180,11 @@ def _notes(compared: Compared, outcome: Outcome) -> list[str]:
     has_own_test = any(sample.split == "test" for sample in compared.dataset.samples)
     if outcome.rows:
         return _row_notes(compared, outcome, has_own_test=has_own_test)
-    num_test = f"{len(split.test):,}"
+    num_test, whole = f"{len(split.test):,}", compared.dataset.never_parted
     notes = [
         f"Test: your held-out folder, {num_test} pictures."
         if has_own_test
-        else f"Test: there was no held-out folder, so {num_test} pictures were held out, copies kept together.",
+        else f"Test: there was no held-out folder, so {num_test} pictures were held out, {whole} kept together.",
         f"Choice: {split.rule}, by {board.metric.replace('_', ' ')}.",
         f"Input: `--fit {order.options.fit}`: {FITS[order.options.fit]}.",
     ]
@@ -196,7 +196,9 @@ def _notes(compared: Compared, outcome: Outcome) -> list[str]:
 def _row_notes(compared: Compared, outcome: Outcome, *, has_own_test: bool) -> list[str]:
     """Return sentences on how rows that were answered one by one are scored."""
     order, split, by_folds = compared.session.order, compared.split, compared.session.order.protocol == "folds"
-    test = "your own test folder" if has_own_test else "a stratified fifth, copies kept together"
+    test = (
+        "your own test folder" if has_own_test else f"a stratified fifth, {compared.dataset.never_parted} kept together"
+    )
     notes = [
         f"Held out: every picture, by {split.rule}; each was answered by models that never saw it."
         if by_folds
@@ -261,6 +263,7 @@ def run_json(compared: Compared, outcome: Outcome, *, data: ReportData) -> dict[
             "used": report.used,
             "skipped": len(report.skipped),
             "leaked": int(outcome.evaluation.leaked.sum()),
+            **({"groups": report.groups.groups} if report.groups else {}),
         },
         "extraction": {
             "pictures": extraction.num_extracted,

@@ -84,12 +84,14 @@ class Candidate:
         label: Class name.
         split: The part that it came in, settled by `settle_roles`.
         source: Where its bytes come from.
+        group: What the person calls the group of pictures that it belongs to: a patient, a camera; empty for none.
     """
 
     path: str
     label: str
     split: Role | None
     source: Source
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,8 @@ class Listing:
         candidates: What `check` will open, in the order in which it is kept.
         skipped: Files that belong to no class, broken links and the like.
         notes: Remarks on the layout, such as nested class folders; each a sentence.
+        grouped_by: Where the groups of the candidates come from, in words: `the column patient`; empty where there are
+            none.
     """
 
     root: Place
@@ -117,6 +121,7 @@ class Listing:
     candidates: tuple[Candidate, ...]
     skipped: tuple[Skipped, ...] = ()
     notes: tuple[str, ...] = ()
+    grouped_by: str = ""
 
     def __repr__(self) -> str:
         return f"<Listing {str(self.root)!r}: {len(self.candidates):,} files in {len(self.class_names):,} classes>"
