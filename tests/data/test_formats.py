@@ -90,7 +90,7 @@ def test_a_folder_without_pictures_is_told_every_format(make_folder):
 def test_a_new_format_is_one_entry(make_folder, encode, draw, tmp_path, monkeypatch):
     from PIL.PpmImagePlugin import PpmImageFile
 
-    ppm = formats.Format("PPM", "PPM", (".ppm",), lambda data: data.startswith(b"P6"), PpmImageFile)
+    ppm = formats.Format("PPM", "PPM", (".ppm",), lambda data: data.startswith(b"P6"), PpmImageFile, is_ordinary=bool)
     monkeypatch.setattr(formats, "FORMATS", (*FORMATS, ppm))
     files = {f"{label}/{at}": encode(draw(at), "PPM") for at, label in enumerate("ababab")}
     dataset, report = check(make_folder(files))

@@ -20,7 +20,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from thawline.core.errors import DataError
-from thawline.data import headers
+from thawline.data import bounds, headers
 
 __all__ = ["ENDINGS", "FORMATS", "Format", "format_of"]
 
@@ -39,6 +39,9 @@ class Format:
         claimed_size: Width and height by the header alone, or None where it does not say: for a format whose reader
             allocates the picture before it can be asked for its size.
         claimed_bytes: Length of the whole file by its own account, 0 where it does not say.
+        is_ordinary: Whether opening these bytes costs no more than their length and size say, so that a thread of this
+            process may do it; raises `DataError` where they take too much. None: never.
+        pixel_bytes: Memory that its decoder takes for each pixel, where it is more than Pillow keeps of it.
         is_upright: Whether Pillow turns the picture as its EXIF says while it loads it.
     """
 
@@ -49,6 +52,8 @@ class Format:
     open: Callable[[io.BytesIO], ImageFile]
     claimed_size: Callable[[bytes], tuple[int, int] | None] | None = None
     claimed_bytes: Callable[[bytes], int] | None = None
+    is_ordinary: Callable[[bytes], bool] | None = None
+    pixel_bytes: int | None = None
     is_upright: bool = False
 
 
@@ -64,9 +69,24 @@ def _begins(*starts: bytes) -> Callable[[bytes], bool]:
 
 
 FORMATS = (
-    Format("JPEG", "JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), _begins(b"\xff\xd8\xff"), _Jpeg),
-    Format("PNG", "PNG", (".png",), _begins(headers.PNG_SIGNATURE), PngImageFile, claimed_bytes=headers.png_bytes),
-    Format("GIF", "GIF", (".gif",), _begins(b"GIF87a", b"GIF89a"), GifImageFile),
+    Format(
+        "JPEG",
+        "JPEG",
+        (".jpg", ".jpeg", ".jpe", ".jfif"),
+        _begins(b"\xff\xd8\xff"),
+        _Jpeg,
+        is_ordinary=bounds.jpeg_is_ordinary,
+    ),
+    Format(
+        "PNG",
+        "PNG",
+        (".png",),
+        _begins(headers.PNG_SIGNATURE),
+        PngImageFile,
+        claimed_bytes=headers.png_bytes,
+        is_ordinary=bounds.png_is_ordinary,
+    ),
+    Format("GIF", "GIF", (".gif",), _begins(b"GIF87a", b"GIF89a"), GifImageFile, is_ordinary=bounds.gif_is_ordinary),
     Format(
         "WEBP",
         "WebP",
@@ -75,17 +95,28 @@ FORMATS = (
         WebPImageFile,
         claimed_size=headers.webp_size,
         claimed_bytes=headers.webp_bytes,
+        is_ordinary=bounds.webp_is_ordinary,
+        pixel_bytes=16,
     ),
-    Format("BMP", "BMP", (".bmp", ".dib"), headers.is_bmp, BmpImageFile, claimed_bytes=headers.bmp_bytes),
+    Format(
+        "BMP",
+        "BMP",
+        (".bmp", ".dib"),
+        headers.is_bmp,
+        BmpImageFile,
+        claimed_bytes=headers.bmp_bytes,
+        is_ordinary=bounds.bmp_is_ordinary,
+    ),
     Format(
         "TIFF",
         "TIFF",
         (".tif", ".tiff"),
         _begins(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
         TiffImageFile,
+        is_ordinary=bounds.tiff_is_ordinary,
         is_upright=True,
     ),
-    Format("AVIF", "AVIF", (".avif",), headers.is_avif, AvifImageFile),
+    Format("AVIF", "AVIF", (".avif",), headers.is_avif, AvifImageFile, pixel_bytes=12),
 )
 
 ENDINGS = frozenset(ending for item in FORMATS for ending in item.endings)

@@ -1,26 +1,35 @@
 """Encoded bytes -> an RGB picture, or the network's square input, or a `DataError` with a short reason.
 
 The one idea: all decoding is here. The bytes say what they are (file names never do), the size is read from the header
-and checked before a pixel is decoded, and whatever Pillow raises becomes one short reason. Decoding runs in thread
-pools, so nothing here touches state that threads share. Pillow resizes as well, so that a service needs no torch.
+and checked before a pixel is decoded, and whatever Pillow raises becomes one short reason. What is ordinary and light
+is decoded by the calling thread, all else by a worker process with limits. Decoding runs in thread pools, so nothing
+here touches state that threads share. Pillow resizes as well, so that a service needs no torch.
 """
 
 from __future__ import annotations
 
 import io
+import math
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 from PIL.ImageFile import ImageFile
 
 from thawline.core.errors import DataError
-from thawline.core.types import InputSpec, Pixels
+from thawline.data.bounds import LARGE_PIXELS, check_forecast, is_light, turns
+from thawline.data.confined import workers
 from thawline.data.formats import Format, format_of
 from thawline.data.headers import exif_orientation
 
-__all__ = ["MAX_MEGAPIXELS", "Decoded", "decode", "encode_jpeg", "prepare"]
+if TYPE_CHECKING:  # a worker process starts faster without
+    from thawline.core.types import InputSpec, Pixels
+
+__all__ = ["MAX_MEGAPIXELS", "Admit", "Decoded", "decode", "decode_here", "encode_jpeg", "prepare"]
 
 MAX_MEGAPIXELS = 200
 """Larger pictures are refused from their header: a WebP of 3.5 KB can claim 1.7 GB."""
@@ -39,6 +48,12 @@ _TRANSPOSE = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+_SMALL_BYTES = 16 << 20  # pictures that take less wait for nobody
+_STRIP_PIXELS = 1 << 20
+
+Admit = Callable[[ImageFile, int], AbstractContextManager[None]]
+"""Asked before an opened picture is loaded, with the bytes that it takes; loading happens in its context."""
 
 _RESAMPLE = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
@@ -79,38 +94,80 @@ def decode(data: bytes, size_px: int | None = None, *, max_megapixels: int = MAX
     kind = format_of(data)
     if kind.claimed_size is not None:
         _check_size(kind.claimed_size(data), max_megapixels)
+    if kind.is_ordinary is not None and kind.is_ordinary(data):
+        with suppress(_HeavyError):
+            return decode_here(data, size_px=size_px, max_megapixels=max_megapixels, admit=_admit_light)
+    task = {"size_px": size_px, "max_megapixels": max_megapixels}
+    facts, pixels = workers().ask(task, data, reserve=turns().reserved)
+    image = Image.frombytes("RGB", tuple(facts.pop("size")), pixels)
+    known: dict[str, Any] = {name: tuple(fact) if isinstance(fact, list) else fact for name, fact in facts.items()}
+    return Decoded(image, **known)
+
+
+class _HeavyError(Exception):
+    """A picture that a worker process should decode."""
+
+
+@contextmanager
+def _admit_light(image: ImageFile, num_bytes: int) -> Iterator[None]:
+    """Admit what this process decodes itself, one after the other where it takes much memory."""
+    if not is_light(image, num_bytes):
+        raise _HeavyError
+    if num_bytes < _SMALL_BYTES:
+        yield
+    else:
+        with turns().reserved(num_bytes):
+            yield
+
+
+def decode_here(data: bytes, *, size_px: int | None, max_megapixels: int, admit: Admit) -> Decoded:
+    """Return the picture in `data`, decoded by the calling thread; as `decode` otherwise.
+
+    Args:
+        data: The encoded picture, of any allowed format.
+        size_px: As in `decode`.
+        max_megapixels: As in `decode`.
+        admit: Asked before the pixels are loaded.
+
+    Raises:
+        DataError: As `decode`, or what its header says takes more than is allowed.
+    """
+    kind = format_of(data)
     try:
         with kind.open(io.BytesIO(data)) as image:
-            _check_size(image.size, max_megapixels)
-            return _decode_open(image, kind, size_px)
-    except DataError:
+            full_size = image.size
+            _check_size(full_size, max_megapixels)
+            if size_px is not None:
+                image.draft(None, (2 * size_px, 2 * size_px))  # formats that cannot be decoded smaller ignore it
+            num_bytes = check_forecast(image, kind.pixel_bytes, full_size=full_size, num_encoded=len(data))
+            with admit(image, num_bytes):
+                return _decode_open(image, kind, size_px, full_size=full_size)
+    except (DataError, _HeavyError):
         raise
     except Exception as error:  # Pillow's readers raise a dozen kinds on hostile bytes; each means the same to a person
         raise DataError(_reason(error, data, kind)) from None
 
 
-def _decode_open(image: ImageFile, kind: Format, size_px: int | None) -> Decoded:
+def _decode_open(image: ImageFile, kind: Format, size_px: int | None, *, full_size: tuple[int, int]) -> Decoded:
     """Load the first frame of an opened picture and bring it to upright RGB."""
-    width_px, height_px = image.size
+    width_px, height_px = full_size
     repairs = []
     if getattr(image, "is_animated", False):
         repairs.append("used the first of several frames")
-    if size_px is not None:
-        image.draft(None, (2 * size_px, 2 * size_px))  # formats that cannot be decoded smaller ignore it
     image.load()
+    if kind.is_upright:
+        width_px, height_px = image.size
     exif = image.info.get("exif", b"")
     orientation = 1
     if exif and not kind.is_upright:
         orientation, damaged = exif_orientation(exif)
         if damaged:
             repairs.append("ignored damaged EXIF" + (" and did not rotate the picture" if orientation == 1 else ""))
-    upright, notes = _to_rgb(image)
+    upright, notes = _to_rgb(image if size_px is None else _reduce_large(image, 2 * size_px))
     if orientation in _TRANSPOSE:
         upright = upright.transpose(_TRANSPOSE[orientation])
         if orientation >= 5:
             width_px, height_px = height_px, width_px
-    if kind.is_upright:
-        width_px, height_px = upright.size
     return Decoded(upright, width_px, height_px, kind.name, (*repairs, *notes))
 
 
@@ -158,6 +215,28 @@ def _check_size(size: tuple[int, int] | None, max_megapixels: int) -> None:
         raise DataError(
             f"{size[0]:,}×{size[1]:,} px are {megapixels:,.0f} megapixels, over the {max_megapixels} allowed"
         )
+
+
+def _reduce_large(image: Image.Image, least_px: int) -> Image.Image:
+    """Return a large picture at a whole fraction of its size, both sides at least `least_px`; others as they are.
+
+    Neighbours are averaged, strip by strip where Pillow cannot do so in the picture's mode; levels keep their depth.
+    """
+    factor = min(image.size) // least_px
+    if factor < 2 or image.width * image.height <= LARGE_PIXELS:
+        return image
+    is_clear = "transparency" in image.info
+    if image.mode not in {"1", "P", "PA"} and not image.mode.startswith("I;") and not is_clear:
+        return image.reduce(factor)
+    mode = {"1": "L", "P": "RGB", "PA": "RGBA"}.get(image.mode, "I" if image.mode.startswith("I;") else image.mode)
+    kept = image.mode if image.mode.startswith("I;") else "RGBA" if is_clear else mode
+    reduced = Image.new(kept, (math.ceil(image.width / factor), math.ceil(image.height / factor)))
+    num_rows = factor * max(1, _STRIP_PIXELS // (image.width * factor))
+    for top in range(0, image.height, num_rows):
+        strip = image.crop((0, top, image.width, min(top + num_rows, image.height)))
+        strip = strip.convert("RGBA" if is_clear else mode).reduce(factor)
+        reduced.paste(strip.convert(kept), (0, top // factor))
+    return reduced
 
 
 def _to_rgb(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
