@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from functools import cache
 from threading import Condition
 
+from PIL import ImageMode
 from PIL.ImageFile import ImageFile
 
 from thawline.core.errors import DataError
@@ -24,6 +25,7 @@ __all__ = [
     "MAX_HONEST_BYTES",
     "Turns",
     "bmp_is_ordinary",
+    "check_claim",
     "check_forecast",
     "gif_is_ordinary",
     "is_light",
@@ -188,14 +190,34 @@ def check_forecast(image: ImageFile, pixel_bytes: int | None, *, full_size: tupl
             f"a run-length BMP of {full_pixels / 1e6:,.1f} megapixels, over the {MAX_RUN_LENGTH_MEGAPIXELS} allowed"
         )
     num_bytes = _forecast(image, pixel_bytes, full_pixels)
-    is_honest = full_pixels * len(image.getbands()) <= HONEST_RATIO * num_encoded
+    _check_bytes(num_bytes, image.mode, full_pixels, num_encoded=num_encoded)
+    return num_bytes
+
+
+def check_claim(size: tuple[int, int], pixel_bytes: int, *, num_encoded: int) -> None:
+    """Refuse a picture by its header alone, where opening it takes the memory of all its pixels.
+
+    Args:
+        size: Claimed width and height in pixels.
+        pixel_bytes: Memory that its decoder takes for each.
+        num_encoded: Length of the file in bytes.
+
+    Raises:
+        DataError: It takes more memory than is allowed.
+    """
+    full_pixels = size[0] * size[1]
+    _check_bytes(full_pixels * pixel_bytes, "RGBA", full_pixels, num_encoded=num_encoded)
+
+
+def _check_bytes(num_bytes: int, mode: str, full_pixels: int, *, num_encoded: int) -> None:
+    """Compare a forecast with what a file of this length may take."""
+    is_honest = full_pixels * len(ImageMode.getmode(mode).bands) <= HONEST_RATIO * num_encoded
     allowed = MAX_HONEST_BYTES if is_honest else MAX_BYTES
     if num_bytes > allowed:
         raise DataError(
-            f"{full_pixels / 1e6:,.1f} megapixels of mode {image.mode} take {num_bytes >> 20:,} MiB to decode, over "
-            f"the {allowed >> 20} MiB allowed for a file of {num_encoded:,} bytes"
+            f"{full_pixels / 1e6:,.1f} megapixels of mode {mode} take {num_bytes >> 20:,} MiB to decode, over the "
+            f"{allowed >> 20} MiB allowed for a file of {num_encoded:,} bytes"
         )
-    return num_bytes
 
 
 def _forecast(image: ImageFile, pixel_bytes: int | None, full_pixels: int) -> int:

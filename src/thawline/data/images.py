@@ -21,7 +21,7 @@ from PIL import Image
 from PIL.ImageFile import ImageFile
 
 from thawline.core.errors import DataError
-from thawline.data.bounds import LARGE_PIXELS, check_forecast, is_light, turns
+from thawline.data.bounds import LARGE_PIXELS, check_claim, check_forecast, is_light, turns
 from thawline.data.confined import workers
 from thawline.data.formats import Format, format_of
 from thawline.data.headers import exif_orientation
@@ -93,7 +93,8 @@ def decode(data: bytes, size_px: int | None = None, *, max_megapixels: int = MAX
     """
     kind = format_of(data)
     if kind.claimed_size is not None:
-        _check_size(kind.claimed_size(data), max_megapixels)
+        size = _checked_size(kind.claimed_size(data), max_megapixels)
+        check_claim(size, kind.pixel_bytes or 4, num_encoded=len(data))
     if kind.is_ordinary is not None and kind.is_ordinary(data):
         with suppress(_HeavyError):
             return decode_here(data, size_px=size_px, max_megapixels=max_megapixels, admit=_admit_light)
@@ -135,8 +136,7 @@ def decode_here(data: bytes, *, size_px: int | None, max_megapixels: int, admit:
     kind = format_of(data)
     try:
         with kind.open(io.BytesIO(data)) as image:
-            full_size = image.size
-            _check_size(full_size, max_megapixels)
+            full_size = _checked_size(image.size, max_megapixels)
             if size_px is not None:
                 image.draft(None, (2 * size_px, 2 * size_px))  # formats that cannot be decoded smaller ignore it
             num_bytes = check_forecast(image, kind.pixel_bytes, full_size=full_size, num_encoded=len(data))
@@ -206,8 +206,8 @@ def encode_jpeg(image: Image.Image, max_px: int) -> bytes:
     return buffer.getvalue()
 
 
-def _check_size(size: tuple[int, int] | None, max_megapixels: int) -> None:
-    """Refuse a picture whose header claims no area or more than the cap."""
+def _checked_size(size: tuple[int, int] | None, max_megapixels: int) -> tuple[int, int]:
+    """Return the size that a header claims; refuse no area, or more than the cap."""
     if size is None or min(size) < 1:
         raise DataError("its header states no size")
     megapixels = size[0] * size[1] / 1e6
@@ -215,6 +215,7 @@ def _check_size(size: tuple[int, int] | None, max_megapixels: int) -> None:
         raise DataError(
             f"{size[0]:,}×{size[1]:,} px are {megapixels:,.0f} megapixels, over the {max_megapixels} allowed"
         )
+    return size
 
 
 def _reduce_large(image: Image.Image, least_px: int) -> Image.Image:
@@ -281,5 +282,5 @@ def _reason(error: Exception, data: bytes, kind: Format) -> str:
     if "truncated" in text.lower() or "not enough image data" in text.lower():
         return f"ends after {len(data):,} bytes, before the picture is complete"
     if isinstance(error, MemoryError):
-        return "needs more memory to decode than there is"
+        return "needs more memory to decode than it may take"
     return f"damaged {kind.name}: {text[:100] or type(error).__name__}"
