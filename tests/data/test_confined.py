@@ -39,7 +39,7 @@ def pids(pool):
 
 def test_messages_arrive_whole_or_not_at_all():
     stream = io.BytesIO()
-    send(stream, {"a": [1, "ü"]}, b"xyz")
+    send(stream, ({"a": [1, "ü"]}, b"xyz"))
     stream.seek(0)
     assert receive(stream) == ({"a": [1, "ü"]}, b"xyz")
     for length in (0, 5, 14, len(stream.getvalue()) - 1):

@@ -25,13 +25,13 @@ def worker():
 
 def test_it_answers_in_two_steps_and_ends_with_its_input(worker, encode, draw):
     for _ in range(2):
-        send(worker.stdin, TASK, encode(draw(1)))
+        send(worker.stdin, (TASK, encode(draw(1))))
         assert receive(worker.stdout) == ({"needs_bytes": 48 * 40 * 8}, b"")
-        send(worker.stdin, {"go": True})
+        send(worker.stdin, ({"go": True}, b""))
         facts, pixels = receive(worker.stdout)
         assert (facts["size"], facts["width_px"], facts["repairs"], len(pixels)) == ([48, 40], 48, [], 48 * 40 * 3)
         assert facts["resident_bytes"] > 1 << 20
-    send(worker.stdin, TASK, b"no picture")
+    send(worker.stdin, (TASK, b"no picture"))
     assert receive(worker.stdout)[0]["error"] == "text, not a picture"
     worker.stdin.close()
     assert worker.wait(timeout=10) == 0

@@ -25,7 +25,7 @@ from typing import IO, Any
 from thawline.core.errors import DataError
 from thawline.core.runtime import num_workers
 
-__all__ = ["MAX_SECONDS", "Workers", "receive", "send", "workers"]
+__all__ = ["MAX_SECONDS", "Facts", "Message", "Workers", "receive", "send", "workers"]
 
 MAX_SECONDS = 1.5
 """Processor time that a picture may take."""
@@ -40,18 +40,20 @@ _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from thawline
 _FRAME = struct.Struct(">IQ")  # lengths of the facts (JSON) and of the bytes that follow them
 
 Facts = dict[str, Any]
+Message = tuple[Facts, bytes]
 Reserve = Callable[[int], AbstractContextManager[None]]
 
 
-def send(stream: IO[bytes], facts: Facts, data: bytes = b"") -> None:
+def send(stream: IO[bytes], message: Message) -> None:
     """Write one message: facts as JSON, and bytes."""
+    facts, data = message
     text = json.dumps(facts).encode()
     stream.write(_FRAME.pack(len(text), len(data)) + text)
     stream.write(data)
     stream.flush()
 
 
-def receive(stream: IO[bytes]) -> tuple[Facts, bytes]:
+def receive(stream: IO[bytes]) -> Message:
     """Read one message.
 
     Raises:
@@ -85,21 +87,21 @@ class _Worker:
         self._to, self._from = self._process.stdin, self._process.stdout
         self._has_run_out = False
 
-    def ask(self, facts: Facts, data: bytes, reserve: Reserve) -> tuple[Facts, bytes]:
+    def ask(self, facts: Facts, data: bytes, reserve: Reserve) -> Message:
         """Return the answer to one picture; memory is reserved in between, as soon as the worker says how much.
 
         Raises:
             EOFError, OSError: The worker has died.
         """
-        send(self._to, facts, data)
+        send(self._to, (facts, data))
         answer, pixels = self._await()
         if "needs_bytes" not in answer:
             return answer, pixels
         with reserve(int(answer["needs_bytes"])):
-            send(self._to, {"go": True})
+            send(self._to, ({"go": True}, b""))
             return self._await()
 
-    def _await(self) -> tuple[Facts, bytes]:
+    def _await(self) -> Message:
         timer = Timer(MAX_CLOCK_SECONDS, self._run_out)
         timer.daemon = True
         timer.start()
@@ -140,7 +142,7 @@ class Workers:
         self._idle: list[_Worker] = []
         self._lock = Lock()
 
-    def ask(self, facts: Facts, data: bytes, *, reserve: Reserve) -> tuple[Facts, bytes]:
+    def ask(self, facts: Facts, data: bytes, *, reserve: Reserve) -> Message:
         """Return what a worker answers: facts, and the pixels as bytes.
 
         Args:

@@ -20,7 +20,7 @@ from PIL.ImageFile import ImageFile
 
 from thawline.core.errors import DataError
 from thawline.data.bounds import MAX_BYTES, MAX_HONEST_BYTES
-from thawline.data.confined import MAX_SECONDS, Facts, receive, send
+from thawline.data.confined import MAX_SECONDS, Facts, Message, receive, send
 from thawline.data.images import decode_here
 
 __all__ = ["main"]
@@ -37,18 +37,18 @@ def main() -> None:
     while True:
         try:
             facts, data = receive(questions)
-            send(answers, *_answer(facts, data, questions, answers))
+            send(answers, _answer(facts, data, questions, answers))
         except (EOFError, BrokenPipeError):
             return
 
 
-def _answer(facts: Facts, data: bytes, questions: IO[bytes], answers: IO[bytes]) -> tuple[Facts, bytes]:
+def _answer(facts: Facts, data: bytes, questions: IO[bytes], answers: IO[bytes]) -> Message:
     """Return the answer to one picture."""
 
     @contextmanager
     def asking(image: ImageFile, num_bytes: int) -> Iterator[None]:
         _limit_memory(MAX_HONEST_BYTES if num_bytes > MAX_BYTES else MAX_BYTES)
-        send(answers, {"needs_bytes": num_bytes})
+        send(answers, ({"needs_bytes": num_bytes}, b""))
         receive(questions)
         yield
 
