@@ -78,8 +78,9 @@ def test_a_worker_that_died_is_replaced(pool, encode, draw):
     data = encode(draw(1), "AVIF")
     ask(pool, data)
     (first,) = pids(pool)
-    psutil.Process(first).kill()
-    psutil.wait_procs([psutil.Process(first)] if psutil.pid_exists(first) else [], timeout=5)
+    process = pool._idle[0]._process
+    process.kill()
+    process.wait()
     ask(pool, data)
     assert pids(pool) != [first]
 
