@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import unicodedata
 from collections import Counter
 from pathlib import Path
 
@@ -193,3 +194,17 @@ def test_relabelling_extracts_nothing_anew(shared_data, tmp_path):
         extracted.append((done.num_extracted, done.bank.key))
     assert [count for count, _ in extracted] == [12, 0, 0, 0]
     assert len({key for _, key in extracted}) == 1
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("typed", ["NFC", "NFD"])
+def test_accents_may_be_composed_or_apart(tmp_path, form, typed):
+    """`Käse` as a Mac's folders have it is `Käse` as it is typed, and the other way round."""
+    own, word = (unicodedata.normalize(kind, "Käse") for kind in (form, typed))
+    listed = listing((f"{own}/1.jpg", own, None), ("Brot/1.jpg", "Brot", None))
+    assert against_rest(listed, word).class_names == (own, "rest")
+    for text in (f"{word},Stück\nBrot,Laib\n", f"ordner,name\n{word},Stück\nBrot,Laib\n"):
+        (tmp_path / "names.csv").write_text(text, encoding="utf-8")
+        assert read_class_names(tmp_path / "names.csv", (own, "Brot")) == {own: "Stück", "Brot": "Laib"}
+    (tmp_path / "names.json").write_text(json.dumps({word: "Stu\u0308ck", "Brot": "Laib"}))
+    assert read_class_names(tmp_path / "names.json", (own, "Brot")) == {own: "Stück", "Brot": "Laib"}

@@ -139,6 +139,32 @@ def test_a_further_file_is_refused_even_if_the_manifest_names_it(copy, name):
             read_manifest(copy)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".DS_Store",
+        "golden/._1.jpg",
+        "Thumbs.db",
+        "desktop.ini",
+        "golden/.DS_Store",
+        "Icon\r",
+        "@eaDir/1.jpg@SynoEAStream",
+    ],
+)
+def test_what_a_system_leaves_behind_is_passed_over(copy, drawn_model, name):
+    put(copy / name, b"Bud1")
+    assert read_manifest(copy) == drawn_model.manifest
+
+
+@pytest.mark.parametrize(
+    "name", [".hidden", "DS_Store", "thumbs.db.exe", "golden/x._y", ".DS_Store/inside", "._x/inside"]
+)
+def test_other_hidden_files_are_refused(copy, name):
+    put(copy / name, b"x")
+    with pytest.raises(BundleError, match=f"unknown file {name}"):
+        read_manifest(copy)
+
+
 def test_no_bundle_at_all(tmp_path):
     (tmp_path / "file").write_text("x")
     for path in (tmp_path, tmp_path / "nowhere", tmp_path / "file"):

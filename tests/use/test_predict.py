@@ -258,6 +258,20 @@ def test_csv_reads_back():
     assert bad == ['say "x" 🦜\n.jpg', "", "", "", "", "", "ends after 3 of 5 bytes"]
 
 
+def test_csv_stays_csv_whatever_classes_and_files_are_called():
+    names = ("=1+1", "error", "new\nline", "path")
+    row = Prediction("-o/\r=x.png", "=1+1", 0.75, dict(zip(names, (0.75, 0.25, 0.0, 0.0), strict=True)))
+    failed = Prediction("@x\ny", None, None, {}, "=broken")
+    text = "\n".join(predictions_csv([row, failed], names)) + "\n"
+    table = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert table[0] == {
+        "path": "'-o/\r=x.png", "label": "'=1+1", "probability": "0.75", "'=1+1": "0.75", "class error": "0.25",
+        "new\nline": "0.0", "class path": "0.0", "error": "",
+    }  # fmt: skip
+    assert (table[1]["path"], table[1]["error"], len(table)) == ("'@x\ny", "'=broken", 2)
+    assert json.loads(next(predictions_jsonl([row])))["label"] == "=1+1"
+
+
 def test_numbers_written_down_are_the_numbers(trained, mixed):
     rows = [row for row in predict_pictures(trained[0], [mixed]) if not row.error]
     for row, line in zip(rows, predictions_jsonl(rows), strict=True):

@@ -23,7 +23,7 @@ def predict(
     pictures: Annotated[list[Path], Parameter(help="Files and folders.")],
     *,
     json: Annotated[bool, Parameter(help="One line of JSON per picture.")] = False,
-    csv: Annotated[bool, Parameter(help="CSV with a column per class.")] = False,
+    csv: Annotated[bool, Parameter(help="CSV with a column per class, safe for spreadsheets.")] = False,
     device: Device = "auto",
 ) -> None:
     """Predict the class of each picture; one that cannot be read gets a row with the reason.

@@ -6,9 +6,7 @@ report is worked out from those alone, in `findings.py`.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields, replace
@@ -20,6 +18,7 @@ from PIL import Image
 from thawline.core.errors import DataError, first_few
 from thawline.core.options import CheckOptions
 from thawline.core.progress import Progress, SilentProgress
+from thawline.core.spreadsheet import csv_text
 from thawline.core.types import Ints, Pixels
 from thawline.data.copies import THUMBNAIL_PX, group_copies
 from thawline.data.dataset import Dataset, LedgerRow, Sample
@@ -93,12 +92,8 @@ def check(
 
 
 def ledger_csv(rows: Sequence[LedgerRow]) -> str:
-    """Return the ledger as CSV text: one line of names, then a line a file."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([field.name for field in fields(LedgerRow)])
-    writer.writerows(astuple(row) for row in rows)
-    return stream.getvalue()
+    """Return the ledger as CSV text: one line of names, then a line a file; no cell is one that a spreadsheet runs."""
+    return csv_text([[field.name for field in fields(LedgerRow)], *(astuple(row) for row in rows)])
 
 
 def _grouped(

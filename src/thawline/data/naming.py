@@ -11,6 +11,7 @@ import difflib
 import hashlib
 import io
 import json
+import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
@@ -73,6 +74,8 @@ def against_rest(listing: Listing, name: str) -> Listing:
         DataError: The class does not exist (the nearest are named), there is no other, or it is called `rest` itself.
     """
     classes = listing.class_names
+    if name not in classes:  # the same name may be written with its accents composed, or apart
+        name = next((own for own in classes if _composed(own) == _composed(name)), name)
     if name not in classes:
         near = difflib.get_close_matches(name, classes, n=3)
         hint = f"Did you mean {' or '.join(near)}?" if near else f"Name one of {first_few(classes)}."
@@ -84,6 +87,11 @@ def against_rest(listing: Listing, name: str) -> Listing:
     merged = renamed(listing, {other: name if other == name else REST for other in classes})
     note = f"{name} against the rest: {first_few(others)}"
     return replace(merged, notes=(*merged.notes, note))
+
+
+def _composed(text: str) -> str:
+    """Return text with every accent composed, as most systems write it; macOS takes `ä` apart."""
+    return unicodedata.normalize("NFC", text)
 
 
 def limited(listing: Listing, limit: int, *, seed: int = 0) -> Listing:
@@ -119,7 +127,8 @@ def read_class_names(file: Path, folders: Collection[str]) -> dict[str, str]:
     Three forms are read. A JSON object {folder: name}. A CSV table with names in its first line: the column that holds
     the folders is found by its values; the names are in the column called `common name`, `name`, `class` or `title`, in
     this order, else in the next one. A CSV table without such a line: folder, name. Blanks around a cell, blank lines
-    and rows of other folders are ignored; names are kept as written.
+    and rows of other folders are ignored; names are kept as written, but for accents, which may be composed or apart in
+    folders and in the file and are composed in the names.
 
     Args:
         file: The file, in UTF-8.
@@ -136,8 +145,10 @@ def read_class_names(file: Path, folders: Collection[str]) -> dict[str, str]:
         raise DataError(f"{where}: {error}. Name a CSV or JSON file with --class-names.") from None
     except UnicodeDecodeError:
         raise DataError(f"{where} is not text in UTF-8. {_NEEDED}") from None
-    pairs = _json_pairs(where, text) if text.lstrip().startswith("{") else _csv_pairs(where, text, folders)
-    return _one_name_each(where, pairs, folders)
+    own = {_composed(folder): folder for folder in folders}
+    pairs = _json_pairs(where, text) if text.lstrip().startswith("{") else _csv_pairs(where, text, own)
+    known = [(folder if folder in folders else own.get(_composed(folder), folder), name) for folder, name in pairs]
+    return _one_name_each(where, known, folders)
 
 
 def _json_pairs(where: str, text: str) -> list[tuple[str, str]]:
@@ -162,12 +173,12 @@ def _csv_pairs(where: str, text: str, folders: Collection[str]) -> list[tuple[st
     rows = [row for row in table if any(row)]
     width = max((len(row) for row in rows), default=0)
     known = set(folders)
-    num_known = [len({row[column] for row in rows if len(row) > column} & known) for column in range(width)]
+    num_known = [len({_composed(row[column]) for row in rows if len(row) > column} & known) for column in range(width)]
     if not any(num_known):
         content = f"its first line is {', '.join(rows[0])[:100]!r}" if rows else "it is empty"
         raise DataError(f"{where} names none of the class folders ({first_few(sorted(known))}): {content}. {_NEEDED}")
     key = num_known.index(max(num_known))
-    header = [] if len(rows[0]) > key and rows[0][key] in known else rows[0]
+    header = [] if len(rows[0]) > key and _composed(rows[0][key]) in known else rows[0]
     column = _name_column(header, key)
     if column >= width:
         raise DataError(f"{where} has folder names in its last column and no names next to them. {_NEEDED}")
@@ -189,7 +200,7 @@ def _one_name_each(where: str, pairs: Iterable[tuple[str, str]], folders: Collec
     names_by_folder: dict[str, set[str]] = defaultdict(set)
     for folder, name in pairs:
         if name:
-            names_by_folder[folder].add(name)
+            names_by_folder[folder].add(_composed(name))
     missing = [folder for folder in sorted(folders) if folder not in names_by_folder]
     if missing:
         raise DataError(f"{where} has no name for {first_few(missing)}. Add a row for each class folder.")

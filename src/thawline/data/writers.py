@@ -6,7 +6,6 @@ becomes a path: names of classes and files are made safe and unique first.
 
 from __future__ import annotations
 
-import csv
 import json
 import unicodedata
 from collections import Counter
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from thawline.core.progress import Advance
+from thawline.core.spreadsheet import csv_text
 from thawline.data.dataset import Role, Sample
 from thawline.data.formats import ENDINGS, format_of
 from thawline.data.load import map_ordered, read_checked
@@ -110,15 +110,15 @@ def write_folders(items: Sequence[Kept], root: Path, *, class_names: Sequence[st
     """
     names = Names(class_names)
     with (root / "pictures.csv").open("w", encoding="utf-8", newline="") as stream:
-        manifest = csv.writer(stream, lineterminator="\n")
-        manifest.writerow(["path", "label", "split", "sha256", "group", "source"])
+        stream.write(csv_text([["path", "label", "split", "sha256", "group", "source"]]))
         for item, data in _read(items):
             place = names.place(item, data)
             file = root / place
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(data)
             sample = item.sample
-            manifest.writerow([place, item.label, item.part, sample.sha256, sample.group, sample.path])
+            cells = [place, item.label, item.part, sample.sha256, sample.group, sample.path]
+            stream.write(csv_text([cells]))
             advance(1)
     return names.folders
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import numpy as np
 
 from thawline.core.errors import DataError, first_few
@@ -28,7 +30,9 @@ def evaluate_model(bundle: Bundle, dataset: Dataset, *, progress: Progress | Non
     Raises:
         DataError: A class that the model does not know.
     """
-    unknown = sorted(set(dataset.class_names) - set(bundle.class_names))
+    numbers = {unicodedata.normalize("NFC", name): number for number, name in enumerate(bundle.class_names)}
+    index = np.array([numbers.get(unicodedata.normalize("NFC", name), -1) for name in dataset.class_names])
+    unknown = sorted(name for name, number in zip(dataset.class_names, index, strict=True) if number < 0)
     if unknown:
         raise DataError(
             f"evaluate: {first_few(unknown)}: not among the model's classes ({first_few(bundle.class_names)}). "
@@ -38,7 +42,6 @@ def evaluate_model(bundle: Bundle, dataset: Dataset, *, progress: Progress | Non
     rows = np.flatnonzero(parts == "test") if (parts == "test").any() else np.arange(len(dataset))
     trained_on = np.array([sample.sha256 in bundle.training_digests for sample in dataset.samples])
     shares = classify_samples(bundle.classifier, [dataset.samples[row] for row in rows], progress=progress)
-    index = np.array([bundle.class_names.index(name) for name in dataset.class_names])
     return evaluate(
         index[dataset.labels[rows]],
         shares,

@@ -7,6 +7,7 @@ JSON, sealed with the hash of its content; then the hash of every other file.
 from __future__ import annotations
 
 import hashlib
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,13 @@ __all__ = [
 ]
 
 FORMAT: Literal[1] = 1
+_LEFT_BEHIND = re.compile(
+    r"(^|/)(\.DS_Store|\._[^/]*|\.localized|Icon\r|(ehthumbs(_vista)?|thumbs)\.db|desktop\.ini|\.directory|"
+    r"(@eaDir|#recycle|\.AppleDouble|__MACOSX)/.*)$",
+    re.IGNORECASE,
+)
+"""Files of macOS, Windows, KDE and network drives: nothing that is loaded has such a name, so they are passed over."""
+
 BACKBONE_FILE, HEAD_FILE, PICTURES_FILE = "backbone.safetensors", "head.safetensors", "pictures.safetensors"
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -132,7 +140,10 @@ def file_sha256(path: Path) -> str:
 
 
 def _list_files(directory: Path) -> set[str]:
-    """Return the names of all files in the folder; refuses what is neither a file nor a folder, links included."""
+    """Return the names of all files in the folder but those that a system leaves wherever it has been.
+
+    What is neither a file nor a folder is refused, links included.
+    """
     with _readable(directory):
         modes = {path.relative_to(directory).as_posix(): path.lstat().st_mode for path in directory.rglob("*")}
     others = sorted(name for name, mode in modes.items() if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode))
@@ -141,7 +152,7 @@ def _list_files(directory: Path) -> set[str]:
             f"load {directory}: {first_few(others)}: a link or device where a file is required. Copy the bundle "
             "with its contents: cp -rL."
         )
-    names = {name for name, mode in modes.items() if stat.S_ISREG(mode)}
+    names = {name for name, mode in modes.items() if stat.S_ISREG(mode) and not _LEFT_BEHIND.search(name)}
     if "manifest.json" not in names:
         raise BundleError(
             f"load {directory}: there is no manifest.json. Name the `model` folder that `thawline fit` wrote."

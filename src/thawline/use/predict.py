@@ -5,8 +5,6 @@ A file that cannot be read gets a row with its error, and the others are predict
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,6 +14,7 @@ import numpy as np
 
 from thawline.core.errors import DataError, first_few
 from thawline.core.progress import Progress, SilentProgress
+from thawline.core.spreadsheet import csv_line, distinct_columns
 from thawline.core.types import Floats, Pixels, Prediction
 from thawline.data.dataset import Sample
 from thawline.data.images import prepare
@@ -143,16 +142,13 @@ def predictions_jsonl(rows: Iterable[Prediction]) -> Iterator[str]:
 
 
 def predictions_csv(rows: Iterable[Prediction], class_names: Sequence[str]) -> Iterator[str]:
-    """Yield CSV lines with a header: path, label, probability, one column a class, error."""
+    """Yield CSV lines with a header: path, label, probability, one column a class, error.
 
-    def line(values: Sequence[object]) -> str:
-        text = io.StringIO()
-        csv.writer(text, lineterminator="").writerow(values)
-        return text.getvalue()
-
-    yield line(["path", "label", "probability", *class_names, "error"])
+    A class whose name one of the other columns has is headed `class NAME`; a text that a spreadsheet would run begins
+    with an apostrophe. JSON has the names as they are.
+    """
+    first, last = ["path", "label", "probability"], ["error"]
+    yield csv_line([*first, *distinct_columns(class_names, taken=[*first, *last]), *last])
     for row in rows:
-        shares = [row.probabilities.get(name, "") for name in class_names]
-        yield line(
-            [row.path, row.label or "", "" if row.probability is None else row.probability, *shares, row.error or ""]
-        )
+        shares = [row.probabilities.get(name) for name in class_names]
+        yield csv_line([row.path, row.label, row.probability, *shares, row.error])

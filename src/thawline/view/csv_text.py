@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import zip_longest
 
 from thawline.core.scores import SCORES
+from thawline.core.spreadsheet import csv_text
 from thawline.search.leaderboard import Leaderboard
 from thawline.view.report_data import ReportData
 
@@ -30,7 +29,7 @@ def leaderboard_csv(leaderboard: Leaderboard) -> str:
         flags = [_flag(trial.tied), _flag(index == leaderboard.winner)]
         numbers = [_number(getattr(trial, name)) for name in _TRIAL_NUMBERS]
         lines.append([*names, *flags, *numbers, _number(strategy.cost)])
-    return _csv(lines)
+    return csv_text(lines)
 
 
 def history_csv(leaderboard: Leaderboard) -> str:
@@ -38,7 +37,7 @@ def history_csv(leaderboard: Leaderboard) -> str:
 
     Epochs count from 1; losses are in nats; a step size that was not recorded is left empty.
     """
-    return _csv([["strategy", "kind", "epoch", *_CURVE_NUMBERS], *_epochs(leaderboard)])
+    return csv_text([["strategy", "kind", "epoch", *_CURVE_NUMBERS], *_epochs(leaderboard)])
 
 
 def _epochs(leaderboard: Leaderboard) -> Iterator[list[str]]:
@@ -69,13 +68,7 @@ def comparison_csv(data: ReportData) -> str:
         stated = row.expected[0] if row.expected else None
         cells = map(_number, [*numbers, row.seconds])
         lines.append([row.name, row.does, *cells, *flags, _number(stated), row.verdict])
-    return _csv(lines)
-
-
-def _csv(lines: Iterable[Iterable[str]]) -> str:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(lines)
-    return out.getvalue()
+    return csv_text(lines)
 
 
 def _number(value: float | None) -> str:
