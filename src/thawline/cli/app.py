@@ -59,11 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command, bound, unparsed = make_app(typed).parse_args(words, exit_on_error=False, print_error=False)
         command(*bound.args, **bound.kwargs, **({"typed": typed} if "typed" in unparsed else {}))
     except CycloptsError as error:
-        sys.stderr.write(f"thawline: {_usage_text(error)}\n")
+        _complain(_usage_text(error))
         return UsageError.exit_code
     except ThawlineError as error:
         discard_output()
-        sys.stderr.write(f"thawline: {error}\n")
+        _complain(str(error))
         return error.exit_code
     except KeyboardInterrupt:
         sys.stderr.write(
@@ -74,6 +74,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ReaderGoneError:
         discard_output()
     return 0
+
+
+def _complain(problem: str) -> None:
+    """Write a problem to standard error in one line, whatever the names in it hold."""
+    from thawline.view.words import printable
+
+    sys.stderr.write(f"thawline: {printable(problem)}\n")
 
 
 def _usage_text(error: CycloptsError) -> str:

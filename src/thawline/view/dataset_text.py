@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from thawline.view.words import printable
+
 __all__ = ["check_text", "export_text", "groups_text"]
 
 
@@ -52,7 +54,7 @@ def check_text(report: Mapping[str, Any], *, most: int = 10) -> str:
         lines.append(f"The largest class has {report['imbalance']:.1f} times the pictures of the smallest.")
     lines.extend([groups_text(report)] if report.get("groups") else [])
     lines.extend(report["notes"])
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def groups_text(report: Mapping[str, Any]) -> str:
@@ -92,4 +94,4 @@ def export_text(card: Mapping[str, Any]) -> str:
         lines.append(f"  {card['groups_of_near_copies']:6,}  groups of near copies, kept; each has a number in `group`")
     if card["held_out_near_copies"]:
         lines.append(f"  {card['held_out_near_copies']:6,}  held-out pictures with a near copy in a part to learn from")
-    return "\n".join([*lines, *card["notes"]])
+    return "\n".join(map(printable, [*lines, *card["notes"]]))

@@ -223,6 +223,10 @@ def _other_scores(evaluation: Evaluation) -> str:
 
 
 def prediction_lines(rows: Iterable[Prediction]) -> Iterator[str]:
-    """Yield a line a picture: probability, label, path; or the reason why there is none."""
+    """Yield a line a picture: probability, label, path; or the reason why there is none.
+
+    What cannot be printed in a name is shown as `?`, a line break as a space; JSON has names as they are.
+    """
     for row in rows:
-        yield f"  ---  {row.path}: {row.error}" if row.error else f"{row.probability:.3f}  {row.label}  {row.path}"
+        answer = f"  ---  {row.path}: {row.error}" if row.error else f"{row.probability:.3f}  {row.label}  {row.path}"
+        yield printable(answer)
