@@ -305,7 +305,7 @@ def evaluate(
     from thawline.use.evaluate_model import evaluate_model
 
     bundle = load(model, device=device)
-    dataset, _ = check(photos, options, progress=progress)
+    dataset, _ = check(photos, options, for_training=False, progress=progress)
     return evaluate_model(bundle, dataset, progress=progress)
 
 

@@ -45,7 +45,11 @@ class _Examined:
 
 
 def check(
-    photos: str | Path | Place, options: CheckOptions | None = None, *, progress: Progress | None = None
+    photos: str | Path | Place,
+    options: CheckOptions | None = None,
+    *,
+    for_training: bool = True,
+    progress: Progress | None = None,
 ) -> tuple[Dataset, CheckReport]:
     """Return the pictures that take part, with the ledger of every file, and what is odd about them.
 
@@ -56,27 +60,30 @@ def check(
         photos: Class folders, a zip or tar of them, a manifest (CSV or Parquet), Parquet with pictures, or
             `webdataset:SHARDS`, `hf:OWNER/NAME`, `torchvision:NAME`.
         options: What to do with bad files, what the classes are called, how many pictures of each take part.
+        for_training: Whether a model is to learn from them. False: they are only to be answered, so one class, one
+            picture of a class and a test alone will do, and no class is too small.
         progress: Where to report; silent by default.
 
     Raises:
-        DataError: There is nothing to train on: no files, no picture decodes, fewer than two classes, a class of one
-            picture or without training pictures; bad files where `on_bad` is `stop`; or class names that do not fit.
+        DataError: No files, or no picture decodes; bad files where `on_bad` is `stop`; class names that do not fit. Or
+            there is nothing to train on: fewer than two classes, a class of one picture or without training pictures.
     """
     options = options or CheckOptions()
     listed = group_from_names(list_pictures(photos, cache_dir=options.cache_dir, progress=progress), options)
-    listing = apply_options(listed, options)
+    listing = apply_options(listed, options, for_training=for_training)
     examined, thumbnails = _examine_all(listing, progress or SilentProgress())
     used = [index for index, item in enumerate(examined) if item.status != "skipped"]
     _refuse_bad_files(listing, examined, options)
     copies, groups, pairs = _grouped(listing, examined, used, thumbnails)
-    if options.drop_small_classes and (small := _drop_small_classes(examined, used, groups)):
+    if for_training and options.drop_small_classes and (small := _drop_small_classes(examined, used, groups)):
         kept = [place for place, index in enumerate(used) if examined[index].status != "skipped"]
         used, thumbnails = [used[place] for place in kept], thumbnails[kept]
         copies, groups, pairs = _grouped(listing, examined, used, thumbnails)
         note = f"--drop-small-classes: left out {first_few([f'{name} ({words})' for name, words in small.items()])}"
         left = tuple(name for name in listing.class_names if name not in small)
         listing = replace(listing, class_names=left, notes=(*listing.notes, note))
-    _refuse_classes(listed, examined, used)
+    if for_training:
+        _refuse_classes(listed, examined, used)
     class_names = tuple(sorted({listing.candidates[index].label for index in used}))
     numbers = {name: number for number, name in enumerate(class_names)}
     samples = []

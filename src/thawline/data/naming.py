@@ -33,7 +33,7 @@ _NEEDED = (
 )
 
 
-def apply_options(listing: Listing, options: CheckOptions) -> Listing:
+def apply_options(listing: Listing, options: CheckOptions, *, for_training: bool = True) -> Listing:
     """Return the listing with people's names, then one class against the rest, then at most so many of each.
 
     The notes say what was done.
@@ -41,6 +41,7 @@ def apply_options(listing: Listing, options: CheckOptions) -> Listing:
     Args:
         listing: As a source returns it.
         options: `class_names`, `one_against_rest`, `limit` and `seed` matter.
+        for_training: As in `against_rest`.
 
     Raises:
         DataError: The file of names does not fit the folders, or the class does not exist.
@@ -50,7 +51,7 @@ def apply_options(listing: Listing, options: CheckOptions) -> Listing:
         note = f"classes are named by {display_path(options.class_names.name)}"
         listing = replace(renamed(listing, names), notes=(*listing.notes, note))
     if options.one_against_rest is not None:
-        listing = against_rest(listing, options.one_against_rest)
+        listing = against_rest(listing, options.one_against_rest, for_training=for_training)
     if options.limit is not None:
         listing = limited(listing, options.limit, seed=options.seed)
     return listing
@@ -67,8 +68,13 @@ def renamed(listing: Listing, names: dict[str, str]) -> Listing:
     return replace(listing, class_names=tuple(sorted(set(names.values()))), candidates=candidates)
 
 
-def against_rest(listing: Listing, name: str) -> Listing:
+def against_rest(listing: Listing, name: str, *, for_training: bool = True) -> Listing:
     """Return the listing with two classes: `name`, and all others as `rest`.
+
+    Args:
+        listing: As a source returns it.
+        name: Of the class; accents may be composed or apart.
+        for_training: Whether there must be others.
 
     Raises:
         DataError: The class does not exist (the nearest are named), there is no other, or it is called `rest` itself.
@@ -80,12 +86,12 @@ def against_rest(listing: Listing, name: str) -> Listing:
         near = difflib.get_close_matches(name, classes, n=3)
         hint = f"Did you mean {' or '.join(near)}?" if near else f"Name one of {first_few(classes)}."
         raise DataError(f"one against rest: {display_path(listing.root)} has no class {name!r}. {hint}")
-    if name == REST or len(classes) < 2:
+    if name == REST or (len(classes) < 2 and for_training):
         reason = f"the class is called {REST!r} itself" if name == REST else f"{name!r} is the only class"
         raise DataError(f"one against rest: {reason}. Name another class, or rename it with --class-names.")
     others = [other for other in classes if other != name]
     merged = renamed(listing, {other: name if other == name else REST for other in classes})
-    note = f"{name} against the rest: {first_few(others)}"
+    note = f"{name} against the rest: {first_few(others) or 'none'}"
     return replace(merged, notes=(*merged.notes, note))
 
 
