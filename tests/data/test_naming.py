@@ -51,13 +51,28 @@ def test_names_are_read_from_what_people_write(tmp_path, text, names):
 
 
 @pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("folder;name\nn0;Mönchsgrasmücke, jung\nn1;Schwalbe\n", "cp1252"),
+        ("sep=;\nn0;Mönchsgrasmücke, jung\nn1;Schwalbe\n", "utf-8-sig"),
+        ("n0\tMönchsgrasmücke, jung\r\nn1\tSchwalbe\r\n", "utf-16"),
+        ("# made by a tool\n\nn0|Mönchsgrasmücke, jung\rn1|Schwalbe\r", "utf-8"),
+    ],
+)
+def test_names_are_read_in_every_dialect_of_csv(tmp_path, text, encoding):
+    (tmp_path / "names.csv").write_bytes(text.encode(encoding))
+    found = read_class_names(tmp_path / "names.csv", ("n0", "n1"))
+    assert found == {"n0": "Mönchsgrasmücke, jung", "n1": "Schwalbe"}
+
+
+@pytest.mark.parametrize(
     ("content", "said"),
     [
         (None, "missing. Name a CSV or JSON file"),
         (b"", "names none of the class folders (n0, n1): it is empty"),
-        (b"a;b\nn0;swift\nn1;swallow\n", "names none of the class folders (n0, n1): its first line is 'a;b'"),
+        (b"a;b\nn7;swift\nn8;swallow\n", "names none of the class folders (n0, n1): its first line is 'a, b'"),
         (b"x,swift\ny,swallow\n", "its first line is 'x, swift'"),
-        (b"\xff\xfen\x000\x00", "is not text in UTF-8"),
+        (b"\x81\x8d,n0", "not a CSV table in UTF-8, UTF-16 or cp1252"),
         (b"swift,n0\nswallow,n1\n", "has folder names in its last column"),
         (b"n0,swift\n", "has no name for n1. Add a row"),
         (b"n0,swift\nn1,\n", "has no name for n1. Add a row"),
@@ -70,7 +85,7 @@ def test_names_are_read_from_what_people_write(tmp_path, text, names):
         (b'{"a":' * 100_000, "is not JSON that can be read: it is nested too deeply"),
         (b'{"n0": "swift", "n1": "\\ud800"}', "cannot be printed: '\\ud800'"),
         (b'{"n0": "swift\\u001b[2J", "n1": "x"}', "cannot be printed: 'swift\\x1b[2J'"),
-        (b"n0," + b"x" * 200_000 + b"\nn1,y\n", "is not a CSV table: field larger"),
+        (b"n0," + b"x" * 200_000 + b"\nn1,y\n", "not a CSV table that can be taken apart: line 1: field larger"),
     ],
 )
 def test_a_file_that_does_not_fit_is_refused_with_the_way_out(tmp_path, content, said):

@@ -32,6 +32,15 @@ class CheckOptions:
     one_against_rest: str | None = None
     """Distinguish this class from all others, which become one class called `rest`."""
 
+    path_column: str | None = None
+    """Column of a table that holds the pictures or their paths. Default: found by its name and contents."""
+
+    label_column: str | None = None
+    """Column of a table that holds the classes. Default: `label`, `class`, `category` and the like."""
+
+    picture_folder: Path | None = None
+    """Folder that a table's paths start from; only files inside it are read. Default: the table's own folder."""
+
     group_from: str | None = None
     """Regular expression that finds, in each picture's path, the patient, camera or sequence that it belongs to."""
 

@@ -28,6 +28,7 @@ from thawline.data.groups import group_from_names, join_groups
 from thawline.data.images import decode
 from thawline.data.load import map_ordered
 from thawline.data.naming import apply_options
+from thawline.data.sources.headings import Wanted
 from thawline.data.sources.listing import Candidate, Listing, display_path
 from thawline.data.sources.pictures import list_pictures
 from thawline.data.sources.places import Place
@@ -69,7 +70,9 @@ def check(
             there is nothing to train on: fewer than two classes, a class of one picture or without training pictures.
     """
     options = options or CheckOptions()
-    listed = group_from_names(list_pictures(photos, cache_dir=options.cache_dir, progress=progress), options)
+    wanted = Wanted(options.path_column, options.label_column, options.picture_folder)
+    listed = list_pictures(photos, cache_dir=options.cache_dir, wanted=wanted, progress=progress)
+    listed = group_from_names(listed, options)
     listing = apply_options(listed, options, for_training=for_training)
     examined, thumbnails = _examine_all(listing, progress or SilentProgress())
     used = [index for index, item in enumerate(examined) if item.status != "skipped"]
@@ -169,9 +172,11 @@ def _refuse_bad_files(listing: Listing, rows: Sequence[LedgerRow], options: Chec
     bad = [row for row in rows if row.status == "skipped"]
     shown = first_few([f"{row.path} ({row.reason})" for row in bad])
     if len(bad) == len(rows):
+        noted = "".join(f" {note[:1].upper()}{note[1:]}." for note in listing.notes[:3])
         raise DataError(
             f"check: none of the {len(rows):,} files in {display_path(listing.root)} is a picture that can be "
-            f"read: {shown}. Name a folder with pictures of these formats: {', '.join(item.title for item in FORMATS)}."
+            f"read: {shown}.{noted} Name a folder with pictures of these formats: "
+            f"{', '.join(item.title for item in FORMATS)}."
         )
     if bad and options.on_bad == "stop":
         raise DataError(

@@ -6,10 +6,8 @@ the pictures, so none of this extracts anything again.
 
 from __future__ import annotations
 
-import csv
 import difflib
 import hashlib
-import io
 import json
 import unicodedata
 from collections import defaultdict
@@ -19,6 +17,7 @@ from pathlib import Path
 
 from thawline.core.errors import DataError, first_few
 from thawline.core.options import CheckOptions
+from thawline.data.sources.delimited import decode_text, parse_csv
 from thawline.data.sources.listing import FileSource, Listing, display_path
 
 __all__ = ["REST", "against_rest", "apply_options", "limited", "read_class_names", "renamed"]
@@ -29,7 +28,7 @@ REST = "rest"
 _NAME_COLUMNS = ("common name", "name", "class", "title")
 _NEEDED = (
     "Required is a CSV table with a column of folder names and one of names, or a JSON object like "
-    '{"n0": "mantled howler"}, in UTF-8.'
+    '{"n0": "mantled howler"}.'
 )
 
 
@@ -137,7 +136,7 @@ def read_class_names(file: Path, folders: Collection[str]) -> dict[str, str]:
     folders and in the file and are composed in the names.
 
     Args:
-        file: The file, in UTF-8.
+        file: The file; a table as `read_csv` takes it.
         folders: Class names as the listing has them.
 
     Raises:
@@ -146,13 +145,17 @@ def read_class_names(file: Path, folders: Collection[str]) -> dict[str, str]:
     """
     where = f"class names: {display_path(file)}"
     try:
-        text = FileSource(file).read().decode("utf-8-sig")
+        data = FileSource(file).read()
     except DataError as error:
         raise DataError(f"{where}: {error}. Name a CSV or JSON file with --class-names.") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{where} is not text in UTF-8. {_NEEDED}") from None
+    try:
+        text, _ = decode_text(data)
+        is_json = text.lstrip().startswith("{")
+        rows = [] if is_json else [row.cells for row in parse_csv(data, title=file.name).rows]
+    except DataError as error:
+        raise DataError(f"{where}: {error}. {_NEEDED}") from None
     own = {_composed(folder): folder for folder in folders}
-    pairs = _json_pairs(where, text) if text.lstrip().startswith("{") else _csv_pairs(where, text, own)
+    pairs = _json_pairs(where, text) if is_json else _csv_pairs(where, rows, own)
     known = [(folder if folder in folders else own.get(_composed(folder), folder), name) for folder, name in pairs]
     return _one_name_each(where, known, folders)
 
@@ -170,13 +173,8 @@ def _json_pairs(where: str, text: str) -> list[tuple[str, str]]:
     return [(folder, name.strip()) for folder, name in pairs]
 
 
-def _csv_pairs(where: str, text: str, folders: Collection[str]) -> list[tuple[str, str]]:
+def _csv_pairs(where: str, rows: Sequence[Sequence[str]], folders: Collection[str]) -> list[tuple[str, str]]:
     """Return (folder, name) of the rows of a CSV table whose key is a folder."""
-    try:
-        table = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text, newline=""))]
-    except csv.Error as error:
-        raise DataError(f"{where} is not a CSV table: {error}. {_NEEDED}") from None
-    rows = [row for row in table if any(row)]
     width = max((len(row) for row in rows), default=0)
     known = set(folders)
     num_known = [len({_composed(row[column]) for row in rows if len(row) > column} & known) for column in range(width)]

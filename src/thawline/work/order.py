@@ -233,6 +233,7 @@ class Order:
                 options,
                 weights=options.weights and options.weights.resolve(),
                 class_names=options.class_names and options.class_names.resolve(),
+                picture_folder=options.picture_folder and options.picture_folder.resolve(),
                 cache_dir=options.cache_dir and options.cache_dir.resolve(),
             ),
         )

@@ -30,7 +30,10 @@ __all__ = ["Recipe", "load_recipe", "parse_recipe", "read_config", "recipe_names
 
 Entry = TypeVar("Entry")
 
-SAME_SCORES = frozenset({"backbone", "class_names", "one_against_rest", "limit", "cache_dir", "device", "on_bad"})
+SAME_SCORES = frozenset(
+    {"backbone", "class_names", "one_against_rest", "limit", "cache_dir", "device", "on_bad"}
+    | {"path_column", "label_column", "picture_folder"}
+)
 """Options that may differ from the recipe's where its stated scores are compared: the key of the pictures and labels
 tells whether they changed anything, or they change no score."""
 

@@ -64,7 +64,7 @@ def test_a_folder_of_parquet_and_one_saved_to_disk(tmp_path, draw, encode):
         listing.candidates[4].source.read()
     saved = list_pictures(f"hf:{tmp_path}/s")
     assert [item.source.read() for item in saved.candidates[:4]] == pictures
-    assert [(item.path, item.reason) for item in saved.skipped] == [("validation#0", "label None has no name")]
+    assert [(item.path, item.reason) for item in saved.skipped] == [("validation#0", "no label")]
     assert {item.split for item in saved.candidates} == {"train", "test"}
     with pytest.raises(DataError, match="it has the splits train, validation, no extra"):
         list_pictures(f"hf:{tmp_path}/s:extra")

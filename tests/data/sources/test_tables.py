@@ -48,7 +48,7 @@ def test_csv_manifest(make_folder):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (b"file;class\na;b\n", "has the columns file;class; required are path and label"),
+        (b"size;kind\n1;b\n", "has the columns size, kind; required are path and label"),
         (b"", "has the columns none"),
         (b"path,label\n", "no rows"),
         (b"path,label,split\na,b,elsewhere\n", "line 2: split 'elsewhere' is not one of"),

@@ -6,7 +6,8 @@ from there, row by row. A data set too large to be stored twice is streamed once
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from thawline.core.errors import DataError, UsageError, first_few
 from thawline.core.progress import Progress
 from thawline.core.store import expand_user
 from thawline.data.dataset import Role
+from thawline.data.sources.headings import Wanted
 from thawline.data.sources.hubload import (
     HubName,
     hub_errors,
@@ -24,12 +26,21 @@ from thawline.data.sources.hubload import (
     parse_hub,
     require_datasets,
 )
+from thawline.data.sources.label_values import label_of
 from thawline.data.sources.listing import Candidate, FileSource, Listing, Skipped, settle_roles
 from thawline.data.sources.parts import name_role
+from thawline.data.sources.picture_columns import choose_label_column, choose_picture_column, unknown_columns
+from thawline.data.sources.picture_files import is_inside
 from thawline.data.sources.places import Place
 from thawline.data.sources.shelf import Part, Shelf, open_shelf
 
 __all__ = ["HubSource", "HubTable", "list_hub"]
+
+FIRST_ROWS = 32
+"""Rows by which columns of pictures are known."""
+
+NO_PICTURES = frozenset({"Audio", "Video", "Pdf", "Nifti"})
+"""Kinds of `datasets` whose cells are bytes as those of pictures are."""
 
 STREAMED_BYTES = 4 << 30
 """A data set whose declared download is larger is streamed onto a shelf, so that its pictures are on the disk once."""
@@ -47,7 +58,7 @@ class HubTable:
     def __init__(self, rows: Any, column: str, folders: tuple[Path, ...]) -> None:
         self.rows = rows
         self.column = column
-        self.folders = tuple(folder.resolve() for folder in folders)
+        self.folders = tuple(Path(os.path.normpath(folder.absolute())) for folder in folders)
 
     def read(self, row: int) -> bytes:
         """Return the encoded picture of a row.
@@ -63,8 +74,8 @@ class HubTable:
             return bytes(cell["bytes"])
         if not cell.get("path"):
             raise DataError("the cell is empty")
-        path = Path(cell["path"])
-        if not any(path.resolve().is_relative_to(folder) for folder in self.folders):
+        path = Path(os.path.normpath(cell["path"]))
+        if not path.is_absolute() or not any(is_inside(path, folder) for folder in self.folders):
             raise DataError("the cell names a file outside the data set")
         return FileSource(path).read()
 
@@ -81,7 +92,13 @@ class HubSource:
         return self.table.read(self.row)
 
 
-def list_hub(place: Place, *, cache_dir: Path | None = None, progress: Progress | None = None) -> Listing:
+def list_hub(
+    place: Place,
+    *,
+    cache_dir: Path | None = None,
+    wanted: Wanted | None = None,
+    progress: Progress | None = None,
+) -> Listing:
     """Return the rows of a data set as candidates; its splits are the parts of the data.
 
     Writes to the cache of `datasets` (`HF_HOME`), or, for a data set of more than 4 GiB, to a shelf in ours; either is
@@ -90,6 +107,7 @@ def list_hub(place: Place, *, cache_dir: Path | None = None, progress: Progress 
     Args:
         place: What the person named.
         cache_dir: Our cache, or None for the usual one.
+        wanted: Columns that the person named.
         progress: Where to report to.
 
     Raises:
@@ -97,12 +115,17 @@ def list_hub(place: Place, *, cache_dir: Path | None = None, progress: Progress 
         DataError: `datasets` is not installed; there is no such data set, split or column; or it is not in the cache
             and the network cannot be reached.
     """
+    wanted = wanted or Wanted()
     name = parse_hub(place.rest)
+    if wanted.picture_folder is not None:
+        raise UsageError(f"list: {place} holds its pictures, so --picture-folder says nothing. Leave it out.")
     if name.is_local:
-        return _from_arrow(place, name, load_splits(place, name, datasets=require_datasets(place)), ())
+        return _from_arrow(place, name, load_splits(place, name, datasets=require_datasets(place)), wanted=wanted)
     if Path(name.path).is_dir():
         raise UsageError(f"{place}: a folder has that name. Write hf:./{name.path} for it, or run from another folder.")
     request = {"source": "hf", "name": name.path, "config": name.config, "revision": name.revision, "split": name.split}
+    if wanted:
+        request |= {"columns": f"{wanted.path_column}/{wanted.label_column}"}
     shelf = open_shelf(request, cache_dir)
     if shelf.is_filled:
         return shelf.list(place)
@@ -111,12 +134,15 @@ def list_hub(place: Place, *, cache_dir: Path | None = None, progress: Progress 
         builder = load_builder(place, name, datasets=datasets, is_online=not notes)
         is_large = (builder.info.download_size or 0) > STREAMED_BYTES and builder.info.features is not None
         if is_large and not notes and not Path(builder.cache_dir).is_dir():
-            _stream(place, name, builder, shelf=shelf, progress=progress)
+            _stream(place, name, builder, shelf=shelf, wanted=wanted, progress=progress)
             return shelf.list(place)
-        return _from_arrow(place, name, load_splits(place, name, datasets=datasets), notes)
+        splits = load_splits(place, name, datasets=datasets)
+        return _from_arrow(place, name, splits, wanted=wanted, notes=notes)
 
 
-def _from_arrow(place: Place, name: HubName, splits: Mapping[str, Any], notes: tuple[str, ...]) -> Listing:
+def _from_arrow(
+    place: Place, name: HubName, splits: Mapping[str, Any], *, wanted: Wanted, notes: tuple[str, ...] = ()
+) -> Listing:
     """Return the rows of splits in the cache of `datasets`."""
     import datasets
     from huggingface_hub import constants
@@ -127,26 +153,30 @@ def _from_arrow(place: Place, name: HubName, splits: Mapping[str, Any], notes: t
     parts, left_out = _roles(place, name, list(splits))
     candidates: list[Candidate] = []
     skipped: list[Skipped] = []
+    told = [*notes, *left_out]
     for split, role in parts.items():
         rows = splits[split]
-        image, label = _columns(place, rows.features)
-        names = getattr(rows.features[label], "names", None)
+        first = rows.with_format("arrow")[:FIRST_ROWS].to_pydict
+        image, label, names, remarks = _columns(place, rows.features, first=first, wanted=wanted)
+        told += [remark for remark in remarks if remark not in told]
         labels = rows.select_columns([label]).with_format("arrow")[:].column(0).to_pylist()
         pictures = rows.select_columns([image]).cast_column(image, datasets.Image(decode=False))
         table = HubTable(pictures, image, folders)
         for row, value in enumerate(labels):
-            known = names[value] if names and value is not None and 0 <= value < len(names) else None
-            if value in (None, "") or (names and known is None):
-                skipped.append(Skipped(f"{split}#{row}", f"label {value} has no name" if names else "no label"))
+            text, problem = label_of(value, names)
+            if problem:
+                skipped.append(Skipped(f"{split}#{row}", problem))
             else:
-                candidates.append(Candidate(f"{split}#{row}", str(known or value), role, HubSource(row, table)))
+                candidates.append(Candidate(f"{split}#{row}", text, role, HubSource(row, table)))
     if not candidates:
         raise DataError(f"list: {place} has no rows with a picture and a label. Name another data set.")
     class_names = tuple(sorted({candidate.label for candidate in candidates}))
-    return Listing(place, class_names, settle_roles(candidates), tuple(skipped), (*notes, *left_out))
+    return Listing(place, class_names, settle_roles(candidates), tuple(skipped), tuple(told))
 
 
-def _stream(place: Place, name: HubName, builder: Any, *, shelf: Shelf, progress: Progress | None) -> None:
+def _stream(
+    place: Place, name: HubName, builder: Any, *, shelf: Shelf, wanted: Wanted, progress: Progress | None
+) -> None:
     """Write a data set onto a shelf while it comes in, each picture once."""
     import datasets
 
@@ -155,8 +185,7 @@ def _stream(place: Place, name: HubName, builder: Any, *, shelf: Shelf, progress
         streamed = builder.as_streaming_dataset(split=name.split)
         splits = {name.split: streamed} if name.split else dict(streamed)
     roles, _ = _roles(place, name, list(splits))
-    image, label = _columns(place, builder.info.features)
-    class_names = getattr(builder.info.features[label], "names", None) or ()
+    image, label, class_names, _ = _columns(place, builder.info.features, first=dict, wanted=wanted)
 
     def rows(split: str) -> Iterator[tuple[bytes, int | str]]:
         stream = splits[split].select_columns([image, label]).cast_column(image, datasets.Image(decode=False))
@@ -195,23 +224,19 @@ def _roles(place: Place, name: HubName, splits: list[str]) -> tuple[dict[str, Ro
     return {split: role for split, role in roles.items() if role is not None}, notes
 
 
-def _columns(place: Place, features: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the columns with the picture and the class: the only ones of their kind, or those of the usual names."""
+def _columns(
+    place: Place, features: Mapping[str, Any], *, first: Callable[[], Mapping[str, Sequence[Any]]], wanted: Wanted
+) -> tuple[str, str, tuple[str, ...], tuple[str, ...]]:
+    """Return the columns of pictures and of classes, the names of numbered classes, and notes; as of a local table."""
     import datasets
 
-    images = [name for name, kind in features.items() if isinstance(kind, datasets.Image)]
-    labels = [name for name, kind in features.items() if isinstance(kind, datasets.ClassLabel)]
-    labels = labels or [name for name in ("label", "class") if isinstance(features.get(name), datasets.Value)]
-    image = _one_of(images, ("image", "img"))
-    label = _one_of(labels, ("label", "labels", "fine_label"))
-    if image is None or label is None:
-        raise DataError(
-            f"list: {place} has the columns {first_few(list(features))}; required are one of pictures and one "
-            "of classes, or columns called image and label. Name another data set, or save it as Parquet with these."
-        )
-    return image, label
-
-
-def _one_of(names: list[str], usual: tuple[str, ...]) -> str | None:
-    """Return the only name, or the first usual one among several, or None."""
-    return names[0] if len(names) == 1 else next((name for name in usual if name in names), None)
+    kinds = {name: kind for name, kind in features.items() if type(kind).__name__ not in NO_PICTURES}
+    schema = datasets.Features(kinds).arrow_schema
+    names = {name: tuple(kind.names) for name, kind in kinds.items() if isinstance(kind, datasets.ClassLabel)}
+    where = str(place)
+    cells = first()
+    image, _, notes = choose_picture_column(schema, lambda name: cells.get(name, ()), where=where, wanted=wanted)
+    if image is None:
+        raise unknown_columns(list(features), where)
+    label, remarks = choose_label_column(schema, image, class_names=names, where=where, wanted=wanted)
+    return image, label, names.get(label, ()), (*notes, *remarks)

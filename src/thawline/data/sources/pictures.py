@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from thawline.core.errors import DataError
+from thawline.core.errors import DataError, UsageError
 from thawline.core.progress import Progress
 from thawline.data.sources.archives import list_zip
 from thawline.data.sources.folders import list_folder
+from thawline.data.sources.headings import Wanted
 from thawline.data.sources.hubsets import list_hub
 from thawline.data.sources.listing import Candidate, FileSource, Listing, Skipped, display_path
 from thawline.data.sources.places import SCHEMES, Place
@@ -23,11 +24,17 @@ from thawline.data.sources.torchsets import list_torchvision
 
 __all__ = ["Candidate", "FileSource", "Listing", "ParquetSource", "Skipped", "list_pictures"]
 
+_DELIMITED = {".csv", ".tsv", ".tab", ".psv", ".txt", ".lst"}
+_WORKBOOKS = {".xlsx", ".xls", ".xlsm", ".ods", ".numbers"}
 _COMPRESSED = (".tgz", ".tar.gz", ".tbz2", ".tar.bz2", ".txz", ".tar.xz", ".tar.zst", ".7z", ".rar")
 
 
 def list_pictures(
-    root: str | Path | Place, *, cache_dir: Path | None = None, progress: Progress | None = None
+    root: str | Path | Place,
+    *,
+    cache_dir: Path | None = None,
+    wanted: Wanted | None = None,
+    progress: Progress | None = None,
 ) -> Listing:
     """Return every file or row under `root` with its label and its part of the data; no picture is opened.
 
@@ -39,22 +46,26 @@ def list_pictures(
             folder of Parquet tables, one Parquet table, or a CSV manifest; or `webdataset:SHARDS`, `hf:OWNER/NAME`,
             `torchvision:NAME`.
         cache_dir: Where fetched pictures are kept, or None for the usual cache.
+        wanted: What the person says of a table: its columns, and where its pictures are.
         progress: Where fetching reports to.
 
     Raises:
         DataError: It does not exist, cannot be read, is empty, or has none of these forms.
-        UsageError: An invalid name after `hf:` or `torchvision:`.
+        UsageError: An invalid name after `hf:` or `torchvision:`; or columns are named of what is no table.
     """
+    wanted = wanted or Wanted()
     place = Place.of(root)
     if place.scheme and not place.rest:
         raise DataError(f"list: {place} names no pictures. Name them after it, as in {_EXAMPLES[place.scheme]}.")
+    if place.scheme in {"webdataset", "torchvision"}:
+        _refuse_columns(place, wanted)
     if place.scheme == "webdataset":
         return list_shards(place)
     if place.scheme == "hf":
-        return list_hub(place, cache_dir=cache_dir, progress=progress)
+        return list_hub(place, cache_dir=cache_dir, wanted=wanted, progress=progress)
     if place.scheme == "torchvision":
         return list_torchvision(place, cache_dir=cache_dir, progress=progress)
-    return _list_path(place)
+    return _list_path(place, wanted)
 
 
 _EXAMPLES = {
@@ -64,13 +75,25 @@ _EXAMPLES = {
 }
 
 
-def _list_path(place: Place) -> Listing:
+def _refuse_columns(place: Place, wanted: Wanted) -> None:
+    """Refuse columns that were named of what is no table: they would be passed over in silence."""
+    if wanted:
+        raise UsageError(
+            f"list: {display_path(place)} is no table, and --path-column, --label-column and --picture-folder are for "
+            "tables. Leave them out, or name a CSV or Parquet table."
+        )
+
+
+def _list_path(place: Place, wanted: Wanted) -> Listing:
     """Return the listing of a folder or file."""
     path, shown = Path(place.rest), display_path(place)
     try:
         if path.is_dir():
             tables = _tables_in(path)
-            return list_parquet(path, tables) if tables else list_folder(path)
+            if tables:
+                return list_parquet(path, tables, wanted=wanted)
+            _refuse_columns(place, wanted)
+            return list_folder(path)
         if not path.exists():
             raise DataError(f"list: {shown} does not exist. {_spelling(place.rest)}")
         with path.open("rb") as stream:
@@ -79,15 +102,24 @@ def _list_path(place: Place) -> Listing:
         raise DataError(f"list: {shown}: no permission to read it. Change its permissions, or name another.") from None
     except OSError as error:  # a link to itself, a name too long
         raise DataError(f"list: {shown} cannot be read: {error.strerror}. Name another folder or table.") from None
+    return _list_file(place, head, wanted)
+
+
+def _list_file(place: Place, head: bytes, wanted: Wanted) -> Listing:
+    """Return the listing of a file that begins with `head`."""
+    path, shown = Path(place.rest), display_path(place)
     ending = path.suffix.lower()
     if head.startswith(b"PAR1"):
-        return list_parquet(path, [path])
+        return list_parquet(path, [path], wanted=wanted)
     if ending in {".parquet", ".pq"}:
         raise DataError(
             f"list: {shown} is named like a Parquet table but is not one. Write it again, or name a folder."
         )
-    if ending in {".csv", ".txt"}:
-        return list_csv(path)
+    if ending in _DELIMITED:
+        return list_csv(path, wanted=wanted)
+    if ending in _WORKBOOKS:
+        raise DataError(f"list: {shown} is a workbook. Save its sheet as CSV (UTF-8) and name that.")
+    _refuse_columns(place, wanted)
     if ending == ".zip" or head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return list_zip(path)
     if path.name.lower().endswith(_COMPRESSED):

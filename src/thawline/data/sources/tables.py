@@ -7,23 +7,31 @@ rows at a time, so that memory stays bounded however long the table and however 
 from __future__ import annotations
 
 import bisect
-import csv
 import json
 import re
 import threading
-from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections import Counter, OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from thawline.core.errors import DataError, first_few
 from thawline.data.dataset import Role
+from thawline.data.sources.delimited import CsvRow, read_csv
+from thawline.data.sources.headings import PATHS, Wanted, choose_columns, fold_heading, split_columns
+from thawline.data.sources.label_values import label_of, text_of
 from thawline.data.sources.listing import Candidate, FileSource, Listing, Skipped, display_path, settle_roles
+from thawline.data.sources.manifest_rows import label_notes, manifest_rows
 from thawline.data.sources.parts import name_role
+from thawline.data.sources.picture_columns import choose_label_column, choose_picture_column
+from thawline.data.sources.picture_files import PictureFiles
 from thawline.data.sources.places import Place
+from thawline.data.sources.row_parts import row_parts
 
-__all__ = ["ParquetSource", "ParquetTable", "list_csv", "list_parquet"]
+__all__ = ["ParquetSource", "ParquetTable", "list_csv", "list_parquet", "list_rows"]
+
+_BY_ITSELF = Wanted()
 
 _BLOCK_ROWS = 32
 _BLOCKS_KEPT = 8
@@ -34,11 +42,17 @@ class ParquetTable:
 
     Reading in order, from any number of threads that stay close together, reads every page once. A jump backwards
     starts again at the beginning of its row group.
+
+    Args:
+        file: The table.
+        column: Its column of pictures.
+        files: Finds the file of a cell that names one instead of holding bytes; by default next to the table.
     """
 
-    def __init__(self, file: Path, column: str) -> None:
+    def __init__(self, file: Path, column: str, *, files: PictureFiles | None = None) -> None:
         self.file = file
         self.column = column
+        self.files = files or PictureFiles(file.parent)
         self._lock = threading.Lock()
         self._blocks: OrderedDict[tuple[int, int], list[Any]] = OrderedDict()
         self._starts: list[int] | None = None
@@ -57,7 +71,7 @@ class ParquetTable:
             raise DataError(f"row {row} of {self.file.name} cannot be read: {str(error)[:100]}") from None
         if isinstance(cell, dict):
             if cell.get("bytes") is None and cell.get("path"):
-                return FileSource(self.file.parent / cell["path"]).read()
+                return FileSource(self.files.find(cell["path"]).path).read()
             cell = cell.get("bytes")
         if not cell:
             raise DataError("the cell is empty")
@@ -106,16 +120,20 @@ class ParquetSource:
         return self.table.read(self.row)
 
 
-def list_parquet(root: Path, files: Sequence[Path]) -> Listing:
+_Found = tuple[list[Candidate], list[Skipped], tuple[str, ...]]
+
+
+def list_parquet(root: Path, files: Sequence[Path], *, wanted: Wanted = _BY_ITSELF) -> Listing:
     """Return the rows of Parquet tables as candidates: pictures as `datasets` writes them, or a manifest.
 
     Args:
         root: What the person named: the table itself, or the folder that holds `train-….parquet` and its like.
         files: The tables, in order. Where one is named after a part of the data, all must be.
+        wanted: Columns that the person named, and where the pictures are that the tables only name.
 
     Raises:
-        DataError: Not Parquet, no usable columns (says which were found), or tables of which only some are named after
-            parts of the data.
+        DataError: Not Parquet, no usable columns (says which were found), several labels a picture, or tables of which
+            only some are named after parts of the data.
     """
     roles = [name_role(re.split(r"[-_.]", file.name)[0]) for file in files] if root not in files else [None]
     if None in roles and set(roles) != {None}:
@@ -126,137 +144,184 @@ def list_parquet(root: Path, files: Sequence[Path]) -> Listing:
         )
     candidates: list[Candidate] = []
     skipped: list[Skipped] = []
+    notes: list[str] = []
     for file, role in zip(files, roles, strict=True):
-        rows, bad = _list_table(file, role)
+        rows, bad, remarks = _list_table(file, role, wanted)
         candidates += rows
         skipped += bad
+        notes += remarks
     if roles != [None] * len(roles) and "train" not in roles:
         raise DataError(f"list: {display_path(root)} holds no training table. Add train-….parquet.")
-    return _finish(root, candidates, skipped)
+    return _finish(root, candidates, skipped, notes)
 
 
-def _list_table(file: Path, role: Role | None) -> tuple[list[Candidate], list[Skipped]]:
-    """Return candidates and skipped rows of one table."""
+def list_csv(file: Path, *, wanted: Wanted = _BY_ITSELF) -> Listing:
+    """Return the rows of a CSV manifest; paths are relative to it, or to the folder that the person named.
+
+    Args:
+        file: The manifest, as `read_csv` takes it.
+        wanted: Columns that the person named, and the folder of the pictures.
+
+    Raises:
+        DataError: Not CSV, no usable columns (says which were found), empty, or with unknown splits.
+    """
+    try:
+        table = read_csv(file)
+    except DataError as error:
+        raise DataError(f"list: {display_path(file)}: {error}. Save it as CSV (UTF-8), or name a folder.") from None
+    rows = [CsvRow(0, tuple(table.comment.split(table.separator))), *table.rows] if table.comment else table.rows
+    if table.comment and not _are_names(rows[0].cells):
+        rows = table.rows
+    names, rows = (rows[0].cells, rows[1:]) if rows else ((), ())
+    listing = list_rows(file, rows, names=names, wanted=wanted)
+    return replace(listing, notes=(*table.notes, *listing.notes))
+
+
+def list_rows(file: Path, rows: Sequence[CsvRow], *, names: Sequence[str], wanted: Wanted = _BY_ITSELF) -> Listing:
+    """Return the rows of a manifest in any form.
+
+    Args:
+        file: The manifest.
+        rows: Its rows.
+        names: Names of its columns, or its first row where it has none.
+        wanted: As in `list_csv`.
+
+    Raises:
+        DataError: As `list_csv`.
+    """
+    return _finish(file, *_manifest(file, names, rows, wanted=wanted))
+
+
+def _manifest(file: Path, names: Sequence[str], rows: Sequence[CsvRow], *, wanted: Wanted) -> _Found:
+    """Return candidates, skipped rows and notes of a manifest."""
+    files = _picture_files(file, wanted)
+    cells = [row.cells for row in rows]
+    where = display_path(file)
+    columns = choose_columns(names, cells, where=where, wanted=wanted, is_picture=files.holds)
+    rows = rows if columns.names else [CsvRow(1, tuple(names)), *rows]
+    candidates, skipped, notes = manifest_rows(rows, columns, file=file, files=files)
+    return candidates, skipped, (*columns.notes, *notes)
+
+
+def _picture_files(file: Path, wanted: Wanted) -> PictureFiles:
+    """Return what finds the pictures that a table names."""
+    folder = wanted.picture_folder
+    if folder is not None and not folder.is_dir():
+        raise DataError(f"list: --picture-folder {display_path(folder)} is no folder. Name one that is there.")
+    return PictureFiles(folder or file.parent, start=file.parent)
+
+
+def _are_names(cells: Sequence[str]) -> bool:
+    """Return whether a line names columns, one of them of paths."""
+    return len(cells) > 1 and any(fold_heading(cell) in PATHS for cell in cells)
+
+
+def _list_table(file: Path, role: Role | None, wanted: Wanted) -> _Found:
+    """Return candidates, skipped rows and notes of one table."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    where = display_path(file)
     try:
         schema = pq.read_schema(file)
-        names = set(schema.names)
-        if {"path", "label"} <= names and pa.types.is_string(schema.field("path").type):
-            wanted = [name for name in ("path", "label", "split") if name in names]
-            return _manifest_rows(file, pq.read_table(file, columns=wanted).to_pylist())
-        image, label, class_names = _picture_columns(file, schema)
-        values = pq.read_table(file, columns=[label]).column(0).to_pylist()
-    except (pa.ArrowInvalid, OSError) as error:
+        picture, is_sure, notes = choose_picture_column(
+            schema, lambda name: _first_cells(file, name), where=where, wanted=wanted
+        )
+        texts = [item.name for item in schema if not pa.types.is_nested(item.type) and item.name != picture]
+        if picture is None or (not is_sure and {"path", "label"} <= {fold_heading(name) for name in texts}):
+            rows = [CsvRow(line, row) for line, row in enumerate(_texts(file, texts, _class_names(schema)), start=1)]
+            return _manifest(file, texts, rows, wanted=wanted)
+        return _pictures(file, picture, role=role, wanted=wanted, notes=notes)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
         reason = str(error).splitlines()[0][:100].rstrip(".")
         raise DataError(
-            f"list: {display_path(file)} is not a Parquet table that can be read: {reason}. "
+            f"list: {where} is not a Parquet table that can be read: {reason}. "
             "Write it again, or name a folder of class folders."
         ) from None
-    table = ParquetTable(file, image)
+
+
+def _pictures(file: Path, picture: str, *, role: Role | None, wanted: Wanted, notes: Sequence[str]) -> _Found:
+    """Return candidates, skipped rows and notes of a table that holds the pictures themselves."""
+    import pyarrow.parquet as pq
+
+    schema, where = pq.read_schema(file), display_path(file)
+    names = _class_names(schema)
+    label, remarks = choose_label_column(schema, picture, class_names=names, where=where, wanted=wanted)
+    others = [name for name in schema.names if name not in {picture, label}]
+    columns: dict[str, list[str]] = {}
+
+    def texts(name: str) -> list[str]:
+        if name not in columns:
+            columns[name] = [row[0] for row in _texts(file, [name], {})]
+        return columns[name]
+
+    values = pq.read_table(file, columns=[label]).column(0).to_pylist()
+    splits = [(texts(name), means) for name, means in split_columns(others, texts)] if role is None else []
+    parts = row_parts(splits, lines=range(len(values)), where=where)
+    table = ParquetTable(file, picture, files=_picture_files(file, wanted))
     candidates, skipped = [], []
-    for row, value in enumerate(values):
+    for row, (value, part) in enumerate(zip(values, parts, strict=True)):
         path = f"{display_path(file.name)}#{row}"
-        name = class_names[value] if class_names and isinstance(value, int) and 0 <= value < len(class_names) else value
-        if value is None or value == "" or (class_names and name is value and isinstance(value, int)):
-            skipped.append(Skipped(path, "no label" if value in {None, ""} else f"label {value} has no name"))
-        else:
-            candidates.append(Candidate(path, str(name), role, ParquetSource(file, row, table)))
-    return candidates, skipped
-
-
-def _picture_columns(file: Path, schema: Any) -> tuple[str, str, tuple[str, ...]]:
-    """Return the picture column, the label column and the class names of a table as `datasets` writes it."""
-    import pyarrow as pa
-
-    images = [
-        item.name
-        for item in schema
-        if (pa.types.is_struct(item.type) and item.type.get_field_index("bytes") >= 0)
-        or pa.types.is_binary(item.type)
-        or pa.types.is_large_binary(item.type)
-    ]
-    metadata = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-    features = metadata.get("info", {}).get("features", {})
-    named = {
-        name: tuple(feature["names"])
-        for name, feature in features.items()
-        if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" and name in schema.names
-    }
-    label = "label" if "label" in schema.names else next(iter(named)) if len(named) == 1 else None
-    if not images or label is None:
-        raise DataError(
-            f"list: {display_path(file)} has the columns {first_few(schema.names)}; required are a picture column "
-            "(bytes, as datasets writes it) and `label`, or `path` and `label`. "
-            "Rename the columns, or name another table."
-        )
-    return ("image" if "image" in images else images[0]), label, named.get(label, ())
-
-
-def list_csv(file: Path) -> Listing:
-    """Return the rows of a manifest with the columns `path,label[,split]`; paths are relative to the manifest.
-
-    Raises:
-        DataError: Not UTF-8 text, without those columns (says which were found), empty, or with unknown splits.
-    """
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
-            columns = [(name or "").strip().lower() for name in reader.fieldnames or []]
-            reader.fieldnames = columns
-            if not {"path", "label"} <= set(columns):
-                raise DataError(
-                    f"list: {display_path(file)} has the columns {first_few(columns) or 'none'}; required are path and "
-                    "label, and optionally split, separated by commas, named in the first line."
-                )
-            candidates, skipped = _manifest_rows(file, list(reader))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(
-            f"list: {display_path(file)} is not a CSV table in UTF-8: {error}. "
-            "Save it as CSV (UTF-8), or name a folder."
-        ) from None
-    return _finish(file, candidates, skipped)
-
-
-def _manifest_rows(file: Path, rows: list[dict[str, Any]]) -> tuple[list[Candidate], list[Skipped]]:
-    """Return candidates and skipped rows of a manifest."""
-    candidates, skipped = [], []
-    unsplit: list[str] = []
-    for number, row in enumerate(rows, start=2):  # the line as an editor counts it, the names being the first
-        path, label, part = (str(row.get(key) if row.get(key) is not None else "").strip() for key in _COLUMNS)
-        role = name_role(part)
-        if part and role is None:
-            raise DataError(
-                f"list: {display_path(file)}, line {number}: split {part!r} is not one of train, validation, "
-                "test. Fix it."
-            )
-        if not path or not label:
-            shown = display_path(path) if path else f"{display_path(file.name)}#{number}"
-            skipped.append(Skipped(shown, "no label" if path else "no path"))
+        text, problem = label_of(value, names.get(label, ()))
+        if part == "unlabelled":
+            problem = "in a part without labels"
+        if problem:
+            skipped.append(Skipped(path, problem))
             continue
-        if not part:
-            unsplit.append(path)
-        candidates.append(Candidate(display_path(path), label, role, FileSource(file.parent / path)))
-    if unsplit and len(unsplit) < len(candidates):
-        raise DataError(
-            f"list: {display_path(file)} names a split for some pictures and none for {first_few(unsplit)}. "
-            "Name it for all, or leave the column out."
-        )
-    return candidates, skipped
+        own = None if part == "unlabelled" else part
+        candidates.append(Candidate(path, text, role or own, ParquetSource(file, row, table)))
+    counts = Counter(text_of(value) for value in values if isinstance(value, str))
+    return candidates, skipped, (*notes, *remarks, *label_notes(counts))
 
 
-_COLUMNS = ("path", "label", "split")
+def _first_cells(file: Path, column: str) -> list[Any]:
+    """Return the first 32 cells of a column."""
+    import pyarrow.parquet as pq
+
+    table = pq.ParquetFile(file, pre_buffer=False, buffer_size=1 << 16)
+    for batch in table.iter_batches(_BLOCK_ROWS, columns=[column], use_threads=False):
+        return list(batch.column(0).to_pylist())
+    return []
 
 
-def _finish(root: Path, candidates: list[Candidate], skipped: list[Skipped]) -> Listing:
+def _texts(file: Path, columns: Sequence[str], class_names: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, ...]]:
+    """Yield the rows of some columns as text."""
+    import pyarrow.parquet as pq
+
+    if not columns:
+        return
+    table = pq.read_table(file, columns=list(columns))
+    texts = []
+    for name in columns:
+        names = class_names.get(name, ())
+        values = table.column(name).to_pylist()
+        texts.append([label_of(value, names)[0] if names else text_of(value).strip() for value in values])
+    yield from zip(*texts, strict=True)
+
+
+def _class_names(schema: Any) -> dict[str, tuple[str, ...]]:
+    """Return the columns that `datasets` declares to be classes, with their names."""
+    try:
+        features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
+        return {
+            name: tuple(map(str, feature["names"]))
+            for name, feature in features.items()
+            if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" and name in schema.names
+        }
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _finish(root: Path, candidates: list[Candidate], skipped: list[Skipped], notes: Sequence[str] = ()) -> Listing:
     """Return the listing of a table, refusing an empty one and one without training pictures."""
     if not candidates:
+        reasons = first_few([f"{item.path}: {item.reason}" for item in skipped], 3)
         raise DataError(
-            f"list: {display_path(root)} has no rows with a picture and a label. Add some, or name a folder."
+            f"list: {display_path(root)} has no rows with a picture and a label{f' ({reasons})' if reasons else ''}. "
+            "Add some, or name a folder."
         )
     parts = {candidate.split for candidate in candidates}
     if parts != {None} and "train" not in parts:
         raise DataError(f"list: {display_path(root)} has no picture in the split train. Put some into it.")
     names = tuple(sorted({candidate.label for candidate in candidates}))
-    return Listing(Place.of(root), names, settle_roles(candidates), tuple(skipped))
+    return Listing(Place.of(root), names, settle_roles(candidates), tuple(skipped), tuple(notes))

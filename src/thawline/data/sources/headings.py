@@ -1,0 +1,304 @@
+"""The names of a table's columns, and some of its rows -> which column holds what.
+
+The one idea: what the person names goes first; then the names that the field gives to such columns, in a fixed order,
+in any case and spelling (`ImagePath`, `image_path`, `image path`); then the contents. Where that leaves a choice
+between several, the choice is told; where it leaves none, the table is refused with the options that name the columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from thawline.core.errors import DataError, first_few
+from thawline.data.dataset import Role
+from thawline.data.sources.parts import is_unlabelled, name_roles
+
+__all__ = [
+    "Columns",
+    "Wanted",
+    "all_parts",
+    "asked_column",
+    "choose_columns",
+    "choose_label",
+    "fold_heading",
+    "one_usual",
+    "split_columns",
+]
+
+PICTURES = (
+    *(
+        "image",
+        "img",
+        "picture",
+        "photo",
+        "images",
+        "pictures",
+        "photos",
+        "imagebytes",
+        "imagedata",
+        "jpg",
+        "jpeg",
+        "png",
+    ),
+)
+"""Usual names of a column with the pictures themselves, folded, the first before the others."""
+
+PATHS = (
+    *("path", "filepath", "filepaths", "imagepath", "imgpath", "picturepath", "photopath", "relativepath", "relpath"),
+    *("filename", "filenames", "imagename", "imgname", "imagefile", "imagefilename", "file", "files", "fname"),
+    *PICTURES[:7],
+    *("uri", "url", "location", "src", "imageid", "imgid", "fileid", "id", "name"),
+)
+"""Usual names of a column with the paths of pictures."""
+
+LABELS = (
+    *("label", "labels", "class", "classname", "category", "categoryname", "target", "labelname", "classlabel"),
+    *("finelabel", "finelabels", "species", "breed", "diagnosis", "dx", "groundtruth", "annotation", "classes"),
+    *("targets", "categories", "tag", "tags", "y", "classid", "labelid", "categoryid", "targetid", "classindex"),
+    *("coarselabel", "coarselabels"),
+)
+"""Usual names of a column with the classes."""
+
+SPLITS = ("split", "subset", "partition", "part", "set", "dataset", "datasplit", "traintest", "phase", "usage", "fold")
+"""Usual names of a column with the parts of the data; all but the first count only where every value names a part."""
+
+FLAGS: dict[str, Role] = {
+    "isvalid": "validation",
+    "isval": "validation",
+    "isvalidation": "validation",
+    "istest": "test",
+    "istrain": "train",
+}
+"""Usual names of a column that says yes or no to a part of the data."""
+
+SAMPLE_ROWS = 20
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the person says of a table; None where it is to be found out.
+
+    Attributes:
+        path_column: Column with the pictures or their paths.
+        label_column: Column with the classes.
+        picture_folder: Folder that the paths start from and stay inside; the table's own by default.
+    """
+
+    path_column: str | None = None
+    label_column: str | None = None
+    picture_folder: Path | None = None
+
+    def __bool__(self) -> bool:
+        return any(value is not None for value in (self.path_column, self.label_column, self.picture_folder))
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Where in a row of text what is found.
+
+    Attributes:
+        path: Position of the path.
+        label: Position of the class.
+        splits: Positions of columns that say which part of the data a row belongs to, with the part that a `yes` means;
+            None where the cell names it.
+        names: Names of all columns; empty where the first row does not hold them.
+        notes: What was chosen among several, each a sentence.
+    """
+
+    path: int
+    label: int
+    splits: tuple[tuple[int, Role | None], ...] = ()
+    names: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def fold_heading(name: object) -> str:
+    """Return a column's name without case, blanks and punctuation.
+
+    >>> fold_heading(" Image_Path "), fold_heading("file name"), fold_heading("#label")
+    ('imagepath', 'filename', 'label')
+    """
+    return "".join(character for character in str(name).casefold() if character.isalnum())
+
+
+def asked_column(names: Sequence[str], asked: str, *, where: str, option: str) -> str:
+    """Return the column that the person named: exactly so, or else folded.
+
+    Raises:
+        DataError: There is none, or several fit.
+    """
+    if asked in names:
+        return asked
+    fitting = [name for name in names if fold_heading(name) == fold_heading(asked)]
+    if len(fitting) == 1:
+        return fitting[0]
+    raise DataError(
+        f"list: {where} has no column {asked!r}; it has {first_few([name or '(no name)' for name in names])}. Name one "
+        f"of them with {option}."
+    )
+
+
+def one_usual(names: Collection[str], usual: Sequence[str]) -> str | None:
+    """Return the name that comes first in the list of usual ones, or None."""
+    ranked = [(usual.index(fold_heading(name)), name) for name in names if fold_heading(name) in usual]
+    return min(ranked)[1] if ranked else None
+
+
+def choose_label(
+    names: Sequence[str], classes: Collection[str], *, where: str, wanted: Wanted
+) -> tuple[str | None, tuple[str, ...]]:
+    """Return the column of classes, or None, and a note where others could have been meant.
+
+    Args:
+        names: All columns but that of the pictures.
+        classes: Those that the table itself declares to be classes.
+        where: What the error calls the table.
+        wanted: What the person named.
+
+    Raises:
+        DataError: The column that the person named does not exist.
+    """
+    if wanted.label_column is not None:
+        return asked_column(names, wanted.label_column, where=where, option="--label-column"), ()
+    declared = [name for name in names if name in classes]
+    chosen = one_usual(declared, LABELS) or one_usual(names, LABELS) or (declared[0] if len(declared) == 1 else None)
+    others = [name for name in names if name != chosen and (name in declared or fold_heading(name) in LABELS)]
+    if chosen is None or not others:
+        return chosen, ()
+    return chosen, (f"the classes are those of the column {chosen}; --label-column takes {first_few(others)} instead",)
+
+
+def split_columns(
+    names: Sequence[str], values: Callable[[str], Collection[str]]
+) -> tuple[tuple[str, Role | None], ...]:
+    """Return the columns that say which part of the data a row belongs to, as (name, part that a `yes` means).
+
+    A column called `split` is one always, those of other usual names only where every value names a part.
+
+    Args:
+        names: All columns.
+        values: Returns the distinct texts of a column.
+    """
+    named = sorted((SPLITS.index(fold_heading(name)), name) for name in names if fold_heading(name) in SPLITS)
+    for place, name in named:
+        if place == 0 or all_parts(values(name)):
+            return ((name, None),)
+    flags = [(name, FLAGS[fold_heading(name)]) for name in names if fold_heading(name) in FLAGS]
+    return tuple(sorted(flags, key=lambda item: item[1]))
+
+
+def all_parts(values: Collection[str]) -> bool:
+    """Return whether every text names a part of the data, and there is one."""
+    named = name_roles(value for value in values if value)
+    return bool(named) and all(role or is_unlabelled(value) for value, role in named.items())
+
+
+def choose_columns(
+    names: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    where: str,
+    wanted: Wanted,
+    is_picture: Callable[[str], bool],
+) -> Columns:
+    """Return where path, class and part of a manifest stand, by name and, where names leave it open, by content.
+
+    Args:
+        names: The first row: names of the columns, or the first picture already.
+        rows: The others.
+        where: What errors call the table.
+        wanted: What the person named.
+        is_picture: Whether a cell names a file that is there.
+
+    Raises:
+        DataError: It cannot be told which column holds the paths, or the classes.
+    """
+    sample = rows[:: max(1, len(rows) // SAMPLE_ROWS)][:SAMPLE_ROWS]
+    width = len(names)
+
+    def share(column: int) -> float:
+        hits = [is_picture(row[column]) if column < len(row) else False for row in sample]
+        return sum(hits) / len(hits) if hits else 0.0
+
+    named = sorted(
+        (PATHS.index(fold_heading(name)), at) for at, name in enumerate(names) if fold_heading(name) in PATHS
+    )
+    notes: list[str] = []
+    if wanted.path_column is not None:
+        path = list(names).index(asked_column(names, wanted.path_column, where=where, option="--path-column"))
+    else:
+        usual = [at for _, at in named if fold_heading(names[at]) not in LABELS]
+        by_content = [at for at in (*usual, *range(width)) if share(at) >= 0.5]
+        if not usual and not by_content:
+            raise _unknown(names, where)
+        path = (by_content or usual)[0]
+        if path not in usual and wanted.label_column is None and is_picture(names[path]):
+            return _without_names(names, rows, where=where, path=path)
+        if path not in usual:
+            notes.append(f"the paths are those of the column {names[path] or path + 1}, by its contents")
+    others = [name for at, name in enumerate(names) if at != path]
+    distinct = {name: {row[at] for row in rows if at < len(row)} for at, name in enumerate(names)}
+    splits = split_columns(others, lambda name: distinct[name])
+    label, remarks = choose_label(others, (), where=where, wanted=wanted)
+    if label is None:
+        left = [name for name in others if name and name not in dict(splits) and not _is_index(name, distinct[name])]
+        _refuse_yes_and_no(left, rows, names, where=where)
+        if len(left) != 1 or share(path) < 0.5:
+            raise _unknown(names, where)
+        label = left[0]
+        notes.append(f"the classes are those of the column {label}, the only other one")
+    at = {name: place for place, name in reversed(list(enumerate(names))) if place != path}
+    parts = tuple((at[name], part) for name, part in splits)
+    return Columns(path, at[label], parts, tuple(names), (*notes, *remarks))
+
+
+def _without_names(names: Sequence[str], rows: Sequence[Sequence[str]], *, where: str, path: int) -> Columns:
+    """Return the columns of a table whose first row is a picture already: path and class, perhaps the part."""
+    others = [at for at in range(len(names)) if at != path]
+    parts = [at for at in others if all_parts({row[at] for row in (names, *rows) if at < len(row)})]
+    labels = [at for at in others if at not in parts]
+    if len(labels) != 1 or len(parts) > 1:
+        raise DataError(
+            f"list: {where} has no line of names, and {len(names)} columns. Put a first line over them, such as "
+            "path,label,split."
+        )
+    columns = ["", "", ""][: len(names)]
+    for position, title in ((path, "path"), (labels[0], "label"), *((at, "split") for at in parts)):
+        columns[position] = title
+    note = f"the table has no line of names; its columns were read as {', '.join(columns)}"
+    return Columns(path, labels[0], tuple((at, None) for at in parts), notes=(note,))
+
+
+def _is_index(name: str, values: Collection[str]) -> bool:
+    """Return whether a column is the row numbers that pandas writes."""
+    return fold_heading(name) in {"index", "unnamed0", "rownumber"} and all(value.isdigit() for value in values)
+
+
+def _refuse_yes_and_no(
+    names: Sequence[str], rows: Sequence[Sequence[str]], all_names: Sequence[str], *, where: str
+) -> None:
+    """Refuse a table with a column of 0 and 1 for every class."""
+    words = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
+    at = {name: list(all_names).index(name) for name in names}
+    binary = [name for name in names if all(row[at[name]].lower() in words for row in rows if at[name] < len(row))]
+    if len(binary) < 2 or not rows:
+        return
+    sums = [sum(words[row[at[name]].lower()] for name in binary if at[name] < len(row)) for row in rows]
+    several = sum(total > 1 for total in sums)
+    found = f"{several:,} of {len(rows):,} rows have several of them" if several else "each row has at most one of them"
+    raise DataError(
+        f"list: {where} has a column of 0 and 1 for each class ({first_few(binary)}) instead of one with the labels; "
+        f"{found}. Thawline gives a picture one class: write its name into one column `label`, or name a column with "
+        "--label-column to tell its yes from its no."
+    )
+
+
+def _unknown(names: Sequence[str], where: str) -> DataError:
+    """Return the refusal of a table of which it is unclear what its columns hold."""
+    return DataError(
+        f"list: {where} has the columns {first_few([name or '(no name)' for name in names]) or 'none'}; required are "
+        "path and label, and optionally split, named in the first line. Name other columns with --path-column and "
+        "--label-column, and the folder that the paths start from with --picture-folder."
+    )

@@ -1,0 +1,212 @@
+"""What a cell of a table calls a picture -> the file, always inside one folder.
+
+The one idea: a table may come from anywhere, so a cell can only name a file inside the folder that the person named
+(the table's own, unless told otherwise), whatever it says: `..`, an absolute path, an address. A link inside that
+folder is the person's own and is followed, as in class folders. Where no file has exactly that name, the ways in which
+a list parts from its pictures are tried, each only where one file alone fits.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+from urllib.request import url2pathname
+
+from thawline.core.errors import DataError, first_few
+from thawline.data.formats import ENDINGS
+from thawline.data.sources.listing import display_path
+
+__all__ = ["OUTSIDE", "FoundFile", "NoFile", "PictureFiles", "is_inside"]
+
+OUTSIDE = "outside the folder of the table"
+"""Reason of a row that names a file elsewhere."""
+
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
+
+
+def is_inside(path: Path, folder: Path) -> bool:
+    """Return whether a path, as it is written or with its links followed, lies inside a folder; no file is opened.
+
+    Args:
+        path: Absolute, without `..`.
+        folder: Absolute.
+    """
+    return path.is_relative_to(folder) or Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+
+
+@dataclass(frozen=True)
+class FoundFile:
+    """The file that a cell names.
+
+    Attributes:
+        path: Where it is, or would be.
+        name: The same relative to the folder, for people.
+        prefix: What was taken off the front of the cell's path because it is a place of another machine; else empty.
+        is_respelt: Whether the file's name differs from the cell's: in case, ending, or the form of its accents.
+        is_there: Whether there is something at that place.
+    """
+
+    path: Path
+    name: str
+    prefix: str = ""
+    is_respelt: bool = False
+    is_there: bool = True
+
+
+@dataclass(frozen=True)
+class NoFile:
+    """The source of a row whose picture cannot be read, for a reason that is known before anything is opened."""
+
+    reason: str
+
+    def read(self) -> bytes:
+        """Raise the reason as a `DataError`."""
+        raise DataError(self.reason)
+
+
+@dataclass
+class _Folder:
+    """The names in a folder, as they are and as they may be written instead."""
+
+    names: set[str]
+    by_form: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    by_case: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    by_stem: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+
+    @classmethod
+    def read(cls, folder: Path) -> _Folder:
+        """Return the names in a folder, none where it cannot be read."""
+        try:
+            found = cls({path.name for path in folder.iterdir()})
+        except OSError:
+            return cls(set())
+        for name in sorted(found.names):
+            found.by_form[_composed(name)].append(name)
+            found.by_case[_folded(name)].append(name)
+            if Path(name).suffix.lower() in ENDINGS:
+                found.by_stem[_folded(Path(name).stem)].append(name)
+        return found
+
+    def one(self, name: str, *, is_last: bool) -> str | None:
+        """Return the one name that is meant, or None; several are refused with a `DataError`."""
+        if name in self.names:
+            return name
+        tried = [(self.by_form, _composed(name)), (self.by_case, _folded(name))]
+        for names_by_key, key in [*tried, (self.by_stem, _folded(name))] if is_last else tried:
+            if found := names_by_key.get(key):
+                if len(found) > 1:
+                    raise DataError(f"several files fit: {first_few(found, 3)}")
+                return found[0]
+        return None
+
+
+class PictureFiles:
+    """The files inside one folder, found by what the cells of a table call them.
+
+    Args:
+        folder: Only files inside it are found; relative paths start here.
+        start: Where relative paths start too, where they then lead into `folder`: the table's own folder.
+    """
+
+    def __init__(self, folder: Path, *, start: Path | None = None) -> None:
+        self.folder = Path(os.path.normpath(folder.absolute()))
+        self.start = Path(os.path.normpath((start or folder).absolute()))
+        self._folders: dict[Path, _Folder] = {}
+
+    def find(self, cell: str) -> FoundFile:
+        """Return the file that a cell names; where there is none, the place at which it was expected.
+
+        Raises:
+            DataError: The cell names a file outside the folder, an address, or several files fit; in a few words.
+        """
+        written = _without_scheme(cell)
+        expected: list[Path] = []
+        is_outside = False
+        for name in (written, written.replace("\\", "/")) if "\\" in written else (written,):
+            if _DRIVE.match(name) and not Path(name).is_absolute():
+                continue
+            places = [Path(os.path.normpath(start / name)) for start in (self.folder, self.start)]
+            inside = [place for place in dict.fromkeys(places) if is_inside(place, self.folder)]
+            is_outside |= not inside and (not Path(name).is_absolute() or os.path.lexists(places[0]))
+            for place in inside:
+                if found := self._at(place):
+                    return found
+            expected += inside
+        if is_outside:
+            raise DataError(OUTSIDE)
+        for place in expected:
+            if found := self._match(self._relative(place).parts):
+                return found
+        if expected:
+            return FoundFile(expected[-1], display_path(self._relative(expected[-1])), is_there=False)
+        parts = [part for part in written.replace("\\", "/").split("/") if part not in {"", "."}]
+        return self._by_suffix([] if ".." in parts else parts)
+
+    def holds(self, cell: str) -> bool:
+        """Return whether a cell names a file that is there."""
+        if not cell:
+            return False
+        try:
+            return self.find(cell).path.is_file()
+        except (DataError, OSError):
+            return False
+
+    def _at(self, path: Path) -> FoundFile | None:
+        """Return what is at exactly this path."""
+        is_there = path != self.folder and os.path.lexists(path)
+        return FoundFile(path, display_path(self._relative(path))) if is_there else None
+
+    def _relative(self, path: Path) -> Path:
+        """Return a path inside the folder relative to it."""
+        if path.is_relative_to(self.folder):
+            return path.relative_to(self.folder)
+        return Path(os.path.realpath(path)).relative_to(os.path.realpath(self.folder))
+
+    def _by_suffix(self, parts: list[str]) -> FoundFile:
+        """Return the file at the longest end of an absolute path that exists under the folder."""
+        for start in range(1 if parts and parts[0].endswith(":") else 0, len(parts)):
+            if found := self._match(parts[start:]):
+                return FoundFile(found.path, found.name, "/".join(parts[:start]) or "/", found.is_respelt)
+        raise DataError(OUTSIDE)
+
+    def _match(self, parts: Sequence[str]) -> FoundFile | None:
+        """Return the one file whose path has these parts, in another case or form of accents, or without ending."""
+        here, names = self.folder, []
+        for number, part in enumerate(parts, start=1):
+            if here not in self._folders:
+                self._folders[here] = _Folder.read(here)
+            name = self._folders[here].one(part, is_last=number == len(parts))
+            if name is None:
+                return None
+            names.append(name)
+            here = here / name
+        return FoundFile(here, display_path("/".join(names)), is_respelt=names != list(parts)) if names else None
+
+
+def _without_scheme(cell: str) -> str:
+    """Return a cell as a path: a `file:` address is taken apart, any other address refused."""
+    if "\0" in cell:
+        raise DataError("a path with a zero byte")
+    if cell[:5].lower() == "file:":
+        address = urlsplit(cell)
+        return url2pathname(address.path) if address.netloc in {"", "localhost"} else unquote(cell[5:])
+    if _ADDRESS.match(cell):
+        raise DataError("an address; only files of this machine are read")
+    return cell
+
+
+def _composed(name: str) -> str:
+    """Return a name with its accents composed."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _folded(name: str) -> str:
+    """Return a name without regard to case, its accents composed."""
+    return unicodedata.normalize("NFC", name.casefold())
