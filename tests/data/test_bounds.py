@@ -94,6 +94,14 @@ def test_formats_that_bound_nothing_are_never_ordinary():
             costly.jpeg_that_claims(costly.encoded("JPEG", 16, 16, "CMYK", progressive=True), 11_000, 9_000),
             r"^99.0 megapixels of mode CMYK take 767 MiB to decode, over the 256 MiB allowed",
         ),
+        (
+            costly.jpeg_of_segments(16 << 20, b"\xff\xfe\0\2"),
+            r"^a JPEG with no picture in its first 16 MiB, the most that is searched$",
+        ),
+        (
+            costly.tiff_of(8, 100_001, strips=100_001),
+            r"^a TIFF of 100,001 strips or tiles, over the 100,000 allowed$",
+        ),
         (costly.png_of_chunks(100_000), r"^a PNG of more than the 100,000 chunks allowed$"),
         (
             costly.png(20_000, 10_000, bits=16, num_lines=1),

@@ -55,8 +55,14 @@ MAX_SCANS = 100
 MAX_SCANNED_MEGAPIXELS = 2_000
 """Scans times megapixels of a JPEG: a second or two of work."""
 
+MAX_JPEG_HEADER = 16 << 20
+"""Bytes before the first scan of a JPEG; depth maps of phones take a few of these megabytes."""
+
 MAX_CHUNKS = 100_000
 """Pieces of a PNG."""
+
+MAX_STRIPS = 100_000
+"""Pieces of a TIFF: Pillow makes a list of them."""
 
 MAX_RUN_LENGTH_MEGAPIXELS = 8
 """Run-length BMPs are decoded by Python code, at some 70 ms a megapixel."""
@@ -76,10 +82,14 @@ def jpeg_is_ordinary(data: bytes) -> bool:
     """Return whether a JPEG is a plain baseline or progressive one of few scans, so that its cost is its size's.
 
     Raises:
-        DataError: It has more scans than are allowed.
+        DataError: It has more scans, or a longer header, than is allowed.
     """
     start = _jpeg_start(data)
     if start is None:
+        if data.find(b"\xff\xda", 0, MAX_JPEG_HEADER) < 0 and len(data) > MAX_JPEG_HEADER:
+            raise DataError(
+                f"a JPEG with no picture in its first {MAX_JPEG_HEADER >> 20} MiB, the most that is searched"
+            )
         return False
     marker, megapixels, num_missing, scan = start
     if marker in {0xC0, 0xC1} and not num_missing:
@@ -154,7 +164,11 @@ def webp_is_ordinary(data: bytes) -> bool:
 
 
 def tiff_is_ordinary(data: bytes) -> bool:
-    """Return whether the first directory of a TIFF is short and its pixels are not compressed: libtiff stays out."""
+    """Return whether the first directory of a TIFF is short and its pixels are not compressed: libtiff stays out.
+
+    Raises:
+        DataError: It has more strips or tiles than are allowed.
+    """
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4])
     if order is None or len(data) < 8:
         return False
@@ -166,6 +180,8 @@ def tiff_is_ordinary(data: bytes) -> bool:
         return False
     for at in range(start, start + 12 * num, 12):
         tag, _, count = struct.unpack_from(order + "HHI", data, at)
+        if count > MAX_STRIPS and tag in {273, 279, 324, 325}:
+            raise DataError(f"a TIFF of {count:,} strips or tiles, over the {MAX_STRIPS:,} allowed")
         is_compressed = tag == 259 and struct.unpack_from(order + "H", data, at + 8)[0] != 1
         if is_compressed or (count > _MOST_TIFF_VALUES and tag in {258, 273, 279, 324, 325, 330}):
             return False
