@@ -16,11 +16,11 @@ from thawline.core.errors import DataError
 from thawline.core.runtime import Runtime
 from thawline.core.types import Prediction
 from thawline.data.check import check
+from thawline.data.sources import listing
 from thawline.features.extract import extract
 from thawline.features.network import load_backbone
 from thawline.heads.calibrate import probabilities
 from thawline.heads.linear import fit_linear
-from thawline.use import predict
 from thawline.use.bundle import Classifier, Training, load_bundle, save_bundle
 from thawline.use.predict import (
     find_pictures,
@@ -209,12 +209,12 @@ def test_progress_counts_every_file(trained, mixed, counted):
 def test_a_file_that_is_too_large_is_not_read(trained, tmp_path, monkeypatch):
     (tmp_path / "a.jpg").write_bytes(picture(0))
     size = (tmp_path / "a.jpg").stat().st_size
-    monkeypatch.setattr(predict, "MAX_FILE_BYTES", size)
+    monkeypatch.setattr(listing, "MAX_FILE_BYTES", size)
     (row,) = predict_pictures(trained[0], [tmp_path])
     assert row.error is None
-    monkeypatch.setattr(predict, "MAX_FILE_BYTES", size - 1)
+    monkeypatch.setattr(listing, "MAX_FILE_BYTES", size - 1)
     (row,) = predict_pictures(trained[0], [tmp_path])
-    assert row.error == "larger than 0 MiB"
+    assert row.error == f"{size:,} bytes are more than the {size - 1:,} that a picture may have"
 
 
 def test_rows_without_one_answer_end_in_an_error():

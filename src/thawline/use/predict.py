@@ -18,7 +18,7 @@ from thawline.core.spreadsheet import csv_line, distinct_columns
 from thawline.core.types import Floats, Pixels, Prediction
 from thawline.data.dataset import Sample
 from thawline.data.images import prepare
-from thawline.data.sources.listing import MAX_FILE_BYTES, display_path
+from thawline.data.sources.listing import FileSource, display_path
 from thawline.features.extract import in_streams, map_pictures
 from thawline.use.bundle import Bundle, Classifier
 
@@ -128,9 +128,7 @@ def _read(path: Path) -> bytes:
     try:
         if not path.is_file():
             raise DataError("no such file" if not path.exists() else "not a file")
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise DataError(f"larger than {MAX_FILE_BYTES / 2**20:,.0f} MiB")
-        return path.read_bytes()
+        return FileSource(path).read()
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}") from None
 

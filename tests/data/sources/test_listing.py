@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from thawline.core.errors import DataError
+from thawline.data.headers import PNG_SIGNATURE
 from thawline.data.sources import listing as listing_module
+from thawline.data.sources.archives import list_zip
 from thawline.data.sources.listing import Candidate, FileSource, display_path, reading, settle_roles
 from thawline.data.sources.places import Place
+from thawline.data.sources.shards import list_tar
 
 
 def test_file_source_tells_why_it_cannot_read(tmp_path, monkeypatch):
@@ -23,6 +28,30 @@ def test_file_source_tells_why_it_cannot_read(tmp_path, monkeypatch):
     monkeypatch.setattr(listing_module, "MAX_FILE_BYTES", 99)
     with pytest.raises(DataError, match="100 bytes are more than the 99"):
         FileSource(tmp_path / "long").read()
+
+
+def test_a_long_file_that_is_no_picture_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(listing_module, "LONG_FILE_BYTES", 99)
+    film = b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(400)
+    png = PNG_SIGNATURE + bytes(400)
+    (tmp_path / "film").write_bytes(film)
+    (tmp_path / "png").write_bytes(png)
+    (tmp_path / "short").write_bytes(film[:99])
+    monkeypatch.setattr(Path, "read_bytes", lambda path: path.name.encode())
+    assert [FileSource(tmp_path / name).read() for name in ("png", "short")] == [b"png", b"short"]
+    with pytest.raises(DataError, match="a video, not a picture"):
+        FileSource(tmp_path / "film").read()
+    monkeypatch.undo()
+    monkeypatch.setattr(listing_module, "LONG_FILE_BYTES", 99)
+    with tarfile.open(tmp_path / "a.tar", "w") as archive, zipfile.ZipFile(tmp_path / "a.zip", "w") as zipped:
+        for name in ("png", "film"):
+            archive.add(tmp_path / name, f"a/{name}")
+            zipped.write(tmp_path / name, f"a/{name}")
+    for listing in (list_zip(tmp_path / "a.zip"), list_tar(tmp_path / "a.tar")):
+        by_name = {candidate.path: candidate.source for candidate in listing.candidates}
+        assert by_name["a/png"].read() == png
+        with pytest.raises(DataError, match="a video, not a picture"):
+            by_name["a/film"].read()
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,7 @@ def test_an_archive_that_was_cut_short_or_damaged_is_refused_whole(make_tar, tmp
     path.unlink()
     with pytest.raises(DataError, match="missing"):
         listing.candidates[1].source.read()
+    path.write_bytes(whole)
     monkeypatch.setattr(listing_module, "MAX_FILE_BYTES", 1999)
     with pytest.raises(DataError, match="2,000 bytes are more than"):
         listing.candidates[0].source.read()

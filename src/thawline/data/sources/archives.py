@@ -43,18 +43,20 @@ class ZipArchive:
         """Return a member's bytes, checked against their checksum in the archive.
 
         Raises:
-            DataError: It is encrypted, neither stored nor deflated, damaged, or longer than a picture may be.
+            DataError: It is encrypted, neither stored nor deflated, damaged, longer than a picture may be, or long and
+                no picture.
         """
         if member.flag_bits & 0x1:
             raise DataError("encrypted")
         if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
             raise DataError(f"compression method {member.compress_type} is not supported")
-        refuse_long(member.file_size)
         if member.file_size > max(SMALL_BYTES, MAX_RATIO * member.compress_size):
             raise DataError(f"{member.compress_size:,} bytes claim to unpack to {member.file_size:,}: a zip bomb")
         pieces = []
         try:
             with reading(), self._lock, self._zip.open(member) as stream:
+                refuse_long(member.file_size, head=stream.read)
+                stream.seek(0)
                 while piece := stream.read(
                     member.file_size + 1
                 ):  # never further than it claims; at the end, the checksum

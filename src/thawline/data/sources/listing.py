@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from thawline.core.errors import DataError
 from thawline.data.dataset import Role, Source
+from thawline.data.formats import format_of
 from thawline.data.sources.places import Place
 
 __all__ = [
@@ -31,6 +32,11 @@ __all__ = [
 MAX_FILE_BYTES = 1 << 29
 """Longer files are not read: a video among the photos must not fill the memory."""
 
+LONG_FILE_BYTES = 16 << 20
+"""Of longer files the first bytes are looked at before the others are read."""
+
+HEAD_BYTES = 4096
+
 
 @dataclass(frozen=True)
 class FileSource:
@@ -42,13 +48,15 @@ class FileSource:
         """Return the file's bytes.
 
         Raises:
-            DataError: It is gone, may not be read, is not a regular file, or is longer than `MAX_FILE_BYTES`.
+            DataError: It is gone, may not be read, is not a regular file, is longer than `MAX_FILE_BYTES`, or is long
+                and no picture.
         """
         with reading():
             facts = self.path.stat()
             if not stat.S_ISREG(facts.st_mode):  # opening a pipe would wait for ever
                 raise DataError("not a regular file")
-            refuse_long(facts.st_size)
+            with self.path.open("rb") as stream:
+                refuse_long(facts.st_size, head=stream.read)
             return self.path.read_bytes()
 
 
@@ -65,14 +73,20 @@ def reading() -> Iterator[None]:
         raise DataError(f"cannot be read: {error.strerror or error}") from None
 
 
-def refuse_long(size_bytes: int) -> None:
-    """Refuse a picture of more than `MAX_FILE_BYTES` before a byte of it is read.
+def refuse_long(size_bytes: int, *, head: Callable[[int], bytes]) -> None:
+    """Refuse a file of more than `MAX_FILE_BYTES`, and a long one that begins as no picture does, before it is read.
+
+    Args:
+        size_bytes: The length of the file.
+        head: Returns as many of its first bytes as it is asked for.
 
     Raises:
-        DataError: It is longer.
+        DataError: It is longer, or what it is instead of a picture.
     """
     if size_bytes > MAX_FILE_BYTES:
         raise DataError(f"{size_bytes:,} bytes are more than the {MAX_FILE_BYTES:,} that a picture may have")
+    if size_bytes > LONG_FILE_BYTES:
+        format_of(head(HEAD_BYTES))
 
 
 @dataclass(frozen=True)

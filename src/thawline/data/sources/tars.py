@@ -34,8 +34,9 @@ class TarSource:
         Raises:
             DataError: The archive is gone or ends within them, or they are longer than a picture may be.
         """
-        refuse_long(self.size_bytes)
         with reading(), self.file.open("rb") as stream:
+            stream.seek(self.offset)
+            refuse_long(self.size_bytes, head=stream.read)
             stream.seek(self.offset)
             data = stream.read(self.size_bytes)
         if len(data) < self.size_bytes:
