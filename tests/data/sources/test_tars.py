@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 import tarfile
 
@@ -122,3 +123,16 @@ def test_any_bytes_at_all_end_in_a_listing_or_an_error_that_says_what_to_do(make
         except DataError:
             outcomes.add("refused")
     assert outcomes == {"read", "refused"}
+
+
+@pytest.mark.parametrize("size", ["9" * 19, "9" * 25, "9" * 400, str(2**63 - 1), "20000", "-" + "9" * 30])
+def test_a_member_that_claims_more_than_the_archive_holds_is_refused(tmp_path, size):
+    first = tarfile.TarInfo("cat/1.png")
+    first.size, first.pax_headers = 3, {"size": size}
+    path = tmp_path / "claims.tar"
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(first, io.BytesIO(b"abc"))
+        tar.addfile(tarfile.TarInfo("dog/1.png"))
+    with pytest.raises(DataError, match=r"^list: .*\.tar is not a tar archive .* claims \S+ bytes\. Copy") as refusal:
+        list_pictures(path)
+    assert len(str(refusal.value)) < 300

@@ -70,7 +70,7 @@ def read_contents(file: Path) -> TarContents:
     contents = TarContents()
     try:
         with BoundedReader(file, MAX_HEADER_BYTES) as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
-            for number, member in enumerate(_forward(tar)):
+            for number, member in enumerate(_forward(tar, file.stat().st_size)):
                 refuse_many(shown, number)
                 _sort_in(contents, file, member)
             stream.seek(tar.offset)
@@ -78,7 +78,7 @@ def read_contents(file: Path) -> TarContents:
                 raise tarfile.ReadError(f"no header at byte {tar.offset:,}")
     except PermissionError:
         raise DataError(f"list: {shown}: no permission to read it. Change its permissions.") from None
-    except (tarfile.TarError, ValueError, OSError) as error:
+    except (tarfile.TarError, ValueError, OSError, OverflowError) as error:
         raise DataError(
             f"list: {shown} is not a tar archive that can be read to its end: {str(error)[:100]}. "
             "Copy or create it again; unpack a compressed one first."
@@ -86,12 +86,13 @@ def read_contents(file: Path) -> TarContents:
     return contents
 
 
-def _forward(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """Yield an archive's members; one that leads back, so that reading would never end, is refused."""
+def _forward(tar: tarfile.TarFile, num_bytes: int) -> Iterator[tarfile.TarInfo]:
+    """Yield an archive's members; one that leads back, or beyond the archive's `num_bytes`, is refused."""
     end = -1
     for member in tar:
-        if member.size < 0 or member.offset <= end:
-            raise tarfile.ReadError(f"the member at byte {member.offset:,} claims {member.size:,} bytes")
+        if member.size < 0 or member.offset <= end or tar.offset > num_bytes:
+            claim = f"{member.size:,}"[:40]
+            raise tarfile.ReadError(f"the member at byte {member.offset:,} claims {claim} bytes")
         end = member.offset
         yield member
 
