@@ -83,8 +83,17 @@ def export(
 def serve(
     model: Annotated[Path, Parameter(help="An ONNX file that `thawline export` wrote.")],
     *,
-    host: Annotated[str, Parameter(help="Address to listen on; `0.0.0.0` lets other machines in.")] = "127.0.0.1",
+    host: Annotated[
+        str, Parameter(help="Address to listen on; `0.0.0.0` lets other machines in and needs `--token-file`.")
+    ] = "127.0.0.1",
     port: Annotated[int, Parameter(help="Port; 0 takes a free one.")] = 8000,
+    allowed_host: Annotated[
+        list[str] | None,
+        Parameter(help="Another name that the service is called by, such as a proxy's; may be repeated."),
+    ] = None,
+    token_file: Annotated[
+        Path | None, Parameter(help="File with a token that requests show as `Authorization: Bearer TOKEN`.")
+    ] = None,
 ) -> None:
     """Answer requests with an exported model: a page to drop pictures on, `POST /predict`, `GET /health`."""
 
@@ -92,4 +101,4 @@ def serve(
         sys.stderr.write(f"thawline: {model} answers at {address} until Ctrl+C\n")
         sys.stderr.flush()
 
-    thawline.serve(model, host=host, port=port, ready=ready)
+    thawline.serve(model, host=host, port=port, ready=ready, allowed_hosts=allowed_host or (), token_file=token_file)

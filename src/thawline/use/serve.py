@@ -1,56 +1,70 @@
 """An exported model -> a small web service: a health check, predictions, and a page to drop pictures on.
 
-One idea: torch is never loaded. Pictures go through the same decoder as in training, then through the ONNX file. A
-request is bounded before it is read: its length, its number of pictures, the pixels of each.
+One idea: torch is never loaded. Pictures go through the same decoder as in training, then through the ONNX file. What
+strangers send is bounded in three places: `connection` by time, `gate` by who they are and how much it is, `turns` by
+how many pictures are decoded at once.
 """
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from dataclasses import asdict, dataclass
+import base64
+import hashlib
+import re
+import signal
+import threading
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from threading import BoundedSemaphore
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI, HTTPException, Request, Response, UploadFile
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from starlette.requests import ClientDisconnect
 
-from thawline.core.errors import UsageError
-from thawline.core.types import Prediction
 from thawline.core.version import __version__
+from thawline.use.access import BACKLOG, Access, host_name, listen, read_token
+from thawline.use.connection import IDLE_S, GuardedProtocol
+from thawline.use.gate import Gate, Limits
 from thawline.use.onnx_model import OnnxModel, open_onnx
+from thawline.use.refusal import RefusedError
+from thawline.use.turns import Turns
+from thawline.use.upload import FIELD, read_pictures
 
-__all__ = ["Limits", "make_app", "serve"]
+__all__ = ["Limits", "make_app", "page_policy", "serve"]
 
 PAGE = Path(__file__).with_name("serve.html")
-PAGE_POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src blob: data:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-MAX_CONNECTIONS = 32
-MAX_AT_ONCE = 2
-"""Pictures in memory at the same time: one is decoded while another is predicted."""
+MAX_STOP_S = 30
+"""What requests in flight may take once the service was told to stop."""
+
+FORM = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": [FIELD],
+                    "properties": {FIELD: {"type": "array", "items": {"type": "string", "format": "binary"}}},
+                }
+            }
+        },
+    }
+}
 
 
-@dataclass(frozen=True)
-class Limits:
-    """The largest request that is answered.
-
-    Attributes:
-        max_request_bytes: Length of the body.
-        max_pictures: Pictures in a request.
-        max_megapixels: Size of a picture, as its header claims it.
-    """
-
-    max_request_bytes: int = 32 << 20
-    max_pictures: int = 32
-    max_megapixels: int = 50
-
-
-def serve(path: Path, *, host: str, port: int, ready: Callable[[str], None], limits: Limits | None = None) -> None:
+def serve(
+    path: Path,
+    *,
+    host: str,
+    port: int,
+    ready: Callable[[str], None],
+    limits: Limits | None = None,
+    allowed_hosts: Collection[str] = (),
+    token_file: Path | None = None,
+) -> None:
     """Answer requests with an exported model until SIGTERM or SIGINT stops the process.
 
     Args:
@@ -59,40 +73,55 @@ def serve(path: Path, *, host: str, port: int, ready: Callable[[str], None], lim
         port: Port; 0 takes a free one.
         ready: Called with the address once requests are accepted.
         limits: The largest request that is answered.
+        allowed_hosts: Names besides `host` and this machine's own that requests may call the service by.
+        token_file: File with the token that requests must show; required where `host` lets other machines in.
 
     Raises:
         BundleError: The file is not one that `thawline export` wrote.
-        UsageError: The address cannot be listened on.
+        UsageError: The address cannot be listened on or needs a token, or the token file is not as it must be.
     """
-    app = make_app(open_onnx(path), limits or Limits())
-    with _listener(host, port) as listener:
+    names = frozenset(map(host_name, allowed_hosts))
+    access = Access(names | {host.lower()}, None if token_file is None else read_token(token_file))
+    app = make_app(open_onnx(path), limits or Limits(), access=access)
+    with listen(host, port, is_guarded=access.token is not None) as listener:
         address = f"[{host}]" if ":" in host else host
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, server_header=False, limit_concurrency=MAX_CONNECTIONS
+            app,
+            http=GuardedProtocol,
+            ws="none",
+            loop="asyncio",
+            log_config=None,
+            log_level="error",
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            backlog=BACKLOG,
+            timeout_keep_alive=IDLE_S,
+            timeout_graceful_shutdown=MAX_STOP_S,
         )
         ready(f"http://{address}:{listener.getsockname()[1]}")
-        with suppress(KeyboardInterrupt):  # the usual way to stop it
+        with suppress(KeyboardInterrupt), _stopped_by_sigterm():  # the usual ways to stop it
             uvicorn.Server(config).run(sockets=[listener])
 
 
-def make_app(model: OnnxModel, limits: Limits) -> FastAPI:
+def make_app(model: OnnxModel, limits: Limits, *, access: Access | None = None) -> Gate:
     """Return the service as an ASGI application.
 
     `GET /health` returns the facts of the model; `POST /predict` takes the form field `pictures`, once or more often,
     and returns a row a picture in their order, as `thawline predict --json` does; a picture that cannot be read gets a
-    row with its error. Status 422: none could be read; 413: too much; 411: the request has no length. `GET /` is a page
-    to try it.
-    """
-    app = FastAPI(title="Thawline", version=__version__, docs_url=None, redoc_url=None)
-    page, turns = PAGE.read_text(encoding="utf-8"), BoundedSemaphore(MAX_AT_ONCE)
-    facts = model.facts
+    row with its error. `GET /` is a page to try it. Refusals are JSON, `{"detail": …}`: 400: no HTTP or no form, or a
+    host that is not ours; 401: no token; 403: another site's page; 408: the body does not arrive; 411: the request has
+    no length; 413: too much; 422: none could be read; 503, with `Retry-After`: too busy.
 
-    @app.middleware("http")
-    async def bound(request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
-        refusal = _too_long(request, limits)
-        response = refusal or await answer(request)
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        return response
+    Args:
+        model: What answers.
+        limits: The largest request that is answered.
+        access: Who is answered; by default whoever calls the service by a name of this machine's loopback.
+    """
+    app = FastAPI(title="Thawline", version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False)
+    page = PAGE.read_text(encoding="utf-8")
+    policy, facts = page_policy(page), model.facts
+    turns = Turns(partial(model.predict, max_megapixels=limits.max_megapixels))
 
     @app.get("/health")
     async def health() -> dict[str, Any]:
@@ -106,49 +135,49 @@ def make_app(model: OnnxModel, limits: Limits) -> FastAPI:
             "limits": asdict(limits),
         }
 
-    @app.post("/predict")
-    def predict(pictures: list[UploadFile]) -> JSONResponse:
-        if len(pictures) > limits.max_pictures:
-            raise HTTPException(
-                413, f"{len(pictures):,} pictures are more than the {limits.max_pictures} allowed in a request"
-            )
-        rows: list[Prediction] = []
-        for number, picture in enumerate(pictures, start=1):
-            with turns:
-                name, data = picture.filename or f"picture {number}", picture.file.read()
-                rows.append(model.predict(name, data, max_megapixels=limits.max_megapixels))
+    @app.post("/predict", openapi_extra=FORM)
+    async def predict(request: Request) -> JSONResponse:
+        rows = await turns.predict(await read_pictures(request, limits), request.receive)
         status = 422 if all(row.error for row in rows) else 200
         return JSONResponse({"predictions": [row.to_json() for row in rows]}, status)
 
     @app.get("/", response_class=HTMLResponse)
     async def front() -> HTMLResponse:
-        return HTMLResponse(page, headers={"Content-Security-Policy": PAGE_POLICY, "Referrer-Policy": "no-referrer"})
+        return HTMLResponse(page, headers={"Content-Security-Policy": policy})
 
-    return app
+    @app.exception_handler(RefusedError)
+    async def refuse(_: Request, refusal: RefusedError) -> Response:
+        return Response(refusal.body(), refusal.status, refusal.headers, "application/json")
 
+    @app.exception_handler(ClientDisconnect)
+    async def leave(_: Request, __: ClientDisconnect) -> Response:
+        return Response(status_code=400)  # nobody is left to read it
 
-def _too_long(request: Request, limits: Limits) -> JSONResponse | None:
-    """Return the refusal of a body that is too long or has no stated length, before any of it is read."""
-    if request.method not in {"POST", "PUT", "PATCH"}:
-        return None
-    length = request.headers.get("content-length", "")
-    if not length.isdecimal():
-        return JSONResponse({"detail": "the request must state its length (Content-Length)"}, 411)
-    if int(length) > limits.max_request_bytes:
-        detail = f"{int(length):,} bytes are more than the {limits.max_request_bytes:,} allowed in a request"
-        return JSONResponse({"detail": detail}, 413)
-    return None
+    return Gate(app, access or Access(), limits=limits)
 
 
-def _listener(host: str, port: int) -> socket.socket:
-    """Return a listening socket; a port that is taken is an error here, not a line in uvicorn's log."""
+def page_policy(page: str) -> str:
+    """Return the Content-Security-Policy of a page: its own script and style, by their contents, and nothing else."""
+
+    def allowed(tag: str) -> str:
+        contents = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
+        hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in contents]
+        return " ".join(f"'sha256-{value}'" for value in hashes)
+
+    return (
+        f"default-src 'none'; script-src {allowed('script')}; style-src {allowed('style')}; img-src blob: data:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+
+
+@contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the process as Ctrl+C does: uvicorn raises the signal again once its requests are answered."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        if not 0 <= port < 65_536:
-            raise OSError(None, "there is no such port")
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=MAX_CONNECTIONS)
-    except OSError as error:
-        raise UsageError(
-            f"serve: {host}:{port} cannot be listened on: {error.strerror}. Choose another --port (0 takes a free one) "
-            "or another --host."
-        ) from None
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

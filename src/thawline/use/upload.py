@@ -1,0 +1,75 @@
+"""A form with pictures -> their names and bytes, or a refusal that says what is wrong with the form.
+
+One idea: a form is read in memory and in UTF-8, whatever character set it claims, and one that does not end is refused
+as a whole, so that no picture that was sent goes unanswered.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from python_multipart.multipart import parse_options_header
+from starlette.datastructures import FormData, Headers, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from thawline.use.gate import Limits
+from thawline.use.refusal import RefusedError
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+__all__ = ["FIELD", "read_pictures"]
+
+FIELD = "pictures"
+MAX_PARTS = 1000
+
+
+async def read_pictures(request: Request, limits: Limits) -> list[tuple[str, bytes]]:
+    """Return name and bytes of every picture in the form field `pictures`, in their order.
+
+    Raises:
+        RefusedError: Status 400: no form that can be read; 413: too many pictures; 422: none.
+    """
+    kind, options = parse_options_header(request.headers.get("content-type"))
+    if kind != b"multipart/form-data":
+        raise RefusedError(422, f"a form (multipart/form-data) with a file in its field `{FIELD}` is required")
+    edge = options.get(b"boundary", b"")
+    if not edge:
+        raise RefusedError(400, "the form names no boundary between its parts")
+    quoted = edge.replace(b"\\", b"\\\\").replace(b'"', b'\\"').decode("latin-1")
+    plain = Headers({"content-type": f'multipart/form-data; boundary="{quoted}"'})
+    parser = _InMemory(plain, request.stream(), max_files=MAX_PARTS, max_fields=MAX_PARTS)
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        raise RefusedError(400, f"the form cannot be read: {error.message}") from None
+    try:
+        if not parser.is_ended:
+            raise RefusedError(400, "the form cannot be read: it ends before its last boundary")
+        return _pictures(form, limits)
+    finally:
+        await form.close()
+
+
+def _pictures(form: FormData, limits: Limits) -> list[tuple[str, bytes]]:
+    """Return name and bytes of every picture of a form."""
+    fields = form.getlist(FIELD)
+    files = [field for field in fields if isinstance(field, UploadFile)]
+    if not files or len(files) < len(fields):
+        raise RefusedError(
+            422, f"a file is required in every form field `{FIELD}`, with `filename=` in its part's header"
+        )
+    if len(files) > limits.max_pictures:
+        raise RefusedError(413, f"{len(files):,} pictures are more than the {limits.max_pictures} allowed in a request")
+    return [(file.filename or f"picture {number}", file.file.read()) for number, file in enumerate(files, start=1)]
+
+
+class _InMemory(MultiPartParser):
+    """Starlette's parser, which keeps files in memory and remembers whether the form has ended."""
+
+    spool_max_size = 1 << 40
+    is_ended = False
+
+    def on_end(self) -> None:
+        """Take note of the last boundary."""
+        self.is_ended = True
