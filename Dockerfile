@@ -46,9 +46,10 @@ USER 10001:10001
 WORKDIR /models
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s --retries=3 \
-    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/health', timeout=4)"]
+    CMD ["python", "-c", "import urllib.request as r; t = open('/run/secrets/thawline_token').read().strip(); r.urlopen(r.Request('http://127.0.0.1:8000/health', headers={'Authorization': 'Bearer ' + t}), timeout=4)"]
 ENTRYPOINT ["thawline"]
-CMD ["serve", "/models/model.onnx", "--host", "0.0.0.0", "--port", "8000"]
+# Whoever can reach the service must show a token, which is mounted: see compose.yaml.
+CMD ["serve", "/models/model.onnx", "--host", "0.0.0.0", "--port", "8000", "--token-file", "/run/secrets/thawline_token"]
 
 # ---------------------------------------------------------------------------------------------------------------------
 # hadolint ignore=DL3006

@@ -29,6 +29,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 MAX_SITE_BYTES = 250_000_000
 FORBIDDEN = ("torch", "torchvision", "timm", "scipy", "sklearn", "pyarrow", "matplotlib")
 START_S, ANSWER_S = 60.0, 30.0
+TOKEN_FILE, TOKEN = "/run/secrets/thawline_token", "of-this-check"
 
 
 @dataclass(frozen=True)
@@ -159,12 +160,16 @@ def measure(stage: Stage) -> int:
 def ask(stage: Stage, steps: list[Step], model: Path, picture: Path) -> None:
     """Start the image's command on a free port, run its health check, request a prediction, and stop it."""
     copy(model, stage.inside("/models/model.onnx"))
+    token = stage.inside(TOKEN_FILE)
+    token.parent.mkdir(parents=True)
+    token.touch(mode=0o600)
+    token.write_text(TOKEN, encoding="utf-8")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     home = stage.root / "venv" / "bin"
     entry, *words = [*json_words(steps, "ENTRYPOINT"), *json_words(steps, "CMD")]
     command = [stage.expand(word)[0].replace("0.0.0.0", "127.0.0.1").replace("8000", port) for word in words]
-    health = [word.replace("8000", port) for word in json_words(steps, "HEALTHCHECK")]
+    health = [word.replace("8000", port).replace(TOKEN_FILE, str(token)) for word in json_words(steps, "HEALTHCHECK")]
     service = subprocess.Popen([home / entry, *command], env=clean_environment(), cwd=stage.inside("/models"))
     try:
         until = time.monotonic() + START_S
@@ -186,7 +191,9 @@ def predict(port: str, picture: Path) -> dict[str, object]:
     part = f'--{boundary}\r\nContent-Disposition: form-data; name="pictures"; filename="{picture.name}"\r\n\r\n'
     body = part.encode() + picture.read_bytes() + f"\r\n--{boundary}--\r\n".encode()
     request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/predict", body, {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+        f"http://127.0.0.1:{port}/predict",
+        body,
+        {"Content-Type": f"multipart/form-data; boundary={boundary}", "Authorization": f"Bearer {TOKEN}"},
     )
     with urllib.request.urlopen(request, timeout=ANSWER_S) as response:
         (row,) = json.loads(response.read())["predictions"]

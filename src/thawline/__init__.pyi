@@ -9,7 +9,6 @@ from .api import forecast as forecast
 from .api import load as load
 from .api import predict as predict
 from .api import run_recipe as run_recipe
-from .api import serve as serve
 from .api import tune as tune
 from .core.errors import ThawlineError as ThawlineError
 from .core.options import Options as Options
@@ -20,6 +19,7 @@ from .data.check import check as check
 from .data.exported import export_data as export_data
 from .train.hyperparameters import TrainOptions as TrainOptions
 from .use.predict import predict_pictures as predict_pictures
+from .use.serve import serve as serve
 from .view.render import render as render
 from .work.recipe import load_recipe as load_recipe
 from .work.recipe import recipe_names as recipe_names

@@ -6,7 +6,7 @@ so that serving a model stays light. `__init__.pyi` lists all verbs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -324,44 +324,3 @@ def export(model: Bundle | Path | str, out: Path | str | None = None) -> OnnxFil
     bundle = load(model, device="cpu")
     folder = bundle.directory.resolve()
     return export_onnx(bundle, folder.with_name(f"{folder.name}.onnx") if out is None else Path(out))
-
-
-def serve(
-    model: Path | str,
-    *,
-    host: str = "127.0.0.1",
-    port: int = 8000,
-    ready: Callable[[str], None],
-    allowed_hosts: Collection[str] = (),
-    token_file: Path | str | None = None,
-) -> None:
-    """Answer requests with an exported model until the process is told to stop; torch is never loaded.
-
-    Args:
-        model: An ONNX file that `export` wrote.
-        host: Address to listen on.
-        port: Port; 0 takes a free one.
-        ready: Gets the address as soon as requests are taken.
-        allowed_hosts: Names besides `host` and this machine's own that requests may call the service by.
-        token_file: File with a token that requests must show; required where `host` lets other machines in.
-
-    Raises:
-        BundleError: The file is not one that `export` wrote.
-        UsageError: The address cannot be listened on or needs a token, the token file is not as it must be, or
-            `thawline[serve]` is not installed.
-    """
-    try:
-        from thawline.use.serve import serve as answer
-    except ImportError as error:
-        raise UsageError(
-            f"serve: fastapi, uvicorn and python-multipart are required and cannot be loaded ({error}). Run "
-            "`pip install thawline[serve]`."
-        ) from None
-    answer(
-        Path(model),
-        host=host,
-        port=port,
-        ready=ready,
-        allowed_hosts=allowed_hosts,
-        token_file=None if token_file is None else Path(token_file),
-    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Literal
 
 import h11
@@ -27,8 +28,11 @@ MAX_CONNECTIONS_A_CLIENT = 256
 """Of one address; a proxy counts as one client."""
 
 MAX_HEADER_BYTES = 16 << 10
-MAX_PIECES, MIN_PIECE_BYTES = 2000, 64
+MAX_PIECES, MIN_PIECE_BYTES = 2000, 32
 """A body may come in so many pieces; in more only if they are of this size on average, since each costs time."""
+
+MAX_DRAINED_BYTES = {"drain": 64 << 20, "closing": 16 << 20}
+"""Of a body that was answered already: read so that an honest client sees the reply, and thrown away."""
 
 HEADER_S = 10.0
 IDLE_S = 5
@@ -54,10 +58,12 @@ class GuardedProtocol(H11Protocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.conn = _StrictConnection(h11.SERVER, MAX_HEADER_BYTES)
-        self.peer = ""
+        self.peer, self.is_gone = "", False
         self.since_s = 0.0
         self._phase: Phase | None = None
+        self._num_drained = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a new connection; an older one makes room for it where there are too many."""
@@ -72,16 +78,31 @@ class GuardedProtocol(H11Protocol):
         if not self.transport.is_closing():
             super().data_received(data)
             self._look()
+        self._num_drained += len(data)
+        if self._num_drained > MAX_DRAINED_BYTES.get(self._phase or "", self._num_drained):
+            self.transport.abort()
 
     def on_response_complete(self) -> None:
         """Go on to the next request."""
         super().on_response_complete()
         self._look()
 
+    def pause_writing(self) -> None:
+        """Wait for a client that does not take its reply, a while."""
+        self._write_timer = self.loop.call_later(REPLY_S, self.transport.abort)
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """Go on with a client that took its reply."""
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+        super().resume_writing()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._write_timer):
+            if timer is not None:
+                timer.cancel()
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
@@ -106,7 +127,7 @@ class GuardedProtocol(H11Protocol):
             self.cycle.message_event.set()
         if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
             headers = [*refusal.raw_headers(), *((k.encode(), v.encode()) for k, v in CLOSING.items())]
-            reply = h11.Response(status_code=refusal.status, headers=headers)
+            reply = h11.Response(status_code=refusal.status, headers=headers, reason=HTTPStatus(refusal.status).phrase)
             for event in (reply, h11.Data(data=refusal.body()), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
@@ -120,7 +141,8 @@ class GuardedProtocol(H11Protocol):
 
     def _make_room(self) -> None:
         """Close the connection that has waited longest where there are too many, or refuse this one."""
-        others = [other for other in self.connections if isinstance(other, GuardedProtocol) and other is not self]
+        all_open = [one for one in self.connections if isinstance(one, GuardedProtocol) and not one.is_gone]
+        others = [one for one in all_open if one is not self]
         of_client = [other for other in others if other.peer == self.peer]
         if len(of_client) >= MAX_CONNECTIONS_A_CLIENT:
             crowd = of_client
@@ -130,7 +152,9 @@ class GuardedProtocol(H11Protocol):
             return
         waiting = [other for other in crowd if other.is_waiting()]
         if waiting:
-            min(waiting, key=lambda other: (other._is_answering(), other.since_s)).transport.abort()
+            oldest = min(waiting, key=lambda other: (other._is_answering(), other.since_s))
+            oldest.is_gone = True  # uvicorn forgets it a moment later
+            oldest.transport.abort()
         else:
             self.refuse(busy("it has too many connections"))
 
@@ -150,7 +174,7 @@ class GuardedProtocol(H11Protocol):
     def _enter(self, phase: Phase) -> None:
         if phase == self._phase:
             return
-        self._phase, self.since_s = phase, self.loop.time()
+        self._phase, self.since_s, self._num_drained = phase, self.loop.time(), 0
         if self._timer is not None:
             self._timer.cancel()
         seconds = {"header": HEADER_S, "drain": DRAIN_S, "idle": REPLY_S, "closing": LINGER_S}.get(phase)

@@ -1,172 +1,101 @@
 """An exported model -> a small web service: a health check, predictions, and a page to drop pictures on.
 
-One idea: torch is never loaded. Pictures go through the same decoder as in training, then through the ONNX file. What
-strangers send is bounded in three places: `connection` by time, `gate` by who they are and how much it is, `turns` by
-how many pictures are decoded at once.
+One idea: torch is never loaded, and neither is the web framework until it is needed. uvicorn runs the application of
+`application` on the connections of `connection`.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import re
+import logging
 import signal
 import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import uvicorn
-from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse, JSONResponse, Response
-from starlette.requests import ClientDisconnect
+from thawline.core.errors import UsageError
 
-from thawline.core.version import __version__
-from thawline.use.access import BACKLOG, Access, host_name, listen, read_token
-from thawline.use.connection import IDLE_S, GuardedProtocol
-from thawline.use.gate import Gate, Limits
-from thawline.use.onnx_model import OnnxModel, open_onnx
-from thawline.use.refusal import RefusedError
-from thawline.use.turns import Turns
-from thawline.use.upload import FIELD, read_pictures
+if TYPE_CHECKING:
+    import uvicorn
 
-__all__ = ["Limits", "make_app", "page_policy", "serve"]
+    from thawline.use.gate import Gate, Limits
 
-PAGE = Path(__file__).with_name("serve.html")
+__all__ = ["serve"]
+
 MAX_STOP_S = 30
 """What requests in flight may take once the service was told to stop."""
 
-FORM = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": [FIELD],
-                    "properties": {FIELD: {"type": "array", "items": {"type": "string", "format": "binary"}}},
-                }
-            }
-        },
-    }
-}
-
 
 def serve(
-    path: Path,
+    model: Path | str,
     *,
-    host: str,
-    port: int,
     ready: Callable[[str], None],
+    host: str = "127.0.0.1",
+    port: int = 8000,
     limits: Limits | None = None,
     allowed_hosts: Collection[str] = (),
-    token_file: Path | None = None,
+    token_file: Path | str | None = None,
 ) -> None:
     """Answer requests with an exported model until SIGTERM or SIGINT stops the process.
 
     Args:
-        path: The ONNX file.
+        model: An ONNX file that `export` wrote.
+        ready: Called with the address once requests are accepted.
         host: Address to listen on; `127.0.0.1` is reached from this machine only.
         port: Port; 0 takes a free one.
-        ready: Called with the address once requests are accepted.
         limits: The largest request that is answered.
         allowed_hosts: Names besides `host` and this machine's own that requests may call the service by.
         token_file: File with the token that requests must show; required where `host` lets other machines in.
 
     Raises:
         BundleError: The file is not one that `thawline export` wrote.
-        UsageError: The address cannot be listened on or needs a token, or the token file is not as it must be.
+        UsageError: The address cannot be listened on or needs a token, or the token file is not as it must be, or
+            `thawline[serve]` is not installed.
     """
+    try:
+        import uvicorn
+
+        from thawline.use.access import Access, host_name, listen, read_token
+        from thawline.use.application import make_app
+        from thawline.use.gate import Limits
+        from thawline.use.onnx_model import open_onnx
+    except ImportError as error:
+        raise UsageError(
+            f"serve: fastapi, uvicorn and python-multipart are required and cannot be loaded ({error}). Run "
+            "`pip install thawline[serve]`."
+        ) from None
     names = frozenset(map(host_name, allowed_hosts))
-    access = Access(names | {host.lower()}, None if token_file is None else read_token(token_file))
-    app = make_app(open_onnx(path), limits or Limits(), access=access)
+    access = Access(names | {host.lower()}, None if token_file is None else read_token(Path(token_file)))
+    app = make_app(open_onnx(Path(model)), limits or Limits(), access=access)
     with listen(host, port, is_guarded=access.token is not None) as listener:
         address = f"[{host}]" if ":" in host else host
-        config = uvicorn.Config(
-            app,
-            http=GuardedProtocol,
-            ws="none",
-            loop="asyncio",
-            log_config=None,
-            log_level="error",
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            backlog=BACKLOG,
-            timeout_keep_alive=IDLE_S,
-            timeout_graceful_shutdown=MAX_STOP_S,
-        )
-        ready(f"http://{address}:{listener.getsockname()[1]}")
+        logging.getLogger("python_multipart").setLevel(logging.ERROR)  # a line for every form that is not one
         with suppress(KeyboardInterrupt), _stopped_by_sigterm():  # the usual ways to stop it
-            uvicorn.Server(config).run(sockets=[listener])
+            ready(f"http://{address}:{listener.getsockname()[1]}")
+            uvicorn.Server(_config(app)).run(sockets=[listener])
 
 
-def make_app(model: OnnxModel, limits: Limits, *, access: Access | None = None) -> Gate:
-    """Return the service as an ASGI application.
+def _config(app: Gate) -> uvicorn.Config:
+    """Return what uvicorn must know."""
+    import uvicorn
 
-    `GET /health` returns the facts of the model; `POST /predict` takes the form field `pictures`, once or more often,
-    and returns a row a picture in their order, as `thawline predict --json` does; a picture that cannot be read gets a
-    row with its error. `GET /` is a page to try it. Refusals are JSON, `{"detail": …}`: 400: no HTTP or no form, or a
-    host that is not ours; 401: no token; 403: another site's page; 408: the body does not arrive; 411: the request has
-    no length; 413: too much; 422: none could be read; 503, with `Retry-After`: too busy.
+    from thawline.use.access import BACKLOG
+    from thawline.use.connection import IDLE_S, GuardedProtocol
 
-    Args:
-        model: What answers.
-        limits: The largest request that is answered.
-        access: Who is answered; by default whoever calls the service by a name of this machine's loopback.
-    """
-    app = FastAPI(title="Thawline", version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False)
-    page = PAGE.read_text(encoding="utf-8")
-    policy, facts = page_policy(page), model.facts
-    turns = Turns(partial(model.predict, max_megapixels=limits.max_megapixels))
-
-    @app.get("/health")
-    async def health() -> dict[str, Any]:
-        return {
-            "status": "ready",
-            "thawline": __version__,
-            "strategy": facts.strategy,
-            "backbone": facts.backbone,
-            "manifest_seal": facts.manifest_seal,
-            "class_names": facts.class_names,
-            "limits": asdict(limits),
-        }
-
-    @app.post("/predict", openapi_extra=FORM)
-    async def predict(request: Request) -> JSONResponse:
-        rows = await turns.predict(await read_pictures(request, limits), request.receive)
-        status = 422 if all(row.error for row in rows) else 200
-        return JSONResponse({"predictions": [row.to_json() for row in rows]}, status)
-
-    @app.get("/", response_class=HTMLResponse)
-    async def front() -> HTMLResponse:
-        return HTMLResponse(page, headers={"Content-Security-Policy": policy})
-
-    @app.exception_handler(RefusedError)
-    async def refuse(_: Request, refusal: RefusedError) -> Response:
-        return Response(refusal.body(), refusal.status, refusal.headers, "application/json")
-
-    @app.exception_handler(ClientDisconnect)
-    async def leave(_: Request, __: ClientDisconnect) -> Response:
-        return Response(status_code=400)  # nobody is left to read it
-
-    return Gate(app, access or Access(), limits=limits)
-
-
-def page_policy(page: str) -> str:
-    """Return the Content-Security-Policy of a page: its own script and style, by their contents, and nothing else."""
-
-    def allowed(tag: str) -> str:
-        contents = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
-        hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in contents]
-        return " ".join(f"'sha256-{value}'" for value in hashes)
-
-    return (
-        f"default-src 'none'; script-src {allowed('script')}; style-src {allowed('style')}; img-src blob: data:; "
-        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    return uvicorn.Config(
+        app,
+        http=GuardedProtocol,
+        ws="none",
+        loop="asyncio",
+        log_config=None,
+        log_level="error",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=IDLE_S,
+        timeout_graceful_shutdown=MAX_STOP_S,
     )
 
 

@@ -6,6 +6,7 @@ as a whole, so that no picture that was sent goes unanswered.
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
 from python_multipart.multipart import parse_options_header
@@ -38,14 +39,12 @@ async def read_pictures(request: Request, limits: Limits) -> list[tuple[str, byt
         raise RefusedError(400, "the form names no boundary between its parts")
     quoted = edge.replace(b"\\", b"\\\\").replace(b'"', b'\\"').decode("latin-1")
     plain = Headers({"content-type": f'multipart/form-data; boundary="{quoted}"'})
-    parser = _InMemory(plain, request.stream(), max_files=MAX_PARTS, max_fields=MAX_PARTS)
+    parser = _WholeForm(plain, request.stream(), max_files=MAX_PARTS, max_fields=MAX_PARTS)
     try:
         form = await parser.parse()
     except MultiPartException as error:
         raise RefusedError(400, f"the form cannot be read: {error.message}") from None
     try:
-        if not parser.is_ended:
-            raise RefusedError(400, "the form cannot be read: it ends before its last boundary")
         return _pictures(form, limits)
     finally:
         await form.close()
@@ -64,12 +63,27 @@ def _pictures(form: FormData, limits: Limits) -> list[tuple[str, bytes]]:
     return [(file.filename or f"picture {number}", file.file.read()) for number, file in enumerate(files, start=1)]
 
 
-class _InMemory(MultiPartParser):
-    """Starlette's parser, which keeps files in memory and remembers whether the form has ended."""
+class _WholeForm(MultiPartParser):
+    """Starlette's parser, but files stay in memory, and a form without its last boundary is an error."""
 
     spool_max_size = 1 << 40
     is_ended = False
 
+    async def parse(self) -> FormData:
+        """Return the fields of a form.
+
+        Raises:
+            MultiPartException: It is damaged or does not end.
+        """
+        self.stream = self._until_end(self.stream)
+        return await super().parse()
+
     def on_end(self) -> None:
         """Take note of the last boundary."""
         self.is_ended = True
+
+    async def _until_end(self, pieces: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+        async for piece in pieces:
+            yield piece
+        if not self.is_ended:
+            raise MultiPartException("it ends before its last boundary")
