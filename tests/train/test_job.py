@@ -96,3 +96,20 @@ def test_a_tenth_of_every_class_is_watched_and_nothing_of_a_tiny_one(drawn):
     assert np.bincount(labels[watched]).tolist() == [10, 2, 1]
     train, watched = set_aside(dataset, np.arange(125, 129), seed=0)  # four of a class: each is needed to learn from
     assert (len(train), len(watched)) == (4, 0)
+
+
+def test_groups_that_hold_every_class_are_watched_a_tenth_of_and_each_class_keeps_some(drawn):
+    dataset = drawn(60, num_classes=1)
+    numbers = np.arange(60)
+    groups = np.where(numbers < 40, numbers // 4, 0)  # ten patients of two classes; the third class lies in one of them
+    labels = np.where(numbers < 40, numbers % 2, 2)
+    samples = [
+        replace(sample, label=int(label), group=int(group))
+        for sample, label, group in zip(dataset.samples, labels, groups, strict=True)
+    ]
+    dataset = replace(dataset, samples=tuple(samples))
+    for seed in range(20):
+        train, watched = set_aside(dataset, numbers, seed=seed)
+        assert set(dataset.labels[train]) == {0, 1, 2}
+        assert len(np.unique(dataset.groups[watched])) == 1
+        assert not np.intersect1d(dataset.groups[train], dataset.groups[watched]).size

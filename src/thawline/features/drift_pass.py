@@ -47,6 +47,7 @@ def measure_drift(
     labels: Ints,
     groups: Ints,
     class_names: Sequence[str],
+    copies: Ints | None = None,
     imagenet: Mapping[str, Sequence[int]] | None = None,
     progress: Progress | None = None,
 ) -> Drift:
@@ -62,8 +63,9 @@ def measure_drift(
         runtime: Where and in which number format features are computed.
         samples: N pictures, 8 or more without copies.
         labels: (N,) indices into `class_names`.
-        groups: (N,) integers; equal ones are copies, of which the similarities read one.
+        groups: (N,) integers; equal ones count once in the intervals.
         class_names: K names.
+        copies: (N,) integers; of equal ones, which are copies, the similarities read one. None: as `groups`.
         imagenet: Class name -> ImageNet-1k indices that are right for it; classes that are not named, or have no
             index, are left out of the head's score. None: the head is not scored.
         progress: Where to report to.
@@ -75,7 +77,7 @@ def measure_drift(
     """
     _require_alike(pretrained, tuned)
     allowed = allowed_classes(imagenet or {}, class_names)
-    rows, num_distinct = _drawn(samples, groups)
+    rows, num_distinct = _drawn(samples, groups if copies is None else copies)
     classify, no_head = None, "no picture's class is mapped to classes of ImageNet"
     if allowed[labels[rows]].any():
         try:
@@ -189,16 +191,16 @@ def _joined(parts: Sequence[_Activations]) -> _Activations:
     )
 
 
-def _drawn(samples: Sequence[Sample], groups: Ints) -> tuple[Ints, int]:
+def _drawn(samples: Sequence[Sample], copies: Ints) -> tuple[Ints, int]:
     """Return the positions of up to 1,000 samples, and how many of them, the first ones, have no copy before them."""
     by_hash = np.array(sorted(range(len(samples)), key=lambda row: (samples[row].sha256, row)), dtype=np.int64)
-    one_each = np.sort(np.unique(groups[by_hash], return_index=True)[1])
+    one_each = np.sort(np.unique(copies[by_hash], return_index=True)[1])
     if len(one_each) < MIN_PICTURES:
         raise DataError(
             f"drift: {len(one_each):,} pictures without copies, at least {MIN_PICTURES} are required. Add pictures."
         )
-    copies = np.setdiff1d(np.arange(len(by_hash)), one_each)
-    rows = by_hash[np.concatenate([one_each, copies])][:MAX_PICTURES]
+    others = np.setdiff1d(np.arange(len(by_hash)), one_each)
+    rows = by_hash[np.concatenate([one_each, others])][:MAX_PICTURES]
     return rows, min(len(one_each), len(rows))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -162,12 +163,26 @@ def plan_network(plan: Plan, context: Context) -> Network:
 
 
 def set_aside(dataset: Dataset, rows: Ints, *, seed: int) -> tuple[Ints, Ints]:
-    """Return (training rows, a tenth to watch): whole groups of copies, stratified, at least one of a class of five."""
+    """Return (training rows, a tenth to watch): whole groups, stratified, at least one of a class that lies in five.
+
+    Every class keeps a group to learn from, also where groups hold several classes.
+    """
     rng = np.random.default_rng((seed, WATCHED_SHARE))
     groups, labels = dataset.groups[rows], dataset.labels[rows]
-    watched: list[int] = []
-    for label in np.unique(labels):
-        own = rng.permutation(np.unique(groups[labels == label]))
-        watched += own[: round(len(own) / WATCHED_SHARE) or int(len(own) >= 5)].tolist()
-    away = np.isin(groups, watched)
+    left = {int(label): set(groups[labels == label].tolist()) for label in np.unique(labels)}
+    classes_of: dict[int, list[int]] = defaultdict(list)
+    for label, own in left.items():
+        for group in own:
+            classes_of[group].append(label)
+    watched: set[int] = set()
+    for label, own in left.items():
+        drawn = rng.permutation(np.unique(groups[labels == label])).tolist()
+        wanted = (round(len(drawn) / WATCHED_SHARE) or int(len(drawn) >= 5)) - len(watched.intersection(drawn))
+        for group in drawn:
+            if wanted > 0 and group in own and all(len(left[other]) > 1 for other in classes_of[group]):
+                wanted -= 1
+                watched.add(group)
+                for other in classes_of[group]:
+                    left[other].remove(group)
+    away = np.isin(groups, sorted(watched))
     return rows[~away], rows[away]

@@ -187,6 +187,7 @@ def drift_of(compared: Compared, made: Made) -> Mapping[str, Any]:
         samples=[dataset.samples[sample] for sample in test],
         labels=dataset.labels[test],
         groups=dataset.groups[test],
+        copies=np.array([dataset.samples[row].copies for row in test], dtype=np.int64),
         class_names=dataset.class_names,
         imagenet=known or None,
         progress=context.machine.progress,

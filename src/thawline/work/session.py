@@ -162,7 +162,9 @@ def open_session(
     if order.protocol == "folds":  # every picture is held out once: the person's own parts are pooled
         dataset = replace(dataset, samples=tuple(replace(sample, split=None) for sample in dataset.samples))
     clock.lap("check")
-    key = key or content_key([__version__, order.key, network.backbone.weights_sha256, dataset.labelled_key])[:12]
+    facts = [__version__, order.key, network.backbone.weights_sha256, dataset.labelled_key]
+    facts += [dataset.groups.tolist()] if dataset.has_named_groups else []
+    key = key or content_key(facts)[:12]
     context = Context(
         dataset=dataset,
         network=network,
