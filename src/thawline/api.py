@@ -295,18 +295,17 @@ def evaluate(
     Args:
         model: A loaded bundle, or its folder.
         photos: As in `check`.
-        options: As in `check`.
+        options: As in `check`; groups come from where the model's run took them, unless they say otherwise.
         device: Where a folder's network runs; a loaded bundle has its own.
         progress: Where to report to.
 
     Raises:
         DataError: A class that the model does not know.
     """
-    from thawline.use.evaluate_model import evaluate_model
+    from thawline.use.evaluate_model import check_for, evaluate_model
 
     bundle = load(model, device=device)
-    dataset, _ = check(photos, options, for_training=False, progress=progress)
-    return evaluate_model(bundle, dataset, progress=progress)
+    return evaluate_model(bundle, check_for(bundle, photos, options=options, progress=progress), progress=progress)
 
 
 def export(model: Bundle | Path | str, out: Path | str | None = None) -> OnnxFile:

@@ -39,6 +39,31 @@ def test_whatever_has_labels_is_scored(base_model, one_class_test, folder, num):
     assert sum(row.support for row in result.per_class) == num
 
 
+def test_groups_of_the_run_are_those_of_its_evaluations(make_case, tmp_path):
+    """A model that learnt camera by camera is scored camera by camera, where the pictures say which."""
+    photos = make_case("base")
+    for place in sorted(photos.rglob("*.jpg")):
+        place.rename(place.with_name(f"cam{int(place.stem[-1]) // 2}_{place.name}"))
+    options = Options(**QUICK, group_from=r"cam\d", cache_dir=tmp_path / "cache")
+    run = thawline.fit(photos, tmp_path / "run", options=options)
+    names = {path: path.partition("/")[2][:4] for path in run.data.evaluation.paths}
+    assert run.data.evaluation.num_groups == len(set(names.values())) >= 1
+    with (tmp_path / "run" / "ledger.csv").open(encoding="utf-8", newline="") as file:
+        parts = {}
+        for row in csv.DictReader(file):
+            parts.setdefault(row["path"].partition("/")[2][:4], set()).add(row["path"] in names)
+    assert all(len(sides) == 1 for sides in parts.values())
+    result = thawline.evaluate(tmp_path / "run" / "model", photos)
+    assert (result.num_images, result.num_groups) == (30, len(parts))
+    assert set(result.leaked.tolist()) == {0, 1}
+    assert result.accuracy_without_leaks.n == len(names)
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "5 groups by --group-from cam" in page
+    assert "every interval counts groups, not pictures" in page
+    others = make_case("one_class_test") / "subset"
+    assert thawline.evaluate(tmp_path / "run" / "model", others).num_groups is None
+
+
 def read_csv(text):
     header, *rows = csv.reader(io.StringIO(text, newline=""))
     assert all(len(row) == len(header) for row in rows)

@@ -17,9 +17,13 @@ from thawline.core.options import CheckOptions
 from thawline.core.types import Ints
 from thawline.data.sources.listing import Listing, display_path
 
-__all__ = ["group_from_names", "join_groups"]
+__all__ = ["GroupError", "group_from_names", "join_groups"]
 
 SHOWN = 3
+
+
+class GroupError(DataError):
+    """Groups were asked for that these pictures do not have; nothing has been opened yet."""
 
 
 def group_from_names(listing: Listing, options: CheckOptions) -> Listing:
@@ -34,7 +38,7 @@ def group_from_names(listing: Listing, options: CheckOptions) -> Listing:
         options: `group_from` matters.
 
     Raises:
-        DataError: No picture's name matches.
+        GroupError: No picture's path matches.
     """
     if options.group_from is None:
         return listing
@@ -42,7 +46,7 @@ def group_from_names(listing: Listing, options: CheckOptions) -> Listing:
     names = [_name(pattern, item.path) for item in listing.candidates]
     alone = [item.path for item, name in zip(listing.candidates, names, strict=True) if not name]
     if len(alone) == len(names):
-        raise DataError(
+        raise GroupError(
             f"groups: --group-from {options.group_from!r} matches no picture's path in {display_path(listing.root)}; "
             f"there are {first_few(alone, SHOWN)}. Write a pattern for the part that names the group, such as "
             r"'(patient\d+)_'."

@@ -1,20 +1,58 @@
-"""A model folder and labelled pictures -> its Evaluation on them."""
+"""A model and labelled pictures, grouped as those were that it learnt from -> its Evaluation on them."""
 
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+from pydantic import ValidationError
 
-from thawline.core.errors import DataError, first_few
+from thawline.core.errors import DataError, UsageError, first_few
+from thawline.core.options import CheckOptions
 from thawline.core.progress import Progress
+from thawline.data.check import check
 from thawline.data.dataset import Dataset
+from thawline.data.groups import GroupError
+from thawline.data.sources.places import Place
 from thawline.use.bundle import Bundle
 from thawline.use.evaluate import evaluate
 from thawline.use.evaluation import Evaluation
 from thawline.use.predict import classify_samples
 
-__all__ = ["evaluate_model"]
+__all__ = ["check_for", "evaluate_model"]
+
+
+def check_for(
+    bundle: Bundle,
+    photos: str | Path | Place,
+    *,
+    options: CheckOptions | None = None,
+    progress: Progress | None = None,
+) -> Dataset:
+    """Return checked pictures to score a model on: one class or one picture of a class will do.
+
+    Where the options say nothing of groups, those of the model's run are taken, if these pictures have them.
+
+    Args:
+        bundle: The model.
+        photos: As in `check`.
+        options: As in `check`.
+        progress: Where progress is reported.
+
+    Raises:
+        DataError: As in `check`.
+    """
+    options = options or CheckOptions()
+    trained = bundle.manifest.provenance.get("options")
+    if options.group_from is None and options.group_column is None and isinstance(trained, dict):
+        try:
+            own = replace(options, group_from=trained.get("group_from"), group_column=trained.get("group_column"))
+            return check(photos, own, for_training=False, progress=progress)[0]
+        except (GroupError, ValidationError, UsageError):
+            pass  # these pictures have other names, or the manifest says what no option can be
+    return check(photos, options, for_training=False, progress=progress)[0]
 
 
 def evaluate_model(bundle: Bundle, dataset: Dataset, *, progress: Progress | None = None) -> Evaluation:
