@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.special import softmax
+from scipy.special import log_softmax, softmax
 from sklearn.linear_model import LogisticRegression
 
 from thawline.heads import linear
 from thawline.heads.columns import fit_columns
-from thawline.heads.linear import LinearHead, fit_folds, fit_linear, rotate
+from thawline.heads.linear import LinearHead, fit_folds, fit_linear
+from thawline.heads.rotation import rotate
 
-TIGHT = {"tolerance": 1e-5, "max_steps": 2000}
+TIGHT = {"tolerance": 1e-4}
 
 
 def blobs(seed, n, d, k, spread=1.5):
@@ -57,15 +58,6 @@ def test_row_weights_are_those_of_scikit_learn(n, d):
     np.testing.assert_allclose(again.logits(x), head.logits(x), atol=2e-2)
 
 
-def test_the_rotation_is_exact():
-    for n, d in ((60, 10), (20, 50)):
-        x, _ = blobs(3, n, d, 2)
-        rotated, prepared = rotate(x), fit_columns(x).apply(x)
-        assert rotated.num_columns == d
-        np.testing.assert_allclose(rotated.z @ rotated.z.T, prepared @ prepared.T, atol=2e-3 * d)
-        np.testing.assert_allclose(rotated.z.T @ rotated.z, np.diag(rotated.eigenvalues), atol=1e-2 * d)
-
-
 def folds_of(n, num_folds, seed=0):
     dealt = np.random.default_rng(seed).permutation(np.arange(n) % num_folds)
     return (dealt[:, None] != np.arange(num_folds)).astype(np.float32)
@@ -76,7 +68,7 @@ def test_held_out_logits_are_those_of_a_fit_on_the_folds_own_rows(n, d):
     """Preparation is shared and blind to labels; beyond it a fold must know its training rows alone."""
     x, labels = blobs(4, n, d, 3)
     rotated, train = rotate(x), folds_of(n, 3)
-    logits, _ = fit_folds(rotated, labels, row_weights=train, strengths=[1e-4, 1e-2], num_classes=3, **TIGHT)
+    logits = fit_folds(rotated, labels, row_weights=train, strengths=[1e-4, 1e-2], num_classes=3, **TIGHT)
     assert logits.shape == (3, 2, n, 3)
     prepared = rotated.columns.apply(x).astype(np.float64)
     for fold in range(3):
@@ -93,18 +85,10 @@ def test_a_held_out_label_changes_nothing_in_its_fold():
     other = labels.copy()
     held = train[:, 1] == 0
     other[held] = (other[held] + 1) % 3
-    first = fit_folds(rotated, labels, row_weights=train, strengths=[1e-3], num_classes=3, **TIGHT)[0]
-    second = fit_folds(rotated, other, row_weights=train, strengths=[1e-3], num_classes=3, **TIGHT)[0]
+    first = fit_folds(rotated, labels, row_weights=train, strengths=[1e-3], num_classes=3, **TIGHT)
+    second = fit_folds(rotated, other, row_weights=train, strengths=[1e-3], num_classes=3, **TIGHT)
     np.testing.assert_allclose(second[1], first[1], atol=1e-4)
     assert np.abs(second[0] - first[0]).max() > 0.1
-
-
-def test_weights_reproduce_the_logits():
-    x, labels = blobs(6, 50, 70, 3)
-    rotated = rotate(x)
-    logits, weights = fit_folds(rotated, labels, row_weights=folds_of(50, 2), strengths=[1e-3, 1e-2], num_classes=3)
-    again = rotated.z.numpy() @ weights[:, :, :-1] + weights[:, :, -1:]
-    np.testing.assert_allclose(again, logits, atol=1e-3 * np.abs(logits).max())
 
 
 def test_problems_solved_in_groups_are_the_same_problems(monkeypatch):
@@ -113,16 +97,31 @@ def test_problems_solved_in_groups_are_the_same_problems(monkeypatch):
     whole = fit_folds(rotated, labels, row_weights=train, strengths=linear.L2_STRENGTHS, num_classes=3, **TIGHT)
     monkeypatch.setattr(linear, "MAX_FLOATS", 60 * 3 * 4)
     pieces = fit_folds(rotated, labels, row_weights=train, strengths=linear.L2_STRENGTHS, num_classes=3, **TIGHT)
-    for one, other in zip(whole, pieces, strict=True):
-        np.testing.assert_allclose(other, one, atol=2e-3 * np.abs(one).max())
+    solved = ~np.isnan(whole) & ~np.isnan(pieces)  # each group ends its path where its own folds lose by going on
+    assert solved[:, -2:].all()
+    np.testing.assert_allclose(pieces[solved], whole[solved], atol=2e-3 * np.abs(whole[solved]).max())
 
 
-def test_the_default_tolerance_decides_like_a_tight_one():
-    x, labels = blobs(8, 200, 30, 4)
-    rotated, train = rotate(x), folds_of(200, 5)
-    loose = fit_folds(rotated, labels, row_weights=train, strengths=[1e-3, 1e-2], num_classes=4)[0]
-    tight = fit_folds(rotated, labels, row_weights=train, strengths=[1e-3, 1e-2], num_classes=4, **TIGHT)[0]
-    assert np.mean(loose.argmax(-1) == tight.argmax(-1)) > 0.99
+def test_no_weaker_strength_is_solved_once_the_held_out_loss_has_risen():
+    x, labels = blobs(11, 120, 40, 3, spread=4)
+    rotated, train = rotate(x), folds_of(120, 4)
+    strengths = [1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1]
+    logits = fit_folds(rotated, labels, row_weights=train, strengths=strengths, num_classes=3)
+    solved = ~np.isnan(logits).any(axis=(0, 2, 3))
+    losses = [
+        np.mean(
+            [
+                -log_softmax(logits[f, s][train[:, f] == 0], axis=1)[range(30), labels[train[:, f] == 0]]
+                for f in range(4)
+            ]
+        )
+        for s in np.flatnonzero(solved)
+    ]
+    assert np.isnan(logits[:, ~solved]).all()
+    assert 0 < solved.sum() < len(strengths)
+    assert solved[-1]
+    assert np.argmin(losses) == 1  # the weakest that was solved is the first that lost
+    assert np.all(np.diff(losses[1:]) > 0)
 
 
 def test_separable_classes_and_constant_features_end():
@@ -170,10 +169,9 @@ def test_a_rooted_head_cannot_be_folded():
 def test_logits_of_the_first_rows_alone_are_the_same_ones():
     x, labels = blobs(16, 60, 10, 3)
     rotated, train = rotate(x), folds_of(60, 3)
-    whole, weights = fit_folds(rotated, labels, row_weights=train, strengths=[1e-3, 1e-2], num_classes=3)
-    part, same = fit_folds(rotated, labels, row_weights=train, strengths=[1e-3, 1e-2], num_classes=3, num_answers=20)
+    whole = fit_folds(rotated, labels, row_weights=train, strengths=[1e-3, 1e-2], num_classes=3)
+    part = fit_folds(rotated, labels, row_weights=train, strengths=[1e-3, 1e-2], num_classes=3, num_answers=20)
     assert np.array_equal(part, whole[:, :, :20])
-    assert np.array_equal(same, weights)
 
 
 def test_strengths_ascend_so_that_the_last_of_a_tie_is_the_strongest():

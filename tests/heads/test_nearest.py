@@ -7,8 +7,8 @@ import pytest
 
 from thawline.heads import nearest
 from thawline.heads.columns import fit_columns
-from thawline.heads.linear import rotate
 from thawline.heads.nearest import class_mean_folds, fit_class_mean, fit_neighbours, neighbour_folds
+from thawline.heads.rotation import rotate
 
 
 def blobs(seed, n=60, d=8, k=3):

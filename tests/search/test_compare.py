@@ -13,13 +13,14 @@ from thawline.data.dataset import Dataset, Sample
 from thawline.data.split import make_split
 from thawline.features.backbone import Backbone, CutPoint
 from thawline.features.bank import BankSpec, FeatureBank, open_bank, write_segment
-from thawline.heads.linear import L2_STRENGTHS, rotate
+from thawline.heads.linear import L2_STRENGTHS
 from thawline.heads.nearest import NEIGHBOURS, class_mean_folds
+from thawline.heads.rotation import rotate
 from thawline.search import frozen as module
 from thawline.search.answers import answers_from
 from thawline.search.compare import CompareOptions, compare, leaderboard_of, with_curves
 from thawline.search.frozen import answer_frozen, imbalance, stacked_views
-from thawline.search.strategy import Strategy, candidate_features
+from thawline.search.strategy import HEADS, Strategy, candidate_features
 from thawline.search.ties import MARGIN
 
 INPUT = InputSpec(32, (0.5,) * 3, (0.5,) * 3)
@@ -173,7 +174,16 @@ def test_fits_are_counted(good_board, one_good_depth):
     features = len(candidate_features(one_good_depth.bank.spec))
     board = good_board.leaderboard
     assert len(board.trials) == features * 3
-    assert board.num_fits == features * 10 * (len(L2_STRENGTHS) + len(NEIGHBOURS) + 1)
+    fits = {
+        head: sum(entry.num_fits for entry in good_board.frozen.answers if entry.strategy.head == head)
+        for head in HEADS
+    }
+    assert (fits["class mean"], fits["k-NN"]) == (features * 10, features * 10 * len(NEIGHBOURS))
+    assert (
+        features * 10 * 2 <= fits["linear"] < features * 10 * len(L2_STRENGTHS)
+    )  # weak penalties that lose are left out
+    assert fits["linear"] % 10 == 0
+    assert board.num_fits == sum(fits.values())
 
 
 def test_the_winners_held_out_logits_are_those_behind_its_score(good_board, one_good_depth):
@@ -312,19 +322,43 @@ def test_a_setting_is_chosen_for_a_fold_by_the_rows_outside_it(one_good_depth, m
             assert trial.neighbours == NEIGHBOURS[0]  # all rows together prefer it: the final fit takes it
 
 
+@pytest.mark.parametrize(("unsolved", "chosen"), [(False, 1), (True, 2)])
+def test_a_strength_is_chosen_by_log_loss_among_those_that_every_fold_was_solved_for(
+    one_good_depth, monkeypatch, unsolved, chosen
+):
+    """Every strength is right as often; the second is the surest of it, the third the next."""
+    sure = np.array([1, 4, 3, 2, 1], np.float32)
+
+    def linear(rotated, labels, row_weights, strengths, *, num_classes, **_):
+        right = np.eye(num_classes, dtype=np.float32)[labels]
+        logits = np.tile(sure[:, None, None] * right, (row_weights.shape[1], 1, 1, 1))
+        if unsolved:
+            logits[3, 1] = np.nan
+        return logits
+
+    monkeypatch.setattr(module, "fit_folds", linear)
+    dataset = one_good_depth.dataset
+    board = compare(
+        one_good_depth.bank, one_good_depth.backbone, dataset=dataset, split=make_split(dataset), options=PLAIN
+    ).leaderboard
+    linear_trials = [trial for trial in board.trials if trial.strategy.head == "linear"]
+    assert linear_trials
+    assert {trial.l2 for trial in linear_trials} == {L2_STRENGTHS[chosen]}
+
+
 def answer_as_told(monkeypatch, right):
     """Let every head on D columns be right on the rows of choosing that `right[D]` says, whatever it is trained on."""
 
     def linear(rotated, labels, row_weights, strengths, *, num_classes, **_):
         said = np.where(right[rotated.num_columns], labels, (labels + 1) % num_classes)
         shape = (row_weights.shape[1], len(strengths), len(labels), num_classes)
-        return np.broadcast_to(np.eye(num_classes, dtype=np.float32)[said], shape).copy(), None
+        return np.broadcast_to(np.eye(num_classes, dtype=np.float32)[said], shape).copy()
 
     def neighbours(rotated, labels, row_weights, *, num_classes, neighbours=NEIGHBOURS):
-        return linear(rotated, labels, row_weights, neighbours, num_classes=num_classes)[0]
+        return linear(rotated, labels, row_weights, neighbours, num_classes=num_classes)
 
     def means(rotated, labels, row_weights, *, num_classes):
-        return linear(rotated, labels, row_weights, [0], num_classes=num_classes)[0][:, 0]
+        return linear(rotated, labels, row_weights, [0], num_classes=num_classes)[:, 0]
 
     monkeypatch.setattr(module, "fit_folds", linear)
     monkeypatch.setattr(module, "neighbour_folds", neighbours)
@@ -432,7 +466,8 @@ def test_the_validation_folder_is_the_one_fold(tmp_path):
     assert winner.fold_scores == (pytest.approx(winner.mean),)
     assert winner.mean == pytest.approx(right.mean())
     assert winner.mean > 0.7
-    assert board.num_fits == 3 * (len(L2_STRENGTHS) + len(NEIGHBOURS) + 1)
+    assert board.num_fits == sum(entry.num_fits for entry in found.frozen.answers)
+    assert [entry.num_fits for entry in found.frozen.answers if entry.strategy.head == "k-NN"] == [len(NEIGHBOURS)] * 3
     curve = (
         with_curves(board, drawn.bank, dataset=drawn.dataset, split=make_split(drawn.dataset))
         .trials[board.winner]
@@ -626,7 +661,9 @@ def test_the_best_three_linear_heads_learn_from_views_and_say_so(one_good_depth,
         assert other.num_pictures == trial.num_pictures == plain.num_pictures
         assert other.predict_ms == trial.predict_ms
         assert other.mean == pytest.approx(trial.mean, abs=0.1)
-    assert board.num_fits == plain.num_fits + 3 * 10 * len(L2_STRENGTHS)
+    assert board.num_fits == plain.num_fits + sum(
+        entry.num_fits for entry in found.frozen.answers if entry.strategy.augment != "none"
+    )
     assert len(board.trials) == len(plain.trials) + 3
     curved = with_curves(board, drawn.bank, dataset=drawn.dataset, split=make_split(drawn.dataset))
     assert not any(trial.curve for trial in curved.trials if trial.strategy.augment != "none")

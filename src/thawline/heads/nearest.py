@@ -18,7 +18,8 @@ import torch
 
 from thawline.core.types import Floats, Ints
 from thawline.heads.columns import Columns, fit_columns
-from thawline.heads.linear import LinearHead, Rotated
+from thawline.heads.linear import LinearHead
+from thawline.heads.rotation import Rotated
 
 __all__ = ["NEIGHBOURS", "NeighbourHead", "class_mean_folds", "fit_class_mean", "fit_neighbours", "neighbour_folds"]
 

@@ -75,6 +75,7 @@ class Answers:
         fold_scores: One a fold that was run, in the order of `Split.folds`.
         choice: Index of the strength or k for the final fit, or None where there is none to choose.
         seconds: Its share of the wall time.
+        num_fits: Heads or networks trained for them.
         curve: Its loss and accuracy by epoch, where it was trained by epochs.
     """
 
@@ -85,6 +86,7 @@ class Answers:
     fold_scores: tuple[float, ...]
     choice: int | None
     seconds: float
+    num_fits: int
     curve: Curve | None = None
 
     def __repr__(self) -> str:
@@ -109,6 +111,7 @@ def answers_from(
     rows: Rows,
     seconds: float,
     choice: int | None = None,
+    num_fits: int | None = None,
     curve: Curve | None = None,
 ) -> Answers:
     """Return a strategy's answers with the scores of every row and of every fold that was run.
@@ -121,6 +124,7 @@ def answers_from(
         rows: What was answered.
         seconds: Wall time that it took.
         choice: As in `Answers`.
+        num_fits: As in `Answers`; None: one a fold that was run.
         curve: As in `Answers`.
     """
     right = predicted == rows.scored_labels
@@ -130,7 +134,8 @@ def answers_from(
         if (predicted[repeat, places] >= 0).all():
             fold_scores.append(float(np.average(right[repeat, places], weights=rows.weight[held_out])))
     scores = right_shares(predicted, rows.scored_labels) * rows.scored_weight
-    return Answers(strategy, scores, predicted, logits, tuple(fold_scores), choice, seconds, curve)
+    fits = len(fold_scores) if num_fits is None else num_fits
+    return Answers(strategy, scores, predicted, logits, tuple(fold_scores), choice, seconds, fits, curve)
 
 
 def right_shares(predicted: Ints, labels: Ints) -> Floats:

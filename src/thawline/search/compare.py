@@ -125,7 +125,7 @@ def leaderboard_of(
         chosen_low=chosen[1],
         chosen_high=chosen[2],
         num_pictures=len(frozen.rows.scored),
-        num_fits=frozen.num_fits + sum(len(entry.fold_scores) for entry in extra),
+        num_fits=sum(entry.num_fits for entry in scored),
         seconds=frozen.seconds + sum(entry.seconds for entry in extra) + time.perf_counter() - start,
         is_named=eligible is not None and not all(eligible),
     )

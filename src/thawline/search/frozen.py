@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from scipy.special import log_softmax
 
 from thawline.core.progress import Progress, SilentProgress
 from thawline.core.types import Floats, Ints
@@ -20,8 +21,9 @@ from thawline.data.split import Split
 from thawline.features.backbone import Backbone
 from thawline.features.bank import Block, FeatureBank
 from thawline.features.extract import in_streams
-from thawline.heads.linear import L2_STRENGTHS, Rotated, fit_folds, rotate
-from thawline.heads.nearest import NEIGHBOURS, class_mean_folds, neighbour_folds
+from thawline.heads.linear import L2_STRENGTHS, fit_folds
+from thawline.heads.nearest import class_mean_folds, neighbour_folds
+from thawline.heads.rotation import Rotated, rotate
 from thawline.search.answers import Answers, Rows, answers_from
 from thawline.search.leaderboard import MetricName
 from thawline.search.strategy import (
@@ -76,7 +78,6 @@ class FrozenAnswers:
         metric: How answers are scored.
         balanced: Whether classes are weighted equally in training.
         answers: One entry a strategy.
-        num_fits: Heads trained.
         seconds: Wall time.
     """
 
@@ -85,8 +86,12 @@ class FrozenAnswers:
     metric: MetricName
     balanced: bool
     answers: tuple[Answers, ...]
-    num_fits: int
     seconds: float
+
+    @property
+    def num_fits(self) -> int:
+        """Heads trained."""
+        return sum(entry.num_fits for entry in self.answers)
 
     def __repr__(self) -> str:
         return f"<FrozenAnswers: {len(self.answers)} strategies, {self.num_fits:,} heads trained, {self.rows!r}>"
@@ -153,15 +158,12 @@ def answer_frozen(
             viewed = with_views(best.strategy, view_policy, num_views=1 + len(view_banks))
             answers.append(_score_views(viewed, hashes, rows, (bank, *view_banks)))
             advance(1)
-    settings = {"linear": len(L2_STRENGTHS), "k-NN": len(NEIGHBOURS), "class mean": 1}
-    fits_a_fold = sum(settings[entry.strategy.head] for entry in answers)
     return FrozenAnswers(
         rows=rows,
         rule=split.rule,
         metric=metric,
         balanced=balanced,
         answers=tuple(answers),
-        num_fits=len(rows.held_out) * fits_a_fold,
         seconds=time.perf_counter() - start,
     )
 
@@ -259,9 +261,7 @@ def _score_features(heads: Sequence[Strategy], hashes: Sequence[str], rows: Rows
 def _held_out_logits(strategy: Strategy, rotated: Rotated, rows: Rows, num_classes: int) -> Floats:
     """Return (F, S, N, K) logits of a head under S settings; only the held-out rows of a fold matter."""
     if strategy.head == "linear":
-        return fit_folds(rotated, rows.labels, row_weights=rows.train, strengths=L2_STRENGTHS, num_classes=num_classes)[
-            0
-        ]
+        return fit_folds(rotated, rows.labels, row_weights=rows.train, strengths=L2_STRENGTHS, num_classes=num_classes)
     if strategy.head == "class mean":
         return class_mean_folds(rotated, rows.labels, row_weights=rows.train, num_classes=num_classes)[:, None]
     return neighbour_folds(rotated, rows.labels, row_weights=rows.train, num_classes=num_classes)
@@ -273,7 +273,7 @@ def _score_views(viewed: Strategy, hashes: Sequence[str], rows: Rows, banks: Seq
     A held-out row has weight 0 in all its views: another view of it would give its label away.
     """
     start = time.perf_counter()
-    logits, _ = fit_folds(
+    logits = fit_folds(
         rotate(stacked_views(banks, hashes, blocks=viewed.blocks)),
         np.tile(rows.labels, len(banks)),
         row_weights=np.tile(rows.train / np.float32(len(banks)), (len(banks), 1)),
@@ -285,25 +285,45 @@ def _score_views(viewed: Strategy, hashes: Sequence[str], rows: Rows, banks: Seq
 
 
 def _choose_within(strategy: Strategy, logits: Floats, rows: Rows, seconds: float) -> Answers:
-    """Return the strategy's answers, its setting chosen for each fold by the rows outside that fold."""
+    """Return the strategy's answers, its setting chosen for each fold by the rows outside that fold.
+
+    A strength is chosen by log-loss, which tells fits apart that answer alike; the others by right answers. A setting
+    that some fold was not solved for is never chosen.
+    """
     num_repeats, n = int(rows.repeat.max()) + 1, len(rows.labels)
-    right = np.full((num_repeats, logits.shape[1], n), np.nan)
+    merit = np.full((num_repeats, logits.shape[1], n), np.nan)
     for fold, held_out in enumerate(rows.held_out):
-        answers = logits[fold][:, held_out].argmax(axis=2)
-        right[rows.repeat[fold]][:, held_out] = (answers == rows.labels[held_out]) * rows.weight[held_out]
-    by_row = right.mean(axis=0)[:, rows.scored]  # (S, n)
+        merit[rows.repeat[fold]][:, held_out] = _merit(strategy, logits[fold][:, held_out], rows.labels[held_out])
+    by_row = (merit * rows.weight).mean(axis=0)[:, rows.scored]  # (S, n)
+    by_row[np.isnan(by_row).any(axis=1)] = -np.inf
     totals = by_row.sum(axis=1)
     predicted = np.zeros((num_repeats, n), dtype=np.int64)
     kept = np.zeros((n, logits.shape[3]), dtype=np.float32)
     for fold, held_out in enumerate(rows.held_out):
-        outside = totals - by_row[:, np.searchsorted(rows.scored, held_out)].sum(axis=1)
+        outside = np.delete(by_row, np.searchsorted(rows.scored, held_out), axis=1).sum(axis=1)
         setting = _largest(outside if len(held_out) < len(rows.scored) else totals)
         answers = logits[fold, setting, held_out]
         predicted[rows.repeat[fold], held_out] = answers.argmax(axis=1)
         if rows.repeat[fold] == 0:
             kept[held_out] = answers
-    predicted, kept = predicted[:, rows.scored], kept[rows.scored]
-    return answers_from(strategy, predicted, logits=kept, rows=rows, seconds=seconds, choice=_largest(totals))
+    return answers_from(
+        strategy,
+        predicted[:, rows.scored],
+        logits=kept[rows.scored],
+        rows=rows,
+        seconds=seconds,
+        choice=_largest(totals),
+        num_fits=int((~np.isnan(logits[:, :, 0, 0])).sum()),
+    )
+
+
+def _merit(strategy: Strategy, logits: Floats, labels: Ints) -> Floats:
+    """Return (S, h) how good (S, h, K) answers to h rows are; higher is better."""
+    if strategy.head == "linear":
+        merit: Floats = log_softmax(logits.astype(np.float64), axis=2)[:, np.arange(len(labels)), labels]
+        return merit
+    right: Floats = (logits.argmax(axis=2) == labels).astype(np.float64)
+    return right
 
 
 def _largest(totals: Floats) -> int:

@@ -210,13 +210,13 @@ def _scored_rows(compared: Compared) -> FrozenAnswers:
     """Return what the rows are scored on, with no answers in it yet."""
     frozen, split, options = compared.comparison.frozen, compared.split, compared.session.order.options
     if compared.session.order.protocol == "folds":
-        return replace(frozen, answers=(), num_fits=0, seconds=0.0)
+        return replace(frozen, answers=(), seconds=0.0)
     rule = f"{len(split.test):,} held-out pictures, read once"
     once = Split(((split.pool, split.test),), NONE, split.seed, 1, 1, rule)
     scored = rows_of(
         compared.dataset, once, options=CompareOptions("accuracy", options.class_weights, seed=options.seed)
     )[0]
-    return replace(frozen, rows=scored, rule=rule, answers=(), num_fits=0, seconds=0.0)
+    return replace(frozen, rows=scored, rule=rule, answers=(), seconds=0.0)
 
 
 def _answer_once(compared: Compared, row: Row, frozen: FrozenAnswers) -> AnsweredRow:
