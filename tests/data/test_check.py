@@ -68,7 +68,7 @@ def test_every_file_has_a_ledger_row(make_folder, encode, draw):
         ),
         ({"a/1": 1, "a/2": 2}, "one class with pictures, 'a'"),
         ({"a/1": 1, "a/2": 2, "b/1": b"text"}, "one class with pictures, 'a'"),
-        ({"all/a/1": 1, "all/b/2": 2}, "perhaps name that class folder itself"),
+        ({"cat/a/1.png": 1, "cat/2.png": 2}, "one class .*cat/a is inside a class folder.*name it itself"),
         ({"a/1": 1, "a/2": 2, "b/1": 3}, "b has one usable picture each"),
         (
             {"train/a/1": 1, "train/a/2": 2, "train/b/3": 3, "train/b/4": 4, "val/c/5": 5, "val/c/6": 6},

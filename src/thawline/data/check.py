@@ -190,10 +190,11 @@ def _refuse_classes(listing: Listing, rows: Sequence[LedgerRow], used: Sequence[
     where = display_path(listing.root)
     counts = Counter(rows[index].label for index in used)
     if len(counts) < 2:
-        hint = f" ({listing.notes[0]}: perhaps name that class folder itself)" if listing.notes else ""
+        hint = f" ({first_few(listing.notes, 2)})" if listing.notes else ""
         raise DataError(
             f"check: {where} has one class with pictures, {next(iter(counts))!r}; a classifier needs two or "
-            f"more{hint}. Put the pictures of each class into a folder named after the class."
+            f"more{hint}. Put the pictures of each class into a folder named after the class; where the classes are "
+            "inside that folder, name it itself."
         )
     single = sorted(name for name, count in counts.items() if count == 1)
     if single:

@@ -9,6 +9,7 @@ import pytest
 
 from thawline.core.errors import DataError
 from thawline.data.sources.pictures import list_pictures
+from thawline.data.sources.system_files import HIDDEN_FILE, SYSTEM_FOLDER
 
 
 def found(listing):
@@ -72,7 +73,10 @@ def test_nested_folders_take_the_class_above_and_are_noted(make_folder):
         ({}, "holds no files"),
         ({".hidden/1": 1}, "holds no files"),
         ({"1.jpg": 1, "2.jpg": 2}, "holds 2 files but no class folders"),
-        ({"train/a/1": 1, "extra/1": 2}, "both inside train and in class folders outside it"),
+        (
+            {"train/a/1": 1, "extra/1": 2},
+            "train/ holds folders and is next to extra/, so it may be a class or hold the pictures for training",
+        ),
         ({"train/1": 1, "val/2": 2}, "no class folders inside"),
         ({"val/a/1": 1, "test/a/2": 2}, "no training pictures"),
         ({"train/a/1": 1, "training/a/2": 2}, "two folders for the same part"),
@@ -95,8 +99,42 @@ def test_link_loops_end_and_links_to_files_count(make_folder, tmp_path):
     (root / "d").symlink_to(outside)
     listing = list_pictures(root)
     assert [item.path for item in listing.candidates] == ["a/1", "b/1", "b/file", "c/x"]
-    assert {item.path for item in listing.skipped} == {"a/self", "b/gone"}
+    assert {item.path for item in listing.skipped} == {"a/0-link", "a/self", "a/up", "b/gone", "d"}
     assert [note.split(" is ")[0] for note in listing.notes] == ["a/0-link", "a/up", "d"]
+
+
+def test_a_link_is_followed_once_in_each_part(make_folder):
+    root = make_folder({"store/a/1": 1, "store/b/1": 2}, name="store").resolve()
+    view = make_folder({}, name="view")
+    for part in ("train", "test"):
+        (view / part).mkdir()
+        for label in ("a", "b"):
+            (view / part / label).symlink_to(root / "store" / label)
+        (view / part / "round").symlink_to(view)
+        (view / part / "a2").symlink_to(root / "store" / "a")
+    listing = list_pictures(view)
+    assert found(listing) == [
+        ("test/a/1", "a", "test"),
+        ("test/b/1", "b", "test"),
+        ("train/a/1", "a", "train"),
+        ("train/b/1", "b", "train"),
+    ]
+    assert sorted(item.path for item in listing.skipped) == ["test/a2", "test/round", "train/a2", "train/round"]
+
+
+def test_what_is_hidden_or_a_system_s_has_rows(make_folder):
+    files = {".net/1.jpg": 1, ".net/deep/2.jpg": 2, ".net/readme": b"x", "a/.3.jpg": 3, "a/@eaDir/1.jpg/S.jpg": 4}
+    listing = list_pictures(make_folder({**files, "a/1": 5, "b/1": 6, "b/.ipynb_checkpoints/1.jpg": 7}))
+    assert {item.path: item.reason for item in listing.skipped} == {
+        ".net/1.jpg": HIDDEN_FILE,
+        ".net/deep/2.jpg": HIDDEN_FILE,
+        "a/.3.jpg": HIDDEN_FILE,
+        "a/@eaDir": SYSTEM_FOLDER,
+    }
+    assert listing.class_names == ("a", "b")
+    assert [
+        note.startswith(".net/ is hidden by its name, so that its pictures (2) take no part") for note in listing.notes
+    ] == [True]
 
 
 def test_no_permission(make_folder, monkeypatch):

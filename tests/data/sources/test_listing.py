@@ -13,7 +13,7 @@ from thawline.core.errors import DataError
 from thawline.data.headers import PNG_SIGNATURE
 from thawline.data.sources import listing as listing_module
 from thawline.data.sources.archives import list_zip
-from thawline.data.sources.listing import Candidate, FileSource, display_path, reading, settle_roles
+from thawline.data.sources.listing import Candidate, FileSource, class_label, display_path, reading, settle_roles
 from thawline.data.sources.places import Place
 from thawline.data.sources.shards import list_tar
 
@@ -94,7 +94,15 @@ def test_one_held_out_part_is_the_test(parts, settled):
     assert [item.path for item in found] == [item.path for item in candidates]
 
 
+def test_a_class_is_called_by_the_composed_form_of_its_name():
+    assert [class_label(os.fsdecode(name)) for name in (b"K\xe4se", "Käse".encode(), "Ka\u0308se".encode())] == [
+        "Käse"
+    ] * 3
+    assert class_label(os.fsdecode(b"a\x81\xc3\xa4")) == "a\\x81ä"
+    assert class_label("plain") == "plain"
+
+
 def test_a_path_is_shown_as_text_whatever_its_bytes():
     assert display_path("a/é") == "a/é"
-    assert display_path(Path(os.fsdecode(b"a/\xff"))) == "a/\ufffd"
+    assert display_path(Path(os.fsdecode(b"a/\xff"))) == r"a/\xff"
     assert display_path(Place.of("hf:a//b")) == "hf:a//b"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from thawline.core.errors import DataError
 from thawline.data.sources import members
-from thawline.data.sources.members import BoundedReader, member_parts, refuse_many, unwrap
+from thawline.data.sources.listing import FileSource
+from thawline.data.sources.members import BoundedReader, Contents, member_parts, refuse_many
+from thawline.data.sources.system_files import HIDDEN_FILE, SYSTEM_FOLDER
 
 OUTSIDE, ODD = "its name leads out of the archive", "its name cannot be a file name here"
 
@@ -16,19 +20,19 @@ OUTSIDE, ODD = "its name leads out of the archive", "its name cannot be a file n
     [
         ("cat/1.jpg", ("cat", "1.jpg")),
         ("./cat//./1.jpg", ("cat", "1.jpg")),
-        ("cat/..1.jpg", None),  # hidden, as all that begins with a dot
+        ("cat/..1.jpg", ("cat", "..1.jpg")),
         ("cat/1..jpg", ("cat", "1..jpg")),
         ("cat/", ("cat",)),
         ("", None),
         ("./", None),
-        (".git/x", None),
-        ("cat/Thumbs.db", None),
-        ("__MACOSX/cat/1.jpg", None),
         ("/cat/1.jpg", OUTSIDE),
         ("../1.jpg", OUTSIDE),
         ("cat/../1.jpg", OUTSIDE),
         ("cat/..", OUTSIDE),
-        ("cat\\1.jpg", ODD),
+        ("cat\\1.jpg", ("cat", "1.jpg")),
+        ("\\cat\\1.jpg", OUTSIDE),
+        ("cat\\..\\1.jpg", OUTSIDE),
+        ("c:\\1.jpg", ODD),
         ("cat/1\0.jpg", ODD),
         ("c:/1.jpg", ODD),
         ("Z:1.jpg", ODD),
@@ -39,29 +43,22 @@ def test_the_parts_of_a_name(name, parts):
     assert member_parts(name) == parts
 
 
-def tree(*names):
-    return [(tuple(name.split("/")), name) for name in names]
-
-
-@pytest.mark.parametrize(
-    ("names", "inner", "wrapper"),
-    [
-        (["p/cat/1", "p/dog/2"], ["cat/1", "dog/2"], "p"),
-        (["a/b/cat/1", "a/b/dog/2", "a/r"], ["cat/1", "dog/2", "r"], "a/b"),
-        (["p/cat/1", "r"], ["cat/1", "r"], "p"),
-        (["p/cat/1", "q/dog/2"], ["p/cat/1", "q/dog/2"], ""),
-        (["cat/1", "cat/2"], ["cat/1", "cat/2"], ""),
-        (["Train/cat/1"], ["Train/cat/1"], ""),
-        (["p/train/cat/1"], ["train/cat/1"], "p"),
-        (["1", "2"], ["1", "2"], ""),
-        ([], [], ""),
-    ],
-)
-def test_the_folder_that_holds_all_others_is_taken_off(names, inner, wrapper):
-    files, found = unwrap(tree(*names))
-    assert ["/".join(parts) for parts, _ in files] == inner
-    assert [item for _, item in files] == names
-    assert found == wrapper
+def test_what_is_left_out_of_an_archive_has_a_row_where_it_may_be_meant():
+    contents = Contents()
+    names = ["a/1", ".net/1.jpg", ".net/2.jpg", "@eaDir/1/2.jpg", "@eaDir/1/3.jpg", ".git/1.jpg", "a\\1", "a/", "../1"]
+    assert [contents.place(name) for name in names] == [("a", "1"), *[None] * 5, ("a", "1"), ("a",), None]
+    contents.files[("a", "1")] = FileSource(Path("1"))
+    assert contents.place("a\\1") is None
+    assert contents.place("b/1", "a link") is None
+    assert {item.path: item.reason for item in contents.skipped} == {
+        ".net/1.jpg": HIDDEN_FILE,
+        ".net/2.jpg": HIDDEN_FILE,
+        "@eaDir": SYSTEM_FOLDER,
+        "../1": OUTSIDE,
+        "a/1": "the archive holds another member of this name",
+        "b/1": "a link",
+    }
+    assert len(contents.skipped) == 6
 
 
 def test_no_read_is_longer_than_its_limit(tmp_path):

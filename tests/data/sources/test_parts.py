@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from thawline.data.sources.parts import is_unlabelled, name_role, name_roles
+from thawline.data.sources.parts import file_roles, is_unlabelled, name_role, name_roles, says_nothing
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,22 @@ def test_names_that_say_that_pictures_wait_for_a_prediction():
     waiting = ("images to predict", "seg_pred", "Predictions", "unlabeled", "unlabelled_images", "inference")
     assert [is_unlabelled(name) for name in waiting] == [True] * len(waiting)
     assert not any(is_unlabelled(name) for name in ("test", "bus", "predator", "label", ""))
+
+
+def test_files_may_begin_with_the_word_and_go_on_as_they_like():
+    files = {"train-cats-000.tar": "train", "val_cats.tar": "validation", "cats.tar": None, "test.v2.parquet": "test"}
+    assert file_roles(files) == files
+    timm = {"imagenet-train-0001.tar": "train", "imagenet-validation-0001.tar": "validation"}
+    assert file_roles(timm) == timm
+
+
+def test_names_that_say_nothing_of_a_class():
+    assert [says_nothing(name) for name in ("images", "Data Set", "test", "JPGs", "cat", "7", "")] == [
+        True,
+        True,
+        True,
+        False,
+        False,
+        False,
+        False,
+    ]

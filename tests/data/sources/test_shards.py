@@ -84,12 +84,35 @@ def test_samples_of_shards_with_every_kind_of_label(make_tar, tmp_path):
 
 def test_numbers_are_names_where_no_names_stand_beside_them(make_tar, tmp_path):
     path = make_tar({"0.jpg": b"0", "0.cls": b"007", "1.jpg": b"1", "1.cls": b"12"})
-    assert list_pictures(path).class_names == ("12", "7")
+    assert list_pictures(path).class_names == ("007", "12")
     (tmp_path / "classes.json").write_text('{"7": "owl", "12": "hen"}', "utf-8")
     assert list_pictures(f"webdataset:{path}").class_names == ("hen", "owl")
     (tmp_path / "classes.json").write_text("3", "utf-8")
     with pytest.raises(DataError, match=r"classes\.json names no classes"):
         list_pictures(path)
+
+
+@pytest.mark.parametrize(
+    ("files", "labels"),
+    [
+        ({"cat/1.jpg": b"1", "cat/1.txt": b"a cat", "dog/1.jpg": b"2"}, ["cat", "dog"]),
+        ({"train/cat/1.jpg": b"1", "train/cat/1.json": b'{"label": "x"}', "train/dog/1.jpg": b"2"}, ["cat", "dog"]),
+        ({"cat/1.jpg": b"1", "cat/1.cls": b"x", "dog/1.jpg": b"2", "dog/1.cls": b"y"}, ["x", "y"]),
+        ({"data/1.jpg": b"1", "data/1.txt": b"x", "data/2.jpg": b"2", "data/2.txt": b"y"}, ["x", "y"]),
+        ({"1.jpg": b"1", "1.json": b'{"label": "x"}'}, ["x"]),
+        ({"cat/1.jpg": b"1", "docs/1.txt": b"x", "cat/1.txt": b"y"}, ["y"]),
+    ],
+)
+def test_text_is_a_label_only_where_there_are_no_class_folders(make_tar, files, labels):
+    listing = list_pictures(make_tar(files))
+    assert sorted(item.label for item in listing.candidates if item.path.endswith("jpg")) == labels
+
+
+def test_parts_inside_a_shard_are_parts(make_tar):
+    parts = {"train/1.jpg": b"1", "train/1.cls": b"a", "val/2.jpg": b"2", "val/2.cls": b"a"}
+    assert [item.split for item in list_pictures(make_tar(parts)).candidates] == ["train", "test"]
+    more = make_tar({**parts, "other/3.jpg": b"3", "other/3.cls": b"a"}, "more.tar")
+    assert [item.split for item in list_pictures(more).candidates] == [None] * 3
 
 
 def test_shards_in_folders_named_after_parts(make_tar, tmp_path):

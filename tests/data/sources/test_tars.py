@@ -30,7 +30,7 @@ def test_links_devices_and_names_that_lead_elsewhere_are_skipped_and_told(make_t
         ("b/1", b"2"),
         ("../a/2", b"x"),
         ("/a/2", b"x"),
-        ("a\\2", b"x"),
+        ("a\\..\\..\\2", b"x"),
         (special("a/soft", tarfile.SYMTYPE, "/etc/passwd"), b""),
         (special("a/hard", tarfile.LNKTYPE, "a/1"), b""),
         (special("a/device", tarfile.CHRTYPE), b""),
@@ -44,7 +44,7 @@ def test_links_devices_and_names_that_lead_elsewhere_are_skipped_and_told(make_t
     assert reasons(listing) == {
         "../a/2": "its name leads out of the archive",
         "/a/2": "its name leads out of the archive",
-        "a\\2": "its name cannot be a file name here",
+        "a\\..\\..\\2": "its name leads out of the archive",
         "a/soft": "a link",
         "a/hard": "a link",
         "a/device": "not a regular file",

@@ -16,9 +16,9 @@ from pathlib import Path
 from stat import S_IFMT, S_IFREG, S_ISLNK
 
 from thawline.core.errors import DataError
-from thawline.data.sources.folders import lay_out
-from thawline.data.sources.listing import MAX_FILE_BYTES, Listing, Skipped, display_path, reading, refuse_long
-from thawline.data.sources.members import BoundedReader, member_parts, refuse_many, unwrap
+from thawline.data.sources.listing import MAX_FILE_BYTES, Listing, display_path, reading, refuse_long
+from thawline.data.sources.members import BoundedReader, Contents, refuse_many
+from thawline.data.sources.zip_names import member_names
 
 __all__ = ["ZipArchive", "ZipSource", "list_zip"]
 
@@ -98,36 +98,16 @@ def list_zip(file: Path) -> Listing:
         ) from None
     refuse_many(shown, len(archive.members))
     _refuse_bomb(file, archive)
-    files: dict[tuple[str, ...], ZipSource] = {}
-    skipped = []
-    for member in archive.members:
-        name = _name_of(member)
+    contents = Contents[ZipSource]()
+    for member, name in zip(archive.members, member_names(file, archive.members), strict=True):
         mode = member.external_attr >> 16
-        parts = member_parts(name)
-        if member.is_dir() or parts is None:
+        if name.endswith(("/", "\\")):
             continue
-        if isinstance(parts, str):
-            skipped.append(Skipped(display_path(name), parts))
-        elif S_IFMT(mode) not in {0, S_IFREG}:
-            skipped.append(Skipped("/".join(parts), "a link" if S_ISLNK(mode) else "not a regular file"))
-        elif parts in files:
-            skipped.append(Skipped("/".join(parts), "the archive holds another member of this name"))
-        else:
-            files[parts] = ZipSource(name, member, archive)
-    inner, wrapper = unwrap(sorted(files.items()))
-    notes = [f"everything is inside {display_path(wrapper)}/, which was taken as the root"] if wrapper else []
-    return lay_out(file, inner, skipped=skipped, notes=notes)
-
-
-def _name_of(member: zipfile.ZipInfo) -> str:
-    """Return a member's whole name; UTF-8 that is not marked as such, as a Mac writes it, is recognised."""
-    name = member.orig_filename
-    if not member.flag_bits & 0x800:
-        try:
-            return name.encode("cp437").decode("utf-8")
-        except UnicodeError:
-            return name
-    return name
+        is_regular = S_IFMT(mode) in {0, S_IFREG}
+        parts = contents.place(name, "" if is_regular else "a link" if S_ISLNK(mode) else "not a regular file")
+        if parts:
+            contents.files[parts] = ZipSource(name, member, archive)
+    return contents.lay_out(file)
 
 
 def _refuse_bomb(file: Path, archive: ZipArchive) -> None:

@@ -28,7 +28,7 @@ from thawline.data.sources.hubload import (
 )
 from thawline.data.sources.label_values import label_of
 from thawline.data.sources.listing import Candidate, FileSource, Listing, Skipped, settle_roles
-from thawline.data.sources.parts import name_role
+from thawline.data.sources.parts import name_roles
 from thawline.data.sources.picture_columns import choose_label_column, choose_picture_column, unknown_columns
 from thawline.data.sources.picture_files import is_inside
 from thawline.data.sources.places import Place
@@ -213,7 +213,7 @@ def _roles(place: Place, name: HubName, splits: list[str]) -> tuple[dict[str, Ro
     """Return the part of the data of every split that takes part, and a note on those that do not."""
     if name.split or len(splits) == 1:
         return dict.fromkeys(splits), ()
-    roles = {split: name_role(split) for split in splits}
+    roles = name_roles(splits)
     if "train" not in roles.values():
         raise DataError(
             f"list: {place} has the splits {first_few(splits)}, none for training. Choose one, from which a "

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ __all__ = [
     "FileSource",
     "Listing",
     "Skipped",
+    "class_label",
     "display_path",
     "reading",
     "refuse_long",
@@ -158,5 +160,28 @@ def settle_roles(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
 
 
 def display_path(path: str | Path | Place) -> str:
-    """Return a path as text that can be printed and stored as UTF-8, whatever bytes the file system holds."""
-    return os.fsencode(str(path)).decode("utf-8", "replace").replace(os.sep, "/")
+    r"""Return a path as text that can be printed and stored as UTF-8, whatever bytes the file system holds.
+
+    Bytes that are not UTF-8 are shown as `\xe4`, so that different paths stay different.
+    """
+    return os.fsencode(str(path)).decode("utf-8", "backslashreplace").replace(os.sep, "/")
+
+
+def class_label(folder: str) -> str:
+    r"""Return the name of the class that a folder's name means, as classes are compared everywhere.
+
+    Accents are composed (Unicode's NFC). A name that is not UTF-8 is read as Windows wrote it in Western Europe, where
+    that has a letter for every byte, so that different names stay different.
+
+    >>> class_label("Ka\u0308se") == class_label(os.fsdecode(b"K\xe4se")) == "Käse"
+    True
+    """
+    data = os.fsencode(folder)
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        try:
+            text = data.decode("cp1252")
+        except UnicodeDecodeError:
+            text = data.decode("utf-8", "backslashreplace")
+    return unicodedata.normalize("NFC", text)

@@ -9,17 +9,20 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from thawline.core.errors import DataError
-from thawline.data.sources.folders import is_hidden
-from thawline.data.sources.parts import name_role
+from thawline.data.dataset import Source
+from thawline.data.sources.layout import hidden_notes, lay_out, shown_path, unwrap
+from thawline.data.sources.listing import Listing, Skipped, display_path
+from thawline.data.sources.part_folders import Parts
+from thawline.data.sources.system_files import is_hidden, why_left_out
 
-__all__ = ["MAX_MEMBERS", "BoundedReader", "member_parts", "refuse_many", "unwrap"]
+__all__ = ["MAX_MEMBERS", "BoundedReader", "Contents", "member_parts", "refuse_many"]
 
-Item = TypeVar("Item")
+Member = TypeVar("Member", bound=Source)
 
 MAX_MEMBERS = 2_000_000
 """An archive with more is refused: its table of contents alone would fill the memory."""
@@ -48,42 +51,71 @@ class BoundedReader(io.FileIO):
         return super().read(wanted) or b"" if wanted > 0 else b""
 
 
-def member_parts(name: str) -> tuple[str, ...] | str | None:
-    r"""Return the folders and the file of a member's name; why it is refused; None when it is ignored.
+@dataclass(repr=False)
+class Contents(Generic[Member]):
+    """What an archive holds.
 
-    >>> member_parts("./cat/1.jpg")
-    ('cat', '1.jpg')
+    Attributes:
+        files: Its regular members, in its order, by the parts of their names.
+        skipped: What is left out, with the reason.
+    """
+
+    files: dict[Parts, Member] = field(default_factory=dict)
+    skipped: list[Skipped] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        return f"<Contents {len(self.files):,} files, {len(self.skipped):,} skipped>"
+
+    def place(self, name: str, why_not: str = "") -> Parts | None:
+        """Return where a member belongs, or None where it is left out; then `skipped` says why.
+
+        Args:
+            name: The member's name.
+            why_not: Why a member of any name would be left out: a link, a device.
+        """
+        parts = member_parts(name)
+        if parts and not isinstance(parts, str) and any(map(is_hidden, parts)):
+            row = why_left_out(parts)
+            item = row and Skipped(shown_path(row[0]), row[1])
+            if item and item not in self.skipped[-1:]:
+                self.skipped.append(item)
+            return None
+        if isinstance(parts, str):
+            self.skipped.append(Skipped(display_path(name), parts))
+            return None
+        if parts and (why_not or parts in self.files):
+            self.skipped.append(Skipped(shown_path(parts), why_not or "the archive holds another member of this name"))
+            return None
+        return parts
+
+    def lay_out(self, file: Path) -> Listing:
+        """Return the files as candidates of the classes whose folders they lie in; the folder around all is taken off.
+
+        Raises:
+            DataError: As `layout.lay_out`.
+        """
+        inner, wrapper = unwrap(sorted(self.files.items()))
+        notes = [f"everything is inside {wrapper}/, which was taken as the root"] if wrapper else []
+        return lay_out(file, inner, skipped=self.skipped, notes=[*notes, *hidden_notes(self.skipped)])
+
+
+def member_parts(name: str) -> Parts | str | None:
+    r"""Return the folders and the file of a member's name; why it is refused; None where it names nothing.
+
+    A backslash stands between folders, as some programs on Windows write it.
+
+    >>> member_parts("./cat/1.jpg"), member_parts(r"cat\1.jpg")
+    (('cat', '1.jpg'), ('cat', '1.jpg'))
     >>> member_parts("cat/../../1.jpg")
     'its name leads out of the archive'
-    >>> member_parts("__MACOSX/cat/._1.jpg") is None
-    True
     """
-    if "\0" in name or "\\" in name or re.match(r"[A-Za-z]:", name):
+    name = name.replace("\\", "/")
+    if "\0" in name or re.match(r"[A-Za-z]:", name):
         return "its name cannot be a file name here"
     parts = tuple(part for part in name.split("/") if part not in {"", "."})
     if name.startswith("/") or ".." in parts:
         return "its name leads out of the archive"
-    return None if not parts or any(is_hidden(part) for part in parts) else parts
-
-
-def unwrap(files: Sequence[tuple[tuple[str, ...], Item]]) -> tuple[list[tuple[tuple[str, ...], Item]], str]:
-    """Return the files without the one folder that holds all others, and that folder, or an empty text.
-
-    `photos/cat/1.jpg` alone in an archive means the class `cat`; a folder named after a part of the data, or one that
-    holds no further folders, stays.
-
-    Args:
-        files: The parts of every name, and an item for it.
-    """
-    inner = list(files)
-    wrapper: list[str] = []
-    while True:
-        tops = {parts[0] for parts, _ in inner if len(parts) > 1}
-        inside = any(len(parts) > 2 for parts, _ in inner)
-        if len(tops) != 1 or not inside or name_role(next(iter(tops))) is not None:
-            return inner, "/".join(wrapper)
-        wrapper.append(tops.pop())
-        inner = [(parts[1:] if len(parts) > 1 else parts, item) for parts, item in inner]
+    return parts or None
 
 
 def refuse_many(shown: str, number: int) -> None:

@@ -16,7 +16,7 @@ from typing import Literal
 
 from thawline.data.dataset import Role
 
-__all__ = ["is_unlabelled", "name_role", "name_roles"]
+__all__ = ["file_roles", "is_unlabelled", "name_role", "name_roles", "says_nothing"]
 
 _Kind = Literal["train", "validation", "evaluation", "test", "unlabelled"]
 
@@ -85,6 +85,19 @@ def name_roles(names: Iterable[str]) -> dict[str, Role | None]:
     return roles
 
 
+def file_roles(names: Iterable[str]) -> dict[str, Role | None]:
+    """Return the part of the data that each of several files (shards, tables) stands for, or None.
+
+    As `name_roles` without what the names end in; a word of a part at the very beginning is enough.
+
+    >>> file_roles(["train-cats-0.tar", "birds_test.parquet", "labels.csv"])
+    {'train-cats-0.tar': 'train', 'birds_test.parquet': None, 'labels.csv': None}
+    """
+    stems = {name: name.partition(".")[0] for name in names}
+    roles = name_roles(stems.values())
+    return {name: roles[stem] or name_role(re.split(r"[-_]", stem)[0]) for name, stem in stems.items()}
+
+
 def is_unlabelled(name: str) -> bool:
     """Return whether a folder's name says that its pictures wait for a prediction: `images to predict`, `unlabeled`.
 
@@ -92,6 +105,15 @@ def is_unlabelled(name: str) -> bool:
     (True, True, False)
     """
     return "unlabelled" in _take_apart(name)[0]
+
+
+def says_nothing(name: str) -> bool:
+    """Return whether a folder's name says of its pictures at most which part they are: `images`, `test data`.
+
+    >>> says_nothing("images"), says_nothing("test_set"), says_nothing("cat images"), says_nothing("7")
+    (True, True, False, False)
+    """
+    return not _take_apart(name)[1] and any(letter.isalpha() for letter in name)
 
 
 def _role(kinds: frozenset[_Kind]) -> Role | None:

@@ -8,9 +8,10 @@ Parquet that holds the pictures (`tables.py`). `webdataset:`, `hf:` and `torchvi
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
-from thawline.core.errors import DataError, UsageError
+from thawline.core.errors import DataError, UsageError, first_few
 from thawline.core.progress import Progress
 from thawline.data.sources.archives import list_zip
 from thawline.data.sources.folders import list_folder
@@ -19,6 +20,7 @@ from thawline.data.sources.hubsets import list_hub
 from thawline.data.sources.listing import Candidate, FileSource, Listing, Skipped, display_path
 from thawline.data.sources.places import SCHEMES, Place
 from thawline.data.sources.shards import list_shards, list_tar
+from thawline.data.sources.system_files import is_picture_name
 from thawline.data.sources.tables import ParquetSource, list_csv, list_parquet
 from thawline.data.sources.torchsets import list_torchvision
 
@@ -91,7 +93,7 @@ def _list_path(place: Place, wanted: Wanted) -> Listing:
         if path.is_dir():
             tables = _tables_in(path)
             if tables:
-                return list_parquet(path, tables, wanted=wanted)
+                return _list_next_to_tables(path, tables, wanted)
             _refuse_columns(place, wanted)
             return list_folder(path)
         if not path.exists():
@@ -133,6 +135,22 @@ def _list_file(place: Place, head: bytes, wanted: Wanted) -> Listing:
         f"list: {shown} is a single file. Name a folder of class folders, a zip or tar archive of one, a CSV manifest "
         "or a Parquet table."
     )
+
+
+def _list_next_to_tables(folder: Path, tables: list[Path], wanted: Wanted) -> Listing:
+    """Return the class folders of a folder with tables in it, or the rows of the tables where there are none.
+
+    Columns that the person names are columns of the tables.
+    """
+    try:
+        listing = None if wanted else list_folder(folder)
+    except DataError:
+        listing = None
+    if listing is None or len({item.label for item in listing.candidates if is_picture_name(item.path)}) < 2:
+        return list_parquet(folder, tables, wanted=wanted)
+    names = first_few([display_path(table.relative_to(folder)) for table in tables], 3)
+    note = f"{names}: next to class folders, which are read; name the table itself to read it instead"
+    return replace(listing, notes=(*listing.notes, note))
 
 
 def _spelling(text: str) -> str:

@@ -9,19 +9,20 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import unicodedata
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from thawline.core.errors import DataError, first_few
 from thawline.core.store import expand_user
 from thawline.data.dataset import Role
 from thawline.data.formats import ENDINGS
-from thawline.data.sources.folders import lay_out
 from thawline.data.sources.listing import Candidate, Listing, Skipped, display_path, settle_roles
-from thawline.data.sources.members import unwrap
-from thawline.data.sources.parts import name_role
+from thawline.data.sources.parts import file_roles, name_role, name_roles
 from thawline.data.sources.places import Place
+from thawline.data.sources.system_files import is_picture_name
 from thawline.data.sources.tars import TarSource, read_contents
 
 __all__ = ["expand_braces", "list_shards", "list_tar"]
@@ -36,16 +37,25 @@ LABELS = ("cls", "json", "txt")
 def list_tar(file: Path) -> Listing:
     """Return the pictures of one tar archive: as a shard where a label is next to a picture, else as class folders.
 
+    Where pictures lie in several class folders, text and JSON next to them are captions, boxes or notes, and no labels;
+    a `.cls` always is one, since only shards have it.
+
     Raises:
         DataError: Not a tar archive, damaged, or as `list_folder` and `list_shards`.
     """
     contents = read_contents(file)
-    samples = _by_key(contents.files)
-    if any(_pictures(names) and set(names) & set(LABELS) for names in samples.values()):
-        return _list_shards(Place.of(file), [(file, None)])
-    inner, wrapper = unwrap(sorted(contents.files.items()))
-    notes = [f"everything is inside {display_path(wrapper)}/, which was taken as the root"] if wrapper else []
-    return lay_out(file, inner, skipped=contents.skipped, notes=notes)
+    labelled = [set(names) & set(LABELS) for names in _by_key(contents.files).values() if _pictures(names)]
+    if not any(labelled):
+        return contents.lay_out(file)
+    if not any("cls" in kinds for kinds in labelled):
+        try:
+            listing = contents.lay_out(file)
+        except DataError:  # no class folders
+            return _list_shards(Place.of(file), [(file, None)])
+        if len({item.label for item in listing.candidates if is_picture_name(item.path)}) > 1:
+            note = "text and JSON next to pictures in class folders are no labels; webdataset: reads them as labels"
+            return replace(listing, notes=(*listing.notes, note))
+    return _list_shards(Place.of(file), [(file, None)])
 
 
 def list_shards(place: Place) -> Listing:
@@ -65,7 +75,9 @@ def list_shards(place: Place) -> Listing:
     if root is None:
         raise DataError(f"list: {place}: shards are read from this machine's disk only. Download them first.")
     if root.is_dir():
-        inside = [folder for folder in sorted(root.iterdir()) if folder.is_dir() and name_role(folder.name)]
+        folders = [folder for folder in sorted(root.iterdir()) if folder.is_dir()]
+        roles = name_roles(folder.name for folder in folders)
+        inside = [folder for folder in folders if roles[folder.name]]
         files = [file for folder in (root, *inside) for file in sorted(folder.glob("*.tar"))]
         if not files:
             raise DataError(f"list: {display_path(root)} holds no .tar files, nor do train/, val/ and test/ in it.")
@@ -127,16 +139,20 @@ def _list_shards(place: Place, shards: Sequence[tuple[Path, Role | None]]) -> Li
     skipped: list[Skipped] = []
     for file, role in shards:
         prefix = f"{display_path(file.parent.name)}/{file.name}" if len(common) > 1 else display_path(file.name)
-        names = _class_names(file.parent) or (_class_names(file.parent.parent) if name_role(file.parent.name) else {})
+        names = _class_names(file.parent) or (
+            _class_names(file.parent.parent) if name_role(file.parent.name) or len(common) > 1 else {}
+        )
         contents = read_contents(file)
         skipped += [Skipped(f"{prefix}/{item.path}", item.reason) for item in contents.skipped]
-        for key, members in _by_key(contents.files).items():
+        samples = _by_key(contents.files)
+        inside = _roles_inside(samples) if role is None else {}
+        for key, members in samples.items():
             item = _sample(key, members, names)
             path = f"{prefix}/{display_path(item.path)}"
             if isinstance(item, Skipped):
                 skipped.append(Skipped(path, item.reason))
             else:
-                candidates.append(Candidate(path, item.label, role, item.source))
+                candidates.append(Candidate(path, item.label, role or inside.get(key), item.source))
     if not candidates:
         hint = f": {first_few([f'{item.path} ({item.reason})' for item in skipped], 3)}" if skipped else ""
         raise DataError(
@@ -181,7 +197,7 @@ def _label(data: bytes, kind: str) -> str:
         text = str(label).strip()
     if not text or len(text) > MAX_NAME_LENGTH or not text.isprintable():
         raise DataError("a class name is one line of at most 200 letters" if text else "empty")
-    return str(int(text)) if text.isdecimal() and text.isascii() else text
+    return unicodedata.normalize("NFC", text)
 
 
 def _class_names(folder: Path) -> dict[int, str]:
@@ -218,12 +234,18 @@ def _pictures(endings: dict[str, TarSource]) -> list[str]:
     return plain or [ending for ending in endings if ending.rpartition(".")[2] in PICTURES]
 
 
+def _roles_inside(keys: Iterable[str]) -> dict[str, Role]:
+    """Return the part that every sample's first folder inside the shard names; nothing where one names none."""
+    folders = {key: key.partition("/")[0] for key in keys if "/" in key}
+    roles = name_roles(folders.values())
+    found = {key: role for key, folder in folders.items() if (role := roles[folder]) is not None}
+    return found if len(found) == len(set(keys)) and "train" in found.values() else {}
+
+
 def _with_roles(files: Sequence[Path], root: Path) -> list[tuple[Path, Role | None]]:
     """Return every shard with the part of the data that its name says, or its folder's; none where all say the same."""
     folders = {file.parent for file in files}
-    roles = [
-        name_role(re.split(r"[-_.]", file.name)[0])
-        or (name_role(file.parent.name) if len(folders) > 1 and file.parent != root else None)
-        for file in files
-    ]
+    of_folder = name_roles(folder.name for folder in folders if folder != root) if len(folders) > 1 else {}
+    of_file = file_roles(file.name for file in files)
+    roles = [of_file[file.name] or of_folder.get(file.parent.name) for file in files]
     return [(file, role if len(set(roles)) > 1 else None) for file, role in zip(files, roles, strict=True)]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import bisect
 import json
-import re
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +22,7 @@ from thawline.data.sources.headings import PATHS, Wanted, choose_columns, fold_h
 from thawline.data.sources.label_values import label_of, text_of
 from thawline.data.sources.listing import Candidate, FileSource, Listing, Skipped, display_path, settle_roles
 from thawline.data.sources.manifest_rows import label_notes, manifest_rows
-from thawline.data.sources.parts import name_role
+from thawline.data.sources.parts import file_roles
 from thawline.data.sources.picture_columns import choose_label_column, choose_picture_column
 from thawline.data.sources.picture_files import PictureFiles
 from thawline.data.sources.places import Place
@@ -135,7 +134,8 @@ def list_parquet(root: Path, files: Sequence[Path], *, wanted: Wanted = _BY_ITSE
         DataError: Not Parquet, no usable columns (says which were found), several labels a picture, or tables of which
             only some are named after parts of the data.
     """
-    roles = [name_role(re.split(r"[-_.]", file.name)[0]) for file in files] if root not in files else [None]
+    named = file_roles(file.name for file in files) if root not in files else {}
+    roles = [named.get(file.name) for file in files]
     if None in roles and set(roles) != {None}:
         odd = [file.name for file, role in zip(files, roles, strict=True) if role is None]
         raise DataError(

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from thawline.core.errors import DataError
-from thawline.data.sources.listing import Skipped, display_path, reading, refuse_long
-from thawline.data.sources.members import BoundedReader, member_parts, refuse_many
+from thawline.data.sources.listing import display_path, reading, refuse_long
+from thawline.data.sources.members import BoundedReader, Contents, refuse_many
 
-__all__ = ["TarContents", "TarSource", "read_contents"]
+__all__ = ["TarSource", "read_contents"]
 
 MAX_HEADER_BYTES = 1 << 24
 
@@ -44,30 +44,14 @@ class TarSource:
         return data
 
 
-@dataclass(frozen=True, repr=False)
-class TarContents:
-    """What an archive holds.
-
-    Attributes:
-        files: Its regular members, in its order, by the parts of their names.
-        skipped: What is left out, with the reason.
-    """
-
-    files: dict[tuple[str, ...], TarSource] = field(default_factory=dict)
-    skipped: list[Skipped] = field(default_factory=list)
-
-    def __repr__(self) -> str:
-        return f"<TarContents {len(self.files):,} files, {len(self.skipped):,} skipped>"
-
-
-def read_contents(file: Path) -> TarContents:
+def read_contents(file: Path) -> Contents[TarSource]:
     """Return what a tar archive holds, from its headers alone.
 
     Raises:
         DataError: It is not one, is damaged or cut short, or holds too many members.
     """
     shown = display_path(file)
-    contents = TarContents()
+    contents = Contents[TarSource]()
     try:
         with BoundedReader(file, MAX_HEADER_BYTES) as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
             for number, member in enumerate(_forward(tar, file.stat().st_size)):
@@ -97,18 +81,11 @@ def _forward(tar: tarfile.TarFile, num_bytes: int) -> Iterator[tarfile.TarInfo]:
         yield member
 
 
-def _sort_in(contents: TarContents, file: Path, member: tarfile.TarInfo) -> None:
+def _sort_in(contents: Contents[TarSource], file: Path, member: tarfile.TarInfo) -> None:
     """Put a member among the files, or among those that are left out with a reason."""
-    parts = member_parts(member.name)
-    if member.isdir() or parts is None:
+    if member.isdir():
         return
-    shown = display_path(member.name)
-    if isinstance(parts, str):
-        contents.skipped.append(Skipped(shown, parts))
-    elif not member.isreg() or member.issparse():
-        reason = "a link" if member.issym() or member.islnk() else "not a regular file"
-        contents.skipped.append(Skipped(shown, reason))
-    elif parts in contents.files:
-        contents.skipped.append(Skipped(shown, "the archive holds another member of this name"))
-    else:
+    why_not = "" if member.isreg() and not member.issparse() else "not a regular file"
+    parts = contents.place(member.name, "a link" if member.issym() or member.islnk() else why_not)
+    if parts:
         contents.files[parts] = TarSource(file, member.offset_data, member.size)
