@@ -24,10 +24,11 @@ from thawline.data.copies import THUMBNAIL_PX, group_copies
 from thawline.data.dataset import Dataset, LedgerRow, Sample
 from thawline.data.findings import CheckReport, find_all
 from thawline.data.formats import FORMATS
-from thawline.data.groups import group_from_names, join_groups
+from thawline.data.groups import join_groups, settle_groups
 from thawline.data.images import decode
 from thawline.data.load import map_ordered
 from thawline.data.naming import apply_options
+from thawline.data.sources.group_columns import NO_GROUPS
 from thawline.data.sources.headings import Wanted
 from thawline.data.sources.listing import Candidate, Listing, display_path
 from thawline.data.sources.pictures import list_pictures
@@ -70,9 +71,10 @@ def check(
             there is nothing to train on: fewer than two classes, a class of one picture or without training pictures.
     """
     options = options or CheckOptions()
-    wanted = Wanted(options.path_column, options.label_column, options.picture_folder)
+    group_column = options.group_column if options.group_from is None else NO_GROUPS
+    wanted = Wanted(options.path_column, options.label_column, options.picture_folder, group_column)
     listed = list_pictures(photos, cache_dir=options.cache_dir, wanted=wanted, progress=progress)
-    listed = group_from_names(listed, options)
+    listed = settle_groups(listed, options)
     listing = apply_options(listed, options, for_training=for_training)
     examined, thumbnails = _examine_all(listing, progress or SilentProgress())
     used = [index for index, item in enumerate(examined) if item.status != "skipped"]

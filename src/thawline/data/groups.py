@@ -12,18 +12,45 @@ from dataclasses import replace
 
 import numpy as np
 
-from thawline.core.errors import DataError, first_few
+from thawline.core.errors import first_few
 from thawline.core.options import CheckOptions
 from thawline.core.types import Ints
+from thawline.data.sources.group_columns import NO_GROUPS, GroupError
 from thawline.data.sources.listing import Listing, display_path
 
-__all__ = ["GroupError", "group_from_names", "join_groups"]
+__all__ = ["group_from_names", "join_groups", "settle_groups"]
 
 SHOWN = 3
 
 
-class GroupError(DataError):
-    """Groups were asked for that these pictures do not have; nothing has been opened yet."""
+def settle_groups(listing: Listing, options: CheckOptions) -> Listing:
+    """Return the listing with the groups that count: those of its table, or those that its names say.
+
+    A column with another value for every picture groups nothing and is no source of groups; so is one without values.
+
+    Args:
+        listing: As a source returns it.
+        options: `group_from` and `group_column` matter.
+
+    Raises:
+        GroupError: No picture's path matches, or there is no such column.
+    """
+    listing = group_from_names(listing, options)
+    asked = options.group_column not in {None, NO_GROUPS}
+    if asked and not listing.grouped_by:
+        raise GroupError(
+            f"groups: {display_path(listing.root)} has no columns, so none is called {options.group_column!r}. Take "
+            "groups from the paths of the pictures with --group-from."
+        )
+    names = [item.group for item in listing.candidates if item.group]
+    if not listing.grouped_by or len(set(names)) < len(names):
+        return listing
+    notes = listing.notes
+    if asked or options.group_from is not None:
+        what = "another value for every picture" if names else "no values"
+        notes = (*notes, f"{listing.grouped_by} has {what}, so that it groups nothing")
+    candidates = tuple(replace(item, group="") for item in listing.candidates)
+    return replace(listing, candidates=candidates, notes=notes, grouped_by="")
 
 
 def group_from_names(listing: Listing, options: CheckOptions) -> Listing:

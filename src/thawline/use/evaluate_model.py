@@ -14,7 +14,7 @@ from thawline.core.options import CheckOptions
 from thawline.core.progress import Progress
 from thawline.data.check import check
 from thawline.data.dataset import Dataset
-from thawline.data.groups import GroupError
+from thawline.data.sources.group_columns import GroupError
 from thawline.data.sources.places import Place
 from thawline.use.bundle import Bundle
 from thawline.use.evaluate import evaluate

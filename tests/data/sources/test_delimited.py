@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from thawline.core.errors import DataError
+from thawline.core.spreadsheet import csv_text
 from thawline.data.sources.delimited import decode_text, parse_csv, read_csv
 
 ROWS = [("path", "label"), ("Käse, jung/1.jpg", "Käse, jung"), ("b/2.jpg", 'so "called"'), ("c/3.jpg", "007")]
@@ -98,3 +99,9 @@ def test_any_bytes_give_text_or_a_refusal(data):
 def test_an_uneven_table_is_cut_where_every_row_can_be():
     assert cells(b"a\t, b , c\nd, e\nf, g,h,i\n")[1:] == [("d", "e"), ("f", "g", "h", "i")]
     assert cells(b"x/1.jpg;tench, Tinca\nx/2.jpg;fox, Vulpes\n")[0] == ("x/1.jpg", "tench, Tinca")
+
+
+def test_what_thawline_wrote_for_spreadsheets_is_read_as_it_was():
+    text = csv_text([["path", "label"], ["-o/1.png", "=1+1"], ["@x.png", "'quoted'"], ["a.png", "-5"]])
+    rows = [row.cells for row in parse_csv(text.encode(), title="list.csv").rows]
+    assert rows == [("path", "label"), ("-o/1.png", "=1+1"), ("@x.png", "'quoted'"), ("a.png", "-5")]

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from thawline.core.errors import DataError
+from thawline.core.spreadsheet import true_cell
 from thawline.data.sources.listing import FileSource, display_path
 
 __all__ = ["CsvRow", "CsvTable", "decode_text", "parse_csv", "read_csv"]
@@ -162,7 +163,8 @@ def _parse(text: str, separator: str) -> list[tuple[int, tuple[str, ...]]]:
     """Return (line, cells) of every row.
 
     Quotes are taken strictly first. A file that breaks those rules is read leniently, unless a quote that is never
-    closed then swallows line ends: rows would be lost.
+    closed then swallows line ends: rows would be lost. The apostrophe that keeps a spreadsheet from running a cell is
+    taken off.
 
     Raises:
         DataError: A quote is never closed, or a cell is longer than a CSV reader takes.
@@ -171,7 +173,7 @@ def _parse(text: str, separator: str) -> list[tuple[int, tuple[str, ...]]]:
     for is_strict in (True, False):
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=is_strict)
         try:
-            rows = [(reader.line_num, tuple(cell.strip() for cell in row)) for row in reader]
+            rows = [(reader.line_num, tuple(true_cell(cell.strip()) for cell in row)) for row in reader]
         except csv.Error as error:
             reason = f"line {reader.line_num}: {error}"
             continue

@@ -84,11 +84,15 @@ class Wanted:
         path_column: Column with the pictures or their paths.
         label_column: Column with the classes.
         picture_folder: Folder that the paths start from and stay inside; the table's own by default.
+        group_column: Column that says which pictures belong together, or `none`.
+
+    It is true where something is said that only a table has.
     """
 
     path_column: str | None = None
     label_column: str | None = None
     picture_folder: Path | None = None
+    group_column: str | None = None
 
     def __bool__(self) -> bool:
         return any(value is not None for value in (self.path_column, self.label_column, self.picture_folder))

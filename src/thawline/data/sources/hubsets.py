@@ -16,6 +16,7 @@ from thawline.core.errors import DataError, UsageError, first_few
 from thawline.core.progress import Progress
 from thawline.core.store import expand_user
 from thawline.data.dataset import Role
+from thawline.data.sources.group_columns import choose_group, group_of
 from thawline.data.sources.headings import Wanted
 from thawline.data.sources.hubload import (
     HubName,
@@ -115,7 +116,7 @@ def list_hub(
         DataError: `datasets` is not installed; there is no such data set, split or column; or it is not in the cache
             and the network cannot be reached.
     """
-    wanted = wanted or Wanted()
+    wanted = Wanted() if wanted is None else wanted
     name = parse_hub(place.rest)
     if wanted.picture_folder is not None:
         raise UsageError(f"list: {place} holds its pictures, so --picture-folder says nothing. Leave it out.")
@@ -153,25 +154,39 @@ def _from_arrow(
     parts, left_out = _roles(place, name, list(splits))
     candidates: list[Candidate] = []
     skipped: list[Skipped] = []
-    told = [*notes, *left_out]
+    told, sources = [*notes, *left_out], list[str]()
     for split, role in parts.items():
         rows = splits[split]
         first = rows.with_format("arrow")[:FIRST_ROWS].to_pydict
         image, label, names, remarks = _columns(place, rows.features, first=first, wanted=wanted)
         told += [remark for remark in remarks if remark not in told]
         labels = rows.select_columns([label]).with_format("arrow")[:].column(0).to_pylist()
+        group, more = choose_group(_plain(rows.features, image, label), where=str(place), wanted=wanted)
+        told += [remark for remark in more if remark not in told]
+        sources += [f"the column {group}"] if group and f"the column {group}" not in sources else []
+        groups = rows.select_columns([group]).with_format("arrow")[:].column(0).to_pylist() if group else labels
         pictures = rows.select_columns([image]).cast_column(image, datasets.Image(decode=False))
         table = HubTable(pictures, image, folders)
-        for row, value in enumerate(labels):
+        for row, (value, own) in enumerate(zip(labels, groups, strict=True)):
             text, problem = label_of(value, names)
             if problem:
                 skipped.append(Skipped(f"{split}#{row}", problem))
             else:
-                candidates.append(Candidate(f"{split}#{row}", text, role, HubSource(row, table)))
+                named = group_of(own) if group else ""
+                candidates.append(Candidate(f"{split}#{row}", text, role, HubSource(row, table), named))
     if not candidates:
         raise DataError(f"list: {place} has no rows with a picture and a label. Name another data set.")
     class_names = tuple(sorted({candidate.label for candidate in candidates}))
-    return Listing(place, class_names, settle_roles(candidates), tuple(skipped), tuple(told))
+    by = " and ".join(sources)
+    return Listing(place, class_names, settle_roles(candidates), tuple(skipped), tuple(told), by)
+
+
+def _plain(features: Mapping[str, Any], *taken: str) -> list[str]:
+    """Return the columns of single values, such as texts and numbers, but those that are taken."""
+    import datasets
+
+    kinds = (datasets.Value, datasets.ClassLabel)
+    return [name for name, kind in features.items() if isinstance(kind, kinds) and name not in taken]
 
 
 def _stream(

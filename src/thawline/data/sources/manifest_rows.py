@@ -15,6 +15,7 @@ from pathlib import Path
 from thawline.core.errors import DataError, first_few
 from thawline.data.dataset import Role
 from thawline.data.sources.delimited import CsvRow
+from thawline.data.sources.group_columns import group_of
 from thawline.data.sources.headings import Columns
 from thawline.data.sources.label_values import label_of, several_in_one, spelt_alike
 from thawline.data.sources.listing import Candidate, FileSource, Skipped, display_path
@@ -44,7 +45,7 @@ class _Collected:
 
 
 def manifest_rows(
-    rows: Sequence[CsvRow], columns: Columns, *, file: Path, files: PictureFiles
+    rows: Sequence[CsvRow], columns: Columns, *, file: Path, files: PictureFiles, group: int | None = None
 ) -> tuple[list[Candidate], list[Skipped], tuple[str, ...]]:
     """Return candidates, rows that cannot take part, and notes, in the order of the rows.
 
@@ -53,6 +54,7 @@ def manifest_rows(
         columns: Where in a row what stands.
         file: The manifest, for messages.
         files: Finds the pictures.
+        group: Where in a row its group stands, or None.
 
     Raises:
         DataError: A part of the data that is none, or parts for some pictures and none for others.
@@ -76,8 +78,11 @@ def manifest_rows(
         if part is None:
             unsplit.append(path)
         found.labels[row[columns.label]] += 1
+        num_before = len(found.candidates)
         role = None if part == "unlabelled" else part
         _take(found, line, path, files=files, label=label, role=role)
+        if group is not None and len(found.candidates) > num_before:
+            found.candidates[-1] = replace(found.candidates[-1], group=group_of(row[group]))
     if unsplit and len(unsplit) < len(found.candidates):
         raise DataError(
             f"list: {display_path(file)} names a split for some pictures and none for {first_few(unsplit)}. "

@@ -55,7 +55,7 @@ def list_pictures(
         DataError: It does not exist, cannot be read, is empty, or has none of these forms.
         UsageError: An invalid name after `hf:` or `torchvision:`; or columns are named of what is no table.
     """
-    wanted = wanted or Wanted()
+    wanted = Wanted() if wanted is None else wanted
     place = Place.of(root)
     if place.scheme and not place.rest:
         raise DataError(f"list: {place} names no pictures. Name them after it, as in {_EXAMPLES[place.scheme]}.")

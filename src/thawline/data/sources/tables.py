@@ -18,6 +18,7 @@ from typing import Any
 from thawline.core.errors import DataError, first_few
 from thawline.data.dataset import Role
 from thawline.data.sources.delimited import CsvRow, read_csv
+from thawline.data.sources.group_columns import choose_group, group_of
 from thawline.data.sources.headings import PATHS, Wanted, choose_columns, fold_heading, split_columns
 from thawline.data.sources.label_values import label_of, text_of
 from thawline.data.sources.listing import Candidate, FileSource, Listing, Skipped, display_path, settle_roles
@@ -119,7 +120,7 @@ class ParquetSource:
         return self.table.read(self.row)
 
 
-_Found = tuple[list[Candidate], list[Skipped], tuple[str, ...]]
+_Found = tuple[list[Candidate], list[Skipped], tuple[str, ...], str]  # the last one: where groups come from
 
 
 def list_parquet(root: Path, files: Sequence[Path], *, wanted: Wanted = _BY_ITSELF) -> Listing:
@@ -145,14 +146,16 @@ def list_parquet(root: Path, files: Sequence[Path], *, wanted: Wanted = _BY_ITSE
     candidates: list[Candidate] = []
     skipped: list[Skipped] = []
     notes: list[str] = []
+    sources: list[str] = []
     for file, role in zip(files, roles, strict=True):
-        rows, bad, remarks = _list_table(file, role, wanted)
+        rows, bad, remarks, grouped_by = _list_table(file, role, wanted)
         candidates += rows
         skipped += bad
-        notes += remarks
+        notes += [remark for remark in remarks if remark not in notes]
+        sources += [grouped_by] if grouped_by not in ("", *sources) else []
     if roles != [None] * len(roles) and "train" not in roles:
         raise DataError(f"list: {display_path(root)} holds no training table. Add train-….parquet.")
-    return _finish(root, candidates, skipped, notes)
+    return _finish(root, (candidates, skipped, tuple(notes), " and ".join(sources)))
 
 
 def list_csv(file: Path, *, wanted: Wanted = _BY_ITSELF) -> Listing:
@@ -189,7 +192,7 @@ def list_rows(file: Path, rows: Sequence[CsvRow], *, names: Sequence[str], wante
     Raises:
         DataError: As `list_csv`.
     """
-    return _finish(file, *_manifest(file, names, rows, wanted=wanted))
+    return _finish(file, _manifest(file, names, rows, wanted=wanted))
 
 
 def _manifest(file: Path, names: Sequence[str], rows: Sequence[CsvRow], *, wanted: Wanted) -> _Found:
@@ -199,8 +202,12 @@ def _manifest(file: Path, names: Sequence[str], rows: Sequence[CsvRow], *, wante
     where = display_path(file)
     columns = choose_columns(names, cells, where=where, wanted=wanted, is_picture=files.holds)
     rows = rows if columns.names else [CsvRow(1, tuple(names)), *rows]
-    candidates, skipped, notes = manifest_rows(rows, columns, file=file, files=files)
-    return candidates, skipped, (*columns.notes, *notes)
+    taken = {columns.path, columns.label, *(at for at, _ in columns.splits)}
+    others = [name for at, name in enumerate(columns.names) if at not in taken]
+    chosen, remarks = choose_group(others, where=where, wanted=wanted)
+    group = None if chosen is None else max(at for at, name in enumerate(names) if name == chosen and at not in taken)
+    candidates, skipped, notes = manifest_rows(rows, columns, file=file, files=files, group=group)
+    return candidates, skipped, (*columns.notes, *remarks, *notes), f"the column {chosen}" if chosen else ""
 
 
 def _picture_files(file: Path, wanted: Wanted) -> PictureFiles:
@@ -242,6 +249,7 @@ def _list_table(file: Path, role: Role | None, wanted: Wanted) -> _Found:
 
 def _pictures(file: Path, picture: str, *, role: Role | None, wanted: Wanted, notes: Sequence[str]) -> _Found:
     """Return candidates, skipped rows and notes of a table that holds the pictures themselves."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     schema, where = pq.read_schema(file), display_path(file)
@@ -258,9 +266,12 @@ def _pictures(file: Path, picture: str, *, role: Role | None, wanted: Wanted, no
     values = pq.read_table(file, columns=[label]).column(0).to_pylist()
     splits = [(texts(name), means) for name, means in split_columns(others, texts)] if role is None else []
     parts = row_parts(splits, lines=range(len(values)), where=where)
+    plain = [item.name for item in schema if item.name in others and not pa.types.is_nested(item.type)]
+    chosen, more = choose_group(plain, where=where, wanted=wanted)
+    groups = [group_of(text) for text in texts(chosen)] if chosen else [""] * len(values)
     table = ParquetTable(file, picture, files=_picture_files(file, wanted))
     candidates, skipped = [], []
-    for row, (value, part) in enumerate(zip(values, parts, strict=True)):
+    for row, (value, part, group) in enumerate(zip(values, parts, groups, strict=True)):
         path = f"{display_path(file.name)}#{row}"
         text, problem = label_of(value, names.get(label, ()))
         if part == "unlabelled":
@@ -269,9 +280,10 @@ def _pictures(file: Path, picture: str, *, role: Role | None, wanted: Wanted, no
             skipped.append(Skipped(path, problem))
             continue
         own = None if part == "unlabelled" else part
-        candidates.append(Candidate(path, text, role or own, ParquetSource(file, row, table)))
+        candidates.append(Candidate(path, text, role or own, ParquetSource(file, row, table), group))
     counts = Counter(text_of(value) for value in values if isinstance(value, str))
-    return candidates, skipped, (*notes, *remarks, *label_notes(counts))
+    told = (*notes, *remarks, *more, *label_notes(counts))
+    return candidates, skipped, told, f"the column {chosen}" if chosen else ""
 
 
 def _first_cells(file: Path, column: str) -> list[Any]:
@@ -312,8 +324,9 @@ def _class_names(schema: Any) -> dict[str, tuple[str, ...]]:
         return {}
 
 
-def _finish(root: Path, candidates: list[Candidate], skipped: list[Skipped], notes: Sequence[str] = ()) -> Listing:
+def _finish(root: Path, found: _Found) -> Listing:
     """Return the listing of a table, refusing an empty one and one without training pictures."""
+    candidates, skipped, notes, grouped_by = found
     if not candidates:
         reasons = first_few([f"{item.path}: {item.reason}" for item in skipped], 3)
         raise DataError(
@@ -324,4 +337,4 @@ def _finish(root: Path, candidates: list[Candidate], skipped: list[Skipped], not
     if parts != {None} and "train" not in parts:
         raise DataError(f"list: {display_path(root)} has no picture in the split train. Put some into it.")
     names = tuple(sorted({candidate.label for candidate in candidates}))
-    return Listing(Place.of(root), names, settle_roles(candidates), tuple(skipped), tuple(notes))
+    return Listing(Place.of(root), names, settle_roles(candidates), tuple(skipped), notes, grouped_by)
