@@ -79,11 +79,11 @@ def check(
     examined, thumbnails = _examine_all(listing, progress or SilentProgress())
     used = [index for index, item in enumerate(examined) if item.status != "skipped"]
     _refuse_bad_files(listing, examined, options)
-    copies, groups, pairs = _grouped(listing, examined, used, thumbnails)
+    copies, groups, scenes = _grouped(listing, examined, used, thumbnails)
     if for_training and options.drop_small_classes and (small := _drop_small_classes(examined, used, groups)):
         kept = [place for place, index in enumerate(used) if examined[index].status != "skipped"]
         used, thumbnails = [used[place] for place in kept], thumbnails[kept]
-        copies, groups, pairs = _grouped(listing, examined, used, thumbnails)
+        copies, groups, scenes = _grouped(listing, examined, used, thumbnails)
         note = f"--drop-small-classes: left out {first_few([f'{name} ({words})' for name, words in small.items()])}"
         left = tuple(name for name in listing.class_names if name not in small)
         listing = replace(listing, class_names=left, notes=(*listing.notes, note))
@@ -100,7 +100,7 @@ def check(
     skipped = [_skipped_row(item.path, item.reason) for item in listing.skipped]
     ledger = tuple(sorted([*examined, *skipped], key=lambda row: row.path)) if skipped else tuple(examined)
     dataset = Dataset(listing.root, class_names, tuple(samples), ledger)
-    return dataset, find_all(dataset, listing, near_pairs=pairs)
+    return dataset, find_all(dataset, listing, scenes=scenes)
 
 
 def ledger_csv(rows: Sequence[LedgerRow]) -> str:
@@ -111,9 +111,10 @@ def ledger_csv(rows: Sequence[LedgerRow]) -> str:
 def _grouped(
     listing: Listing, rows: Sequence[LedgerRow], used: Sequence[int], thumbnails: Pixels
 ) -> tuple[Ints, Ints, Ints]:
-    """Return the groups of copies of the usable pictures, those joined with the person's own, and the near copies."""
-    copies, pairs = group_copies([rows[index].sha256 for index in used], thumbnails)
-    return copies, join_groups(copies, [listing.candidates[index].group for index in used]), pairs
+    """Return the groups of copies of the usable pictures, those joined with the person's own, and the scenes shown."""
+    labels = np.unique([rows[index].label for index in used], return_inverse=True)[1]
+    copies, scenes = group_copies([rows[index].sha256 for index in used], thumbnails, labels=labels)
+    return copies, join_groups(copies, [listing.candidates[index].group for index in used]), scenes
 
 
 def _drop_small_classes(rows: list[LedgerRow], used: Sequence[int], groups: Ints) -> dict[str, str]:

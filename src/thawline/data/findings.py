@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from thawline.core.types import Ints
+from thawline.data.copies import is_large
 from thawline.data.dataset import Dataset, Role, Sample
 from thawline.data.sources.listing import Listing
 
-__all__ = ["CheckReport", "GroupFacts", "find_all"]
+__all__ = ["CheckReport", "GroupFacts", "Scene", "find_all"]
 
 FEW_PICTURES = 5
 _SEEN: dict[Role | None, tuple[Role, ...]] = {"test": ("train", "validation"), "validation": ("train",)}
@@ -40,6 +41,21 @@ class GroupFacts:
     counted: int
 
 
+@dataclass(frozen=True)
+class Scene:
+    """Pictures so alike, and so many of a class, that a fixed camera or a burst is more likely than copies.
+
+    Attributes:
+        pictures: Their paths, those that stand for a group of copies, or for themselves, first.
+        classes: Class name -> how many of its pictures are among them.
+        distinct: How many they are when copies count once: those that differ in some place are pictures of their own.
+    """
+
+    pictures: tuple[str, ...]
+    classes: dict[str, int]
+    distinct: int
+
+
 @dataclass(frozen=True, repr=False)
 class CheckReport:
     """What `check` found; paths as in the ledger.
@@ -61,6 +77,7 @@ class CheckReport:
         similar_names: Groups of class names that differ in case or spaces only.
         notes: Remarks on the layout, such as nested class folders; each a sentence.
         groups: The groups that the person named, or None.
+        scenes: Sets of many alike pictures, the largest first.
     """
 
     used: int
@@ -79,6 +96,7 @@ class CheckReport:
     notes: tuple[str, ...]
     group_leaks: tuple[tuple[str, str, str], ...] = ()
     groups: GroupFacts | None = None
+    scenes: tuple[Scene, ...] = ()
 
     def __repr__(self) -> str:
         counts = {name: len(value) for name, value in vars(self).items() if isinstance(value, tuple) and value}
@@ -109,23 +127,24 @@ class CheckReport:
             "similar_names": [list(names) for names in self.similar_names],
             "notes": list(self.notes),
             "groups": asdict(self.groups) if self.groups else None,
+            "scenes": [asdict(scene) | {"pictures": list(scene.pictures)} for scene in self.scenes],
         }
 
 
-def find_all(dataset: Dataset, listing: Listing, *, near_pairs: Ints) -> CheckReport:
+def find_all(dataset: Dataset, listing: Listing, *, scenes: Ints) -> CheckReport:
     """Return everything that is odd about a checked data set.
 
     Args:
         dataset: Samples with their groups, and the ledger.
         listing: Where the data set came from, for classes that are left with nothing and for remarks on the layout.
-        near_pairs: (P, 2) int64 indices of samples that are near copies.
+        scenes: (N,) int64; samples with equal ones look alike, as copies do, though they may differ in some place.
     """
     names, samples = dataset.class_names, dataset.samples
     members: dict[int, list[Sample]] = defaultdict(list)
     for sample in samples:
         members[sample.copies].append(sample)
     copied = [group for group in members.values() if len(group) > 1]
-    near = {samples[index].copies for index in near_pairs.ravel().tolist()}
+    near = [group for group in copied if len({item.sha256 for item in group}) > 1]
     counts = Counter(names[sample.label] for sample in samples)
     return CheckReport(
         used=len(samples),
@@ -133,7 +152,7 @@ def find_all(dataset: Dataset, listing: Listing, *, near_pairs: Ints) -> CheckRe
         repaired=tuple((row.path, row.reason) for row in dataset.ledger if row.status == "repaired"),
         remarks=tuple((row.path, row.remark) for row in dataset.ledger if row.remark),
         exact_copies=_exact_groups(copied),
-        near_copies=tuple(tuple(item.path for item in group) for group in copied if group[0].copies in near),
+        near_copies=tuple(tuple(item.path for item in group) for group in near),
         leaks=_leaks(copied),
         group_leaks=_group_leaks(samples),
         groups=_group_facts(dataset, listing.grouped_by),
@@ -144,6 +163,7 @@ def find_all(dataset: Dataset, listing: Listing, *, near_pairs: Ints) -> CheckRe
         imbalance=max(counts.values()) / min(counts.values()),
         similar_names=_similar_names(names),
         notes=listing.notes,
+        scenes=_scenes(dataset, scenes, counts),
     )
 
 
@@ -154,6 +174,23 @@ def _exact_groups(copied: Sequence[list[Sample]]) -> tuple[tuple[str, ...], ...]
         for sample in group:
             by_digest[sample.sha256].append(sample.path)
     return tuple(tuple(paths) for paths in by_digest.values() if len(paths) > 1)
+
+
+def _scenes(dataset: Dataset, scenes: Ints, counts: Counter[str]) -> tuple[Scene, ...]:
+    """Return the sets of alike pictures that are more than a few copies, the largest first."""
+    members: dict[int, list[Sample]] = defaultdict(list)
+    for sample, scene in zip(dataset.samples, scenes.tolist(), strict=True):
+        members[scene].append(sample)
+    found = []
+    for alike in members.values():
+        own = Counter(dataset.class_names[sample.label] for sample in alike)
+        shares = np.array([own[name] / counts[name] for name in own])
+        if is_large(len({sample.sha256 for sample in alike}), shares):
+            first = {sample.copies: sample.path for sample in reversed(alike)}
+            standing = set(first.values())
+            paths = sorted((sample.path for sample in alike), key=lambda path: path not in standing)
+            found.append(Scene(tuple(paths), {name: own[name] for name in sorted(own)}, len(first)))
+    return tuple(sorted(found, key=lambda scene: -len(scene.pictures)))
 
 
 def _leaks(copied: Sequence[list[Sample]]) -> tuple[tuple[str, str], ...]:

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from thawline.core.errors import first_few
 from thawline.view.words import printable
 
-__all__ = ["check_text", "export_text", "groups_text"]
+__all__ = ["SCENES_TITLE", "check_text", "export_text", "groups_text", "scene_text"]
+
+SHOWN = 5
+
+SCENES_TITLE = "scenes of many pictures (a fixed camera, a burst? scores then speak of these scenes only)"
 
 
 def check_text(report: Mapping[str, Any], *, most: int = 10) -> str:
@@ -31,8 +36,8 @@ def check_text(report: Mapping[str, Any], *, most: int = 10) -> str:
     section("skipped:", [f"{row['path']}: {row['reason']}" for row in report["skipped"]])
     section("repaired:", [f"{row['path']}: {row['reason']}" for row in report["repaired"]])
     section("remarks on files that are used:", [f"{row['path']}: {row['remark']}" for row in report["remarks"]])
-    section("groups of exact copies:", [" = ".join(group) for group in report["exact_copies"]])
-    section("groups of near copies:", [" ≈ ".join(group) for group in report["near_copies"]])
+    section("groups of exact copies:", [_joined(group, " = ") for group in report["exact_copies"]])
+    section("groups of near copies:", [_joined(group, " ≈ ") for group in report["near_copies"]])
     copied = [row for row in report["leaks"] if "group" not in row]
     section("held-out pictures with a copy in training:", [f"{r['path']} ≈ {r['of']}" for r in copied])
     section(
@@ -53,8 +58,35 @@ def check_text(report: Mapping[str, Any], *, most: int = 10) -> str:
     if report["imbalance"] >= 3:
         lines.append(f"The largest class has {report['imbalance']:.1f} times the pictures of the smallest.")
     lines.extend([groups_text(report)] if report.get("groups") else [])
+    scenes = report.get("scenes", ())
+    section(f"{SCENES_TITLE}:", [scene_text(scene, report["class_counts"]) for scene in scenes])
     lines.extend(report["notes"])
     return "\n".join(map(printable, lines))
+
+
+def _joined(group: Sequence[str], sign: str) -> str:
+    """Return the first few of a group of copies, with a count of the rest."""
+    rest = len(group) - SHOWN
+    return sign.join(group[:SHOWN]) + (f"{sign}{rest:,} more" if rest > 0 else "")
+
+
+def scene_text(scene: Mapping[str, Any], class_counts: Mapping[str, int]) -> str:
+    """Return in words which alike pictures make much of a class, and how many they count as.
+
+    Args:
+        scene: Of the `scenes` of `CheckReport.to_json()`.
+        class_counts: Class name -> pictures used.
+    """
+    num, distinct = len(scene["pictures"]), scene["distinct"]
+    shares = " and ".join(f"{count:,} of {class_counts[name]:,} of {name}" for name, count in scene["classes"].items())
+    shown = first_few(scene["pictures"], SHOWN)
+    if distinct == 1:
+        found = "copies of one another: they count as one picture"
+    elif distinct == num:
+        found = "each differs in some place, and counts as a picture of its own"
+    else:
+        found = f"{distinct:,} differ in some place and count, the others are copies of these"
+    return f"{num:,} pictures, {shares}: {found} ({shown})"
 
 
 def groups_text(report: Mapping[str, Any]) -> str:

@@ -18,8 +18,8 @@ from markupsafe import Markup
 from thawline.core.html import scale_of
 from thawline.search.ties import MARGIN_WORDS, TEST_WORDS
 from thawline.use.evaluation import ClassScore, Evaluation
-from thawline.view.dataset_text import groups_text
-from thawline.view.report_data import Picture, ReportData
+from thawline.view.dataset_text import SCENES_TITLE, groups_text, scene_text
+from thawline.view.report_data import ALIKE, Picture, ReportData
 from thawline.view.svg import PALETTE_CSS
 from thawline.view.words import (
     GAP,
@@ -65,7 +65,10 @@ def render_page(data: ReportData, facts: Mapping[str, Any]) -> str:
 def _picture_facts(data: ReportData) -> dict[str, Any]:
     """Return the pictures by class, and the totals that the bars are drawn from."""
     pictures_of: dict[str, list[Picture]] = {}
+    small: dict[str, Picture] = {picture.path: picture for picture in data.pictures}
     for picture in data.pictures:
+        if picture.role == ALIKE:
+            continue
         pictures_of.setdefault(picture.class_name, []).append(picture)
     roles = [role for role in ("train", "validation", "test") if sum(data.counts.get(role, ()))]
     totals = [sum(data.counts[role][k] for role in roles) for k in range(len(data.class_names))]
@@ -76,6 +79,14 @@ def _picture_facts(data: ReportData) -> dict[str, Any]:
         "class_totals": totals,
         "largest": largest,
         "pictures_of": pictures_of,
+        "scenes_title": SCENES_TITLE,
+        "scenes": [
+            (
+                scene_text(scene, data.check["class_counts"]),
+                [small[path] for path in scene["pictures"] if path in small],
+            )
+            for scene in data.check.get("scenes", ())
+        ],
     }
 
 

@@ -17,11 +17,13 @@ from thawline.search.leaderboard import Leaderboard, Trial
 from thawline.use.evaluation import Evaluation
 from thawline.view.report_json import encode, evaluation_from, leaderboard_from, refusing_damage, with_jpeg
 
-__all__ = ["Mistake", "Outside", "Picture", "ReportData", "RowComparison", "RowData", "Verdict"]
+__all__ = ["ALIKE", "Mistake", "Outside", "Picture", "ReportData", "RowComparison", "RowData", "Verdict"]
 
 _FORMAT = 3
 
 Verdict = Literal["as expected", "above", "below", "not stated"]
+
+ALIKE = "alike"
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Picture:
 
     Attributes:
         class_name: Its label.
-        role: `train`, `validation` or `test`.
+        role: `train`, `validation`, `test`, or `alike` where it is shown with the scene that it belongs to.
         path: Its name as shown to people.
         jpeg: Encoded thumbnail, about 110 px on its longer side.
     """

@@ -7,7 +7,6 @@ nothing is computed twice. `ReportData` is put together here; `run.json` and the
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,21 +18,17 @@ from thawline.core.store import write_bytes, write_json
 from thawline.core.types import Ints
 from thawline.core.version import __version__
 from thawline.data.check import ledger_csv
-from thawline.data.dataset import Dataset
 from thawline.search.leaderboard import Leaderboard
 from thawline.train.budget import forecast_rows
-from thawline.use.evaluation import Evaluation
 from thawline.view.csv_text import comparison_csv, history_csv, leaderboard_csv
-from thawline.view.report_data import Mistake, Outside, Picture, ReportData, RowComparison, RowData
-from thawline.work.model import options_json, thumbnail
+from thawline.view.report_data import Outside, ReportData, RowComparison, RowData
+from thawline.work.model import options_json
 from thawline.work.order import Expected
 from thawline.work.rows import Outcome
 from thawline.work.session import Compared
+from thawline.work.shown import alike_pictures, sample_grid, surest_mistakes
 
 __all__ = ["leaderboard_json", "report_data", "run_json", "write_files"]
-
-PICTURES_A_CLASS, SHOWN_CLASSES, SHOWN_MISTAKES = 8, 40, 24
-THUMBNAIL_PX = 110
 
 FITS = {
     "crop": "the shorter side fills the square; the ends of the longer side are cut off",
@@ -74,8 +69,8 @@ def report_data(
         leaderboard=leaderboard,
         cuts=session.context.network.backbone.cuts,
         evaluation=outcome.evaluation,
-        pictures=tuple(_sample_grid(compared, roles)),
-        mistakes=_mistakes(dataset, outcome.evaluation),
+        pictures=(*sample_grid(compared, roles), *alike_pictures(compared)),
+        mistakes=surest_mistakes(dataset, outcome.evaluation),
         check=session.report.to_json(),
         provenance=_provenance(compared, outcome),
         notes=(*_notes(compared, outcome), *unread),
@@ -137,35 +132,6 @@ def _roles(compared: Compared) -> dict[str, Ints]:
     if split.num_folds == 1 and compared.session.order.protocol == "choose":
         return {"train": split.folds[0][0], "test": split.test, "validation": split.folds[0][1]}
     return {"train": split.pool, "test": split.test}
-
-
-def _sample_grid(compared: Compared, roles: Mapping[str, Ints]) -> Iterator[Picture]:
-    """Yield the first few pictures of each class: of the training part, and where rows are set side by side, of all."""
-    dataset = compared.dataset
-    for role, rows in roles.items():
-        if role != "train" and compared.session.order.protocol == "choose":
-            continue
-        for label, name in enumerate(dataset.class_names[:SHOWN_CLASSES]):
-            for row in rows[dataset.labels[rows] == label][:PICTURES_A_CLASS]:
-                yield Picture(name, role, dataset.samples[row].path, thumbnail(dataset, int(row), max_px=THUMBNAIL_PX))
-
-
-def _mistakes(dataset: Dataset, evaluation: Evaluation) -> tuple[Mistake, ...]:
-    """Return the surest mistakes on held-out pictures, surest first."""
-    predicted = evaluation.probabilities.argmax(axis=1)
-    wrong = np.flatnonzero(predicted != evaluation.labels)
-    surest = wrong[np.argsort(-evaluation.probabilities[wrong, predicted[wrong]], kind="stable")][:SHOWN_MISTAKES]
-    sample_of = {sample.path: row for row, sample in enumerate(dataset.samples)}
-    return tuple(
-        Mistake(
-            evaluation.paths[at],
-            thumbnail(dataset, sample_of[evaluation.paths[at]], max_px=THUMBNAIL_PX),
-            dataset.class_names[evaluation.labels[at]],
-            dataset.class_names[predicted[at]],
-            float(evaluation.probabilities[at, predicted[at]]),
-        )
-        for at in surest
-    )
 
 
 def _finder(outcome: Outcome) -> dict[str, Any]:

@@ -32,9 +32,10 @@ from thawline.work.choice import choose, rows_to_try
 from thawline.work.model import describe_training
 from thawline.work.order import Order
 from thawline.work.outside import answer_outside, outside_files
-from thawline.work.record import THUMBNAIL_PX, report_data, write_files
+from thawline.work.record import report_data, write_files
 from thawline.work.rows import Outcome, answer_rows, require_rows
 from thawline.work.session import WORK, Clock, Compared, compare_frozen, open_session, require_place, split_of
+from thawline.work.shown import THUMBNAIL_PX
 
 __all__ = ["Run", "forecast", "resume", "run"]
 
