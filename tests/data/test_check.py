@@ -122,7 +122,7 @@ def test_monkeys(shared_data):
     assert report.used == 1369
     assert report.skipped == (("monkey_labels.txt", "no class folder"),)
     assert "training/n9/n9151jpg" in {sample.path for sample in dataset.samples}
-    assert abs(len(report.leaks) - 44) <= 6
+    assert 50 <= len(report.leaks) <= 55  # by eye: about 55, some with other crops or bold watermarks
     labels = {sample.path: sample.label for sample in dataset.samples}
     assert all(labels[path] == labels[of] for path, of in report.leaks)
     training = [all(path.startswith("training") for path in group) for group in report.exact_copies]
@@ -134,7 +134,7 @@ def test_celebrities(shared_data):
     _, report = check(shared_data / "celebrities")
     assert report.used == 368
     assert len(report.exact_copies) == 5
-    assert 18 <= len(report.near_copies) <= 40  # by eye: 36 pairs
+    assert 34 <= len(report.near_copies) <= 38  # by eye: 36 pairs
     assert [path for path, reason in report.repaired if "EXIF" in reason] == [
         "serena_williams/beautiful-serena-williams-smile-face-hd-mobile-desktop-background-free-wallpaper.jpg"
     ]
@@ -143,10 +143,12 @@ def test_celebrities(shared_data):
 @pytest.mark.pictures
 def test_instruments(shared_data):
     _, report = check(shared_data / "instruments")
-    by_eye = {("422", "838"), ("238", "394"), ("90", "443")}
+    mirrored = {("578", "839"), ("720", "856"), ("514", "535")}
+    by_eye = {("422", "838"), ("238", "394"), ("90", "443")} | mirrored
     pairs = {tuple(path.split("#")[1] for path in group) for group in report.near_copies}
-    assert len(pairs & by_eye) >= 2
-    assert len(pairs - by_eye) <= 2
+    assert len(pairs & by_eye) >= 4
+    assert len(pairs & mirrored) >= 2
+    assert len(pairs - by_eye) <= 1
 
 
 def test_a_remark_on_a_sound_picture_is_in_ledger_and_report(make_folder, monkeypatch):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
+from PIL import Image
+
 from thawline.data.check import check
 
 
@@ -40,6 +43,35 @@ def test_near_copies_are_found_and_share_a_group(make_folder, encode, draw):
     assert groups["a/big.png"] == groups["b/small.jpg"] == groups["b/webp"]
     assert len(set(groups.values())) == len(dataset) - 2
     assert report.conflicts == (("a/big.png", "a", "b/small.jpg", "b"),)
+
+
+def frame(draw, encode, seed, *, spot=None):
+    """Return what a fixed camera sees: one scene with the noise of its sensor, and perhaps a spot somewhere."""
+    levels = np.asarray(draw(7, (96, 96))) + np.random.default_rng(seed).normal(0, 3, (96, 96, 3))
+    if spot is not None:
+        levels[spot[0] : spot[0] + 4, spot[1] : spot[1] + 4] = 250
+    return encode(Image.fromarray(np.clip(levels, 0, 255).astype(np.uint8)))
+
+
+def test_many_alike_pictures_of_a_class_are_a_scene(make_folder, draw, encode):
+    files = {f"good/{k}.png": frame(draw, encode, k) for k in range(6)}
+    files |= {
+        f"spot/{k}.png": frame(draw, encode, 10 + k, spot=(10 + 25 * (k // 3), 10 + 30 * (k % 3))) for k in range(6)
+    }
+    _, report = check(make_folder({**files, **five("other", 0)}))
+    (scene,) = report.scenes
+    assert (scene.classes, scene.distinct, len(scene.pictures)) == ({"good": 6, "spot": 6}, 7, 12)
+    assert sorted(scene.pictures[:7]) == ["good/0.png", *(f"spot/{k}.png" for k in range(6))]
+    assert report.near_copies == (tuple(f"good/{k}.png" for k in range(6)),)
+    assert report.conflicts == ()
+    facts = json.loads(json.dumps(report.to_json()))["scenes"]
+    assert facts == [{"pictures": list(scene.pictures), "classes": {"good": 6, "spot": 6}, "distinct": 7}]
+
+
+def test_a_few_copies_are_no_scene(make_folder, draw, encode):
+    files = {f"a/{k}.png": frame(draw, encode, k) for k in range(4)}
+    _, report = check(make_folder({**files, "a/x": 1, **five("b", 10)}))
+    assert (len(report.near_copies), report.scenes) == (1, ())
 
 
 def test_the_same_bytes_under_two_labels_are_kept_and_reported(make_folder):

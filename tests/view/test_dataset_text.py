@@ -33,6 +33,10 @@ def test_a_check_without_findings_is_the_counts_alone():
         ),
         ({"exact_copies": [["a", "b", "c"]]}, ["1 groups of exact copies:", "  a = b = c"]),
         ({"near_copies": [["a", "b"]]}, ["1 groups of near copies:", "  a ≈ b"]),
+        (
+            {"near_copies": [[f"{number}" for number in range(1240)]]},
+            ["1 groups of near copies:", "  0 ≈ 1 ≈ 2 ≈ 3 ≈ 4 ≈ 1,235 more"],
+        ),
         ({"leaks": [{"path": "t", "of": "a"}]}, ["1 held-out pictures with a copy in training:", "  t ≈ a"]),
         (
             {"conflicts": [{"path": "a", "label": "cat", "other_path": "b", "other_label": "dog"}]},
@@ -53,6 +57,21 @@ def test_a_check_without_findings_is_the_counts_alone():
 )
 def test_each_finding_has_its_section(found, lines):
     assert check_text({**CHECKED, **found}).splitlines()[3:] == lines
+
+
+@pytest.mark.parametrize(
+    ("distinct", "words"),
+    [
+        (1, "copies of one another: they count as one picture"),
+        (2, "2 differ in some place and count, the others are copies of these"),
+        (6, "each differs in some place, and counts as a picture of its own"),
+    ],
+)
+def test_a_scene_is_told_with_its_classes_and_pictures(distinct, words):
+    scene = {"pictures": list("abcdef"), "classes": {"cat": 4, "dog": 2}, "distinct": distinct}
+    first, line = check_text({**CHECKED, "scenes": [scene]}).splitlines()[3:]
+    assert first == "1 scenes of many pictures (a fixed camera, a burst? scores then speak of these scenes only):"
+    assert line == f"  6 pictures, 4 of 1,300 of cat and 2 of 69 of dog: {words} (a, b, c, d, e, and 1 more)"
 
 
 def test_a_long_section_is_cut_and_says_so():

@@ -11,7 +11,7 @@ import report_cases as cases
 from thawline.core.scores import Score
 from thawline.search.ties import MARGIN_WORDS, TEST_WORDS
 from thawline.view.report import render_report
-from thawline.view.report_data import ReportData
+from thawline.view.report_data import Picture, ReportData
 
 HOSTILE = cases.HOSTILE
 
@@ -271,3 +271,17 @@ def test_long_lists_are_cut_and_counted():
     assert "and 3 more; ledger.csv has a row for every file." in text
     assert "49.jpg" in text
     assert "50.jpg" not in text
+
+
+def test_scenes_of_many_pictures_are_shown_with_their_pictures():
+    data = cases.make_choice()
+    scene = {"pictures": ["ant/7.jpg", "ant/8.jpg"], "classes": {"ant": 2}, "distinct": 1}
+    shown = tuple(Picture("ant", "alike", path, cases.tiny_jpeg("coral")) for path in scene["pictures"])
+    checked = {**data.check, "scenes": [scene], "class_counts": {"ant": 5}}
+    html = render_report(replace(data, check=checked, pictures=(*data.pictures, *shown)))
+    told = cases.words(html)
+    assert "1 scenes of many pictures" in told
+    assert "2 pictures, 2 of 5 of ant: copies of one another: they count as one picture (ant/7.jpg, ant/8.jpg)" in told
+    assert [html.count(f'title="{path} (ant)"') for path in scene["pictures"]] == [1, 1]
+    assert 'title="ant/7.jpg (alike)"' not in html
+    assert "scenes of many pictures" not in cases.words(render_report(data))
