@@ -181,3 +181,16 @@ def test_classes_too_small_to_fold_and_test_are_left_out_with_rows(make_folder):
     assert {row.label for row in dataset.ledger if row.status == "skipped"} == {"c", "d"}
     with pytest.raises(DataError, match="two or more"):
         check(make_folder({**five("a", 0), "c/1.png": 30}, "few"), CheckOptions(drop_small_classes=True))
+
+
+def test_a_test_part_alone_can_be_answered_but_not_learnt_from(make_folder):
+    root = make_folder({**five("test/a", 0), "test/b/1.png": 20})
+    rows = "".join(f"test/a/{number}.png,a,test\n" for number in range(5))
+    (root / "list.csv").write_text(f"path,label,split\n{rows}test/b/1.png,b,test\n")
+    for place in (root / "list.csv", root):
+        with pytest.raises(DataError, match=r"no training pictures|no picture in the split train"):
+            check(place)
+        dataset, _ = check(place, for_training=False)
+        assert [sample.split for sample in dataset.samples] == ["test"] * 6
+        with pytest.raises(DataError, match="train"):  # the leave ends with the listing
+            check(place)

@@ -31,7 +31,9 @@ def one_class_test(make_case):
     return make_case("one_class_test")
 
 
-@pytest.mark.parametrize(("folder", "num"), [("one", 6), ("single", 9), ("subset", 12), ("unlearnt", 12)])
+@pytest.mark.parametrize(
+    ("folder", "num"), [("one", 6), ("single", 9), ("subset", 12), ("unlearnt", 12), ("only_test", 12)]
+)
 def test_whatever_has_labels_is_scored(base_model, one_class_test, folder, num):
     result = thawline.evaluate(base_model, one_class_test / folder)
     assert result.num_images == num

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import astuple, dataclass, fields, replace
 from pathlib import Path
 
@@ -30,7 +31,7 @@ from thawline.data.load import map_ordered
 from thawline.data.naming import apply_options
 from thawline.data.sources.group_columns import NO_GROUPS
 from thawline.data.sources.headings import Wanted
-from thawline.data.sources.listing import Candidate, Listing, display_path
+from thawline.data.sources.listing import Candidate, Listing, display_path, only_answered
 from thawline.data.sources.pictures import list_pictures
 from thawline.data.sources.places import Place
 from thawline.data.split import too_small
@@ -73,7 +74,8 @@ def check(
     options = options or CheckOptions()
     group_column = options.group_column if options.group_from is None else NO_GROUPS
     wanted = Wanted(options.path_column, options.label_column, options.picture_folder, group_column)
-    listed = list_pictures(photos, cache_dir=options.cache_dir, wanted=wanted, progress=progress)
+    with nullcontext() if for_training else only_answered():
+        listed = list_pictures(photos, cache_dir=options.cache_dir, wanted=wanted, progress=progress)
     listed = settle_groups(listed, options)
     listing = apply_options(listed, options, for_training=for_training)
     examined, thumbnails = _examine_all(listing, progress or SilentProgress())

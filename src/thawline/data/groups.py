@@ -39,8 +39,8 @@ def settle_groups(listing: Listing, options: CheckOptions) -> Listing:
     asked = options.group_column not in {None, NO_GROUPS}
     if asked and not listing.grouped_by:
         raise GroupError(
-            f"groups: {display_path(listing.root)} has no columns, so none is called {options.group_column!r}. Take "
-            "groups from the paths of the pictures with --group-from."
+            f"groups: {display_path(listing.root)} has no column (or key next to a shard's pictures) called "
+            f"{options.group_column!r}. Take groups from the paths of the pictures with --group-from."
         )
     names = [item.group for item in listing.candidates if item.group]
     if not listing.grouped_by or len(set(names)) < len(names):

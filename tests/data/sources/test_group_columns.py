@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
+import json
+import tarfile
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -81,7 +84,7 @@ def test_groups_from_names_go_before_a_column(photos):
 def test_a_folder_has_no_column(make_folder):
     root = make_folder({"a/1.png": 1, "a/2.png": 2, "b/3.png": 3, "b/4.png": 4})
     assert check(root, CheckOptions(group_column="none"))[1].groups is None
-    with pytest.raises(GroupError, match=r"no columns, so none is called 'patient'.*--group-from"):
+    with pytest.raises(GroupError, match=r"has no column .* called 'patient'.*--group-from"):
         check(root, CheckOptions(group_column="patient"))
 
 
@@ -133,6 +136,24 @@ def test_a_class_in_one_group_is_refused_with_the_reason(photos):
     (photos / "list.csv").write_text(f"path,label,group\n{rows}", encoding="utf-8")
     with pytest.raises(DataError, match=r"all 4 pictures of a are of one group \(x\).*--group-column none"):
         make_split(check(photos / "list.csv")[0])
+
+
+def test_a_key_of_a_shards_json_is_honoured(photos):
+    with tarfile.open(photos / "shard.tar", "w") as tar:
+        for index, patient in enumerate(PATIENTS):
+            facts = {"label": "ab"[index % 2], "patient": patient, "boxes": [1, 2], "score": index}
+            for name, data in ((f"{index}.png", (photos / f"{index}.png").read_bytes()), (f"{index}.json", facts)):
+                content = data if isinstance(data, bytes) else json.dumps(data).encode()
+                member = tarfile.TarInfo(name)
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
+    for place in (photos / "shard.tar", f"webdataset:{photos / 'shard.tar'}"):
+        dataset, report = check(place)
+        assert [sample.named_group for sample in dataset.samples] == PATIENTS
+        assert report.groups.by == "patient in .json"
+        assert check(place, CheckOptions(group_column="none"))[1].groups is None
+        with pytest.raises(GroupError, match="called 'ward'"):
+            check(place, CheckOptions(group_column="ward"))
 
 
 def test_listing_alone_says_where_groups_come_from(photos):

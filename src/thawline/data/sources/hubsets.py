@@ -28,7 +28,7 @@ from thawline.data.sources.hubload import (
     require_datasets,
 )
 from thawline.data.sources.label_values import label_of
-from thawline.data.sources.listing import Candidate, FileSource, Listing, Skipped, settle_roles
+from thawline.data.sources.listing import Candidate, FileSource, Listing, Skipped, refuse_untrained, settle_roles
 from thawline.data.sources.parts import name_roles
 from thawline.data.sources.picture_columns import choose_label_column, choose_picture_column, unknown_columns
 from thawline.data.sources.picture_files import is_inside
@@ -230,10 +230,13 @@ def _roles(place: Place, name: HubName, splits: list[str]) -> tuple[dict[str, Ro
         return dict.fromkeys(splits), ()
     roles = name_roles(splits)
     if "train" not in roles.values():
-        raise DataError(
+        problem = (
             f"list: {place} has the splits {first_few(splits)}, none for training. Choose one, from which a "
             f"test is then held out: {place}:{splits[0]}."
         )
+        if not any(roles.values()):
+            raise DataError(problem)
+        refuse_untrained(problem)
     others = [split for split, role in roles.items() if role is None]
     notes = (f"left out: {first_few(others)}, not named train, validation or test",) if others else ()
     return {split: role for split, role in roles.items() if role is not None}, notes

@@ -10,6 +10,7 @@ import stat
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,8 +27,10 @@ __all__ = [
     "Skipped",
     "class_label",
     "display_path",
+    "only_answered",
     "reading",
     "refuse_long",
+    "refuse_untrained",
     "settle_roles",
 ]
 
@@ -38,6 +41,9 @@ LONG_FILE_BYTES = 16 << 20
 """Of longer files the first bytes are looked at before the others are read."""
 
 HEAD_BYTES = 4096
+
+
+_ONLY_ANSWERED: ContextVar[bool] = ContextVar("only_answered", default=False)
 
 
 @dataclass(frozen=True)
@@ -141,6 +147,29 @@ class Listing:
 
     def __repr__(self) -> str:
         return f"<Listing {str(self.root)!r}: {len(self.candidates):,} files in {len(self.class_names):,} classes>"
+
+
+@contextmanager
+def only_answered() -> Iterator[None]:
+    """List pictures that no model will learn from: until the end of the block, held-out parts alone will do."""
+    token = _ONLY_ANSWERED.set(True)
+    try:
+        yield
+    finally:
+        _ONLY_ANSWERED.reset(token)
+
+
+def refuse_untrained(problem: str) -> None:
+    """Refuse pictures without a part to train on, except within `only_answered`.
+
+    Args:
+        problem: The whole message.
+
+    Raises:
+        DataError: With that message.
+    """
+    if not _ONLY_ANSWERED.get():
+        raise DataError(problem)
 
 
 def settle_roles(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:

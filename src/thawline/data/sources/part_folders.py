@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from thawline.core.errors import DataError, first_few
 from thawline.data.dataset import Role
-from thawline.data.sources.listing import class_label, display_path
+from thawline.data.sources.listing import class_label, display_path, refuse_untrained
 from thawline.data.sources.parts import is_unlabelled, name_roles, says_nothing
 
 __all__ = ["Branch", "Parts", "find_branches", "lone_folder"]
@@ -156,7 +156,7 @@ def _refuse_no_training(
         hint = f"If {_names(outside)} are the classes to train on, move them into train/; else move them away."
     else:
         hint = "Add a folder train/ with the same class folders, or name the folder with the classes itself."
-    raise DataError(f"list: {where} holds {_names(holding)} but no training pictures. {hint}")
+    refuse_untrained(f"list: {where} holds {_names(holding)} but no training pictures. {hint}")
 
 
 def _refuse_class(

@@ -62,7 +62,7 @@ def list_pictures(
     if place.scheme in {"webdataset", "torchvision"}:
         _refuse_columns(place, wanted)
     if place.scheme == "webdataset":
-        return list_shards(place)
+        return list_shards(place, wanted=wanted)
     if place.scheme == "hf":
         return list_hub(place, cache_dir=cache_dir, wanted=wanted, progress=progress)
     if place.scheme == "torchvision":
@@ -130,7 +130,7 @@ def _list_file(place: Place, head: bytes, wanted: Wanted) -> Listing:
             "Unpack it and name the folder, or name a .zip or a plain .tar."
         )
     if ending == ".tar" or head[257:262] == b"ustar":
-        return list_tar(path)
+        return list_tar(path, wanted=wanted)
     raise DataError(
         f"list: {shown} is a single file. Name a folder of class folders, a zip or tar archive of one, a CSV manifest "
         "or a Parquet table."

@@ -19,13 +19,17 @@ from thawline.core.errors import DataError, first_few
 from thawline.core.store import expand_user
 from thawline.data.dataset import Role
 from thawline.data.formats import ENDINGS
-from thawline.data.sources.listing import Candidate, Listing, Skipped, display_path, settle_roles
+from thawline.data.sources.group_columns import NO_GROUPS, choose_group, group_of
+from thawline.data.sources.headings import Wanted
+from thawline.data.sources.listing import Candidate, Listing, Skipped, display_path, refuse_untrained, settle_roles
 from thawline.data.sources.parts import file_roles, name_role, name_roles
 from thawline.data.sources.places import Place
 from thawline.data.sources.system_files import is_picture_name
 from thawline.data.sources.tars import TarSource, read_contents
 
-__all__ = ["expand_braces", "list_shards", "list_tar"]
+__all__ = ["expand_braces", "list_shards", "list_tar", "shard_files"]
+
+_BY_ITSELF = Wanted()
 
 MAX_LABEL_BYTES = 1 << 20
 MAX_NAME_LENGTH = 200
@@ -34,11 +38,15 @@ PICTURES = {*(ending[1:] for ending in ENDINGS), "ppm", "pgm"}  # the check repo
 LABELS = ("cls", "json", "txt")
 
 
-def list_tar(file: Path) -> Listing:
+def list_tar(file: Path, *, wanted: Wanted = _BY_ITSELF) -> Listing:
     """Return the pictures of one tar archive: as a shard where a label is next to a picture, else as class folders.
 
     Where pictures lie in several class folders, text and JSON next to them are captions, boxes or notes, and no labels;
     a `.cls` always is one, since only shards have it.
+
+    Args:
+        file: The archive.
+        wanted: As in `list_shards`.
 
     Raises:
         DataError: Not a tar archive, damaged, or as `list_folder` and `list_shards`.
@@ -51,14 +59,14 @@ def list_tar(file: Path) -> Listing:
         try:
             listing = contents.lay_out(file)
         except DataError:  # no class folders
-            return _list_shards(Place.of(file), [(file, None)])
+            return _list_shards(Place.of(file), [(file, None)], wanted)
         if len({item.label for item in listing.candidates if is_picture_name(item.path)}) > 1:
             note = "text and JSON next to pictures in class folders are no labels; webdataset: reads them as labels"
             return replace(listing, notes=(*listing.notes, note))
-    return _list_shards(Place.of(file), [(file, None)])
+    return _list_shards(Place.of(file), [(file, None)], wanted)
 
 
-def list_shards(place: Place) -> Listing:
+def list_shards(place: Place, *, wanted: Wanted = _BY_ITSELF) -> Listing:
     """Return the samples of WebDataset shards as candidates.
 
     A sample is the members of one name up to its first dot: a picture, and its class in `.cls`, in `.json` under
@@ -67,9 +75,22 @@ def list_shards(place: Place) -> Listing:
 
     Args:
         place: `webdataset:` and a folder of shards, a shard, or several with braces: `shards/train-{000..003}.tar`.
+        wanted: Which key of a `.json` says what pictures belong together.
 
     Raises:
         DataError: A shard is missing or damaged, there are none, or names leave the part of the data unclear.
+    """
+    return _list_shards(place, _with_roles(shard_files(place), place.path), wanted)
+
+
+def shard_files(place: Place) -> list[Path]:
+    """Return the shards that a place names.
+
+    Args:
+        place: As in `list_shards`.
+
+    Raises:
+        DataError: One is missing, or there are none.
     """
     root = place.path
     if root is None:
@@ -89,7 +110,7 @@ def list_shards(place: Place) -> Listing:
                 f"list: {place}: {len(missing):,} of {len(files):,} shards do not exist: {first_few(missing)}. "
                 "Check the spelling; put braces in quotes: 'webdataset:shards/train-{000..003}.tar'."
             )
-    return _list_shards(place, _with_roles(files, root))
+    return files
 
 
 def expand_braces(text: str) -> list[str]:
@@ -122,7 +143,7 @@ def expand_braces(text: str) -> list[str]:
     return ["".join(choice) for choice in itertools.product(*parts)]
 
 
-def _list_shards(place: Place, shards: Sequence[tuple[Path, Role | None]]) -> Listing:
+def _list_shards(place: Place, shards: Sequence[tuple[Path, Role | None]], wanted: Wanted) -> Listing:
     """Return the samples of shards whose part of the data is known."""
     roles = {role for _, role in shards}
     shown = display_path(place)
@@ -133,10 +154,11 @@ def _list_shards(place: Place, shards: Sequence[tuple[Path, Role | None]]) -> Li
             "Name each train-…, val-… or test-…, or move the others away."
         )
     if None not in roles and "train" not in roles:
-        raise DataError(f"list: {shown} holds no training shard. Add train-….tar.")
+        refuse_untrained(f"list: {shown} holds no training shard. Add train-….tar.")
     common = {file.parent for file, _ in shards}
     candidates: list[Candidate] = []
     skipped: list[Skipped] = []
+    keys: set[str] = set()
     for file, role in shards:
         prefix = f"{display_path(file.parent.name)}/{file.name}" if len(common) > 1 else display_path(file.name)
         names = _class_names(file.parent) or (
@@ -152,7 +174,9 @@ def _list_shards(place: Place, shards: Sequence[tuple[Path, Role | None]]) -> Li
             if isinstance(item, Skipped):
                 skipped.append(Skipped(path, item.reason))
             else:
-                candidates.append(Candidate(path, item.label, role or inside.get(key), item.source))
+                grouped_by, group = _group(members, wanted)
+                keys |= {grouped_by} if group else set()
+                candidates.append(Candidate(path, item.label, role or inside.get(key), item.source, group))
     if not candidates:
         hint = f": {first_few([f'{item.path} ({item.reason})' for item in skipped], 3)}" if skipped else ""
         raise DataError(
@@ -160,7 +184,23 @@ def _list_shards(place: Place, shards: Sequence[tuple[Path, Role | None]]) -> Li
             "A shard has members 0001.jpg and 0001.cls, or 0001.json with a label."
         )
     class_names = tuple(sorted({candidate.label for candidate in candidates}))
-    return Listing(place, class_names, settle_roles(candidates), tuple(skipped))
+    by = f"{' and '.join(sorted(keys))} in .json" if keys else ""
+    return Listing(place, class_names, settle_roles(candidates), tuple(skipped), grouped_by=by)
+
+
+def _group(members: dict[str, TarSource], wanted: Wanted) -> tuple[str, str]:
+    """Return the key of a sample's `.json` that says what belongs together, and the group; empty texts without one."""
+    if "json" not in members or wanted.group_column == NO_GROUPS or members["json"].size_bytes > MAX_LABEL_BYTES:
+        return "", ""
+    try:
+        value = json.loads(members["json"].read().decode("utf-8-sig"))
+        plain = {
+            str(key): cell for key, cell in value.items() if isinstance(cell, str | int | float) and key != "label"
+        }
+        chosen, _ = choose_group(list(plain), where="a .json", wanted=wanted)
+        return (chosen, group_of(plain[chosen])) if chosen else ("", "")
+    except (DataError, ValueError, RecursionError, AttributeError):
+        return "", ""
 
 
 def _sample(key: str, members: dict[str, TarSource], class_names: dict[int, str]) -> Candidate | Skipped:
@@ -242,7 +282,7 @@ def _roles_inside(keys: Iterable[str]) -> dict[str, Role]:
     return found if len(found) == len(set(keys)) and "train" in found.values() else {}
 
 
-def _with_roles(files: Sequence[Path], root: Path) -> list[tuple[Path, Role | None]]:
+def _with_roles(files: Sequence[Path], root: Path | None) -> list[tuple[Path, Role | None]]:
     """Return every shard with the part of the data that its name says, or its folder's; none where all say the same."""
     folders = {file.parent for file in files}
     of_folder = name_roles(folder.name for folder in folders if folder != root) if len(folders) > 1 else {}

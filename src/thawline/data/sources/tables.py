@@ -21,7 +21,15 @@ from thawline.data.sources.delimited import CsvRow, read_csv
 from thawline.data.sources.group_columns import choose_group, group_of
 from thawline.data.sources.headings import PATHS, Wanted, choose_columns, fold_heading, split_columns
 from thawline.data.sources.label_values import label_of, text_of
-from thawline.data.sources.listing import Candidate, FileSource, Listing, Skipped, display_path, settle_roles
+from thawline.data.sources.listing import (
+    Candidate,
+    FileSource,
+    Listing,
+    Skipped,
+    display_path,
+    refuse_untrained,
+    settle_roles,
+)
 from thawline.data.sources.manifest_rows import label_notes, manifest_rows
 from thawline.data.sources.parts import file_roles
 from thawline.data.sources.picture_columns import choose_label_column, choose_picture_column
@@ -154,7 +162,7 @@ def list_parquet(root: Path, files: Sequence[Path], *, wanted: Wanted = _BY_ITSE
         notes += [remark for remark in remarks if remark not in notes]
         sources += [grouped_by] if grouped_by not in ("", *sources) else []
     if roles != [None] * len(roles) and "train" not in roles:
-        raise DataError(f"list: {display_path(root)} holds no training table. Add train-….parquet.")
+        refuse_untrained(f"list: {display_path(root)} holds no training table. Add train-….parquet.")
     return _finish(root, (candidates, skipped, tuple(notes), " and ".join(sources)))
 
 
@@ -335,6 +343,6 @@ def _finish(root: Path, found: _Found) -> Listing:
         )
     parts = {candidate.split for candidate in candidates}
     if parts != {None} and "train" not in parts:
-        raise DataError(f"list: {display_path(root)} has no picture in the split train. Put some into it.")
+        refuse_untrained(f"list: {display_path(root)} has no picture in the split train. Put some into it.")
     names = tuple(sorted({candidate.label for candidate in candidates}))
     return Listing(Place.of(root), names, settle_roles(candidates), tuple(skipped), notes, grouped_by)
