@@ -8,6 +8,7 @@ import os
 import sys
 from pathlib import Path
 
+import costly_pictures as costly
 import numpy as np
 import onnx
 import onnxruntime
@@ -162,6 +163,16 @@ def test_a_row_is_a_prediction_ranked_or_the_reason_why_there_is_none(exported, 
     assert next(iter(row.probabilities.items())) == (row.label, row.probability)
     assert model.predict("b.jpg", b"words").to_json() == {"path": "b.jpg", "error": "text, not a picture"}
     assert model.predict("c.jpg", picture(0), max_megapixels=0).error.endswith("over the 0 allowed")
+
+
+def test_a_picture_made_to_cost_much_costs_a_row_with_its_reason(exported, picture):
+    model = open_onnx(exported)
+    scans = costly.jpeg_that_claims(costly.jpeg_of_scans(64, 64, 30_000), 4000, 3000)
+    assert model.predict("a", scans, max_megapixels=50).error == "a JPEG of 30,010 scans, over the 100 allowed"
+    deep = model.predict("b", costly.png(8_000, 6_000, bits=16), max_megapixels=50)  # 48 megapixels in 93 KB
+    assert deep.error is None
+    assert "MiB allowed for a file of" in model.predict("c", costly.webp_that_claims(7_000, 7_000)).error
+    assert model.predict("d", picture(0)).error is None
 
 
 def test_probabilities_are_a_row_a_picture_and_sum_to_one(exported):

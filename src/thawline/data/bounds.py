@@ -64,8 +64,8 @@ MAX_CHUNKS = 100_000
 MAX_STRIPS = 100_000
 """Pieces of a TIFF: Pillow makes a list of them."""
 
-MAX_RUN_LENGTH_MEGAPIXELS = 8
-"""Run-length BMPs are decoded by Python code, at some 70 ms a megapixel."""
+MAX_RUN_LENGTH_MEGAPIXELS = 4
+"""Run-length BMPs are decoded by Python code, at 70 to 200 ms a megapixel."""
 
 SHARED_BYTES = 512 << 20
 """What all pictures that are decoded at the same time may take together; a single one may always start."""

@@ -9,6 +9,7 @@ here touches state that threads share. Pillow resizes as well, so that a service
 from __future__ import annotations
 
 import io
+import logging
 import math
 import warnings
 from collections.abc import Callable, Iterator
@@ -37,6 +38,7 @@ MAX_MEGAPIXELS = 200
 # Pillow remarks on odd tags by warnings, which are process-wide and cannot be caught in a thread; what matters of them
 # is a repair in our ledger instead.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # else Python prints what Pillow logs as an error
 
 
 _TRANSPOSE = {
