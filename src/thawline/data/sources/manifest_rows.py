@@ -34,7 +34,7 @@ class _Collected:
 
     candidates: list[Candidate] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
-    lines_by_file: dict[tuple[Path, str], int] = field(default_factory=dict)
+    lines_by_file: dict[tuple[str, str], int] = field(default_factory=dict)
     labels_by_file: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     cells_by_suffix: dict[Path, set[str]] = field(default_factory=lambda: defaultdict(set))
     prefixes: Counter[str] = field(default_factory=Counter)
@@ -105,15 +105,16 @@ def _take(found: _Collected, line: int, cell: str, *, files: PictureFiles, label
         found.prefixes[at.prefix] += 1
         found.cells_by_suffix[at.path].add(cell)
     if at.is_respelt:
-        found.respelt.append(f"{display_path(cell)} is {at.name}")
+        found.respelt.append(f"{display_path(cell)} is {display_path(at.name)}")
     if not at.is_there:
         found.missing.append(cell)
-    first = found.lines_by_file.setdefault((at.path, label), line)
+    first = found.lines_by_file.setdefault((at.name, label), line)
+    shown = display_path(at.name)
     if first != line:
-        found.skipped.append(Skipped(at.name, f"named again in line {line}; the row in line {first} counts"))
+        found.skipped.append(Skipped(shown, f"named again in line {line}; the row in line {first} counts"))
         return
-    found.labels_by_file[at.name].append(label)
-    found.candidates.append(Candidate(at.name, label, role, FileSource(at.path)))
+    found.labels_by_file[shown].append(label)
+    found.candidates.append(Candidate(shown, label, role, FileSource(at.path)))
 
 
 def _refuse_shared_ends(found: _Collected) -> None:

@@ -13,14 +13,13 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
 from thawline.core.errors import DataError, first_few
 from thawline.data.formats import ENDINGS
-from thawline.data.sources.listing import display_path
 
 __all__ = ["OUTSIDE", "FoundFile", "NoFile", "PictureFiles", "is_inside"]
 
@@ -28,6 +27,8 @@ OUTSIDE = "outside the folder of the table"
 """Reason of a row that names a file elsewhere."""
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_ROOTS = frozenset({"/", os.sep})
+_UNUSUAL = re.compile(r"[\\:\0]")
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 
 
@@ -47,7 +48,7 @@ class FoundFile:
 
     Attributes:
         path: Where it is, or would be.
-        name: The same relative to the folder, for people.
+        name: The same relative to the folder, with `/` between its parts.
         prefix: What was taken off the front of the cell's path because it is a place of another machine; else empty.
         is_respelt: Whether the file's name differs from the cell's: in case, ending, or the form of its accents.
         is_there: Whether there is something at that place.
@@ -118,7 +119,8 @@ class PictureFiles:
     def __init__(self, folder: Path, *, start: Path | None = None) -> None:
         self.folder = Path(os.path.normpath(folder.absolute()))
         self.start = Path(os.path.normpath((start or folder).absolute()))
-        self._folders: dict[Path, _Folder] = {}
+        self._inside = f"{self.folder}{os.sep}".replace(os.sep * 2, os.sep)
+        self._folders: dict[str, _Folder] = {}
 
     def find(self, cell: str) -> FoundFile:
         """Return the file that a cell names; where there is none, the place at which it was expected.
@@ -126,28 +128,44 @@ class PictureFiles:
         Raises:
             DataError: The cell names a file outside the folder, an address, or several files fit; in a few words.
         """
+        if cell[:1] != "/" and not _UNUSUAL.search(cell):  # what most tables hold
+            place = os.path.normpath(self._inside + cell)
+            if place.startswith(self._inside) and os.path.lexists(place):
+                return self._found(place)
         written = _without_scheme(cell)
-        expected: list[Path] = []
-        is_outside = False
-        for name in (written, written.replace("\\", "/")) if "\\" in written else (written,):
-            if _DRIVE.match(name) and not Path(name).is_absolute():
-                continue
-            places = [Path(os.path.normpath(start / name)) for start in (self.folder, self.start)]
-            inside = [place for place in dict.fromkeys(places) if is_inside(place, self.folder)]
-            is_outside |= not inside and (not Path(name).is_absolute() or os.path.lexists(places[0]))
-            for place in inside:
-                if found := self._at(place):
-                    return found
-            expected += inside
-        if is_outside:
-            raise DataError(OUTSIDE)
+        slashed = written.replace("\\", "/")
+        expected = self._expected(list(dict.fromkeys((written, slashed, unquote(slashed)))))
         for place in expected:
-            if found := self._match(self._relative(place).parts):
+            if os.path.lexists(place):
+                return self._found(place)
+        for place in expected:
+            if found := self._match(Path(self._relative(place)).parts):
                 return found
         if expected:
-            return FoundFile(expected[-1], display_path(self._relative(expected[-1])), is_there=False)
+            return replace(self._found(expected[-1]), is_there=False)
         parts = [part for part in written.replace("\\", "/").split("/") if part not in {"", "."}]
         return self._by_suffix([] if ".." in parts else parts)
+
+    def _expected(self, names: Sequence[str]) -> list[str]:
+        """Return the places inside the folder that a cell may mean, taken as it is written.
+
+        Raises:
+            DataError: One of its meanings is outside.
+        """
+        expected: dict[str, None] = {}
+        for name in names:
+            is_absolute = name[:1] in _ROOTS or bool(_DRIVE.match(name))
+            if is_absolute and not Path(name).is_absolute():  # of another system
+                continue
+            starts = ("",) if is_absolute else dict.fromkeys((self._inside, f"{self.start}{os.sep}"))
+            places = [os.path.normpath(start + name) for start in starts]
+            inside = [
+                place for place in places if place.startswith(self._inside) or is_inside(Path(place), self.folder)
+            ]
+            if not inside and (not is_absolute or os.path.lexists(places[0])):
+                raise DataError(OUTSIDE)
+            expected.update(dict.fromkeys(inside))
+        return [place for place in expected if place != str(self.folder)]
 
     def holds(self, cell: str) -> bool:
         """Return whether a cell names a file that is there."""
@@ -158,16 +176,15 @@ class PictureFiles:
         except (DataError, OSError):
             return False
 
-    def _at(self, path: Path) -> FoundFile | None:
-        """Return what is at exactly this path."""
-        is_there = path != self.folder and os.path.lexists(path)
-        return FoundFile(path, display_path(self._relative(path))) if is_there else None
+    def _found(self, place: str) -> FoundFile:
+        """Return the file at a place inside the folder."""
+        return FoundFile(Path(place), self._relative(place).replace(os.sep, "/"))
 
-    def _relative(self, path: Path) -> Path:
-        """Return a path inside the folder relative to it."""
-        if path.is_relative_to(self.folder):
-            return path.relative_to(self.folder)
-        return Path(os.path.realpath(path)).relative_to(os.path.realpath(self.folder))
+    def _relative(self, place: str) -> str:
+        """Return a place inside the folder relative to it."""
+        if place.startswith(self._inside):
+            return place[len(self._inside) :]
+        return os.path.relpath(os.path.realpath(place), os.path.realpath(self.folder))
 
     def _by_suffix(self, parts: list[str]) -> FoundFile:
         """Return the file at the longest end of an absolute path that exists under the folder."""
@@ -178,16 +195,16 @@ class PictureFiles:
 
     def _match(self, parts: Sequence[str]) -> FoundFile | None:
         """Return the one file whose path has these parts, in another case or form of accents, or without ending."""
-        here, names = self.folder, []
+        here, names = str(self.folder), []
         for number, part in enumerate(parts, start=1):
             if here not in self._folders:
-                self._folders[here] = _Folder.read(here)
+                self._folders[here] = _Folder.read(Path(here))
             name = self._folders[here].one(part, is_last=number == len(parts))
             if name is None:
                 return None
             names.append(name)
-            here = here / name
-        return FoundFile(here, display_path("/".join(names)), is_respelt=names != list(parts)) if names else None
+            here = f"{here}{os.sep}{name}"
+        return FoundFile(Path(here), "/".join(names), is_respelt=names != list(parts)) if names else None
 
 
 def _without_scheme(cell: str) -> str:
