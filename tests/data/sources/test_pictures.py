@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from thawline.core.errors import DataError
+from thawline.core.errors import DataError, UsageError
+from thawline.data.sources.headings import Wanted
 from thawline.data.sources.pictures import list_pictures
 from thawline.data.sources.places import SCHEMES
 
@@ -79,3 +82,27 @@ def test_a_compressed_archive_is_refused_with_what_to_do(tmp_path, name):
     (tmp_path / name).write_bytes(b"\x1f\x8b whatever")
     with pytest.raises(DataError, match=r"compressed archive.*Unpack it and name the folder"):
         list_pictures(tmp_path / name)
+
+
+def test_columns_of_what_is_no_table_are_refused(make_folder, make_zip):
+    root = make_folder({"cat/1.png": 1, "dog/2.png": 2})
+    archive = make_zip({"cat/1": b"1", "dog/2": b"2"})
+    for place in (root, archive, "torchvision:MNIST", f"webdataset:{root}"):
+        for wanted in (Wanted(path_column="x"), Wanted(label_column="x"), Wanted(picture_folder=root)):
+            with pytest.raises(UsageError, match=r"is no table, and --path-column.*Leave them out"):
+                list_pictures(place, wanted=wanted)
+    assert len(list_pictures(root, wanted=Wanted()).candidates) == 2
+
+
+def test_a_workbook_is_no_archive(make_zip):
+    with pytest.raises(DataError, match=r"list\.xlsx is a workbook\. Save its sheet as CSV"):
+        list_pictures(make_zip({"xl/workbook.xml": b"<x/>"}, "list.xlsx"))
+
+
+def test_the_folder_of_a_tables_pictures(make_folder, tmp_path):
+    root = make_folder({"train/1.png": b"1", "train/2.png": b"2"})
+    (tmp_path / "train.csv").write_text("id,breed\n1,a\n2,b\n")
+    listing = list_pictures(tmp_path / "train.csv", wanted=Wanted(picture_folder=root / "train"))
+    assert [item.source.read() for item in listing.candidates] == [b"1", b"2"]
+    with pytest.raises(DataError, match="--picture-folder nowhere is no folder"):
+        list_pictures(tmp_path / "train.csv", wanted=Wanted(picture_folder=Path("nowhere")))

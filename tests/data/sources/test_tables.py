@@ -11,6 +11,7 @@ import pytest
 
 from thawline.core.errors import DataError
 from thawline.data.sources import tables
+from thawline.data.sources.headings import Wanted
 from thawline.data.sources.pictures import list_pictures
 
 
@@ -133,3 +134,88 @@ def test_a_table_that_vanishes_is_a_data_error(tmp_path):
     (tmp_path / "t.parquet").unlink()
     with pytest.raises(DataError, match=r"row 0 of t\.parquet cannot be read"):
         listing.candidates[0].source.read()
+
+
+def read_all(listing):
+    """Return (label, bytes, or why there are none) of every candidate."""
+    found = []
+    for item in listing.candidates:
+        try:
+            found.append((item.label, item.source.read()))
+        except DataError as error:
+            found.append((item.label, str(error)))
+    return found
+
+
+OUTSIDE = "outside the folder of the table"
+
+
+def test_no_form_of_table_reads_a_file_outside_its_folder(make_folder, tmp_path):
+    root = make_folder({"1.png": b"1"})
+    (tmp_path / "secret.png").write_bytes(b"secret")
+    paths = [
+        "1.png",
+        "../secret.png",
+        str(tmp_path / "secret.png"),
+        str(root / "1.png"),
+        f"file://{tmp_path}/secret.png",
+    ]
+    labels = ["a", "b", "c", "d", "e"]
+    right = [("a", b"1"), ("b", OUTSIDE), ("c", OUTSIDE), ("d", b"1"), ("e", OUTSIDE)]
+    (root / "m.csv").write_text("\n".join(["path,label", *map(",".join, zip(paths, labels, strict=True))]))
+    pq.write_table(pa.table({"path": paths, "label": labels}), root / "m.parquet")
+    cells = pa.array(
+        [{"bytes": None, "path": path} for path in paths], pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    )
+    pq.write_table(pa.table({"image": cells, "label": labels}), root / "cells.parquet")
+    for name in ("m.csv", "m.parquet", "cells.parquet"):
+        listing = list_pictures(root / name)
+        assert read_all(listing) == right, name
+        with_folder = list_pictures(root / name, wanted=Wanted(picture_folder=tmp_path))
+        assert ("b", b"secret") in read_all(with_folder)
+    assert f"--picture-folder {tmp_path}" in " ".join(list_pictures(root / "m.csv").notes)
+
+
+def test_bytes_as_text_are_text_and_pictures_next_to_paths_are_pictures(make_folder):
+    root = make_folder({"1.png": b"1", "2.png": 2})
+    pq.write_table(pa.table({"path": [b"1.png", b"2.png"], "label": [b"a", b"b"]}), root / "bytes.parquet")
+    assert [label for label, _ in read_all(list_pictures(root / "bytes.parquet"))] == ["a", "b"]
+    picture = (root / "2.png").read_bytes()
+    pq.write_table(pa.table({"image": [picture] * 2, "path": ["x", "y"], "label": ["a", "b"]}), root / "both.parquet")
+    assert read_all(list_pictures(root / "both.parquet")) == [("a", picture), ("b", picture)]
+    by_path = list_pictures(root / "both.parquet", wanted=Wanted(path_column="path"))
+    assert read_all(by_path) == [("a", "missing"), ("b", "missing")]
+
+
+def test_parts_stand_in_a_column_next_to_pictures_too(draw, encode, tmp_path):
+    pictures, labels = [encode(draw(seed)) for seed in range(4)], ["a", "b", "a", "b"]
+    columns = {"split": ["train", "train", "dev", "unlabelled"], "is_test": [False, False, True, True]}
+    for name, values in columns.items():
+        pq.write_table(pa.table({"image": pictures, "label": labels, name: values}), tmp_path / f"{name}.parquet")
+    listing = list_pictures(tmp_path / "split.parquet")
+    assert [item.split for item in listing.candidates] == ["train", "train", "test"]
+    assert [item.reason for item in listing.skipped] == ["in a part without labels"]
+    assert [item.split for item in list_pictures(tmp_path / "is_test.parquet").candidates] == [
+        "train",
+        "train",
+        "test",
+        "test",
+    ]
+
+
+@pytest.mark.parametrize("kind", [pa.list_(pa.string()), pa.map_(pa.string(), pa.int8())])
+def test_a_manifest_with_several_labels_a_picture_is_refused(tmp_path, kind):
+    value = ["x"] if pa.types.is_list(kind) else [("x", 1)]
+    pq.write_table(pa.table({"path": ["1", "2"], "label": pa.array([value, value], kind)}), tmp_path / "m.parquet")
+    with pytest.raises(DataError, match=r"the column label holds (lists|several values).*--label-column"):
+        list_pictures(tmp_path / "m.parquet")
+
+
+def test_a_comment_can_hold_the_names_and_text_that_is_no_utf_8_inside_parquet_is_told(make_folder):
+    root = make_folder({"1.png": b"1", "2.png": b"2"})
+    (root / "m.csv").write_text("# label,path\na,1.png\nb,2.png\n")
+    assert read_all(list_pictures(root / "m.csv")) == [("a", b"1"), ("b", b"2")]
+    odd = pa.array([b"K\xe4se", b"x"]).view(pa.string())
+    pq.write_table(pa.table({"path": ["1.png", "2.png"], "label": odd}), root / "latin.parquet")
+    with pytest.raises(DataError, match=r"latin\.parquet is not a Parquet table that can be read: 'utf-8' codec"):
+        list_pictures(root / "latin.parquet")

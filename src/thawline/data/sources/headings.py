@@ -54,7 +54,7 @@ PATHS = (
 """Usual names of a column with the paths of pictures."""
 
 LABELS = (
-    *("label", "labels", "class", "classname", "category", "categoryname", "target", "labelname", "classlabel"),
+    *("label", "labels", "class", "classname", "category", "categoryname", "target", "labelname", "classlabel", "cls"),
     *("finelabel", "finelabels", "species", "breed", "diagnosis", "dx", "groundtruth", "annotation", "classes"),
     *("targets", "categories", "tag", "tags", "y", "classid", "labelid", "categoryid", "targetid", "classindex"),
     *("coarselabel", "coarselabels"),

@@ -11,9 +11,25 @@ from typing import Any
 
 from thawline.core.errors import DataError, first_few
 from thawline.data.formats import format_of
-from thawline.data.sources.headings import PICTURES, Wanted, asked_column, choose_label, fold_heading, one_usual
+from thawline.data.sources.headings import (
+    LABELS,
+    PATHS,
+    PICTURES,
+    Wanted,
+    asked_column,
+    choose_label,
+    fold_heading,
+    one_usual,
+)
 
-__all__ = ["byte_columns", "choose_label_column", "choose_picture_column", "unknown_columns"]
+__all__ = [
+    "byte_columns",
+    "choose_label_column",
+    "choose_picture_column",
+    "refuse_several",
+    "text_columns",
+    "unknown_columns",
+]
 
 Sample = Callable[[str], Sequence[Any]]
 
@@ -54,7 +70,8 @@ def choose_picture_column(
     cells = {name: [_bytes_or_path(cell) for cell in sample(name)] for name in columns}
     filled = [name for name in columns if any(cells[name])] or list(columns)
     seen = [name for name in filled if any(_is_picture(cell) for cell in cells[name])]
-    likely = seen or [name for name in filled if fold_heading(name) in PICTURES] or filled
+    likely = seen or [name for name in filled if fold_heading(name) in PICTURES]
+    likely = likely or [name for name in filled if fold_heading(name) not in (*LABELS, *PATHS)]
     chosen = likely[0] if len(likely) == 1 else one_usual(likely, PICTURES)
     if chosen is None and likely:
         raise DataError(
@@ -64,6 +81,22 @@ def choose_picture_column(
     others = [name for name in likely if name != chosen]
     note = f"the pictures are those of the column {chosen}; --path-column takes {first_few(others)} instead"
     return chosen, bool(seen), (note,) if others else ()
+
+
+def text_columns(schema: Any, *, wanted: Wanted) -> list[str]:
+    """Return the columns that may hold paths, classes or parts as text; of bytes only those whose names say so.
+
+    Args:
+        schema: Arrow schema of the table.
+        wanted: What the person named.
+    """
+    import pyarrow as pa
+
+    asked = {wanted.path_column, wanted.label_column}
+    usual = {*LABELS, *PATHS} - {*PICTURES}
+    plain = [item.name for item in schema if not pa.types.is_nested(item.type)]
+    bytes_ = byte_columns(schema)
+    return [name for name in plain if name not in bytes_ or name in asked or fold_heading(name) in usual]
 
 
 def choose_label_column(
@@ -81,12 +114,27 @@ def choose_label_column(
     Raises:
         DataError: There is none, or it holds several labels a picture.
     """
-    import pyarrow as pa
-
     names = [name for name in schema.names if name != picture]
     label, notes = choose_label(names, class_names, where=where, wanted=wanted)
     if label is None:
         raise unknown_columns(schema.names, where)
+    refuse_several(schema, label, where=where)
+    return label, notes
+
+
+def refuse_several(schema: Any, label: str, *, where: str) -> None:
+    """Refuse a column of classes that holds several values a picture: lists, structs, maps.
+
+    Args:
+        schema: Arrow schema of the table.
+        label: The column.
+        where: What the error calls the table.
+
+    Raises:
+        DataError: It does.
+    """
+    import pyarrow as pa
+
     kind = schema.field(label).type
     if pa.types.is_struct(kind) or pa.types.is_map(kind):
         fields = [kind.field(place).name for place in range(kind.num_fields)] if pa.types.is_struct(kind) else ["a map"]
@@ -99,7 +147,6 @@ def choose_label_column(
             f"list: {where}: the column {label} holds lists, several labels a picture; Thawline gives a picture one "
             "class. Write one label a row into a column of its own, or name another column with --label-column."
         )
-    return label, notes
 
 
 def unknown_columns(names: Sequence[str], where: str) -> DataError:

@@ -19,7 +19,7 @@ from thawline.core.errors import DataError, first_few
 from thawline.data.dataset import Role
 from thawline.data.sources.delimited import CsvRow, read_csv
 from thawline.data.sources.group_columns import choose_group, group_of
-from thawline.data.sources.headings import PATHS, Wanted, choose_columns, fold_heading, split_columns
+from thawline.data.sources.headings import PATHS, Wanted, choose_columns, choose_label, fold_heading, split_columns
 from thawline.data.sources.label_values import label_of, text_of
 from thawline.data.sources.listing import (
     Candidate,
@@ -32,7 +32,13 @@ from thawline.data.sources.listing import (
 )
 from thawline.data.sources.manifest_rows import label_notes, manifest_rows
 from thawline.data.sources.parts import file_roles
-from thawline.data.sources.picture_columns import choose_label_column, choose_picture_column
+from thawline.data.sources.picture_columns import (
+    choose_label_column,
+    choose_picture_column,
+    refuse_several,
+    text_columns,
+    unknown_columns,
+)
 from thawline.data.sources.picture_files import PictureFiles
 from thawline.data.sources.places import Place
 from thawline.data.sources.row_parts import row_parts
@@ -72,10 +78,12 @@ class ParquetTable:
         Raises:
             DataError: The table is gone or damaged, or the cell is empty.
         """
+        import pyarrow as pa
+
         try:
             with self._lock:
                 cell = self._cell(row)
-        except (OSError, ValueError, StopIteration) as error:  # pyarrow's errors are both
+        except (pa.ArrowException, OSError, ValueError, StopIteration) as error:
             raise DataError(f"row {row} of {self.file.name} cannot be read: {str(error)[:100]}") from None
         if isinstance(cell, dict):
             if cell.get("bytes") is None and cell.get("path"):
@@ -242,12 +250,17 @@ def _list_table(file: Path, role: Role | None, wanted: Wanted) -> _Found:
         picture, is_sure, notes = choose_picture_column(
             schema, lambda name: _first_cells(file, name), where=where, wanted=wanted
         )
-        texts = [item.name for item in schema if not pa.types.is_nested(item.type) and item.name != picture]
+        texts = text_columns(schema, wanted=wanted)
         if picture is None or (not is_sure and {"path", "label"} <= {fold_heading(name) for name in texts}):
+            label, _ = choose_label(schema.names, _class_names(schema), where=where, wanted=wanted)
+            if label is not None:
+                refuse_several(schema, label, where=where)
+            if not texts or (len(texts) == 1 and wanted.path_column is None):
+                raise unknown_columns(schema.names, where)
             rows = [CsvRow(line, row) for line, row in enumerate(_texts(file, texts, _class_names(schema)), start=1)]
             return _manifest(file, texts, rows, wanted=wanted)
         return _pictures(file, picture, role=role, wanted=wanted, notes=notes)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
         reason = str(error).splitlines()[0][:100].rstrip(".")
         raise DataError(
             f"list: {where} is not a Parquet table that can be read: {reason}. "
