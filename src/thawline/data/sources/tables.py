@@ -7,10 +7,9 @@ rows at a time, so that memory stays bounded however long the table and however 
 from __future__ import annotations
 
 import bisect
-import json
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ from thawline.data.sources.listing import (
     settle_roles,
 )
 from thawline.data.sources.manifest_rows import label_notes, manifest_rows
+from thawline.data.sources.parquet_text import class_names_of, first_cells, texts_of
 from thawline.data.sources.parts import file_roles
 from thawline.data.sources.picture_columns import (
     choose_label_column,
@@ -248,16 +248,19 @@ def _list_table(file: Path, role: Role | None, wanted: Wanted) -> _Found:
     try:
         schema = pq.read_schema(file)
         picture, is_sure, notes = choose_picture_column(
-            schema, lambda name: _first_cells(file, name), where=where, wanted=wanted
+            schema, lambda name: first_cells(file, name), where=where, wanted=wanted
         )
         texts = text_columns(schema, wanted=wanted)
         if picture is None or (not is_sure and {"path", "label"} <= {fold_heading(name) for name in texts}):
-            label, _ = choose_label(schema.names, _class_names(schema), where=where, wanted=wanted)
+            label, _ = choose_label(schema.names, class_names_of(schema), where=where, wanted=wanted)
             if label is not None:
                 refuse_several(schema, label, where=where)
             if not texts or (len(texts) == 1 and wanted.path_column is None):
                 raise unknown_columns(schema.names, where)
-            rows = [CsvRow(line, row) for line, row in enumerate(_texts(file, texts, _class_names(schema)), start=1)]
+            rows = [
+                CsvRow(line, row)
+                for line, row in enumerate(texts_of(file, texts, class_names=class_names_of(schema)), start=1)
+            ]
             return _manifest(file, texts, rows, wanted=wanted)
         return _pictures(file, picture, role=role, wanted=wanted, notes=notes)
     except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
@@ -274,14 +277,14 @@ def _pictures(file: Path, picture: str, *, role: Role | None, wanted: Wanted, no
     import pyarrow.parquet as pq
 
     schema, where = pq.read_schema(file), display_path(file)
-    names = _class_names(schema)
+    names = class_names_of(schema)
     label, remarks = choose_label_column(schema, picture, class_names=names, where=where, wanted=wanted)
     others = [name for name in schema.names if name not in {picture, label}]
     columns: dict[str, list[str]] = {}
 
     def texts(name: str) -> list[str]:
         if name not in columns:
-            columns[name] = [row[0] for row in _texts(file, [name], {})]
+            columns[name] = [row[0] for row in texts_of(file, [name])]
         return columns[name]
 
     values = pq.read_table(file, columns=[label]).column(0).to_pylist()
@@ -305,44 +308,6 @@ def _pictures(file: Path, picture: str, *, role: Role | None, wanted: Wanted, no
     counts = Counter(text_of(value) for value in values if isinstance(value, str))
     told = (*notes, *remarks, *more, *label_notes(counts))
     return candidates, skipped, told, f"the column {chosen}" if chosen else ""
-
-
-def _first_cells(file: Path, column: str) -> list[Any]:
-    """Return the first 32 cells of a column."""
-    import pyarrow.parquet as pq
-
-    table = pq.ParquetFile(file, pre_buffer=False, buffer_size=1 << 16)
-    for batch in table.iter_batches(_BLOCK_ROWS, columns=[column], use_threads=False):
-        return list(batch.column(0).to_pylist())
-    return []
-
-
-def _texts(file: Path, columns: Sequence[str], class_names: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, ...]]:
-    """Yield the rows of some columns as text."""
-    import pyarrow.parquet as pq
-
-    if not columns:
-        return
-    table = pq.read_table(file, columns=list(columns))
-    texts = []
-    for name in columns:
-        names = class_names.get(name, ())
-        values = table.column(name).to_pylist()
-        texts.append([label_of(value, names)[0] if names else text_of(value).strip() for value in values])
-    yield from zip(*texts, strict=True)
-
-
-def _class_names(schema: Any) -> dict[str, tuple[str, ...]]:
-    """Return the columns that `datasets` declares to be classes, with their names."""
-    try:
-        features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))["info"]["features"]
-        return {
-            name: tuple(map(str, feature["names"]))
-            for name, feature in features.items()
-            if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" and name in schema.names
-        }
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return {}
 
 
 def _finish(root: Path, found: _Found) -> Listing:
