@@ -270,7 +270,7 @@ def predict(
 
     Args:
         model: A loaded bundle, or its folder.
-        pictures: Files and folders.
+        pictures: Files, folders, archives, tables, and what else `fit` reads; labels are not needed.
         progress: Where to report to.
     """
     from thawline.use.predict import predict_pictures

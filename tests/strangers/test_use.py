@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import zipfile
 
 import pytest
 from PIL import Image
@@ -64,6 +65,27 @@ def test_groups_of_the_run_are_those_of_its_evaluations(make_case, tmp_path):
     assert "every interval counts groups, not pictures" in page
     others = make_case("one_class_test") / "subset"
     assert thawline.evaluate(tmp_path / "run" / "model", others).num_groups is None
+
+
+def test_archives_and_tables_are_answered_as_their_files(base_model, one_class_test, tmp_path, capfd):
+    folder = one_class_test / "one" / "howler"
+    files = sorted(folder.iterdir())
+    with zipfile.ZipFile(tmp_path / "flat.zip", "w") as archive:
+        for file in files:
+            archive.write(file, file.name)
+    (tmp_path / "list.csv").write_text("\n".join(["file_name", *(file.name for file in files)]), encoding="utf-8")
+    (folder.parent / "list.csv").write_text("\n".join(["path", *(f"howler/{file.name}" for file in files)]))
+    assert (
+        main(["predict", str(base_model), str(tmp_path / "flat.zip"), str(folder.parent / "list.csv"), "--json"]) == 0
+    )
+    rows = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    (folder.parent / "list.csv").unlink()
+    assert [row["path"] for row in rows[:6]] == [f"{tmp_path}/flat.zip/{file.name}" for file in files]
+    assert [row["path"] for row in rows[6:]] == [str(file) for file in files]
+    for one, other in zip(rows[:6], rows[6:], strict=True):
+        assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-5)
+    assert main(["predict", str(base_model), str(tmp_path / "list.csv")]) == 1  # its pictures are elsewhere
+    assert capfd.readouterr().out.count(": no such file") == 6
 
 
 def read_csv(text):

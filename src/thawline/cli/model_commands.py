@@ -20,7 +20,10 @@ __all__ = ["evaluate", "export", "predict", "serve"]
 
 def predict(
     model: Model,
-    pictures: Annotated[list[Path], Parameter(help="Files and folders.")],
+    pictures: Annotated[
+        list[str],
+        Parameter(help="Files, folders, archives, tables, and what else `fit` reads; labels are not needed."),
+    ],
     *,
     json: Annotated[bool, Parameter(help="One line of JSON per picture.")] = False,
     csv: Annotated[bool, Parameter(help="CSV with a column per class, safe for spreadsheets.")] = False,

@@ -16,9 +16,10 @@ from thawline.core.errors import DataError, first_few
 from thawline.core.progress import Progress, SilentProgress
 from thawline.core.spreadsheet import csv_line, distinct_columns
 from thawline.core.types import Floats, Pixels, Prediction
-from thawline.data.dataset import Sample
+from thawline.data.dataset import Sample, Source
 from thawline.data.images import prepare
-from thawline.data.sources.listing import FileSource, display_path
+from thawline.data.sources.listing import FileSource
+from thawline.data.sources.unlabelled import Answerable, files_in, pictures_in
 from thawline.features.extract import in_streams, map_pictures
 from thawline.use.bundle import Bundle, Classifier
 
@@ -33,17 +34,16 @@ __all__ = [
 
 
 def find_pictures(paths: Sequence[Path | str]) -> tuple[Path, ...]:
-    """Return the files that `paths` name: files as they are, and those inside folders, sorted, without hidden ones.
+    """Return the files that `paths` name: files as they are, and those inside folders as `fit` finds them, sorted.
 
-    A path that does not exist is returned too; its row will have an error. Links to folders are not followed.
+    A path that does not exist is returned too; its row will have an error.
     """
     files: list[Path] = []
     for path in map(Path, paths):
-        if not os.path.isdir(path):  # noqa: PTH112 -- unlike Path.is_dir it does not raise for a name that is too long
+        if os.path.isdir(path):  # noqa: PTH112 -- unlike Path.is_dir it does not raise for a name that is too long
+            files += [source.path for source in files_in(path)[0]]
+        else:
             files.append(path)
-            continue
-        inside = (file for file in path.rglob("*") if not file.is_dir())
-        files += sorted(file for file in inside if not any(p.startswith(".") for p in file.relative_to(path).parts))
     return tuple(files)
 
 
@@ -54,10 +54,13 @@ def predict_pictures(
 
     Args:
         bundle: The model.
-        paths: Files and folders.
+        paths: Files, folders, archives, tables, and what else `fit` reads; see `pictures_in`.
         progress: Where progress is reported.
+
+    Raises:
+        UsageError: An invalid name after `hf:` or `torchvision:`.
     """
-    pictures = find_pictures(paths)
+    pictures = pictures_in(paths)
     classifier = bundle.classifier
     size = classifier.reader.runtime.batch_size
     batches = [pictures[start : start + size] for start in range(0, len(pictures), size)]
@@ -104,18 +107,17 @@ def classify_samples(classifier: Classifier, samples: Sequence[Sample], *, progr
     return np.concatenate(parts)
 
 
-def _predict_batch(classifier: Classifier, paths: Sequence[Path]) -> list[Prediction]:
+def _predict_batch(classifier: Classifier, pictures: Sequence[Answerable]) -> list[Prediction]:
     prepared: list[Pixels] = []
     errors: dict[int, str] = {}
-    for index, path in enumerate(paths):
+    for index, (_, source) in enumerate(pictures):
         try:
-            prepared.append(prepare(_read(path), classifier.input))
+            prepared.append(prepare(_read(source), classifier.input))
         except DataError as error:
             errors[index] = str(error)
     answers = iter(list(classifier.probabilities(np.stack(prepared))) if prepared else [])
     rows = []
-    for index, path in enumerate(paths):
-        name = display_path(path)
+    for index, (name, _) in enumerate(pictures):
         if index in errors:
             rows.append(Prediction.failed(name, errors[index]))
         else:
@@ -123,12 +125,15 @@ def _predict_batch(classifier: Classifier, paths: Sequence[Path]) -> list[Predic
     return rows
 
 
-def _read(path: Path) -> bytes:
-    """Return the bytes of a file; raises `DataError` when it cannot be read."""
+def _read(source: Source) -> bytes:
+    """Return the bytes of a picture; raises `DataError` when it cannot be read."""
+    if not isinstance(source, FileSource):
+        return source.read()
+    path = source.path
     try:
         if not path.is_file():
             raise DataError("no such file" if not path.exists() else "not a file")
-        return FileSource(path).read()
+        return source.read()
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}") from None
 

@@ -20,7 +20,7 @@ from thawline.data.sources.listing import MAX_FILE_BYTES, Listing, display_path,
 from thawline.data.sources.members import BoundedReader, Contents, refuse_many
 from thawline.data.sources.zip_names import member_names
 
-__all__ = ["ZipArchive", "ZipSource", "list_zip"]
+__all__ = ["ZipArchive", "ZipSource", "list_zip", "zip_contents"]
 
 MAX_CONTENTS_BYTES = 1 << 28
 MAX_RATIO, SMALL_BYTES = 200, 1 << 24
@@ -86,7 +86,16 @@ def list_zip(file: Path) -> Listing:
     that is encrypted, damaged or a bomb as a file that cannot be read.
 
     Raises:
-        DataError: Not a zip archive, too many members, members that overlap or claim absurd sizes; or as `list_folder`.
+        DataError: As `zip_contents` and `list_folder`.
+    """
+    return zip_contents(file).lay_out(file)
+
+
+def zip_contents(file: Path) -> Contents[ZipSource]:
+    """Return the members of an archive that may be pictures, and those that are left out.
+
+    Raises:
+        DataError: Not a zip archive, too many members, members that overlap or claim absurd sizes.
     """
     shown = display_path(file)
     try:
@@ -107,7 +116,7 @@ def list_zip(file: Path) -> Listing:
         parts = contents.place(name, "" if is_regular else "a link" if S_ISLNK(mode) else "not a regular file")
         if parts:
             contents.files[parts] = ZipSource(name, member, archive)
-    return contents.lay_out(file)
+    return contents
 
 
 def _refuse_bomb(file: Path, archive: ZipArchive) -> None:

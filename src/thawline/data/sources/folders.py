@@ -18,7 +18,9 @@ from thawline.data.sources.part_folders import Parts
 from thawline.data.sources.parts import name_roles
 from thawline.data.sources.system_files import HIDDEN_FILE, SYSTEM_FOLDER, hidden_kind, is_picture_name
 
-__all__ = ["list_folder"]
+__all__ = ["DEAD_LINK", "folder_files", "list_folder"]
+
+DEAD_LINK = "a link that leads nowhere"
 
 _Id = tuple[int, int]
 
@@ -66,10 +68,19 @@ def list_folder(root: Path) -> Listing:
     Raises:
         DataError: Not readable, empty, or a layout that leaves unclear which pictures are for training.
     """
+    files, skipped, notes = folder_files(root)
+    return lay_out(root, files, skipped=skipped, notes=[*notes, *hidden_notes(skipped)])
+
+
+def folder_files(root: Path) -> tuple[list[tuple[Parts, FileSource]], list[Skipped], list[str]]:
+    """Return the files under a folder, sorted by the parts of their paths below it; what is left out; and remarks.
+
+    Raises:
+        DataError: The folder cannot be opened.
+    """
     walk = _Walk()
     files = sorted(_files(root, walk), key=lambda item: item[0])
-    notes = [*walk.notes, *hidden_notes(walk.skipped)]
-    return lay_out(root, [(parts, FileSource(path)) for parts, path in files], skipped=walk.skipped, notes=notes)
+    return [(parts, FileSource(path)) for parts, path in files], walk.skipped, walk.notes
 
 
 def _files(root: Path, walk: _Walk) -> Iterator[tuple[Parts, Path]]:
@@ -140,4 +151,4 @@ def _follow(spot: _Spot, walk: _Walk) -> Iterator[tuple[Parts, Path]]:
     elif exists:
         yield spot.parts, spot.path
     else:
-        walk.skipped.append(Skipped(spot.shown, "a link that leads nowhere"))
+        walk.skipped.append(Skipped(spot.shown, DEAD_LINK))

@@ -85,6 +85,7 @@ class Wanted:
         label_column: Column with the classes.
         picture_folder: Folder that the paths start from and stay inside; the table's own by default.
         group_column: Column that says which pictures belong together, or `none`.
+        needs_labels: Whether a picture without a class is of no use; False where it is only to be answered.
 
     It is true where something is said that only a table has.
     """
@@ -93,6 +94,7 @@ class Wanted:
     label_column: str | None = None
     picture_folder: Path | None = None
     group_column: str | None = None
+    needs_labels: bool = True
 
     def __bool__(self) -> bool:
         return any(value is not None for value in (self.path_column, self.label_column, self.picture_folder))
@@ -239,9 +241,11 @@ def choose_columns(
             raise _unknown(names, where)
         path = (by_content or usual)[0]
         if path not in usual and wanted.label_column is None and is_picture(names[path]):
-            return _without_names(names, rows, where=where, path=path)
+            return _without_names(names, rows, where=where, path=path) if wanted.needs_labels else Columns(path, path)
         if path not in usual:
             notes.append(f"the paths are those of the column {names[path] or path + 1}, by its contents")
+    if not wanted.needs_labels:  # a path is as good as any label, and every picture has one
+        return Columns(path, path, (), tuple(names), tuple(notes))
     others = [name for at, name in enumerate(names) if at != path]
     distinct = {name: {row[at] for row in rows if at < len(row)} for at, name in enumerate(names)}
     splits = split_columns(others, lambda name: distinct[name])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +135,7 @@ def list_hub(
         builder = load_builder(place, name, datasets=datasets, is_online=not notes)
         is_large = (builder.info.download_size or 0) > STREAMED_BYTES and builder.info.features is not None
         if is_large and not notes and not Path(builder.cache_dir).is_dir():
-            _stream(place, name, builder, shelf=shelf, wanted=wanted, progress=progress)
+            _stream(place, name, builder, shelf=shelf, wanted=replace(wanted, needs_labels=True), progress=progress)
             return shelf.list(place)
         splits = load_splits(place, name, datasets=datasets)
         return _from_arrow(place, name, splits, wanted=wanted, notes=notes)
@@ -151,7 +151,10 @@ def _from_arrow(
     folders: tuple[Path, ...] = (Path(datasets.config.HF_DATASETS_CACHE), Path(constants.HF_HUB_CACHE))
     if name.is_local:
         folders = (*folders, expand_user(name.path))
-    parts, left_out = _roles(place, name, list(splits))
+    left_out: tuple[str, ...] = ()
+    parts: dict[str, Role | None] = dict.fromkeys(splits)
+    if wanted.needs_labels:
+        parts, left_out = _roles(place, name, list(splits))
     candidates: list[Candidate] = []
     skipped: list[Skipped] = []
     told, sources = [*notes, *left_out], list[str]()
@@ -160,7 +163,9 @@ def _from_arrow(
         first = rows.with_format("arrow")[:FIRST_ROWS].to_pydict
         image, label, names, remarks = _columns(place, rows.features, first=first, wanted=wanted)
         told += [remark for remark in remarks if remark not in told]
-        labels = rows.select_columns([label]).with_format("arrow")[:].column(0).to_pylist()
+        labels: Sequence[Any] = range(len(rows))
+        if wanted.needs_labels:
+            labels = rows.select_columns([label]).with_format("arrow")[:].column(0).to_pylist()
         group, more = choose_group(_plain(rows.features, image, label), where=str(place), wanted=wanted)
         told += [remark for remark in more if remark not in told]
         sources += [f"the column {group}"] if group and f"the column {group}" not in sources else []
@@ -256,5 +261,7 @@ def _columns(
     image, _, notes = choose_picture_column(schema, lambda name: cells.get(name, ()), where=where, wanted=wanted)
     if image is None:
         raise unknown_columns(list(features), where)
+    if not wanted.needs_labels:
+        return image, image, (), notes
     label, remarks = choose_label_column(schema, image, class_names=names, where=where, wanted=wanted)
     return image, label, names.get(label, ()), (*notes, *remarks)

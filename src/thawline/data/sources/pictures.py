@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from thawline.core.errors import DataError, UsageError, first_few
 from thawline.core.progress import Progress
@@ -24,7 +25,19 @@ from thawline.data.sources.system_files import is_picture_name
 from thawline.data.sources.tables import ParquetSource, list_csv, list_parquet
 from thawline.data.sources.torchsets import list_torchvision
 
-__all__ = ["Candidate", "FileSource", "Listing", "ParquetSource", "Skipped", "list_pictures"]
+__all__ = [
+    "Candidate",
+    "FileSource",
+    "Form",
+    "Listing",
+    "ParquetSource",
+    "Skipped",
+    "form_of",
+    "list_pictures",
+    "tables_in",
+]
+
+Form = Literal["parquet", "no parquet", "csv", "workbook", "zip", "compressed", "tar"]
 
 _DELIMITED = {".csv", ".tsv", ".tab", ".psv", ".txt", ".lst"}
 _WORKBOOKS = {".xlsx", ".xls", ".xlsm", ".ods", ".numbers"}
@@ -91,7 +104,7 @@ def _list_path(place: Place, wanted: Wanted) -> Listing:
     path, shown = Path(place.rest), display_path(place)
     try:
         if path.is_dir():
-            tables = _tables_in(path)
+            tables = tables_in(path)
             if tables:
                 return _list_next_to_tables(path, tables, wanted)
             _refuse_columns(place, wanted)
@@ -107,29 +120,52 @@ def _list_path(place: Place, wanted: Wanted) -> Listing:
     return _list_file(place, head, wanted)
 
 
+def form_of(path: Path, head: bytes) -> Form | None:
+    """Return what a file that is read as several pictures is, by its beginning or its name; None for any other.
+
+    Args:
+        path: The file.
+        head: Its first 512 bytes.
+    """
+    ending = path.suffix.lower()
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    if ending in {".parquet", ".pq"}:
+        return "no parquet"
+    if ending in _DELIMITED:
+        return "csv"
+    if ending in _WORKBOOKS:
+        return "workbook"
+    if ending == ".zip" or head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        return "zip"
+    if path.name.lower().endswith(_COMPRESSED):
+        return "compressed"
+    return "tar" if ending == ".tar" or head[257:262] == b"ustar" else None
+
+
 def _list_file(place: Place, head: bytes, wanted: Wanted) -> Listing:
     """Return the listing of a file that begins with `head`."""
     path, shown = Path(place.rest), display_path(place)
-    ending = path.suffix.lower()
-    if head.startswith(b"PAR1"):
+    form = form_of(path, head)
+    if form == "parquet":
         return list_parquet(path, [path], wanted=wanted)
-    if ending in {".parquet", ".pq"}:
+    if form == "no parquet":
         raise DataError(
             f"list: {shown} is named like a Parquet table but is not one. Write it again, or name a folder."
         )
-    if ending in _DELIMITED:
+    if form == "csv":
         return list_csv(path, wanted=wanted)
-    if ending in _WORKBOOKS:
+    if form == "workbook":
         raise DataError(f"list: {shown} is a workbook. Save its sheet as CSV (UTF-8) and name that.")
     _refuse_columns(place, wanted)
-    if ending == ".zip" or head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+    if form == "zip":
         return list_zip(path)
-    if path.name.lower().endswith(_COMPRESSED):
+    if form == "compressed":
         raise DataError(
             f"list: {shown} is a compressed archive, in which no picture can be found without unpacking all before it. "
             "Unpack it and name the folder, or name a .zip or a plain .tar."
         )
-    if ending == ".tar" or head[257:262] == b"ustar":
+    if form == "tar":
         return list_tar(path, wanted=wanted)
     raise DataError(
         f"list: {shown} is a single file. Name a folder of class folders, a zip or tar archive of one, a CSV manifest "
@@ -162,7 +198,7 @@ def _spelling(text: str) -> str:
     return f"Check the spelling; relative paths start at {Path.cwd()}."
 
 
-def _tables_in(folder: Path) -> list[Path]:
+def tables_in(folder: Path) -> list[Path]:
     """Return the Parquet tables in a folder, or in its folder `data`; none where there are only other files."""
     for place in (folder, folder / "data"):
         tables = sorted(place.glob("*.parquet")) if place.is_dir() else []

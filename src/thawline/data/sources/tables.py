@@ -278,7 +278,9 @@ def _pictures(file: Path, picture: str, *, role: Role | None, wanted: Wanted, no
 
     schema, where = pq.read_schema(file), display_path(file)
     names = class_names_of(schema)
-    label, remarks = choose_label_column(schema, picture, class_names=names, where=where, wanted=wanted)
+    label, remarks = "", tuple[str, ...]()
+    if wanted.needs_labels:
+        label, remarks = choose_label_column(schema, picture, class_names=names, where=where, wanted=wanted)
     others = [name for name in schema.names if name not in {picture, label}]
     columns: dict[str, list[str]] = {}
 
@@ -287,8 +289,10 @@ def _pictures(file: Path, picture: str, *, role: Role | None, wanted: Wanted, no
             columns[name] = [row[0] for row in texts_of(file, [name])]
         return columns[name]
 
-    values = pq.read_table(file, columns=[label]).column(0).to_pylist()
-    splits = [(texts(name), means) for name, means in split_columns(others, texts)] if role is None else []
+    numbers = range(pq.read_metadata(file).num_rows)
+    values = pq.read_table(file, columns=[label]).column(0).to_pylist() if label else numbers
+    usable = others if role is None and label else []
+    splits = [(texts(name), means) for name, means in split_columns(usable, texts)]
     parts = row_parts(splits, lines=range(len(values)), where=where)
     plain = [item.name for item in schema if item.name in others and not pa.types.is_nested(item.type)]
     chosen, more = choose_group(plain, where=where, wanted=wanted)
@@ -298,16 +302,15 @@ def _pictures(file: Path, picture: str, *, role: Role | None, wanted: Wanted, no
     for row, (value, part, group) in enumerate(zip(values, parts, groups, strict=True)):
         path = f"{display_path(file.name)}#{row}"
         text, problem = label_of(value, names.get(label, ()))
-        if part == "unlabelled":
-            problem = "in a part without labels"
+        problem = "in a part without labels" if part == "unlabelled" else problem
         if problem:
             skipped.append(Skipped(path, problem))
             continue
         own = None if part == "unlabelled" else part
         candidates.append(Candidate(path, text, role or own, ParquetSource(file, row, table), group))
-    counts = Counter(text_of(value) for value in values if isinstance(value, str))
-    told = (*notes, *remarks, *more, *label_notes(counts))
-    return candidates, skipped, told, f"the column {chosen}" if chosen else ""
+    odd = label_notes(Counter(text_of(value) for value in values if isinstance(value, str)))
+    notes = (*notes, *remarks, *more, *odd)
+    return candidates, skipped, notes, f"the column {chosen}" if chosen else ""
 
 
 def _finish(root: Path, found: _Found) -> Listing:
