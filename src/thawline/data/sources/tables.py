@@ -253,9 +253,9 @@ def _list_table(file: Path, role: Role | None, wanted: Wanted) -> _Found:
         texts = text_columns(schema, wanted=wanted)
         if picture is None or (not is_sure and {"path", "label"} <= {fold_heading(name) for name in texts}):
             label, _ = choose_label(schema.names, class_names_of(schema), where=where, wanted=wanted)
-            if label is not None:
+            if label is not None and wanted.needs_labels:
                 refuse_several(schema, label, where=where)
-            if not texts or (len(texts) == 1 and wanted.path_column is None):
+            if not texts or (len(texts) == 1 and wanted.path_column is None and wanted.needs_labels):
                 raise unknown_columns(schema.names, where)
             rows = [
                 CsvRow(line, row)
