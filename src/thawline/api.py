@@ -36,13 +36,14 @@ def extract(photos: Photos, options: Options | None = None, *, progress: Progres
     """Return the bank of pooled features at every depth, filled with all pictures of a folder."""
     from thawline.core.runtime import choose_runtime
     from thawline.features.extract import extract as fill
+    from thawline.features.network import rendering_as
     from thawline.work.session import load_network
 
     options = options or Options()
     dataset, _ = check(photos, options, progress=progress)
     return fill(
         dataset,
-        load_network(options),
+        rendering_as(load_network(options), dataset.rendering),
         runtime=choose_runtime(options.device, options.dtype),
         cache=cache_root(options.cache_dir),
         poolings=options.pooling,

@@ -158,7 +158,7 @@ def test_a_remark_on_a_sound_picture_is_in_ledger_and_report(make_folder, monkey
 
     root = make_folder({**five("a", 0), **five("b", 10)})
     odd = (root / "b/3.png").stat().st_size
-    monkeypatch.setattr("thawline.data.check.decode", with_remark)
+    monkeypatch.setattr("thawline.data.examine.decode", with_remark)
     dataset, report = check(root)
     rows = {row.path: row for row in dataset.ledger}
     assert (rows["b/3.png"].status, rows["b/3.png"].reason, rows["b/3.png"].remark) == ("used", "", "one; two")

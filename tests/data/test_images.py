@@ -119,7 +119,7 @@ def test_sixteen_bit_levels_are_scaled_and_not_clipped(encode):
     picture = decode(encode(Image.fromarray(levels)))
     out = np.asarray(picture.image)[..., 0].astype(int)
     assert np.abs(out - levels / 257.0).max() <= 1
-    assert "scaled levels" in picture.repairs[0]
+    assert "scaled 16-bit levels" in picture.repairs[0]
 
 
 def test_float_levels_are_scaled_from_their_range(encode):

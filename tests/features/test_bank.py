@@ -17,6 +17,8 @@ import numpy as np
 import pytest
 
 from thawline.core.errors import StoreError
+from thawline.core.rendering import Levels, Rendering
+from thawline.core.store import content_key
 from thawline.core.types import InputSpec
 from thawline.features import bank as bank_module
 from thawline.features.bank import BankSpec, open_bank, write_segment
@@ -89,6 +91,8 @@ def replace_input(**change):
         replace_input(std=(0.25, 0.25, 0.2)),
         replace_input(interpolation="bilinear"),
         replace_input(fit="letterbox"),
+        replace_input(rendering=Rendering(background="black")),
+        replace_input(rendering=Rendering(levels=(Levels("16-bit", 0, 4095),))),
         {"views": ("plain", "mirrored")},
         {"compute": "bfloat16"},
         {"storage": "float32"},
@@ -112,7 +116,15 @@ def test_every_field_of_a_spec_was_thought_of():
     assert {field.name for field in dataclasses.fields(BankSpec)} == {
         *("backbone_name", "weights_sha256", "input", "views", "compute", "storage", "cuts", "poolings", "blocks")
     }
-    assert {field.name for field in dataclasses.fields(InputSpec)} == {"size_px", "mean", "std", "interpolation", "fit"}
+    assert {field.name for field in dataclasses.fields(InputSpec)} == {
+        *("size_px", "mean", "std", "interpolation", "fit", "rendering")
+    }
+
+
+def test_a_set_that_asks_for_no_rendering_keeps_the_key_that_it_had_before_there_was_one():
+    facts = {name: value for name, value in dataclasses.asdict(SPEC).items() if name != "backbone_name"}
+    del facts["input"]["rendering"]
+    assert SPEC.key == content_key({"format": bank_module.FORMAT, **facts})
 
 
 def test_the_name_of_the_backbone_is_for_people():

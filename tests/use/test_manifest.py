@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -12,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from thawline.core.errors import BundleError
-from thawline.use.manifest import Manifest, file_sha256, read_manifest
+from thawline.core.rendering import AS_BEFORE, Levels, Rendering
+from thawline.core.types import InputSpec
+from thawline.use.manifest import InputFacts, Manifest, file_sha256, read_manifest
 
 FILES = ("backbone.safetensors", "head.safetensors", "pictures.safetensors", "golden/1.jpg")
 
@@ -310,3 +313,21 @@ def test_what_is_no_manifest_is_refused(copy, content):
     with pytest.raises(BundleError, match=r"manifest\.json does not describe a bundle") as error:
         read_manifest(copy)
     assert len(str(error.value)) < 2000
+
+
+def test_a_folder_from_before_there_was_a_rendering_loads_and_scales_as_it_did(copy):
+    path = copy / "manifest.json"
+    content = json.loads(path.read_bytes())
+    del content["input"]["rendering"], content["seal"]
+    plain = json.dumps(content, separators=(",", ":"), ensure_ascii=False)
+    put(path, json.dumps({**content, "seal": hashlib.sha256(plain.encode()).hexdigest()}).encode())
+    manifest = read_manifest(copy)
+    assert manifest.input.rendering is None
+    assert manifest.input.spec().rendering == AS_BEFORE
+
+
+def test_an_input_preparation_is_the_same_after_its_way_through_json():
+    levels = (Levels("16-bit", 0, 4095), Levels("32-bit float", -0.5, 1.0))
+    spec = InputSpec(32, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6), fit="letterbox", rendering=Rendering(levels, "grey"))
+    facts = InputFacts.model_validate_json(InputFacts.of(spec).model_dump_json())
+    assert facts.spec() == spec

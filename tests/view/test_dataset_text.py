@@ -9,7 +9,8 @@ from thawline.view.dataset_text import check_text, export_text
 CHECKED = {
     "used": 1369,
     "class_counts": {"cat": 1300, "dog": 69},
-    "skipped": [], "repaired": [], "remarks": [], "exact_copies": [], "near_copies": [], "leaks": [], "conflicts": [],
+    "skipped": [], "repaired": [], "remarks": [], "blank": [], "exact_copies": [],
+    "near_copies": [], "leaks": [], "conflicts": [],
     "small_classes": [], "empty_classes": [], "similar_names": [], "imbalance": 1.5, "notes": [],
 }  # fmt: skip
 

@@ -6,7 +6,7 @@ Shapes use one alphabet everywhere: N pictures, V views, K classes, C channels, 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from thawline.core.errors import first_few
+from thawline.core.rendering import Rendering
 
 __all__ = [
     "Count",
@@ -52,6 +53,7 @@ class InputSpec:
         fit: How a picture that is not square meets the square: `crop` scales the shorter side and cuts the
             overhanging ends of the longer one; `letterbox` scales the longer side and pads with the mean colour;
             `stretch` scales both sides and changes the aspect.
+        rendering: How stored values become 8-bit RGB.
     """
 
     size_px: int
@@ -59,6 +61,17 @@ class InputSpec:
     std: tuple[float, float, float]
     interpolation: Interpolation = "bicubic"
     fit: Fit = "crop"
+    rendering: Rendering = field(default_factory=Rendering)
+
+    def facts(self) -> dict[str, Any]:
+        """Return all of it as plain data, without `rendering` where a set has nothing that asks for one.
+
+        It is what a key is hashed from: what most sets were kept under before there was a rendering stays theirs.
+        """
+        facts = asdict(self)
+        if self.rendering == Rendering():
+            del facts["rendering"]
+        return facts
 
 
 @dataclass(frozen=True)
@@ -90,6 +103,7 @@ class Prediction:
         probability: Probability of `label`, in [0, 1].
         probabilities: Class name → probability, summing to 1, most probable first.
         error: Why there is no prediction, or None.
+        remark: What is odd about the picture although it was read, or None.
     """
 
     path: str
@@ -97,17 +111,22 @@ class Prediction:
     probability: float | None
     probabilities: dict[str, float]
     error: str | None = None
+    remark: str | None = None
 
     def __repr__(self) -> str:
         answer = self.error if self.probability is None else f"{self.label}, {self.probability:.3f}"
         return f"<Prediction {self.path!r}: {answer}>"
 
     @classmethod
-    def ranked(cls, path: str, shares: Floats, *, class_names: Sequence[str]) -> Prediction:
-        """Return the prediction of (K,) probabilities, in the order of the classes."""
+    def ranked(
+        cls, path: str, shares: Floats, *, class_names: Sequence[str], remarks: Sequence[str] = ()
+    ) -> Prediction:
+        """Return the prediction of (K,) probabilities, in the order of the classes, with remarks on the picture."""
         order = np.argsort(-shares, kind="stable")
         probabilities = {class_names[k]: float(shares[k]) for k in order}
-        return cls(path, class_names[order[0]], float(shares[order[0]]), probabilities)
+        return cls(
+            path, class_names[order[0]], float(shares[order[0]]), probabilities, remark="; ".join(remarks) or None
+        )
 
     @classmethod
     def failed(cls, path: str, error: str) -> Prediction:
@@ -115,8 +134,10 @@ class Prediction:
         return cls(path, None, None, {}, error)
 
     def to_json(self) -> dict[str, Any]:
-        """Return `path, label, probability, probabilities`, or `path, error`."""
-        dropped = ("label", "probability", "probabilities") if self.error else ("error",)
+        """Return `path, label, probability, probabilities` and perhaps `remark`, or `path, error`."""
+        dropped = {"label", "probability", "probabilities"} if self.error else {"error"}
+        if self.remark is None:
+            dropped.add("remark")
         return {name: value for name, value in asdict(self).items() if name not in dropped}
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "bmp_is_ordinary",
     "check_claim",
     "check_forecast",
+    "check_plain",
     "gif_is_ordinary",
     "is_light",
     "jpeg_is_ordinary",
@@ -244,7 +245,7 @@ def _forecast(image: ImageFile, pixel_bytes: int | None, full_pixels: int) -> in
         loaded += int(full_pixels * 2 * _components(image))
     if pixels > LARGE_PIXELS:
         return loaded
-    is_deep = image.mode == "F" or image.mode.startswith("I")
+    is_deep = image.mode == "F" or image.mode.startswith("I") or any(";16" in str(tile[3]) for tile in image.tile)
     is_clear = "transparency" in image.info or image.mode in {"LA", "La", "PA", "RGBA", "RGBa"}
     return loaded + pixels * (32 if is_deep else 20 if is_clear else 4)
 
@@ -255,8 +256,26 @@ def _components(image: ImageFile) -> float:
     return sum(areas) / max([*areas, 1]) if areas else len(image.getbands())
 
 
-def is_light(image: ImageFile, num_bytes: int) -> bool:
+def check_plain(size: tuple[int, int], pixel_bytes: int, *, num_encoded: int) -> int:
+    """Return the memory in bytes that reading values takes which lie in the file as they are.
+
+    Args:
+        size: Width and height in pixels.
+        pixel_bytes: Memory for each, file included.
+        num_encoded: Length of the file in bytes.
+
+    Raises:
+        DataError: It takes more memory than is allowed.
+    """
+    num_bytes = size[0] * size[1] * pixel_bytes
+    _check_bytes(num_bytes, "RGB", size[0] * size[1], num_encoded=num_encoded)
+    return num_bytes
+
+
+def is_light(image: ImageFile | None, num_bytes: int) -> bool:
     """Return whether an opened picture may be loaded in this process: small, and by a decoder in C that is silent."""
+    if image is None:
+        return num_bytes <= 4 * LARGE_PIXELS
     codecs = {tile[0] for tile in image.tile}
     return codecs <= _PLAIN_CODECS and image.width * image.height <= LARGE_PIXELS and num_bytes <= MAX_BYTES
 

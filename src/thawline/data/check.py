@@ -1,50 +1,39 @@
 """What a person names -> a checked Dataset, and a CheckReport of everything odd about its pictures.
 
-The one idea: every file is opened once, by threads, and leaves a ledger row, a digest and a thumbnail of 3 KB; the
+The one idea: every file is opened once, by `examine.py`, and leaves a ledger row, a digest and a thumbnail of 3 KB; the
 report is worked out from those alone, in `findings.py`.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import astuple, dataclass, fields, replace
+from dataclasses import astuple, fields, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from thawline.core.errors import DataError, first_few
 from thawline.core.options import CheckOptions
 from thawline.core.progress import Progress, SilentProgress
 from thawline.core.spreadsheet import csv_text
 from thawline.core.types import Ints, Pixels
-from thawline.data.copies import THUMBNAIL_PX, group_copies
+from thawline.data.copies import group_copies
 from thawline.data.dataset import Dataset, LedgerRow, Sample
+from thawline.data.examine import examine_all, skipped_row
 from thawline.data.findings import CheckReport, find_all
 from thawline.data.formats import FORMATS
 from thawline.data.groups import join_groups, settle_groups
-from thawline.data.images import decode
-from thawline.data.load import map_ordered
 from thawline.data.naming import apply_options
 from thawline.data.sources.group_columns import NO_GROUPS
 from thawline.data.sources.headings import Wanted
-from thawline.data.sources.listing import Candidate, Listing, display_path, only_answered
+from thawline.data.sources.listing import Listing, display_path, only_answered
 from thawline.data.sources.pictures import list_pictures
 from thawline.data.sources.places import Place
 from thawline.data.split import too_small
 
 __all__ = ["CheckOptions", "CheckReport", "check", "ledger_csv"]
-
-
-@dataclass(frozen=True)
-class _Examined:
-    """What is known of one file once it has been read; `group` is filled in later."""
-
-    row: LedgerRow
-    thumbnail: Pixels | None
 
 
 def check(
@@ -78,7 +67,9 @@ def check(
         listed = list_pictures(photos, cache_dir=options.cache_dir, wanted=wanted, progress=progress)
     listed = settle_groups(listed, options)
     listing = apply_options(listed, options, for_training=for_training)
-    examined, thumbnails = _examine_all(listing, progress or SilentProgress())
+    found = examine_all(listing, progress or SilentProgress())
+    listing = replace(listing, notes=(*listing.notes, *found.notes))
+    examined, thumbnails = found.rows, found.thumbnails
     used = [index for index, item in enumerate(examined) if item.status != "skipped"]
     _refuse_bad_files(listing, examined, options)
     copies, groups, scenes = _grouped(listing, examined, used, thumbnails)
@@ -99,10 +90,10 @@ def check(
         row = examined[index] = replace(examined[index], group=group)
         label = numbers[row.label]
         samples.append(Sample(row.path, label, row.sha256, item.split, group, item.source, item.group, copy_group))
-    skipped = [_skipped_row(item.path, item.reason) for item in listing.skipped]
+    skipped = [skipped_row(item.path, item.reason) for item in listing.skipped]
     ledger = tuple(sorted([*examined, *skipped], key=lambda row: row.path)) if skipped else tuple(examined)
-    dataset = Dataset(listing.root, class_names, tuple(samples), ledger)
-    return dataset, find_all(dataset, listing, scenes=scenes)
+    dataset = Dataset(listing.root, class_names, tuple(samples), ledger, found.rendering)
+    return dataset, find_all(dataset, listing, scenes=scenes, blank=found.blank)
 
 
 def ledger_csv(rows: Sequence[LedgerRow]) -> str:
@@ -128,48 +119,6 @@ def _drop_small_classes(rows: list[LedgerRow], used: Sequence[int], groups: Ints
             reason = f"its class has {words}, too few to fold and test"
             rows[index] = replace(rows[index], status="skipped", reason=reason)
     return small
-
-
-def _examine_all(listing: Listing, progress: Progress) -> tuple[list[LedgerRow], Pixels]:
-    """Return the ledger row of every candidate and the thumbnail, (N, 32, 32, 3) uint8, of every usable one."""
-    rows: list[LedgerRow] = []
-    num_used = 0
-    thumbnails = np.zeros((len(listing.candidates), THUMBNAIL_PX, THUMBNAIL_PX, 3), dtype=np.uint8)
-    with progress.stage("check", total=len(listing.candidates)) as advance:
-        for item in map_ordered(_examine, listing.candidates):
-            if item.thumbnail is not None:
-                thumbnails[num_used] = item.thumbnail
-                num_used += 1
-            rows.append(item.row)
-            advance(1)
-    return rows, thumbnails[:num_used]
-
-
-def _examine(candidate: Candidate) -> _Examined:
-    """Open one file: digest, size, format, repairs, remarks, thumbnail, or why it is skipped."""
-    row = _skipped_row(candidate.path, "", label=candidate.label, split=candidate.split or "")
-    try:
-        data = candidate.source.read()
-        row = replace(row, sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data))
-        picture = decode(data, size_px=THUMBNAIL_PX)
-    except DataError as error:
-        return _Examined(replace(row, reason=str(error)), None)
-    thumbnail = picture.image.resize((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.LANCZOS)
-    row = replace(
-        row,
-        status="repaired" if picture.repairs else "used",
-        reason="; ".join(picture.repairs),
-        remark="; ".join(picture.remarks),
-        width_px=picture.width_px,
-        height_px=picture.height_px,
-        format=picture.format,
-    )
-    return _Examined(row, np.asarray(thumbnail))
-
-
-def _skipped_row(path: str, reason: str, *, label: str = "", split: str = "") -> LedgerRow:
-    """Return the ledger row of a file of which only the path is known."""
-    return LedgerRow(path, "skipped", reason, "", 0, 0, 0, "", label, split, -1)
 
 
 def _refuse_bad_files(listing: Listing, rows: Sequence[LedgerRow], options: CheckOptions) -> None:

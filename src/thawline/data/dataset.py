@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
+from thawline.core.rendering import Rendering
 from thawline.core.store import content_key
 
 if TYPE_CHECKING:
@@ -105,12 +106,14 @@ class Dataset:
         class_names: K names, sorted; `Sample.label` indexes them.
         samples: N samples.
         ledger: A row for every file.
+        rendering: How the stored values of its deep and transparent pictures become RGB.
     """
 
     root: Place
     class_names: tuple[str, ...]
     samples: tuple[Sample, ...]
     ledger: tuple[LedgerRow, ...]
+    rendering: Rendering = field(default_factory=Rendering)
 
     def __len__(self) -> int:
         return len(self.samples)

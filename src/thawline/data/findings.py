@@ -65,6 +65,7 @@ class CheckReport:
         skipped: (path, reason) of every file that does not.
         repaired: (path, what was changed or ignored).
         remarks: (path, what is odd about a file whose pixels are used as they are).
+        blank: Pictures that show nothing: one colour, or nearly so.
         exact_copies: Groups of pictures with the same bytes.
         near_copies: Groups of pictures that show the same photo in different bytes; exact copies of a member are in it.
         leaks: (path, of): a held-out picture, and a copy of it in training or validation.
@@ -84,6 +85,7 @@ class CheckReport:
     skipped: tuple[tuple[str, str], ...]
     repaired: tuple[tuple[str, str], ...]
     remarks: tuple[tuple[str, str], ...]
+    blank: tuple[str, ...]
     exact_copies: tuple[tuple[str, ...], ...]
     near_copies: tuple[tuple[str, ...], ...]
     leaks: tuple[tuple[str, str], ...]
@@ -110,6 +112,7 @@ class CheckReport:
             "skipped": [{"path": path, "reason": reason} for path, reason in self.skipped],
             "repaired": [{"path": path, "reason": reason} for path, reason in self.repaired],
             "remarks": [{"path": path, "remark": remark} for path, remark in self.remarks],
+            "blank": list(self.blank),
             "exact_copies": [list(group) for group in self.exact_copies],
             "near_copies": [list(group) for group in self.near_copies],
             "leaks": [
@@ -131,13 +134,14 @@ class CheckReport:
         }
 
 
-def find_all(dataset: Dataset, listing: Listing, *, scenes: Ints) -> CheckReport:
+def find_all(dataset: Dataset, listing: Listing, *, scenes: Ints, blank: frozenset[str] = frozenset()) -> CheckReport:
     """Return everything that is odd about a checked data set.
 
     Args:
         dataset: Samples with their groups, and the ledger.
         listing: Where the data set came from, for classes that are left with nothing and for remarks on the layout.
         scenes: (N,) int64; samples with equal ones look alike, as copies do, though they may differ in some place.
+        blank: Paths of pictures that show nothing.
     """
     names, samples = dataset.class_names, dataset.samples
     members: dict[int, list[Sample]] = defaultdict(list)
@@ -151,6 +155,7 @@ def find_all(dataset: Dataset, listing: Listing, *, scenes: Ints) -> CheckReport
         skipped=tuple((row.path, row.reason) for row in dataset.ledger if row.status == "skipped"),
         repaired=tuple((row.path, row.reason) for row in dataset.ledger if row.status == "repaired"),
         remarks=tuple((row.path, row.remark) for row in dataset.ledger if row.remark),
+        blank=tuple(sample.path for sample in samples if sample.path in blank),
         exact_copies=_exact_groups(copied),
         near_copies=tuple(tuple(item.path for item in group) for group in near),
         leaks=_leaks(copied),

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import io
 import logging
-import math
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,15 +21,29 @@ from PIL import Image
 from PIL.ImageFile import ImageFile
 
 from thawline.core.errors import DataError
-from thawline.data.bounds import LARGE_PIXELS, check_claim, check_forecast, is_light, turns
-from thawline.data.confined import workers
+from thawline.core.rendering import Levels, Rendering
+from thawline.data.bounds import check_claim, check_forecast, check_plain, is_light, turns
+from thawline.data.confined import Facts, workers
+from thawline.data.deep import plain_tiff, stored_values
+from thawline.data.flatten import background_note, flatten, on_background, reduce_large
 from thawline.data.formats import Format, format_of
 from thawline.data.headers import exif_orientation
+from thawline.data.levels import Extent
+from thawline.data.tiff import MAX_BANDS, TiffLayout, is_plain, tiff_layout
 
 if TYPE_CHECKING:  # a worker process starts faster without
     from thawline.core.types import InputSpec, Pixels
 
-__all__ = ["MAX_MEGAPIXELS", "Admit", "Decoded", "decode", "decode_here", "encode_jpeg", "prepare"]
+__all__ = [
+    "MAX_MEGAPIXELS",
+    "Admit",
+    "Decoded",
+    "decode",
+    "decode_here",
+    "encode_jpeg",
+    "prepare",
+    "prepare_with_remarks",
+]
 
 MAX_MEGAPIXELS = 200
 """Larger pictures are refused from their header: a WebP of 3.5 KB can claim 1.7 GB."""
@@ -52,10 +65,10 @@ _TRANSPOSE = {
 }
 
 _SMALL_BYTES = 16 << 20  # pictures that take less wait for nobody
-_STRIP_PIXELS = 1 << 20
 
-Admit = Callable[[ImageFile, int], AbstractContextManager[None]]
-"""Asked before an opened picture is loaded, with the bytes that it takes; loading happens in its context."""
+Admit = Callable[[ImageFile | None, int], AbstractContextManager[None]]
+"""Asked before an opened picture is loaded, with the bytes that it takes; loading happens in its context. None instead
+of a picture: numbers that lie in the file as they are."""
 
 _RESAMPLE = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
@@ -71,6 +84,9 @@ class Decoded:
         format: The name of one of `FORMATS`, by content.
         repairs: What had to be changed or ignored of its pixels, in words; empty for most pictures.
         remarks: What is odd about the file although its pixels are sound, in words; empty for most pictures.
+        extent: Which values it uses, where these have more than 8 bits.
+        levels: Which of them became black and white.
+        layers: RGBA, where something shows through: the same picture without a background.
     """
 
     image: Image.Image
@@ -79,16 +95,40 @@ class Decoded:
     format: str
     repairs: tuple[str, ...]
     remarks: tuple[str, ...] = ()
+    extent: Extent | None = None
+    levels: Levels | None = None
+    layers: Image.Image | None = None
+
+    def facts(self) -> Facts:
+        """Return all but the pictures as plain data, for a message between processes."""
+        facts = asdict(replace(self, image=None, layers=None))  # type: ignore[arg-type]
+        return {name: fact for name, fact in facts.items() if name not in {"image", "layers"}}
+
+    @classmethod
+    def of(cls, facts: Facts, image: Image.Image) -> Decoded:
+        """Return the picture that `facts` describes."""
+        known: dict[str, Any] = {name: tuple(fact) if isinstance(fact, list) else fact for name, fact in facts.items()}
+        for name, kind in (("extent", Extent), ("levels", Levels)):
+            known[name] = None if known[name] is None else kind(**known[name])
+        return cls(image, **known)
 
 
-def decode(data: bytes, size_px: int | None = None, *, max_megapixels: int = MAX_MEGAPIXELS) -> Decoded:
-    """Return the picture in `data`: its first frame, upright, RGB, 8 bits, transparency filled with white.
+def decode(
+    data: bytes,
+    size_px: int | None = None,
+    *,
+    max_megapixels: int = MAX_MEGAPIXELS,
+    rendering: Rendering | None = None,
+) -> Decoded:
+    """Return the picture in `data`: its first frame, upright, RGB, 8 bits, transparency filled.
 
     Args:
         data: The encoded picture, of any allowed format.
         size_px: Side of the square that the picture is for. A big JPEG is then decoded at a half, a quarter or
             an eighth, with both sides still at least twice `size_px`: a 12-megapixel photo ten times faster.
         max_megapixels: Larger pictures are refused from their header.
+        rendering: What the set or the model has found for deep and transparent pictures. None: nothing is known yet,
+            a deep picture is read by its own values, and white shows through.
 
     Raises:
         DataError: A short reason why these bytes give no picture, such as `ends after 8,192 of 51,204 bytes`.
@@ -99,12 +139,24 @@ def decode(data: bytes, size_px: int | None = None, *, max_megapixels: int = MAX
         check_claim(size, kind.pixel_bytes or 4, num_encoded=len(data))
     if kind.is_ordinary is not None and kind.is_ordinary(data):
         with suppress(_HeavyError):
-            return decode_here(data, size_px=size_px, max_megapixels=max_megapixels, admit=_admit_light)
-    task = {"size_px": size_px, "max_megapixels": max_megapixels}
+            picture = decode_here(
+                data, size_px=size_px, max_megapixels=max_megapixels, rendering=rendering, admit=_admit_light
+            )
+            return _with_background(picture, rendering)
+    known = None if rendering is None else asdict(rendering)
+    task = {"size_px": size_px, "max_megapixels": max_megapixels, "rendering": known}
     facts, pixels = workers().ask(task, data, reserve=turns().reserved)
-    image = Image.frombytes("RGB", tuple(facts.pop("size")), pixels)
-    known: dict[str, Any] = {name: tuple(fact) if isinstance(fact, list) else fact for name, fact in facts.items()}
-    return Decoded(image, **known)
+    image = Image.frombytes(facts.pop("mode"), tuple(facts.pop("size")), pixels)
+    return _with_background(Decoded.of(facts, image), rendering)
+
+
+def _with_background(picture: Decoded, rendering: Rendering | None) -> Decoded:
+    """Return what `decode_here` did with its background, and that as a repair."""
+    if picture.image.mode != "RGBA":
+        return picture
+    background = (rendering or Rendering()).background
+    image, repairs = on_background(picture.image, background), (*picture.repairs, background_note(background))
+    return replace(picture, image=image, layers=picture.image, repairs=repairs)
 
 
 class _HeavyError(Exception):
@@ -112,7 +164,7 @@ class _HeavyError(Exception):
 
 
 @contextmanager
-def _admit_light(image: ImageFile, num_bytes: int) -> Iterator[None]:
+def _admit_light(image: ImageFile | None, num_bytes: int) -> Iterator[None]:
     """Admit what this process decodes itself, one after the other where it takes much memory."""
     if not is_light(image, num_bytes):
         raise _HeavyError
@@ -123,40 +175,63 @@ def _admit_light(image: ImageFile, num_bytes: int) -> Iterator[None]:
             yield
 
 
-def decode_here(data: bytes, *, size_px: int | None, max_megapixels: int, admit: Admit) -> Decoded:
-    """Return the picture in `data`, decoded by the calling thread; as `decode` otherwise.
+def decode_here(
+    data: bytes, *, size_px: int | None, max_megapixels: int, admit: Admit, rendering: Rendering | None = None
+) -> Decoded:
+    """Return the picture in `data`, decoded by the calling thread; as `decode` otherwise, but RGBA where it has layers.
 
     Args:
         data: The encoded picture, of any allowed format.
         size_px: As in `decode`.
         max_megapixels: As in `decode`.
+        rendering: As in `decode`.
         admit: Asked before the pixels are loaded.
 
     Raises:
         DataError: As `decode`, or what its header says takes more than is allowed.
     """
     kind = format_of(data)
+    layout = tiff_layout(data) if kind.name == "TIFF" else None
     try:
+        if layout is not None and is_plain(layout):
+            size = _checked_size((layout.width_px, layout.height_px), max_megapixels)
+            with admit(None, check_plain(size, layout.pixel_bytes, num_encoded=len(data))):
+                flat = flatten(plain_tiff(data, layout, least_px=size_px and 2 * size_px), rendering)
+            width_px, height_px = size if layout.orientation < 5 else size[::-1]
+            return Decoded(width_px=width_px, height_px=height_px, format=kind.name, **vars(flat))
+        if layout is not None and layout.num_bands > MAX_BANDS:
+            raise DataError(layout.why_not())
         with kind.open(io.BytesIO(data)) as image:
             full_size = _checked_size(image.size, max_megapixels)
             if size_px is not None:
                 image.draft(None, (2 * size_px, 2 * size_px))  # formats that cannot be decoded smaller ignore it
             num_bytes = check_forecast(image, kind.pixel_bytes, full_size=full_size, num_encoded=len(data))
             with admit(image, num_bytes):
-                return _decode_open(image, kind, size_px, full_size=full_size)
+                return _decode_open(image, data, kind, size_px=size_px, full_size=full_size, rendering=rendering)
     except (DataError, _HeavyError):
         raise
     except Exception as error:  # Pillow's readers raise a dozen kinds on hostile bytes; each means the same to a person
-        raise DataError(_reason(error, data, kind)) from None
+        raise DataError(_reason(error, data, kind, layout)) from None
 
 
-def _decode_open(image: ImageFile, kind: Format, size_px: int | None, *, full_size: tuple[int, int]) -> Decoded:
-    """Load the first frame of an opened picture and bring it to upright RGB."""
+def _decode_open(
+    image: ImageFile,
+    data: bytes,
+    kind: Format,
+    *,
+    size_px: int | None,
+    full_size: tuple[int, int],
+    rendering: Rendering | None,
+) -> Decoded:
+    """Load the first frame of an opened picture and bring it to upright RGB or RGBA."""
     width_px, height_px = full_size
     repairs = []
     if getattr(image, "is_animated", False):
         repairs.append("used the first of several frames")
-    image.load()
+    least_px = None if size_px is None else 2 * size_px
+    deep = stored_values(image, data, least_px=least_px)
+    if deep is None:
+        image.load()
     if kind.is_upright:
         width_px, height_px = image.size
     exif = image.info.get("exif", b"")
@@ -165,12 +240,15 @@ def _decode_open(image: ImageFile, kind: Format, size_px: int | None, *, full_si
         orientation, damaged = exif_orientation(exif)
         if damaged:
             repairs.append("ignored damaged EXIF" + (" and did not rotate the picture" if orientation == 1 else ""))
-    upright, notes = _to_rgb(image if size_px is None else _reduce_large(image, 2 * size_px))
+    flat = flatten(deep or (image if least_px is None else reduce_large(image, least_px)), rendering)
+    upright = flat.image
     if orientation in _TRANSPOSE:
         upright = upright.transpose(_TRANSPOSE[orientation])
         if orientation >= 5:
             width_px, height_px = height_px, width_px
-    return Decoded(upright, width_px, height_px, kind.name, (*repairs, *notes))
+    return Decoded(
+        upright, width_px, height_px, kind.name, (*repairs, *flat.repairs), flat.remarks, flat.extent, flat.levels
+    )
 
 
 def prepare(data: bytes, spec: InputSpec, *, max_megapixels: int = MAX_MEGAPIXELS) -> Pixels:
@@ -181,7 +259,23 @@ def prepare(data: bytes, spec: InputSpec, *, max_megapixels: int = MAX_MEGAPIXEL
     Raises:
         DataError: As `decode`.
     """
-    image = decode(data, size_px=spec.size_px, max_megapixels=max_megapixels).image
+    return prepare_with_remarks(data, spec, max_megapixels=max_megapixels)[0]
+
+
+def prepare_with_remarks(
+    data: bytes, spec: InputSpec, *, max_megapixels: int = MAX_MEGAPIXELS
+) -> tuple[Pixels, tuple[str, ...]]:
+    """Return what `prepare` does, and what is odd about the picture, in words.
+
+    Raises:
+        DataError: As `decode`.
+    """
+    picture = decode(data, size_px=spec.size_px, max_megapixels=max_megapixels, rendering=spec.rendering)
+    return _squared(picture.image, spec), picture.remarks
+
+
+def _squared(image: Image.Image, spec: InputSpec) -> Pixels:
+    """Return a picture as the network's square."""
     side, resample = spec.size_px, _RESAMPLE[spec.interpolation]
     width, height = image.size
     if spec.fit == "stretch":
@@ -220,62 +314,7 @@ def _checked_size(size: tuple[int, int] | None, max_megapixels: int) -> tuple[in
     return size
 
 
-def _reduce_large(image: Image.Image, least_px: int) -> Image.Image:
-    """Return a large picture at a whole fraction of its size, both sides at least `least_px`; others as they are.
-
-    Neighbours are averaged, strip by strip where Pillow cannot do so in the picture's mode; levels keep their depth.
-    """
-    factor = min(image.size) // least_px
-    if factor < 2 or image.width * image.height <= LARGE_PIXELS:
-        return image
-    is_clear = "transparency" in image.info
-    if image.mode not in {"1", "P", "PA"} and not image.mode.startswith("I;") and not is_clear:
-        return image.reduce(factor)
-    mode = {"1": "L", "P": "RGB", "PA": "RGBA"}.get(image.mode, "I" if image.mode.startswith("I;") else image.mode)
-    kept = image.mode if image.mode.startswith("I;") else "RGBA" if is_clear else mode
-    reduced = Image.new(kept, (math.ceil(image.width / factor), math.ceil(image.height / factor)))
-    num_rows = factor * max(1, _STRIP_PIXELS // (image.width * factor))
-    for top in range(0, image.height, num_rows):
-        strip = image.crop((0, top, image.width, min(top + num_rows, image.height)))
-        strip = strip.convert("RGBA" if is_clear else mode).reduce(factor)
-        reduced.paste(strip.convert(kept), (0, top // factor))
-    return reduced
-
-
-def _to_rgb(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
-    """Return `image` as 8-bit RGB and what that took beyond a plain conversion."""
-    mode = image.mode
-    if mode == "RGB" and "transparency" not in image.info:
-        return image.copy(), ()
-    if mode == "1" or (mode == "L" and "transparency" not in image.info):
-        return image.convert("RGB"), ()
-    if mode == "F" or mode.startswith("I"):
-        return _scale_levels(image), (f"scaled levels of mode {mode} to 8 bits",)
-    if mode in {"LA", "La", "PA", "RGBA", "RGBa"} or "transparency" in image.info:
-        layered = image.convert("RGBA")
-        if layered.getchannel("A").getextrema() == (255, 255):
-            return layered.convert("RGB"), ()
-        ground = Image.new("RGBA", layered.size, "white")
-        return Image.alpha_composite(ground, layered).convert("RGB"), ("filled transparency with white",)
-    notes = (f"converted {mode} to RGB",) if mode not in {"P", "YCbCr"} else ()
-    return image.convert("RGB"), notes
-
-
-def _scale_levels(image: Image.Image) -> Image.Image:
-    """Return grey levels of more than 8 bits as RGB, scaled from the range that their mode implies, never clipped."""
-    levels = np.nan_to_num(np.asarray(image).astype(np.float64), posinf=0.0, neginf=0.0)
-    low, high = float(levels.min()), float(levels.max())
-    if image.mode == "F" and low >= 0 and high <= 1:
-        low, high = 0.0, 1.0
-    elif image.mode == "F" and low >= 0 and high <= 255:
-        low, high = 0.0, 255.0
-    elif image.mode != "F" and low >= 0 and high <= 65535:
-        low, high = 0.0, 65535.0
-    scaled = (levels - low) * (255.0 / max(high - low, 1e-12))
-    return Image.fromarray(np.rint(scaled).astype(np.uint8)).convert("RGB")
-
-
-def _reason(error: Exception, data: bytes, kind: Format) -> str:
+def _reason(error: Exception, data: bytes, kind: Format, layout: TiffLayout | None) -> str:
     """Return in a few words why Pillow gave up on `data`."""
     text = " ".join(str(error).split())
     needed = 0 if kind.claimed_bytes is None else kind.claimed_bytes(data)
@@ -283,6 +322,8 @@ def _reason(error: Exception, data: bytes, kind: Format) -> str:
         return f"ends after {len(data):,} of {needed:,} bytes"
     if "truncated" in text.lower() or "not enough image data" in text.lower():
         return f"ends after {len(data):,} bytes, before the picture is complete"
+    if layout is not None and "unknown pixel mode" in text:
+        return layout.why_not()
     if isinstance(error, MemoryError):
         return "needs more memory to decode than it may take"
     return f"damaged {kind.name}: {text[:100] or type(error).__name__}"

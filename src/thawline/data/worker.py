@@ -11,7 +11,6 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import fields
 from typing import IO
 
 import psutil
@@ -19,6 +18,7 @@ from PIL import AvifImagePlugin, Image
 from PIL.ImageFile import ImageFile
 
 from thawline.core.errors import DataError
+from thawline.core.rendering import Rendering
 from thawline.data.bounds import MAX_BYTES, MAX_HONEST_BYTES
 from thawline.data.confined import MAX_SECONDS, Facts, Message, receive, send
 from thawline.data.images import decode_here
@@ -46,7 +46,7 @@ def _answer(facts: Facts, data: bytes, questions: IO[bytes], answers: IO[bytes])
     """Return the answer to one picture."""
 
     @contextmanager
-    def asking(image: ImageFile, num_bytes: int) -> Iterator[None]:
+    def asking(image: ImageFile | None, num_bytes: int) -> Iterator[None]:
         _limit_memory(MAX_HONEST_BYTES if num_bytes > MAX_BYTES else MAX_BYTES)
         send(answers, ({"needs_bytes": num_bytes}, b""))
         receive(questions)
@@ -55,10 +55,12 @@ def _answer(facts: Facts, data: bytes, questions: IO[bytes], answers: IO[bytes])
     _limit_memory(MAX_BYTES)
     _limit_time(MAX_SECONDS)
     try:
-        picture = decode_here(data, admit=asking, **facts)
+        known = facts.pop("rendering", None)
+        rendering = None if known is None else Rendering.of(known)
+        picture = decode_here(data, admit=asking, rendering=rendering, **facts)
         image = picture.image
-        known = {field.name: getattr(picture, field.name) for field in fields(picture) if field.name != "image"}
-        return {**known, "size": image.size, "resident_bytes": psutil.Process().memory_info().rss}, image.tobytes()
+        answer = {**picture.facts(), "mode": image.mode, "size": image.size}
+        return {**answer, "resident_bytes": psutil.Process().memory_info().rss}, image.tobytes()
     except DataError as error:
         return {"error": str(error), "resident_bytes": psutil.Process().memory_info().rss}, b""
     finally:

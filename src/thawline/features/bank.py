@@ -71,7 +71,7 @@ class BankSpec:
     def key(self) -> str:
         """The bank's name: 32 hex digits."""
         facts = {name: value for name, value in asdict(self).items() if name != "backbone_name"}
-        return content_key({"format": FORMAT, **facts})
+        return content_key({"format": FORMAT, **facts, "input": self.input.facts()})
 
     @cached_property
     def columns(self) -> dict[Block, slice]:

@@ -8,6 +8,7 @@ network's own forward pass, to the last bit. `features` runs the row once and ha
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from thawline.core.errors import BackboneError
+from thawline.core.rendering import Rendering
 from thawline.core.runtime import Runtime
 from thawline.core.types import Fit, InputSpec, Interpolation
 from thawline.features.backbone import Backbone, CutPoint
@@ -24,7 +26,7 @@ from thawline.features.hub import BUNDLED
 from thawline.features.trunk import Trunk, stage_maps, trunk_of
 from thawline.features.weights import digest, load_model
 
-__all__ = ["Network", "frozen_for_inference", "lay_out_channels_last", "load_backbone"]
+__all__ = ["Network", "frozen_for_inference", "lay_out_channels_last", "load_backbone", "rendering_as"]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -195,6 +197,12 @@ def frozen_for_inference(network: Network, runtime: Runtime) -> Network:
     model = model.to(device=runtime.device, dtype=runtime.torch_dtype)
     lay_out_channels_last(model)
     return Network(network.backbone, model)
+
+
+def rendering_as(network: Network, rendering: Rendering) -> Network:
+    """Return the same network for pictures whose stored values become RGB as `rendering` says: a data set's."""
+    spec = replace(network.backbone.input, rendering=rendering)
+    return Network(replace(network.backbone, input=spec), network.model)
 
 
 def lay_out_channels_last(model: nn.Module) -> None:

@@ -15,7 +15,7 @@ from thawline.core.types import Curve, Floats, Ints
 from thawline.core.version import __version__
 from thawline.data.dataset import Dataset
 from thawline.features.bank import BankSpec, Block
-from thawline.features.network import Network, load_backbone
+from thawline.features.network import Network, load_backbone, rendering_as
 from thawline.heads.dense import DenseHead
 from thawline.heads.linear import LinearHead
 from thawline.train.context import Context
@@ -108,7 +108,7 @@ class Job:
             "plan": self.plan.name,
             "backbone": self.network.backbone.name,
             "backbone weights": self.network.backbone.weights_sha256[:16],
-            "input": content_key(asdict(self.network.backbone.input)),
+            "input": content_key(self.network.backbone.input.facts()),
             "training pictures and labels": content_key(learnt),
             "classes": content_key(list(context.dataset.class_names)),
             "class weights": content_key(self.class_weights.astype(float).round(6).tolist()),
@@ -159,7 +159,9 @@ def plan_network(plan: Plan, context: Context) -> Network:
     backbone = context.network.backbone
     name = plan.network or backbone.name
     size_px = context.training.scratch_size or scratch_size_px(name, context.dataset)
-    return load_backbone(name, pretrained=False, seed=context.seed, size_px=size_px, fit=backbone.input.fit)
+    spec = backbone.input
+    network = load_backbone(name, pretrained=False, seed=context.seed, size_px=size_px, fit=spec.fit)
+    return rendering_as(network, spec.rendering)
 
 
 def set_aside(dataset: Dataset, rows: Ints, *, seed: int) -> tuple[Ints, Ints]:

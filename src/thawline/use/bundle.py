@@ -8,7 +8,7 @@ and nothing outside it is read: weights are safetensors, the rest JSON, and link
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -154,14 +154,13 @@ def save_bundle(directory: Path, classifier: Classifier, *, training: Training) 
                 answer = classifier.probabilities(prepare(data, classifier.input)[None])[0]
                 golden.append(Golden(file=name, probabilities=[float(share) for share in answer]))
             names = [BACKBONE_FILE, HEAD_FILE, PICTURES_FILE, *(picture.file for picture in golden)]
-            spec = asdict(classifier.input)
             manifest = Manifest(
                 format=FORMAT,
                 thawline=training.version,
                 class_names=list(classifier.class_names),
                 strategy=training.strategy,
                 backbone=BackboneFacts(**{name: getattr(backbone, name) for name in BackboneFacts.model_fields}),
-                input=InputFacts(**{**spec, "mean": list(spec["mean"]), "std": list(spec["std"])}),
+                input=InputFacts.of(classifier.input),
                 compute=classifier.reader.runtime.dtype,
                 storage="float32" if classifier.reader.storage == np.float32 else "float16",
                 blocks=list(classifier.reader.blocks),
@@ -223,9 +222,7 @@ def _load_network(directory: Path, manifest: Manifest) -> Network:
         name=facts.name,
         license=facts.license,
         weights_origin=facts.weights_origin,
-        input=InputSpec(
-            spec.size_px, _triple(spec.mean), _triple(spec.std), interpolation=spec.interpolation, fit=spec.fit
-        ),
+        input=spec.spec(),
     )
     return Network(backbone, network.model)
 
@@ -288,7 +285,3 @@ def _tensors(path: Path) -> dict[str, Any]:
         return load_tensors(path.read_bytes())
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:  # the last two: types unknown to NumPy
         raise BundleError(f"load {path}: not a safetensors file: {error}. Copy the bundle again.") from None
-
-
-def _triple(values: Sequence[float]) -> tuple[float, float, float]:
-    return values[0], values[1], values[2]

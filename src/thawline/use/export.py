@@ -249,7 +249,7 @@ def _exporter(bundle: Bundle) -> Iterator[None]:
 
 
 def _facts(bundle: Bundle) -> OnnxFacts:
-    manifest, spec = bundle.manifest, asdict(bundle.classifier.input)
+    manifest = bundle.manifest
     return OnnxFacts(
         format=FORMAT,
         thawline=__version__,
@@ -257,7 +257,7 @@ def _facts(bundle: Bundle) -> OnnxFacts:
         strategy=manifest.strategy,
         backbone=manifest.backbone.name,
         license=manifest.backbone.license,
-        input=InputFacts(**{**spec, "mean": list(spec["mean"]), "std": list(spec["std"])}),
+        input=InputFacts.of(bundle.classifier.input),
         manifest_seal=manifest.seal,
     )
 

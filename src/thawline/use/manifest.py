@@ -11,12 +11,15 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from thawline.core.errors import BundleError, first_few
+from thawline.core.rendering import AS_BEFORE, Background, Levels, Rendering
+from thawline.core.types import InputSpec
 
 __all__ = [
     "BACKBONE_FILE",
@@ -59,14 +62,57 @@ class BackboneFacts(_Strict):
     weights_origin: str
 
 
+class LevelsFacts(_Strict):
+    """`Levels` as JSON."""
+
+    kind: str
+    low: float
+    high: float
+
+
+class RenderingFacts(_Strict):
+    """`Rendering` as JSON."""
+
+    levels: list[LevelsFacts]
+    background: Background
+
+
 class InputFacts(_Strict):
-    """`InputSpec` as JSON."""
+    """`InputSpec` as JSON; folders that were written before there was a rendering have none."""
 
     size_px: Annotated[int, Field(ge=8, le=4096)]
     mean: list[float] = Field(min_length=3, max_length=3)
     std: list[Annotated[float, Field(gt=0)]] = Field(min_length=3, max_length=3)
     interpolation: Literal["bilinear", "bicubic"]
     fit: Literal["crop", "letterbox", "stretch"]
+    rendering: RenderingFacts | None = None
+
+    @classmethod
+    def of(cls, spec: InputSpec) -> InputFacts:
+        """Return the facts of an input preparation."""
+        return cls.model_validate(asdict(spec), strict=False)
+
+    def spec(self) -> InputSpec:
+        """Return the input preparation that they describe."""
+        (red, green, blue), (red_std, green_std, blue_std) = self.mean, self.std
+        rendering = AS_BEFORE
+        if self.rendering is not None:
+            levels = tuple(Levels(item.kind, item.low, item.high) for item in self.rendering.levels)
+            rendering = Rendering(levels, self.rendering.background)
+        return InputSpec(
+            self.size_px,
+            (red, green, blue),
+            (red_std, green_std, blue_std),
+            interpolation=self.interpolation,
+            fit=self.fit,
+            rendering=rendering,
+        )
+
+    @model_serializer(mode="wrap")
+    def _without_none(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave a missing rendering out: the seal of an older folder is that of what it holds."""
+        facts: dict[str, Any] = dump(self)
+        return {name: value for name, value in facts.items() if name != "rendering" or value is not None}
 
 
 class Golden(_Strict):

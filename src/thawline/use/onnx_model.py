@@ -15,8 +15,8 @@ from pydantic import BaseModel, Field, ValidationError
 
 from thawline.core.errors import BundleError, DataError, UsageError, first_few
 from thawline.core.runtime import num_workers
-from thawline.core.types import Floats, InputSpec, Pixels, Prediction
-from thawline.data.images import MAX_MEGAPIXELS, prepare
+from thawline.core.types import Floats, Pixels, Prediction
+from thawline.data.images import MAX_MEGAPIXELS, prepare_with_remarks
 from thawline.use.manifest import InputFacts
 
 if TYPE_CHECKING:
@@ -68,11 +68,7 @@ class OnnxModel:
     def __init__(self, session: onnxruntime.InferenceSession, facts: OnnxFacts) -> None:
         self._session = session
         self.facts = facts
-        spec = facts.input
-        (red, green, blue), (red_std, green_std, blue_std) = spec.mean, spec.std
-        self.input = InputSpec(
-            spec.size_px, (red, green, blue), (red_std, green_std, blue_std), spec.interpolation, spec.fit
-        )
+        self.input = facts.input.spec()
 
     def probabilities(self, pixels: Pixels) -> Floats:
         """Return (B, K) float32 probabilities of (B, H, W, 3) uint8 pixels prepared as `input` says.
@@ -94,10 +90,11 @@ class OnnxModel:
             max_megapixels: Pictures whose header claims more are refused.
         """
         try:
-            shares = self.probabilities(prepare(data, self.input, max_megapixels=max_megapixels)[None])[0]
+            pixels, remarks = prepare_with_remarks(data, self.input, max_megapixels=max_megapixels)
+            shares = self.probabilities(pixels[None])[0]
         except DataError as error:
             return Prediction.failed(name, str(error))
-        return Prediction.ranked(name, shares, class_names=self.facts.class_names)
+        return Prediction.ranked(name, shares, class_names=self.facts.class_names, remarks=remarks)
 
 
 def open_onnx(source: Path | bytes) -> OnnxModel:

@@ -17,7 +17,7 @@ from thawline.core.progress import Progress, SilentProgress
 from thawline.core.spreadsheet import csv_line, distinct_columns
 from thawline.core.types import Floats, Pixels, Prediction
 from thawline.data.dataset import Sample, Source
-from thawline.data.images import prepare
+from thawline.data.images import prepare_with_remarks
 from thawline.data.sources.listing import FileSource
 from thawline.data.sources.unlabelled import Answerable, files_in, pictures_in
 from thawline.features.extract import in_streams, map_pictures
@@ -110,9 +110,11 @@ def classify_samples(classifier: Classifier, samples: Sequence[Sample], *, progr
 def _predict_batch(classifier: Classifier, pictures: Sequence[Answerable]) -> list[Prediction]:
     prepared: list[Pixels] = []
     errors: dict[int, str] = {}
+    remarks: dict[int, tuple[str, ...]] = {}
     for index, (_, source) in enumerate(pictures):
         try:
-            prepared.append(prepare(_read(source), classifier.input))
+            pixels, remarks[index] = prepare_with_remarks(_read(source), classifier.input)
+            prepared.append(pixels)
         except DataError as error:
             errors[index] = str(error)
     answers = iter(list(classifier.probabilities(np.stack(prepared))) if prepared else [])
@@ -121,7 +123,8 @@ def _predict_batch(classifier: Classifier, pictures: Sequence[Answerable]) -> li
         if index in errors:
             rows.append(Prediction.failed(name, errors[index]))
         else:
-            rows.append(Prediction.ranked(name, next(answers), class_names=classifier.class_names))
+            shares, class_names = next(answers), classifier.class_names
+            rows.append(Prediction.ranked(name, shares, class_names=class_names, remarks=remarks[index]))
     return rows
 
 

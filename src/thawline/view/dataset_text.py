@@ -36,6 +36,7 @@ def check_text(report: Mapping[str, Any], *, most: int = 10) -> str:
     section("skipped:", [f"{row['path']}: {row['reason']}" for row in report["skipped"]])
     section("repaired:", [f"{row['path']}: {row['reason']}" for row in report["repaired"]])
     section("remarks on files that are used:", [f"{row['path']}: {row['remark']}" for row in report["remarks"]])
+    section("blank or nearly blank, used all the same:", report["blank"])
     section("groups of exact copies:", [_joined(group, " = ") for group in report["exact_copies"]])
     section("groups of near copies:", [_joined(group, " ≈ ") for group in report["near_copies"]])
     copied = [row for row in report["leaks"] if "group" not in row]

@@ -95,6 +95,7 @@ _FINDINGS = {  # field of the check -> what the report calls one and several, an
     "skipped": ("file skipped", "files skipped", True),
     "repaired": ("picture repaired", "pictures repaired", True),
     "remarks": ("file with a remark", "files with a remark", False),
+    "blank": ("blank picture", "blank pictures", True),
     "exact_copies": ("group of exact copies", "groups of exact copies", True),
     "near_copies": ("group of near copies", "groups of near copies", True),
     "leaks": ("held-out picture with a copy in training", "held-out pictures with a copy in training", True),

@@ -218,7 +218,8 @@ def describe_training(compared: Compared, strategy: str) -> Training:
 
 def thumbnail(dataset: Dataset, row: int, *, max_px: int) -> bytes:
     """Return a picture as a JPEG of at most `max_px` on its longer side."""
-    return encode_jpeg(decode(read_checked(dataset.samples[row]), max_px).image, max_px)
+    picture = decode(read_checked(dataset.samples[row]), max_px, rendering=dataset.rendering)
+    return encode_jpeg(picture.image, max_px)
 
 
 def options_json(options: Options) -> dict[str, Any]:

@@ -63,7 +63,8 @@ def answer_outside(
         try:
             if answer.label is None or answer.probability is None:
                 raise DataError(answer.error or "it cannot be read")
-            jpeg = encode_jpeg(decode(FileSource(path).read(), longest_px).image, longest_px)
+            data, rendering = FileSource(path).read(), bundle.classifier.input.rendering
+            jpeg = encode_jpeg(decode(data, longest_px, rendering=rendering).image, longest_px)
         except DataError as error:
             unread.append(f"{answer.path} ({error})")
             continue

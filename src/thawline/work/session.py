@@ -21,7 +21,7 @@ from thawline.data.split import Split, make_split
 from thawline.features.backbone import CutPoint
 from thawline.features.bank import FeatureBank
 from thawline.features.extract import Extraction, extract_views
-from thawline.features.network import Network, load_backbone
+from thawline.features.network import Network, load_backbone, rendering_as
 from thawline.features.reader import measure_pass_ms
 from thawline.search.compare import CompareOptions, Comparison, compare
 from thawline.search.leaderboard import Leaderboard
@@ -161,6 +161,7 @@ def open_session(
     dataset, report = check(order.photos, options, progress=progress)
     if order.protocol == "folds":  # every picture is held out once: the person's own parts are pooled
         dataset = replace(dataset, samples=tuple(replace(sample, split=None) for sample in dataset.samples))
+    network = rendering_as(network, dataset.rendering)
     clock.lap("check")
     facts = [__version__, order.key, network.backbone.weights_sha256, dataset.labelled_key]
     facts += [dataset.groups.tolist()] if dataset.has_named_groups else []
