@@ -20,6 +20,8 @@ def draw_picture(seed: int, size: tuple[int, int] = (48, 40)) -> Image.Image:
 
 
 def encode_picture(image: Image.Image, format_name: str = "PNG", **options: object) -> bytes:
+    if format_name == "HEIF":
+        pytest.importorskip("pillow_heif").register_heif_opener()
     buffer = io.BytesIO()
     image.save(buffer, format_name, **options)
     return buffer.getvalue()

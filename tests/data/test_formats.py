@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
+import sys
 import tarfile
 from collections import Counter
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -61,14 +64,14 @@ def test_an_entry_opens_turns_and_measures_as_it_says(encode, kind):
     picture = Image.effect_noise((60, 40), 64).convert("RGB")
     exif = Image.Exif()
     exif[0x0112] = 6  # turned by 90°
-    data = encode(picture, kind.name) if kind.name in ("GIF", "BMP") else encode(picture, kind.name, exif=exif)
-    is_turned = kind.name not in ("GIF", "BMP")
+    is_turned = kind.name not in ("GIF", "BMP", "PPM", "HEIF")  # HEIF has a box of its own for that, and no writer
+    data = encode(picture, kind.name, exif=exif) if is_turned else encode(picture, kind.name)
     assert format_of(data) is kind
     found = decode(data)
     assert (found.width_px, found.height_px) == ((40, 60) if is_turned else (60, 40))
     with kind.open(io.BytesIO(data)) as opened:
         opened.load()
-        assert opened.size == ((40, 60) if kind.is_upright else (60, 40))
+        assert opened.size == ((40, 60) if kind.is_upright and is_turned else (60, 40))
     if kind.claimed_size is not None:
         assert kind.claimed_size(data) == (60, 40)
     if kind.claimed_bytes is not None:
@@ -83,17 +86,41 @@ def test_no_two_formats_share_a_name_or_an_ending():
 
 def test_a_folder_without_pictures_is_told_every_format(make_folder):
     root = make_folder({f"{label}/{number}": b"text" for label in "ab" for number in range(2)})
-    with pytest.raises(DataError, match="of these formats: JPEG, PNG, GIF, WebP, BMP, TIFF, AVIF"):
+    with pytest.raises(DataError, match="of these formats: JPEG, PNG, GIF, WebP, BMP, TIFF, AVIF, HEIC, PPM, PGM"):
         check(root)
 
 
 def test_a_new_format_is_one_entry(make_folder, encode, draw, tmp_path, monkeypatch):
-    from PIL.PpmImagePlugin import PpmImageFile
+    from PIL.SgiImagePlugin import SgiImageFile
 
-    ppm = formats.Format("PPM", "PPM", (".ppm",), lambda data: data.startswith(b"P6"), PpmImageFile, is_ordinary=bool)
-    monkeypatch.setattr(formats, "FORMATS", (*FORMATS, ppm))
-    files = {f"{label}/{at}": encode(draw(at), "PPM") for at, label in enumerate("ababab")}
+    sgi = formats.Format("SGI", "SGI", (".sgi",), lambda data: data.startswith(b"\x01\xda"), SgiImageFile)
+    sgi = dataclasses.replace(sgi, is_ordinary=bool)
+    monkeypatch.setattr(formats, "FORMATS", (*FORMATS, sgi))
+    files = {f"{label}/{at}": encode(draw(at), "SGI") for at, label in enumerate("ababab")}
     dataset, report = check(make_folder(files))
-    assert {row.format for row in dataset.ledger} == {"PPM"}
+    assert {row.format for row in dataset.ledger} == {"SGI"}
     export(dataset, report, out=tmp_path / "out", held_out="none")
-    assert len(list((tmp_path / "out/train").rglob("*.ppm"))) == 6
+    assert len(list((tmp_path / "out/train").rglob("*.sgi"))) == 6
+
+
+def test_a_phones_picture_is_read_where_its_reader_is_installed(draw, encode):
+    image = draw(1, (300, 200))
+    picture = decode(encode(image, "HEIF", quality=95), 50)
+    assert (picture.format, picture.width_px, picture.height_px, picture.repairs) == ("HEIF", 300, 200, ())
+    assert picture.image.size == (300, 200)
+    difference = np.abs(np.asarray(picture.image).astype(int) - np.asarray(image))
+    assert difference.mean() < 6
+
+
+def test_without_its_reader_the_extra_is_named(draw, encode, monkeypatch):
+    data = encode(draw(1), "HEIF")
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(DataError, match=r"HEIC: run `pip install 'thawline\[heif\]'`, which reads it, or convert it"):
+        formats.format_of(data).open(io.BytesIO(data))
+
+
+def test_a_damaged_phones_picture_is_one_sentence(draw, encode):
+    data = encode(draw(1, (300, 200)), "HEIF")
+    for damaged in (data[: len(data) // 2], data[:40], data.replace(b"meta", b"mota")):
+        with pytest.raises(DataError):
+            decode(damaged)

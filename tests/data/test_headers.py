@@ -58,7 +58,6 @@ def test_no_bytes_raise_anything(data, start):
         (b"text with one byte \xff that is none", "an unknown format"),
         (b"\xff", "an unknown format"),
         (b"text with a \0", "an unknown format"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC: convert it first, for example with the package pillow-heif"),
         (b"\0\0\0\x18ftypqt  \0\0\0\0qt  qt  ", "a video, not a picture"),
         (b"\0\0\x01\0\x01", "an icon (ICO): convert it first"),
     ],
@@ -72,6 +71,8 @@ def test_a_brand_anywhere_in_its_box_tells_avif():
     assert is_avif(b"\0\0\0\x10ftypavis\0\0\0\0")
     assert not is_avif(b"\0\0\0\x14ftypmif1\0\0\0\0mif1avif")  # behind the end of the box
     assert not is_avif(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    assert headers.is_heif(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    assert not headers.is_heif(b"\0\0\0\x18ftypisom\0\0\0\0mp42avc1")
 
 
 def test_a_text_that_begins_with_bm_is_no_bmp():

@@ -16,11 +16,13 @@ from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
+from PIL.PpmImagePlugin import PpmImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from thawline.core.errors import DataError
 from thawline.data import bounds, headers
+from thawline.data.pnm import is_pnm, pnm_is_ordinary
 
 __all__ = ["ENDINGS", "FORMATS", "Format", "format_of"]
 
@@ -62,6 +64,22 @@ class _Jpeg(JpegImageFile):
 
     def _read_dpi_from_exif(self) -> None:
         return
+
+
+def _open_heif(stream: io.BytesIO) -> ImageFile:
+    """Return an opened HEIC or HEIF picture; its reader is an extra, since it brings libraries under the GPL."""
+    try:
+        import pillow_heif
+    except ImportError:
+        raise DataError(headers.HEIF_ADVICE) from None
+    pillow_heif.options.DECODE_THREADS = 1  # the threads that ask are enough
+
+    class Heif(pillow_heif.HeifImageFile):
+        def draft(self, mode: str | None, size: tuple[int, int] | None) -> None:
+            """Stay with the picture itself: a thumbnail inside may be of any quality."""
+
+    image: ImageFile = Heif(stream)  # type: ignore[no-untyped-call]
+    return image
 
 
 def _begins(*starts: bytes) -> Callable[[bytes], bool]:
@@ -117,6 +135,15 @@ FORMATS = (
         is_upright=True,
     ),
     Format("AVIF", "AVIF", (".avif",), headers.is_avif, AvifImageFile, pixel_bytes=12),
+    Format("HEIF", "HEIC", (".heic", ".heif", ".hif"), headers.is_heif, _open_heif, pixel_bytes=12, is_upright=True),
+    Format(
+        "PPM",
+        "PPM, PGM, PBM",
+        (".pnm", ".ppm", ".pgm", ".pbm", ".pfm"),
+        is_pnm,
+        PpmImageFile,
+        is_ordinary=pnm_is_ordinary,
+    ),
 )
 
 ENDINGS = frozenset(ending for item in FORMATS for ending in item.endings)

@@ -9,11 +9,13 @@ from __future__ import annotations
 import struct
 
 __all__ = [
+    "HEIF_ADVICE",
     "PNG_SIGNATURE",
     "bmp_bytes",
     "exif_orientation",
     "is_avif",
     "is_bmp",
+    "is_heif",
     "is_webp",
     "png_bytes",
     "webp_bytes",
@@ -36,6 +38,9 @@ _NO_PICTURES: tuple[tuple[bytes, str], ...] = (
     (b"RIFF", "sound or video (RIFF), not a picture"),
 )
 
+HEIF_ADVICE = "HEIC: run `pip install 'thawline[heif]'`, which reads it, or convert it first"
+"""What to do with a picture as phones take them, where its reader is not installed."""
+
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"heif"}
 
 _BMP_HEADERS = {12, 40, 52, 56, 64, 108, 124}  # lengths in bytes
@@ -52,8 +57,6 @@ def why_no_picture(data: bytes) -> str:
         if data.startswith(start):
             return reason
     if data[4:8] == b"ftyp":
-        if _iso_brands(data) & _HEIF_BRANDS:
-            return "HEIC: convert it first, for example with the package pillow-heif"
         return "a video, not a picture"
     head = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if head.startswith(b"<svg") or (head.startswith(b"<?xml") and b"<svg" in head):
@@ -78,6 +81,11 @@ def is_bmp(data: bytes) -> bool:
 def is_avif(data: bytes) -> bool:
     """Return whether bytes begin as an AVIF does."""
     return data[4:8] == b"ftyp" and not _iso_brands(data).isdisjoint({b"avif", b"avis"})
+
+
+def is_heif(data: bytes) -> bool:
+    """Return whether bytes begin as a HEIC or HEIF does; an AVIF may say so too, ask for that first."""
+    return data[4:8] == b"ftyp" and not _iso_brands(data).isdisjoint(_HEIF_BRANDS)
 
 
 def _iso_brands(data: bytes) -> set[bytes]:

@@ -15,9 +15,9 @@ from PIL.ImageFile import ImageFile
 
 from thawline.core.errors import DataError
 
-__all__ = ["is_pnm", "is_slow_pnm", "pnm_values"]
+__all__ = ["is_pnm", "is_slow_pnm", "pnm_is_ordinary", "pnm_values"]
 
-_START = re.compile(rb"P(?:[1-6]|f)(?:\s|#[^\r\n]*[\r\n])+[0-9]")
+_START = re.compile(rb"P[1-6f](?:\s|#[^\r\n]*[\r\n])+[0-9]")
 _COMMENT = re.compile(rb"#[^\r\n]*")
 _NUMBERS = re.compile(rb"[0-9\s]*")
 
@@ -28,7 +28,12 @@ Values = npt.NDArray[Any]
 
 def is_pnm(data: bytes) -> bool:
     """Return whether bytes begin as a netpbm picture does: a sign, and a number after it; texts may begin with `P3`."""
-    return _START.match(data[:1024]) is not None
+    return data[:1] == b"P" and _START.match(data[:1024]) is not None
+
+
+def pnm_is_ordinary(data: bytes) -> bool:
+    """Return whether a netpbm picture holds plain bytes: numbers as text take a while to read."""
+    return data[1:2] not in b"123"
 
 
 def is_slow_pnm(image: ImageFile) -> bool:

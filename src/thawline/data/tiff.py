@@ -163,11 +163,11 @@ def tiff_values(data: bytes, layout: TiffLayout) -> Values:
     planes = layout.num_bands if layout.is_planar else 1
     depth = layout.num_bands // planes
     read = _read_tiles if TILES in layout.tags else _read_strips
-    parts = [read(data, layout, dtype, plane, depth) for plane in range(planes)]
+    parts = [read(data, layout, dtype=dtype, plane=plane, depth=depth) for plane in range(planes)]
     return parts[0] if planes == 1 else np.concatenate(parts, axis=2)
 
 
-def _read_strips(data: bytes, layout: TiffLayout, dtype: np.dtype[Any], plane: int, depth: int) -> Values:
+def _read_strips(data: bytes, layout: TiffLayout, *, dtype: np.dtype[Any], plane: int, depth: int) -> Values:
     """Return one plane, (H, W, depth), of a picture in strips."""
     width, height = layout.width_px, layout.height_px
     rows = min(max(1, _numbers(layout.tags, STRIP_ROWS, (height,))[0]), height)
@@ -176,11 +176,11 @@ def _read_strips(data: bytes, layout: TiffLayout, dtype: np.dtype[Any], plane: i
     out = np.empty((height, width, depth), dtype=dtype)
     for number in range(count):
         part = out[number * rows : (number + 1) * rows]
-        part[...] = _block(data, offsets, number, dtype, part.shape)
+        part[...] = _block(data, offsets, number, dtype=dtype, shape=part.shape)
     return out
 
 
-def _read_tiles(data: bytes, layout: TiffLayout, dtype: np.dtype[Any], plane: int, depth: int) -> Values:
+def _read_tiles(data: bytes, layout: TiffLayout, *, dtype: np.dtype[Any], plane: int, depth: int) -> Values:
     """Return one plane, (H, W, depth), of a picture in tiles; those at the edges are cut."""
     width, height = layout.width_px, layout.height_px
     (tile_width,), (tile_height,) = _numbers(layout.tags, TILE_WIDTH), _numbers(layout.tags, TILE_HEIGHT)
@@ -193,12 +193,14 @@ def _read_tiles(data: bytes, layout: TiffLayout, dtype: np.dtype[Any], plane: in
     for number in range(count):
         top, left = number // across * tile_height, number % across * tile_width
         part = out[top : top + tile_height, left : left + tile_width]
-        block = _block(data, offsets, number, dtype, (tile_height, tile_width, depth))
+        block = _block(data, offsets, number, dtype=dtype, shape=(tile_height, tile_width, depth))
         part[...] = block[: part.shape[0], : part.shape[1]]
     return out
 
 
-def _block(data: bytes, offsets: tuple[int, ...], number: int, dtype: np.dtype[Any], shape: tuple[int, ...]) -> Values:
+def _block(
+    data: bytes, offsets: tuple[int, ...], number: int, *, dtype: np.dtype[Any], shape: tuple[int, ...]
+) -> Values:
     """Return the values of one strip or tile."""
     size = int(np.prod(shape))
     if number >= len(offsets) or offsets[number] + size * dtype.itemsize > len(data):
