@@ -141,3 +141,16 @@ def test_hf_takes_the_columns_that_a_local_table_takes(make_case, tmp_path, monk
     local, _ = thawline.check(file)
     through, _ = thawline.check(f"hf:{tmp_path}/set")
     assert (through.class_names, through.images_key) == (local.class_names, local.images_key)
+
+
+def test_a_list_whose_pictures_are_in_another_folder_is_told_the_option(make_case, tmp_path):
+    names = [file.stem for file in sorted((make_case("base") / "capuchin").glob("*.jpg"))]
+    (tmp_path / "all").mkdir()
+    for number, file in enumerate(sorted(make_case("base").rglob("*.jpg"))):
+        (tmp_path / "all" / f"{number:02}.jpg").write_bytes(file.read_bytes())
+    rows = [f"{number:02},{'abc'[number // 10]}" for number in range(3 * len(names))]
+    (tmp_path / "train.csv").write_text("\n".join(["id,breed", *rows]))
+    with pytest.raises(DataError, match=rf"00 \(missing\).*pass --picture-folder {tmp_path}/all"):
+        thawline.check(tmp_path / "train.csv")
+    _, report = thawline.check(tmp_path / "train.csv", CheckOptions(picture_folder=tmp_path / "all"))
+    assert report.class_counts == {"a": 10, "b": 10, "c": 10}

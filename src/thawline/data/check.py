@@ -126,11 +126,11 @@ def _refuse_bad_files(listing: Listing, rows: Sequence[LedgerRow], options: Chec
     bad = [row for row in rows if row.status == "skipped"]
     shown = first_few([f"{row.path} ({row.reason})" for row in bad])
     if len(bad) == len(rows):
-        noted = "".join(f" {note[:1].upper()}{note[1:]}." for note in listing.notes[:3])
+        noted = "".join(f". {note[:1].upper()}{note[1:]}" for note in listing.notes[:3])
         raise DataError(
             f"check: none of the {len(rows):,} files in {display_path(listing.root)} is a picture that can be "
-            f"read: {shown}.{noted} Name a folder with pictures of these formats: "
-            f"{', '.join(item.title for item in FORMATS)}."
+            f"read: {shown}. Name a folder with pictures of these formats: "
+            f"{', '.join(item.title for item in FORMATS)}{noted}."
         )
     if bad and options.on_bad == "stop":
         raise DataError(

@@ -41,6 +41,7 @@ def test_a_picture_is_known_by_its_bytes():
 
 def test_where_no_bytes_are_known_names_decide():
     assert choose({"label": [b"c0"], "image": [b"heic"]}) == ("image", False, ())
+    assert choose({"mask": [b"", None], "scan": [b"heic"]}) == ("scan", False, ())
     assert choose({"only": [None]}) == ("only", False, ())
     assert choose({"text": ["a"]}, {"text": pa.string()}) == (None, False, ())
 

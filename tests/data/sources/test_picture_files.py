@@ -48,6 +48,8 @@ def folder(tmp_path):
         (f"pics/{unicodedata.normalize('NFC', KAESE)}/3.jpg", f"pics/{KAESE}/3.jpg"),
         (r"C:\Photos\me\data\pics\cat\1.jpg", "pics/cat/1.jpg"),
         ("D:/pics/cat/1.jpg", "pics/cat/1.jpg"),
+        (r"D:\lists\..\pics\cat\1.jpg", "pics/cat/1.jpg"),
+        ("pics/K%C3%A4se/3.jpg", f"pics/{KAESE}/3.jpg"),
         (r"\\server\share\pics\cat\1.jpg", "pics/cat/1.jpg"),
         ("/old/disk/set/pics/cat/1.jpg", "pics/cat/1.jpg"),
         ("file:///old/disk/pics/cat/1.jpg", "pics/cat/1.jpg"),
@@ -84,7 +86,8 @@ def test_a_file_that_is_not_there_keeps_its_name(folder):
 @pytest.mark.parametrize(
     "cell",
     ["../secret.jpg", "pics/../../secret.jpg", "{above}/secret.jpg", "file://{above}/secret.jpg", r"..\secret.jpg",
-     "/etc/passwd", "/nowhere/at/all.jpg", r"C:\nowhere\..\secret.jpg", "file:///etc/passwd", "../SECRET.JPG"],
+     "/etc/passwd", "/nowhere/at/all.jpg", r"C:\nowhere\..\secret.jpg", "file:///etc/passwd", "../SECRET.JPG",
+     "%2e%2e/secret.jpg"],
 )  # fmt: skip
 def test_nothing_outside_is_found(folder, cell):
     with pytest.raises(DataError, match=OUTSIDE):

@@ -143,8 +143,7 @@ class PictureFiles:
                 return found
         if expected:
             return replace(self._found(expected[-1]), is_there=False)
-        parts = [part for part in written.replace("\\", "/").split("/") if part not in {"", "."}]
-        return self._by_suffix([] if ".." in parts else parts)
+        return self._by_suffix([part for part in slashed.split("/") if part not in {"", "."}])
 
     def _expected(self, names: Sequence[str]) -> list[str]:
         """Return the places inside the folder that a cell may mean, taken as it is written.
