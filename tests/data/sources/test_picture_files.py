@@ -102,7 +102,14 @@ def test_an_address_is_never_fetched(folder, cell):
         PictureFiles(folder).find("a\0b")
 
 
-@given(st.lists(st.sampled_from(["..", ".", "set", "secret.jpg", "pics", "C:", "", "~", "etc", "file:"]), max_size=6))
+@given(
+    st.lists(
+        st.sampled_from(
+            ["..", ".", "set", "secret.jpg", "pics", "C:", "", "~", "etc", "file:", "%2e%2e", "%00", "[", "\0"]
+        ),
+        max_size=6,
+    )
+)
 def test_whatever_a_cell_says_the_file_is_inside(parts):
     folder = Path(__file__).parent / "test_picture_files"
     for separator in ("/", "\\"):
@@ -111,6 +118,7 @@ def test_whatever_a_cell_says_the_file_is_inside(parts):
                 found = PictureFiles(folder).find(start + separator.join(parts))
             except DataError:
                 continue
+            assert not found.path.exists()
             assert Path(os.path.normpath(found.path)).is_relative_to(folder)
 
 

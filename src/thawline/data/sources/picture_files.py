@@ -134,7 +134,10 @@ class PictureFiles:
                 return self._found(place)
         written = _without_scheme(cell)
         slashed = written.replace("\\", "/")
-        expected = self._expected(list(dict.fromkeys((written, slashed, unquote(slashed)))))
+        names = [name for name in dict.fromkeys((written, slashed, unquote(slashed))) if "\0" not in name]
+        if not names:
+            raise DataError("a path with a zero byte")
+        expected = self._expected(names)
         for place in expected:
             if os.path.lexists(place):
                 return self._found(place)
@@ -208,10 +211,11 @@ class PictureFiles:
 
 def _without_scheme(cell: str) -> str:
     """Return a cell as a path: a `file:` address is taken apart, any other address refused."""
-    if "\0" in cell:
-        raise DataError("a path with a zero byte")
     if cell[:5].lower() == "file:":
-        address = urlsplit(cell)
+        try:
+            address = urlsplit(cell)
+        except ValueError:
+            raise DataError("an address that cannot be taken apart") from None
         return url2pathname(address.path) if address.netloc in {"", "localhost"} else unquote(cell[5:])
     if _ADDRESS.match(cell):
         raise DataError("an address; only files of this machine are read")
