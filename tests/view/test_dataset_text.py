@@ -40,6 +40,15 @@ def test_a_check_without_findings_is_the_counts_alone():
         ),
         ({"leaks": [{"path": "t", "of": "a"}]}, ["1 held-out pictures with a copy in training:", "  t ≈ a"]),
         (
+            {"leaks": [{"path": "t", "of": "a"}, {"path": "u", "of": "b", "group": "p\n7"}]},
+            [
+                "1 held-out pictures with a copy in training:",
+                "  t ≈ a",
+                "1 held-out pictures of a group that is in training too:",
+                "  u (p 7, as b)",
+            ],
+        ),
+        (
             {"conflicts": [{"path": "a", "label": "cat", "other_path": "b", "other_label": "dog"}]},
             ["1 pictures under two labels:", "  a (cat) = b (dog)"],
         ),

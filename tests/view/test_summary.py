@@ -227,3 +227,24 @@ def test_predictions_are_told_as_they_come():
         raise RuntimeError("not asked for yet")
 
     assert next(prediction_lines(rows())) == "1.000  cat  1.jpg"
+
+
+def test_groups_and_classes_left_out_are_told_after_a_run():
+    facts = {"by": "the column patient", "groups": 12, "pictures": 90, "alone": 3, "counted": 15}
+    notes = ["--drop-small-classes: left out once (1 distinct picture)", "something else"]
+    for data in (cases.make_choice(), cases.make_rows()):
+        told = replace(data, check={**data.check, "groups": facts, "notes": notes})
+        groups, small = (line for line in run_text(told).splitlines() if line not in run_text(data).splitlines())
+        assert groups.startswith(
+            "12 groups by the column patient, with 90 pictures, 3 in none; no fold or test that is"
+        )
+        assert groups.endswith(
+            "parts one, and every interval counts groups (15 in all, with single pictures), not pictures."
+        )
+        assert small == "--drop-small-classes: left out once (1 distinct picture)"
+
+
+def test_an_evaluation_by_groups_says_so():
+    text = evaluation_text(replace(make_evaluation(without=Score(0.5, 0.2, 0.8, 3)), num_groups=7))
+    assert "of 1,234 pictures in 7 groups" in text
+    assert "of the 3 without a copy or their group in training" in text

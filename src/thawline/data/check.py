@@ -73,7 +73,11 @@ def check(
     used = [index for index, item in enumerate(examined) if item.status != "skipped"]
     _refuse_bad_files(listing, examined, options)
     copies, groups, scenes = _grouped(listing, examined, used, thumbnails)
-    if for_training and options.drop_small_classes and (small := _drop_small_classes(examined, used, groups)):
+    if (
+        for_training
+        and options.drop_small_classes
+        and (small := _drop_small_classes(listing, examined, used, groups=groups))
+    ):
         kept = [place for place, index in enumerate(used) if examined[index].status != "skipped"]
         used, thumbnails = [used[place] for place in kept], thumbnails[kept]
         copies, groups, scenes = _grouped(listing, examined, used, thumbnails)
@@ -110,10 +114,13 @@ def _grouped(
     return copies, join_groups(copies, [listing.candidates[index].group for index in used]), scenes
 
 
-def _drop_small_classes(rows: list[LedgerRow], used: Sequence[int], groups: Ints) -> dict[str, str]:
+def _drop_small_classes(
+    listing: Listing, rows: list[LedgerRow], used: Sequence[int], *, groups: Ints
+) -> dict[str, str]:
     """Skip the pictures of classes too small to fold and test; return these classes, each with what it has."""
     found = too_small([rows[index].label for index in used], groups, parts=[rows[index].split for index in used])
-    small = {name: f"{count:,} distinct picture{'' if count == 1 else 's'}" for name, count in sorted(found.items())}
+    unit = "group" if listing.grouped_by else "distinct picture"
+    small = {name: f"{count:,} {unit}{'' if count == 1 else 's'}" for name, count in sorted(found.items())}
     for index in used:
         if (words := small.get(rows[index].label)) is not None:
             reason = f"its class has {words}, too few to fold and test"

@@ -195,7 +195,7 @@ def _way_out(dataset: Dataset) -> str:
     if dataset.has_named_groups:
         return (
             "Add pictures of it from other groups, name other groups with --group-column or --group-from, go without "
-            "any (--group-column none), or leave the class out (--drop-small-classes)."
+            "any (no --group-from, --group-column none), or leave the class out (--drop-small-classes)."
         )
     return "Add pictures of it (five or more), remove the class, or pass --drop-small-classes."
 

@@ -98,9 +98,8 @@ def groups_text(report: Mapping[str, Any]) -> str:
     """
     facts = report["groups"]
     alone = f", {facts['alone']:,} in none" if facts["alone"] else ""
-    counted = (
-        f" ({facts['counted']:,} of them, single pictures included)" if facts["counted"] != facts["groups"] else ""
-    )
+    how = "with single pictures" if facts["counted"] == facts["groups"] + facts["alone"] else "copies taken together"
+    counted = f" ({facts['counted']:,} in all, {how})" if facts["counted"] != facts["groups"] else ""
     return (
         f"{facts['groups']:,} groups by {facts['by']}, with {facts['pictures']:,} pictures{alone}; no fold or test "
         f"that is drawn parts one, and every interval counts groups{counted}, not pictures."

@@ -13,6 +13,7 @@ from thawline.core.types import Prediction
 from thawline.search.leaderboard import Leaderboard, Trial
 from thawline.search.ties import TIE_WORDS
 from thawline.use.evaluation import Evaluation
+from thawline.view.dataset_text import groups_text
 from thawline.view.outcome import goal_text, small_part_text
 from thawline.view.report_data import ReportData
 from thawline.view.row_table import rows_html, rows_text
@@ -48,6 +49,7 @@ def _choice_lines(data: ReportData) -> list[str]:
     lines = [leaderboard_text(board), ""]
     if data.forecast:
         lines += [forecast_text(data.forecast, data.budget_s), ""]
+    lines += _check_lines(data)
     lines.append(f"Winner: {board.trials[board.winner].name}")
     if data.evaluation is not None:
         lines.append(evaluation_text(data.evaluation, rule="read once"))
@@ -57,11 +59,18 @@ def _choice_lines(data: ReportData) -> list[str]:
 def _comparison_lines(data: ReportData) -> list[str]:
     """Return the rows, what the budget went to, and the scores of the model that is kept."""
     lines = [rows_text(data)]
+    lines += _check_lines(data)
     if data.comparison is not None and data.evaluation is not None:
         lines.append(f"Model kept, {printable(data.comparison.delivered)}: {_other_scores(data.evaluation)}.")
     if data.forecast:
         lines += ["", forecast_text(data.forecast, data.budget_s), ""]
     return lines
+
+
+def _check_lines(data: ReportData) -> list[str]:
+    """Return what the check says that changes what scores mean: groups, and classes that were left out."""
+    notes = [str(note) for note in data.check.get("notes", ()) if str(note).startswith("--drop-small-classes")]
+    return list(map(printable, ([groups_text(data.check)] if data.check.get("groups") else []) + notes))
 
 
 def run_html(data: ReportData, out: Path) -> str:
