@@ -61,11 +61,7 @@ def check(
             there is nothing to train on: fewer than two classes, a class of one picture or without training pictures.
     """
     options = options or CheckOptions()
-    group_column = options.group_column if options.group_from is None else NO_GROUPS
-    wanted = Wanted(options.path_column, options.label_column, options.picture_folder, group_column)
-    with nullcontext() if for_training else only_answered():
-        listed = list_pictures(photos, cache_dir=options.cache_dir, wanted=wanted, progress=progress)
-    listed = settle_groups(listed, options)
+    listed = _listed(photos, options, for_training=for_training, progress=progress)
     listing = apply_options(listed, options, for_training=for_training)
     found = examine_all(listing, progress or SilentProgress())
     listing = replace(listing, notes=(*listing.notes, *found.notes))
@@ -103,6 +99,17 @@ def check(
 def ledger_csv(rows: Sequence[LedgerRow]) -> str:
     """Return the ledger as CSV text: one line of names, then a line a file; no cell is one that a spreadsheet runs."""
     return csv_text([[field.name for field in fields(LedgerRow)], *(astuple(row) for row in rows)])
+
+
+def _listed(
+    photos: str | Path | Place, options: CheckOptions, *, for_training: bool, progress: Progress | None
+) -> Listing:
+    """Return what may be a picture, with the groups that count."""
+    group_column = options.group_column if options.group_from is None else NO_GROUPS
+    wanted = Wanted(options.path_column, options.label_column, options.picture_folder, group_column)
+    with nullcontext() if for_training else only_answered():
+        listed = list_pictures(photos, cache_dir=options.cache_dir, wanted=wanted, progress=progress)
+    return settle_groups(listed, options)
 
 
 def _grouped(

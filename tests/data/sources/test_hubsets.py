@@ -14,6 +14,7 @@ from thawline.core.errors import DataError
 from thawline.core.store import cache_entries
 from thawline.data.check import check
 from thawline.data.sources import hubload, hubsets
+from thawline.data.sources.headings import Wanted
 from thawline.data.sources.hubload import HubName
 from thawline.data.sources.pictures import list_pictures
 
@@ -159,6 +160,28 @@ def test_one_split_of_a_large_data_set_has_a_shelf_of_its_own(large, own_cache):
     assert [(item.label, item.split) for item in listing.candidates] == [("cat", None), ("dog", None)]
     assert len(list_pictures("hf:someone/large").candidates) == 5
     assert len(cache_entries(own_cache)) == 2
+
+
+def test_groups_of_a_large_data_set_are_kept(tmp_path, draw, encode, monkeypatch, own_cache):
+    pictures = [encode(draw(seed)) for seed in range(6)]
+    folder = tmp_path / "large"
+    (folder / "data").mkdir(parents=True)
+    kinds = "  - {name: patient, dtype: int64}\n  - {name: ward, dtype: int64}\n  splits:"
+    (folder / "README.md").write_text(CARD.replace("  splits:", kinds), "utf-8")
+    for part, rows in (("train", slice(4)), ("test", slice(4, 6))):
+        columns = {"patient": [7, 7, 8, None, 8, 9][rows], "ward": [1, 2, 1, 2, 1, 2][rows]}
+        image_rows(pictures[rows], [0, 1, 0, 1, 1, 0][rows], **columns).to_parquet(
+            folder / "data" / f"{part}-0.parquet"
+        )
+    real = datasets.load_dataset_builder
+    monkeypatch.setattr(datasets, "load_dataset_builder", lambda *_, **__: real(str(folder)))
+    monkeypatch.setattr(hubload, "is_reachable", lambda _: True)
+    for wanted, groups in ((None, ["8", "9", "7", "7", "8", ""]), (Wanted(group_column="none"), [""] * 6)):
+        listing = list_pictures("hf:someone/large", wanted=wanted)
+        assert [item.group for item in listing.candidates] == groups
+    assert len(cache_entries(own_cache)) == 1
+    listing = list_pictures("hf:someone/large", wanted=Wanted(group_column="ward"))
+    assert [item.group for item in listing.candidates] == ["1", "2", "1", "2", "1", "2"]
 
 
 class BrokenBuilder:

@@ -16,7 +16,7 @@ from thawline.core.errors import DataError, UsageError, first_few
 from thawline.core.progress import Progress
 from thawline.core.store import expand_user
 from thawline.data.dataset import Role
-from thawline.data.sources.group_columns import choose_group, group_of
+from thawline.data.sources.group_columns import NO_GROUPS, choose_group, group_of
 from thawline.data.sources.headings import Wanted
 from thawline.data.sources.hubload import (
     HubName,
@@ -33,7 +33,7 @@ from thawline.data.sources.parts import name_roles
 from thawline.data.sources.picture_columns import choose_label_column, choose_picture_column, unknown_columns
 from thawline.data.sources.picture_files import is_inside
 from thawline.data.sources.places import Place
-from thawline.data.sources.shelf import Part, Shelf, open_shelf
+from thawline.data.sources.shelf import Part, Row, Shelf, open_shelf
 
 __all__ = ["HubSource", "HubTable", "list_hub"]
 
@@ -127,16 +127,19 @@ def list_hub(
     request = {"source": "hf", "name": name.path, "config": name.config, "revision": name.revision, "split": name.split}
     if wanted:
         request |= {"columns": f"{wanted.path_column}/{wanted.label_column}"}
+    if wanted.group_column not in {None, NO_GROUPS}:
+        request |= {"groups": wanted.group_column}
+    kept = Wanted(group_column=NO_GROUPS if wanted.group_column == NO_GROUPS else None)
     shelf = open_shelf(request, cache_dir)
     if shelf.is_filled:
-        return shelf.list(place)
+        return shelf.list(place, wanted=kept)
     datasets = require_datasets(place)
     with hub_or_cache(datasets) as notes:
         builder = load_builder(place, name, datasets=datasets, is_online=not notes)
         is_large = (builder.info.download_size or 0) > STREAMED_BYTES and builder.info.features is not None
         if is_large and not notes and not Path(builder.cache_dir).is_dir():
             _stream(place, name, builder, shelf=shelf, wanted=replace(wanted, needs_labels=True), progress=progress)
-            return shelf.list(place)
+            return shelf.list(place, wanted=kept)
         splits = load_splits(place, name, datasets=datasets)
         return _from_arrow(place, name, splits, wanted=wanted, notes=notes)
 
@@ -207,14 +210,19 @@ def _stream(
     roles, _ = _roles(place, name, list(splits))
     image, label, class_names, _ = _columns(place, builder.info.features, first=dict, wanted=wanted)
 
-    def rows(split: str) -> Iterator[tuple[bytes, int | str]]:
-        stream = splits[split].select_columns([image, label]).cast_column(image, datasets.Image(decode=False))
+    asked = Wanted() if wanted.group_column == NO_GROUPS else wanted  # kept for those who want them later
+    group, _ = choose_group(_plain(builder.info.features, image, label), where=str(place), wanted=asked)
+    columns = [image, label, *([group] if group else [])]
+
+    def rows(split: str) -> Iterator[Row]:
+        stream = splits[split].select_columns(columns).cast_column(image, datasets.Image(decode=False))
         with hub_errors(place, name):
             for row in stream:
                 value = -1 if row[label] is None and class_names else row[label]
-                yield _streamed_bytes(row[image] or {}, name), value if class_names else str(value or "")
+                data, text = _streamed_bytes(row[image] or {}, name), value if class_names else str(value or "")
+                yield (data, text, group_of(row[group])) if group else (data, text)
 
-    parts = [Part(role or "all", rows(split), sizes.get(split)) for split, role in roles.items()]
+    parts = [Part(role or "all", rows(split), sizes.get(split), bool(group)) for split, role in roles.items()]
     shelf.fill(parts, class_names=class_names, facts={"commit": builder.hash}, progress=progress)
 
 

@@ -25,14 +25,19 @@ from thawline.core.store import (
     sweep_staging,
     write_json,
 )
+from thawline.data.sources.headings import Wanted
 from thawline.data.sources.listing import Listing
 from thawline.data.sources.places import Place
 from thawline.data.sources.tables import list_parquet
 
-__all__ = ["Part", "Shelf", "open_shelf"]
+__all__ = ["Part", "Row", "Shelf", "open_shelf"]
+
+Row = tuple[bytes, int | str] | tuple[bytes, int | str, str]
+"""An encoded picture, its label, and perhaps its group."""
 
 KIND = "pictures"
 FORMAT = 1
+_BY_ITSELF = Wanted()
 ROWS_A_GROUP, GROUP_BYTES, TABLE_BYTES = 256, 1 << 25, 1 << 30
 
 
@@ -42,13 +47,15 @@ class Part:
 
     Attributes:
         name: `train`, `validation`, `test`, or `all` where the source has no parts.
-        rows: Encoded picture and label: an index into the class names, or a name.
+        rows: Encoded picture and label: an index into the class names, or a name; perhaps the group.
         num_rows: How many there will be, or None where that is unknown.
+        has_groups: Whether a row has a third item, the name of its group.
     """
 
     name: str
-    rows: Iterable[tuple[bytes, int | str]]
+    rows: Iterable[Row]
     num_rows: int | None = None
+    has_groups: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,15 +106,19 @@ class Shelf:
             write_json(staged / "source.json", {**self.request, **(facts or {}), "pictures": counts})
             commit_directory(staged, self.directory)
 
-    def list(self, place: Place) -> Listing:
+    def list(self, place: Place, *, wanted: Wanted = _BY_ITSELF) -> Listing:
         """Return the listing of the tables, under the place that the person named.
+
+        Args:
+            place: The place.
+            wanted: Whether groups are.
 
         Raises:
             DataError: They are damaged, or hold no pictures with labels.
         """
         os.utime(self.directory)  # pruning goes by the time of last use
         try:
-            listing = list_parquet(self.directory, sorted(self.directory.glob("*.parquet")))
+            listing = list_parquet(self.directory, sorted(self.directory.glob("*.parquet")), wanted=wanted)
         except DataError as error:
             raise DataError(
                 f"{error} It is the stored copy of {place}: remove {self.directory}, and run again to fetch it."
@@ -141,8 +152,9 @@ def _write_part(folder: Path, part: Part, class_names: Sequence[str], advance: A
     features: dict[str, Any] = {"image": {"_type": "Image"}}
     if class_names:
         features["label"] = {"_type": "ClassLabel", "names": list(class_names)}
+    columns = [("image", cell), ("label", label_type), *([("group", pa.string())] if part.has_groups else [])]
     schema = pa.schema(
-        [("image", cell), ("label", label_type)],
+        columns,
         metadata={"huggingface": json.dumps({"info": {"features": features}})},
     )
     groups = _groups(part.rows)
@@ -151,12 +163,13 @@ def _write_part(folder: Path, part: Part, class_names: Sequence[str], advance: A
         written = 0
         file = folder / f"{part.name}-{number:05d}.parquet"
         with pq.ParquetWriter(file, schema, compression="zstd", use_dictionary=["label"]) as writer:
-            for pictures, labels in groups:
-                cells = [{"bytes": data, "path": None} for data in pictures]
-                writer.write_table(pa.table({"image": cells, "label": labels}, schema=schema))
-                advance(len(labels))
-                num_rows += len(labels)
-                written += sum(map(len, pictures))
+            for rows in groups:
+                cells = [{"bytes": data, "path": None} for data, *_ in rows]
+                facts = {name: [row[at] for row in rows] for at, (name, _) in enumerate(columns[1:], start=1)}
+                writer.write_table(pa.table({"image": cells, **facts}, schema=schema))
+                advance(len(rows))
+                num_rows += len(rows)
+                written += sum(len(data) for data, *_ in rows)
                 if written >= TABLE_BYTES:
                     break
             else:
@@ -164,17 +177,15 @@ def _write_part(folder: Path, part: Part, class_names: Sequence[str], advance: A
     raise AssertionError  # the loop ends with the groups
 
 
-def _groups(rows: Iterable[tuple[bytes, int | str]]) -> Iterator[tuple[list[bytes], list[int | str]]]:
-    """Yield pictures and labels of up to 256 rows or 32 MiB at a time."""
-    pictures: list[bytes] = []
-    labels: list[int | str] = []
+def _groups(rows: Iterable[Row]) -> Iterator[Sequence[Row]]:
+    """Yield up to 256 rows or 32 MiB of pictures at a time."""
+    group: list[Row] = []
     size = 0
-    for data, label in rows:
-        pictures.append(data)
-        labels.append(label)
-        size += len(data)
-        if len(labels) >= ROWS_A_GROUP or size >= GROUP_BYTES:
-            yield pictures, labels
-            pictures, labels, size = [], [], 0
-    if labels:
-        yield pictures, labels
+    for row in rows:
+        group.append(row)
+        size += len(row[0])
+        if len(group) >= ROWS_A_GROUP or size >= GROUP_BYTES:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
