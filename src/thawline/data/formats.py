@@ -22,9 +22,11 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from thawline.core.errors import DataError
 from thawline.data import bounds, headers
+from thawline.data.jpeg_end import tidy_jpeg
+from thawline.data.png_chunks import tidy_png
 from thawline.data.pnm import is_pnm, pnm_is_ordinary
 
-__all__ = ["ENDINGS", "FORMATS", "Format", "format_of"]
+__all__ = ["ENDINGS", "FORMATS", "STRAY", "Format", "format_of"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Format:
         claimed_bytes: Length of the whole file by its own account, 0 where it does not say.
         is_ordinary: Whether opening these bytes costs no more than their length and size say, so that a thread of this
             process may do it; raises `DataError` where they take too much. None: never.
+        tidy: From the bytes of a file to those of its picture, with remarks on the rest; None: they are the same.
         pixel_bytes: Memory that its decoder takes for each pixel, where it is more than Pillow keeps of it.
         is_upright: Whether Pillow turns the picture as its EXIF says while it loads it.
     """
@@ -55,8 +58,18 @@ class Format:
     claimed_size: Callable[[bytes], tuple[int, int] | None] | None = None
     claimed_bytes: Callable[[bytes], int] | None = None
     is_ordinary: Callable[[bytes], bool] | None = None
+    tidy: Callable[[bytes], tuple[bytes, tuple[str, ...]]] | None = None
     pixel_bytes: int | None = None
     is_upright: bool = False
+
+    def tidied(self, data: bytes) -> tuple[bytes, tuple[str, ...]]:
+        """Return the bytes of the picture in a file of this format, and remarks on the others."""
+        if self.tidy is None:
+            return data, ()
+        own = data if self.matches(data) else data.lstrip(STRAY)
+        before = (f"{len(data) - len(own):,} bytes before its beginning",) if own is not data else ()
+        own, remarks = self.tidy(own)
+        return own, (*before, *remarks)
 
 
 class _Jpeg(JpegImageFile):
@@ -64,6 +77,12 @@ class _Jpeg(JpegImageFile):
 
     def _read_dpi_from_exif(self) -> None:
         return
+
+
+STRAY = b"\r\n\t \0"
+"""What may stand before a picture that was copied out of something else."""
+
+_LOOK_BYTES = 64
 
 
 def _open_heif(stream: io.BytesIO) -> ImageFile:
@@ -94,6 +113,7 @@ FORMATS = (
         _begins(b"\xff\xd8\xff"),
         _Jpeg,
         is_ordinary=bounds.jpeg_is_ordinary,
+        tidy=tidy_jpeg,
     ),
     Format(
         "PNG",
@@ -103,6 +123,7 @@ FORMATS = (
         PngImageFile,
         claimed_bytes=headers.png_bytes,
         is_ordinary=bounds.png_is_ordinary,
+        tidy=tidy_png,
     ),
     Format("GIF", "GIF", (".gif",), _begins(b"GIF87a", b"GIF89a"), GifImageFile, is_ordinary=bounds.gif_is_ordinary),
     Format(
@@ -159,4 +180,8 @@ def format_of(data: bytes) -> Format:
     for item in FORMATS:
         if item.matches(data):
             return item
+    if (late := data[:_LOOK_BYTES].lstrip(STRAY)) != data[:_LOOK_BYTES]:
+        for item in FORMATS:
+            if item.tidy is not None and item.matches(late):
+                return item
     raise DataError(headers.why_no_picture(data))

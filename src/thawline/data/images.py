@@ -12,7 +12,7 @@ import io
 import logging
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ from thawline.data.deep import plain_tiff, stored_values
 from thawline.data.flatten import background_note, flatten, on_background, reduce_large
 from thawline.data.formats import Format, format_of
 from thawline.data.headers import exif_orientation
+from thawline.data.jpeg_end import completed_jpeg, lacks_end
 from thawline.data.levels import Extent
 from thawline.data.tiff import MAX_BANDS, TiffLayout, is_plain, tiff_layout
 
@@ -134,10 +135,19 @@ def decode(
         DataError: A short reason why these bytes give no picture, such as `ends after 8,192 of 51,204 bytes`.
     """
     kind = format_of(data)
+    data, remarks = kind.tidied(data)
+    picture = _decoded(data, kind, size_px=size_px, max_megapixels=max_megapixels, rendering=rendering)
+    return replace(picture, remarks=(*remarks, *picture.remarks)) if remarks else picture
+
+
+def _decoded(
+    data: bytes, kind: Format, *, size_px: int | None, max_megapixels: int, rendering: Rendering | None
+) -> Decoded:
+    """Return a picture that fills its bytes, decoded by this process or by a worker."""
     if kind.claimed_size is not None:
         size = _checked_size(kind.claimed_size(data), max_megapixels)
         check_claim(size, kind.pixel_bytes or 4, num_encoded=len(data))
-    if kind.is_ordinary is not None and kind.is_ordinary(data):
+    if kind.is_ordinary is not None and kind.is_ordinary(data) and not lacks_end(data):
         with suppress(_HeavyError):
             picture = decode_here(
                 data, size_px=size_px, max_megapixels=max_megapixels, rendering=rendering, admit=_admit_light
@@ -192,7 +202,16 @@ def decode_here(
     """
     kind = format_of(data)
     layout = tiff_layout(data) if kind.name == "TIFF" else None
+    facts: dict[str, Any] = {"size_px": size_px, "max_megapixels": max_megapixels, "rendering": rendering}
     try:
+        if lacks_end(data):
+            with kind.open(io.BytesIO(data)) as image:
+                full_size = _checked_size(image.size, max_megapixels)
+                num_bytes = check_forecast(image, kind.pixel_bytes, full_size=full_size, num_encoded=len(data))
+                with admit(image, num_bytes):
+                    whole = completed_jpeg(data, kind.open)
+                    picture = decode_here(whole, **facts, admit=lambda *_: nullcontext())
+            return replace(picture, remarks=("its last bytes are missing, its pixels are all there",))
         if layout is not None and is_plain(layout):
             size = _checked_size((layout.width_px, layout.height_px), max_megapixels)
             with admit(None, check_plain(size, layout.pixel_bytes, num_encoded=len(data))):
