@@ -219,3 +219,16 @@ def test_a_comment_can_hold_the_names_and_text_that_is_no_utf_8_inside_parquet_i
     pq.write_table(pa.table({"path": ["1.png", "2.png"], "label": odd}), root / "latin.parquet")
     with pytest.raises(DataError, match=r"latin\.parquet is not a Parquet table that can be read: 'utf-8' codec"):
         list_pictures(root / "latin.parquet")
+
+
+def test_manifests_named_after_parts_are_the_parts(make_folder):
+    root = make_folder({f"{number}.png": b"%d" % number for number in range(4)})
+    for name, rows in (("train", ["0.png", "1.png"]), ("test", ["2.png", "3.png"])):
+        pq.write_table(pa.table({"path": rows, "label": ["a", "b"]}), root / f"{name}.parquet")
+    listing = list_pictures(root)
+    assert found(listing) == [
+        ("2.png", "a", "test"),
+        ("3.png", "b", "test"),
+        ("0.png", "a", "train"),
+        ("1.png", "b", "train"),
+    ]

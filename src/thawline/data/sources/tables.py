@@ -261,7 +261,8 @@ def _list_table(file: Path, role: Role | None, wanted: Wanted) -> _Found:
                 CsvRow(line, row)
                 for line, row in enumerate(texts_of(file, texts, class_names=class_names_of(schema)), start=1)
             ]
-            return _manifest(file, texts, rows, wanted=wanted)
+            candidates, skipped, told, group = _manifest(file, texts, rows, wanted=wanted)
+            return [replace(item, split=role or item.split) for item in candidates], skipped, told, group
         return _pictures(file, picture, role=role, wanted=wanted, notes=notes)
     except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
         reason = str(error).splitlines()[0][:100].rstrip(".")
