@@ -87,16 +87,6 @@ def test_a_table_without_a_line_of_names_is_read_where_it_is_clear():
         choose(["1.jpg", "cat", "9"], [("2.jpg", "dog", "8")])
 
 
-def test_a_column_of_0_and_1_for_each_class_is_told():
-    rows = [("1.jpg", "1", "0", "1"), ("2.jpg", "0", "1", "0"), ("3.jpg", "0", "0", "0")]
-    with pytest.raises(
-        DataError, match=r"for each class \(cat, dog, bird\).*1 of 3 rows have several of them.*`label`"
-    ):
-        choose(["path", "cat", "dog", "bird"], rows)
-    columns = choose(["path", "cat", "dog", "bird"], rows, label_column="cat")
-    assert columns.label == 1
-
-
 def test_columns_that_name_a_part():
     values = {
         "split": {"train", "x"},

@@ -252,7 +252,6 @@ def choose_columns(
     label, remarks = choose_label(others, (), where=where, wanted=wanted)
     if label is None:
         left = [name for name in others if name and name not in dict(splits) and not _is_index(name, distinct[name])]
-        _refuse_yes_and_no(left, rows, names, where=where)
         if len(left) != 1 or share(path) < 0.5:
             raise _unknown(names, where)
         label = left[0]
@@ -282,25 +281,6 @@ def _without_names(names: Sequence[str], rows: Sequence[Sequence[str]], *, where
 def _is_index(name: str, values: Collection[str]) -> bool:
     """Return whether a column is the row numbers that pandas writes."""
     return fold_heading(name) in {"index", "unnamed0", "rownumber"} and all(value.isdigit() for value in values)
-
-
-def _refuse_yes_and_no(
-    names: Sequence[str], rows: Sequence[Sequence[str]], all_names: Sequence[str], *, where: str
-) -> None:
-    """Refuse a table with a column of 0 and 1 for every class."""
-    words = {"0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}
-    at = {name: list(all_names).index(name) for name in names}
-    binary = [name for name in names if all(row[at[name]].lower() in words for row in rows if at[name] < len(row))]
-    if len(binary) < 2 or not rows:
-        return
-    sums = [sum(words[row[at[name]].lower()] for name in binary if at[name] < len(row)) for row in rows]
-    several = sum(total > 1 for total in sums)
-    found = f"{several:,} of {len(rows):,} rows have several of them" if several else "each row has at most one of them"
-    raise DataError(
-        f"list: {where} has a column of 0 and 1 for each class ({first_few(binary)}) instead of one with the labels; "
-        f"{found}. Thawline gives a picture one class: write its name into one column `label`, or name a column with "
-        "--label-column to tell its yes from its no."
-    )
 
 
 def _unknown(names: Sequence[str], where: str) -> DataError:

@@ -30,6 +30,7 @@ from thawline.data.sources.listing import (
     settle_roles,
 )
 from thawline.data.sources.manifest_rows import label_notes, manifest_rows
+from thawline.data.sources.one_hot import with_labels
 from thawline.data.sources.parquet_text import class_names_of, first_cells, texts_of
 from thawline.data.sources.parts import file_roles
 from thawline.data.sources.picture_columns import (
@@ -214,8 +215,9 @@ def list_rows(file: Path, rows: Sequence[CsvRow], *, names: Sequence[str], wante
 def _manifest(file: Path, names: Sequence[str], rows: Sequence[CsvRow], *, wanted: Wanted) -> _Found:
     """Return candidates, skipped rows and notes of a manifest."""
     files = _picture_files(file, wanted)
-    cells = [row.cells for row in rows]
     where = display_path(file)
+    names, rows, told = with_labels(names, rows, where=where, wanted=wanted)
+    cells = [row.cells for row in rows]
     columns = choose_columns(names, cells, where=where, wanted=wanted, is_picture=files.holds)
     rows = rows if columns.names else [CsvRow(1, tuple(names)), *rows]
     taken = {columns.path, columns.label, *(at for at, _ in columns.splits)}
@@ -223,7 +225,7 @@ def _manifest(file: Path, names: Sequence[str], rows: Sequence[CsvRow], *, wante
     chosen, remarks = choose_group(others, where=where, wanted=wanted)
     group = None if chosen is None else max(at for at, name in enumerate(names) if name == chosen and at not in taken)
     candidates, skipped, notes = manifest_rows(rows, columns, file=file, files=files, group=group)
-    return candidates, skipped, (*columns.notes, *remarks, *notes), f"the column {chosen}" if chosen else ""
+    return candidates, skipped, (*told, *columns.notes, *remarks, *notes), f"the column {chosen}" if chosen else ""
 
 
 def _picture_files(file: Path, wanted: Wanted) -> PictureFiles:
