@@ -94,14 +94,27 @@ def start_with(monkeypatch, setting):
 def test_time_that_a_picture_takes_is_bounded(pool, monkeypatch):
     slow = costly.bmp_of_short_lines(3_999, 1_000)
     with monkeypatch.context() as patch:
-        start_with(patch, "MAX_SECONDS = 0.05")
-        with pytest.raises(DataError, match=r"^takes more than the 1.5 s of processor time allowed to decode$"):
-            ask(pool, slow)
+        with pytest.raises(DataError, match=r"^takes more than the 0.1 s of processor time allowed to decode$"):
+            pool.ask(TASK, slow, reserve=Turns(1).reserved, max_seconds=0.05)
         assert pids(pool) == []
         patch.setattr(confined, "MAX_CLOCK_SECONDS", 0.01)
         with pytest.raises(DataError, match=r"^takes more than the 0.01 s allowed to decode$"):
             ask(pool, slow)
     assert ask(pool, slow)[0]["size"] == [3_999, 1_000]
+
+
+def test_formats_that_are_decoded_whole_get_time_for_their_bytes(monkeypatch, encode, draw):
+    class Stub:
+        def ask(self, facts, data, *, reserve, max_seconds):
+            raise DataError(f"{max_seconds:.3f}")
+
+    monkeypatch.setattr("thawline.data.images.workers", Stub)
+    for name, options, num_padding, seconds in (
+        ("AVIF", {}, 2_000_000, "1.9"),
+        ("TIFF", {"compression": "tiff_lzw"}, 0, "1.5"),
+    ):
+        with pytest.raises(DataError, match=f"^{seconds}"):
+            decode(encode(draw(1), name, **options) + bytes(num_padding))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux holds a limit on memory")

@@ -12,7 +12,7 @@ from thawline.data.confined import receive, send
 from thawline.data.images import MAX_MEGAPIXELS
 
 START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from thawline.data.worker import main; main()"
-TASK = {"size_px": 16, "max_megapixels": MAX_MEGAPIXELS}
+TASK = {"size_px": 16, "max_megapixels": MAX_MEGAPIXELS, "max_seconds": 60}
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ ATTACKS = {
     "claims.webp": (costly.webp_that_claims(14_000, 14_000), "take 2,990 MiB to decode"),
     "strips.tif": (costly.tiff_of(8, 400_000, strips=400_000), "a TIFF of 400,000 strips or tiles, over the 100,000"),
     "noisy.tif": (costly.tiff_of(64, 64, compression=5, data=b"\x80\x0b\x60\x50\xff\xff\xff"), "damaged TIFF"),
-    "bands.tif": (costly.tiff([(256, 4, 1, 8), (257, 4, 1, 8), (277, 3, 1, 8)]), "damaged TIFF"),  # Pillow logs it
+    "bands.tif": (costly.tiff([(256, 4, 1, 8), (257, 4, 1, 8), (277, 3, 1, 8)]), "a TIFF of 8 bands"),  # Pillow logs it
     "ring.tif": (costly.tiff([(256, 4, 1, 8)], next_directory=8), "damaged TIFF"),
 }
 

@@ -17,6 +17,7 @@ from PIL import ImageMode
 from PIL.ImageFile import ImageFile
 
 from thawline.core.errors import DataError
+from thawline.core.runtime import num_workers
 from thawline.data.headers import webp_size
 
 __all__ = [
@@ -68,8 +69,8 @@ MAX_STRIPS = 100_000
 MAX_RUN_LENGTH_MEGAPIXELS = 4
 """Run-length BMPs are decoded by Python code, at 70 to 200 ms a megapixel."""
 
-SHARED_BYTES = 512 << 20
-"""What all pictures that are decoded at the same time may take together; a single one may always start."""
+SHARED_BYTES, SHARED_BYTES_PER_WORKER = 512 << 20, 160 << 20
+"""What pictures that are decoded at once may take together, more on many processors; a single one may always start."""
 
 _PIXEL_BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}  # what Pillow keeps; else 4
 _PLAIN_CODECS = {"raw", "zip", "gif", "jpeg"}  # written in C, linear in the pixels, silent
@@ -309,4 +310,4 @@ class Turns:
 @cache
 def turns() -> Turns:
     """Return the turns of this process."""
-    return Turns(SHARED_BYTES)
+    return Turns(max(SHARED_BYTES, num_workers() * SHARED_BYTES_PER_WORKER))

@@ -114,7 +114,7 @@ class _Worker:
         self._has_run_out = True
         self._process.kill()
 
-    def why_dead(self) -> str:
+    def why_dead(self, max_seconds: float) -> str:
         """Return in a few words why the process ended."""
         with suppress(subprocess.TimeoutExpired):  # its pipes close a moment before it is gone
             self._process.wait(1)
@@ -123,7 +123,7 @@ class _Worker:
         if self._has_run_out:
             return f"takes more than the {MAX_CLOCK_SECONDS:g} s allowed to decode"
         if code == -getattr(signal, "SIGPROF", 0):  # from the timer that the worker sets
-            return f"takes more than the {MAX_SECONDS:g} s of processor time allowed to decode"
+            return f"takes more than the {max_seconds:.1f} s of processor time allowed to decode"
         return f"ends the process that decodes it (code {code})"
 
     def end(self) -> None:
@@ -142,13 +142,14 @@ class Workers:
         self._idle: list[_Worker] = []
         self._lock = Lock()
 
-    def ask(self, facts: Facts, data: bytes, *, reserve: Reserve) -> Message:
+    def ask(self, facts: Facts, data: bytes, *, reserve: Reserve, max_seconds: float = MAX_SECONDS) -> Message:
         """Return what a worker answers: facts, and the pixels as bytes.
 
         Args:
             facts: The keyword arguments of `images.decode_here`.
             data: The encoded picture.
             reserve: Returns a context in which that many bytes may be taken.
+            max_seconds: Processor time that it may take.
 
         Raises:
             DataError: The bytes give no picture, or cost more than is allowed.
@@ -156,9 +157,9 @@ class Workers:
         try:
             worker = self._take()
             try:
-                answer, pixels = worker.ask(facts, data, reserve)
+                answer, pixels = worker.ask({**facts, "max_seconds": max_seconds}, data, reserve)
             except (EOFError, OSError):
-                raise DataError(worker.why_dead()) from None
+                raise DataError(worker.why_dead(max_seconds)) from None
             except BaseException:  # an interruption: the worker still decodes
                 worker.end()
                 raise

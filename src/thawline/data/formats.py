@@ -47,6 +47,8 @@ class Format:
             process may do it; raises `DataError` where they take too much. None: never.
         tidy: From the bytes of a file to those of its picture, with remarks on the rest; None: they are the same.
         pixel_bytes: Memory that its decoder takes for each pixel, where it is more than Pillow keeps of it.
+        seconds_per_mb: Processor time beyond the usual that a worker may take for each megabyte of the file, where all
+            of it has to be decoded whatever size is wanted.
         is_upright: Whether Pillow turns the picture as its EXIF says while it loads it.
     """
 
@@ -60,6 +62,7 @@ class Format:
     is_ordinary: Callable[[bytes], bool] | None = None
     tidy: Callable[[bytes], tuple[bytes, tuple[str, ...]]] | None = None
     pixel_bytes: int | None = None
+    seconds_per_mb: float = 0.0
     is_upright: bool = False
 
     def tidied(self, data: bytes) -> tuple[bytes, tuple[str, ...]]:
@@ -155,8 +158,17 @@ FORMATS = (
         is_ordinary=bounds.tiff_is_ordinary,
         is_upright=True,
     ),
-    Format("AVIF", "AVIF", (".avif",), headers.is_avif, AvifImageFile, pixel_bytes=12),
-    Format("HEIF", "HEIC", (".heic", ".heif", ".hif"), headers.is_heif, _open_heif, pixel_bytes=12, is_upright=True),
+    Format("AVIF", "AVIF", (".avif",), headers.is_avif, AvifImageFile, pixel_bytes=12, seconds_per_mb=0.2),
+    Format(
+        "HEIF",
+        "HEIC",
+        (".heic", ".heif", ".hif"),
+        headers.is_heif,
+        _open_heif,
+        pixel_bytes=12,
+        seconds_per_mb=0.2,
+        is_upright=True,
+    ),
     Format(
         "PPM",
         "PPM, PGM, PBM",

@@ -23,7 +23,7 @@ from PIL.ImageFile import ImageFile
 from thawline.core.errors import DataError
 from thawline.core.rendering import Levels, Rendering
 from thawline.data.bounds import check_claim, check_forecast, check_plain, is_light, turns
-from thawline.data.confined import Facts, workers
+from thawline.data.confined import MAX_SECONDS, Facts, workers
 from thawline.data.deep import plain_tiff, stored_values
 from thawline.data.flatten import background_note, flatten, on_background, reduce_large
 from thawline.data.formats import Format, format_of
@@ -155,7 +155,8 @@ def _decoded(
             return _with_background(picture, rendering)
     known = None if rendering is None else asdict(rendering)
     task = {"size_px": size_px, "max_megapixels": max_megapixels, "rendering": known}
-    facts, pixels = workers().ask(task, data, reserve=turns().reserved)
+    max_seconds = MAX_SECONDS + kind.seconds_per_mb * len(data) / 1e6
+    facts, pixels = workers().ask(task, data, max_seconds=max_seconds, reserve=turns().reserved)
     image = Image.frombytes(facts.pop("mode"), tuple(facts.pop("size")), pixels)
     return _with_background(Decoded.of(facts, image), rendering)
 

@@ -20,7 +20,7 @@ from PIL.ImageFile import ImageFile
 from thawline.core.errors import DataError
 from thawline.core.rendering import Rendering
 from thawline.data.bounds import MAX_BYTES, MAX_HONEST_BYTES
-from thawline.data.confined import MAX_SECONDS, Facts, Message, receive, send
+from thawline.data.confined import Facts, Message, receive, send
 from thawline.data.images import decode_here
 
 __all__ = ["main"]
@@ -53,7 +53,7 @@ def _answer(facts: Facts, data: bytes, questions: IO[bytes], answers: IO[bytes])
         yield
 
     _limit_memory(MAX_BYTES)
-    _limit_time(MAX_SECONDS)
+    _limit_time(facts.pop("max_seconds"))
     try:
         known = facts.pop("rendering", None)
         rendering = None if known is None else Rendering.of(known)
