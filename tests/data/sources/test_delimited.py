@@ -105,3 +105,8 @@ def test_what_thawline_wrote_for_spreadsheets_is_read_as_it_was():
     text = csv_text([["path", "label"], ["-o/1.png", "=1+1"], ["@x.png", "'quoted'"], ["a.png", "-5"]])
     rows = [row.cells for row in parse_csv(text.encode(), title="list.csv").rows]
     assert rows == [("path", "label"), ("-o/1.png", "=1+1"), ("@x.png", "'quoted'"), ("a.png", "-5")]
+
+
+def test_single_quotes_around_every_name_are_quotes():
+    assert cells(b"'path','label'\n'a,b/1.jpg','c'\n") == [("path", "label"), ("a,b/1.jpg", "c")]
+    assert cells(b"path,label\n'a/1.jpg',c\n")[1] == ("'a/1.jpg'", "c")

@@ -106,6 +106,7 @@ def test_columns_that_name_a_part():
 
 def test_names_are_compared_without_case_blanks_and_punctuation():
     assert fold_heading(" #Image-Path_ ") == "imagepath"
+    assert fold_heading("Gu\u0308te") == fold_heading("G\u00fcte")
     assert one_usual(["kind", "Class", "LABEL"], ("label", "class")) == "LABEL"
     assert one_usual(["kind"], ("label",)) is None
     assert asked_column(["a b", "c"], "A_B", where="t", option="--x") == "a b"
@@ -113,3 +114,14 @@ def test_names_are_compared_without_case_blanks_and_punctuation():
         asked_column(["a b", "A-B"], "ab", where="t", option="--x")
     assert not Wanted()
     assert Wanted(label_column="x")
+
+
+def test_a_column_that_names_parts_and_something_else_is_told_and_not_read():
+    rows = [("1.jpg", "a", "train"), ("2.jpg", "b", "test"), ("3.jpg", "b", "spare")]
+    columns = choose(["path", "label", "subset"], rows)
+    assert (columns.splits, columns.notes) == (
+        (),
+        ("the column subset is not read as parts of the data: spare is none",),
+    )
+    assert choose(["path", "label", "fold"], [("1.jpg", "a", "1"), ("2.jpg", "b", "2")]).notes == ()
+    assert choose(["path", "label", "Usage"], [("1.jpg", "a", "Training"), ("2.jpg", "b", "PublicTest")]).splits

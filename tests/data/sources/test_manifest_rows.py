@@ -65,9 +65,11 @@ def test_paths_of_another_machine_are_told_and_two_that_end_alike_are_not_guesse
 
 
 def test_where_no_file_is_found_the_folder_that_has_them_is_named(make_folder):
-    root = make_folder({"images/train/1.png": b"1", "notes/x.txt": b"x"})
+    root = make_folder({"images/train/1.png": b"1", "images/train/2.png": b"2", "b/3.png": b"3", "c/3.png": b"3"})
     _, _, (note,) = read(root, ("1.png", "a", ""), ("2.png", "b", ""))
     assert f"pass --picture-folder {root}/images/train" in note
+    _, _, (note,) = read(root, ("3.png", "a", ""))
+    assert note.endswith("name another folder with --picture-folder")
     _, _, (note,) = read(root, ("9.png", "a", ""))
     assert note.endswith("name another folder with --picture-folder")
 

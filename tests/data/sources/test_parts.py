@@ -16,12 +16,16 @@ from thawline.data.sources.parts import file_roles, is_unlabelled, name_role, na
         ),
         ("train_val trainval X_train 训练集 Entraînement train.images train-00000-of-00001", "train"),
         ("val VALID Validation dev devel dev_set val2017 valset eval Evaluation evaluation_set", "validation"),
-        ("test TEST Testing test1 test_set testSet testdata hold_out Held-Out holdout test-dev2017 测试", "test"),
+        (
+            "test TEST Testing test1 test_set testSet testdata hold_out Held-Out holdout test-dev2017 测试",
+            "test",
+        ),
         (
             "trains trainer steam_train bus contest latest strain invalid values device predict train_test seg_train",
             None,
         ),
-        ("0 1 _ - data images", None),
+        ("PublicTest private_test", "test"),
+        ("0 1 _ - data images public", None),
     ],
 )
 def test_the_part_that_a_name_stands_for_by_itself(names, role):

@@ -53,6 +53,8 @@ def folder(tmp_path):
         (r"\\server\share\pics\cat\1.jpg", "pics/cat/1.jpg"),
         ("/old/disk/set/pics/cat/1.jpg", "pics/cat/1.jpg"),
         ("file:///old/disk/pics/cat/1.jpg", "pics/cat/1.jpg"),
+        ("data/set/pics/cat/1.jpg", "pics/cat/1.jpg"),
+        ("data/set/5.jpg", "5.jpg"),
         ("file:///C:/Photos/me/pics/cat/1.jpg", "pics/cat/1.jpg"),
     ],
 )
@@ -78,6 +80,7 @@ def test_where_two_files_fit_none_is_taken(folder):
 def test_a_file_that_is_not_there_keeps_its_name(folder):
     found = PictureFiles(folder).find("pics/cat/9.jpg")
     assert (found.name, found.is_there) == ("pics/cat/9.jpg", False)
+    assert not PictureFiles(folder).find("bird/5.jpg").is_there
     assert not PictureFiles(folder).holds("pics/cat/9.jpg")
     assert not PictureFiles(folder).holds("pics/cat")
     assert PictureFiles(folder).holds("pics/cat/1")

@@ -33,6 +33,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_SINGLE_QUOTES = re.compile(r"\s*'[^'\r\n]*'(?:\s*[,;\t|]\s*'[^'\r\n]*')+\s*?[\r\n]")
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[\s,;]*', re.IGNORECASE)
 
 
@@ -101,8 +102,9 @@ def parse_csv(data: bytes, *, title: str) -> CsvTable:
             break
         start, first = start + len(line), first + 1
     body = text[start:]
-    separator = separator or _find_separator(body)
-    rows = tuple(CsvRow(first + line, cells) for line, cells in _parse(body, separator) if any(cells))
+    quote = "'" if _SINGLE_QUOTES.match(body) else '"'
+    separator = separator or _find_separator(body, quote)
+    rows = tuple(CsvRow(first + line, cells) for line, cells in _parse(body, separator, quote) if any(cells))
     return CsvTable(rows, comment, separator, tuple(notes))
 
 
@@ -126,7 +128,7 @@ def decode_text(data: bytes) -> tuple[str, str]:
     raise DataError("not a CSV table in UTF-8, UTF-16 or cp1252")
 
 
-def _find_separator(text: str) -> str:
+def _find_separator(text: str, quote: str) -> str:
     """Return the separator that cuts the first rows into the most even table; a comma where none does.
 
     A blank counts only where it cuts every row in two: `path label`, as lists for training programs have it.
@@ -136,18 +138,18 @@ def _find_separator(text: str) -> str:
         sample = sample[: max(sample.rfind("\n"), sample.rfind("\r")) + 1] or sample
     best, chosen = (0.0, 0.0, 0), ""
     for separator in SEPARATORS:
-        widths = _widths(sample, separator)
+        widths = _widths(sample, separator, quote)
         if widths and widths[0] > 1 and (score := _evenness(widths)) > best:
             best, chosen = score, separator
-    if not chosen and set(_widths(sample, " ")) == {2}:
+    if not chosen and set(_widths(sample, " ", quote)) == {2}:
         chosen = " "
     return chosen or ","
 
 
-def _widths(text: str, separator: str) -> list[int]:
+def _widths(text: str, separator: str, quote: str) -> list[int]:
     """Return the number of cells of each of the first rows."""
     try:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, quotechar=quote)
         return [len(row) for row in itertools.islice(reader, SAMPLE_ROWS) if any(row)]
     except csv.Error:
         return []
@@ -159,7 +161,7 @@ def _evenness(widths: list[int]) -> tuple[float, float, int]:
     return round(sum(found > 1 for found in widths) / len(widths), 2), round(count / len(widths), 2), width
 
 
-def _parse(text: str, separator: str) -> list[tuple[int, tuple[str, ...]]]:
+def _parse(text: str, separator: str, quote: str) -> list[tuple[int, tuple[str, ...]]]:
     """Return (line, cells) of every row.
 
     Quotes are taken strictly first. A file that breaks those rules is read leniently, unless a quote that is never
@@ -171,7 +173,7 @@ def _parse(text: str, separator: str) -> list[tuple[int, tuple[str, ...]]]:
     """
     reason = ""
     for is_strict in (True, False):
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=is_strict)
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, quotechar=quote, strict=is_strict)
         try:
             rows = [(reader.line_num, tuple(true_cell(cell.strip()) for cell in row)) for row in reader]
         except csv.Error as error:

@@ -7,7 +7,8 @@ between several, the choice is told; where it leaves none, the table is refused 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+import unicodedata
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,7 +127,9 @@ def fold_heading(name: object) -> str:
     >>> fold_heading(" Image_Path "), fold_heading("file name"), fold_heading("#label")
     ('imagepath', 'filename', 'label')
     """
-    return "".join(character for character in str(name).casefold() if character.isalnum())
+    return "".join(
+        character for character in unicodedata.normalize("NFKC", str(name)).casefold() if character.isalnum()
+    )
 
 
 def asked_column(names: Sequence[str], asked: str, *, where: str, option: str) -> str:
@@ -249,6 +252,7 @@ def choose_columns(
     others = [name for at, name in enumerate(names) if at != path]
     distinct = {name: {row[at] for row in rows if at < len(row)} for at, name in enumerate(names)}
     splits = split_columns(others, lambda name: distinct[name])
+    notes += _no_parts(others, {name for name, _ in splits}, distinct)
     label, remarks = choose_label(others, (), where=where, wanted=wanted)
     if label is None:
         left = [name for name in others if name and name not in dict(splits) and not _is_index(name, distinct[name])]
@@ -276,6 +280,17 @@ def _without_names(names: Sequence[str], rows: Sequence[Sequence[str]], *, where
         columns[position] = title
     note = f"the table has no line of names; its columns were read as {', '.join(columns)}"
     return Columns(path, labels[0], tuple((at, None) for at in parts), notes=(note,))
+
+
+def _no_parts(names: Sequence[str], taken: Collection[str], values: Mapping[str, Collection[str]]) -> list[str]:
+    """Return notes on columns that are called like parts of the data and name some, but not only these."""
+    notes = []
+    for name in names:
+        roles = name_roles(value for value in values[name] if value) if fold_heading(name) in SPLITS else {}
+        odd = sorted(value for value, role in roles.items() if role is None and not is_unlabelled(value))
+        if name not in taken and odd and len(odd) < len(roles):
+            notes.append(f"the column {name} is not read as parts of the data: {first_few(odd, 3)} is none")
+    return notes
 
 
 def _is_index(name: str, values: Collection[str]) -> bool:

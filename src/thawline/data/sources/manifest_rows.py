@@ -173,7 +173,7 @@ def _file_notes(found: _Collected, files: PictureFiles) -> tuple[str, ...]:
             f"your own, pass --picture-folder {folder}"
         )
     if found.missing and len(found.missing) == len(found.candidates):
-        folder = _folder_with(found.missing[0], files)
+        folder = _folder_with([found.missing[0], found.missing[-1]], files)
         at = display_path(files.folder)
         notes.append(
             f"none of its files is where the paths lead from {at}; they are in {folder}: pass --picture-folder {folder}"
@@ -191,14 +191,15 @@ def _common(cells: Sequence[str], files: PictureFiles) -> str:
         return "FOLDER"
 
 
-def _folder_with(cell: str, files: PictureFiles) -> str:
-    """Return the first folder below in which a path of the table leads to a file, else an empty text."""
+def _folder_with(cells: Sequence[str], files: PictureFiles) -> str:
+    """Return the one folder below in which paths of the table lead to files, else an empty text."""
     seen = 0
+    fitting = []
     for place, folders, names in os.walk(files.folder):
         folders.sort()
         seen += len(names) + 1
         if seen > MOST_SEARCHED:
             break
-        if Path(place) != files.folder and PictureFiles(Path(place)).holds(cell):
-            return display_path(place)
-    return ""
+        if Path(place) != files.folder and all(map(PictureFiles(Path(place)).holds, cells)):
+            fitting.append(display_path(place))
+    return fitting[0] if len(fitting) == 1 else ""

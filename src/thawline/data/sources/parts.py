@@ -35,7 +35,7 @@ _WORDS: dict[_Kind, str] = {
 _FILLERS = frozenset(
     """
     set sets data dataset datasets image images img imgs picture pictures pic pics photo photos split splits part
-    folder folders dir file files sample samples shard shards batch of for to the my x final full raw new
+    folder folders dir file files sample samples shard shards batch of for to the my x final full raw new public private
     """.split()  # noqa: SIM905 -- a list of words is easier to read and to extend without quotes
 )
 

@@ -49,7 +49,7 @@ class FoundFile:
     Attributes:
         path: Where it is, or would be.
         name: The same relative to the folder, with `/` between its parts.
-        prefix: What was taken off the front of the cell's path because it is a place of another machine; else empty.
+        prefix: What was taken off the front of the cell's path because it is another place than here; else empty.
         is_respelt: Whether the file's name differs from the cell's: in case, ending, or the form of its accents.
         is_there: Whether there is something at that place.
     """
@@ -144,9 +144,12 @@ class PictureFiles:
         for place in expected:
             if found := self._match(Path(self._relative(place)).parts):
                 return found
-        if expected:
-            return replace(self._found(expected[-1]), is_there=False)
-        return self._by_suffix([part for part in slashed.split("/") if part not in {"", "."}])
+        parts = [part for part in slashed.split("/") if part not in {"", "."}]
+        if found := self._by_suffix(parts, is_absolute=not expected):
+            return found
+        if not expected:
+            raise DataError(OUTSIDE)
+        return replace(self._found(expected[-1]), is_there=False)
 
     def _expected(self, names: Sequence[str]) -> list[str]:
         """Return the places inside the folder that a cell may mean, taken as it is written.
@@ -188,12 +191,16 @@ class PictureFiles:
             return place[len(self._inside) :]
         return os.path.relpath(os.path.realpath(place), os.path.realpath(self.folder))
 
-    def _by_suffix(self, parts: list[str]) -> FoundFile:
-        """Return the file at the longest end of an absolute path that exists under the folder."""
-        for start in range(1 if parts and parts[0].endswith(":") else 0, len(parts)):
-            if found := self._match(parts[start:]):
+    def _by_suffix(self, parts: list[str], *, is_absolute: bool) -> FoundFile | None:
+        """Return the file at the longest end of a path that exists under the folder.
+
+        Of a path that is not absolute a single name is too little, unless the folder before it has this folder's name.
+        """
+        for start in range(0 if is_absolute else 1, len(parts)):
+            is_enough = is_absolute or len(parts) - start > 1 or parts[start - 1] == self.folder.name
+            if is_enough and (found := self._match(parts[start:])):
                 return FoundFile(found.path, found.name, "/".join(parts[:start]) or "/", found.is_respelt)
-        raise DataError(OUTSIDE)
+        return None
 
     def _match(self, parts: Sequence[str]) -> FoundFile | None:
         """Return the one file whose path has these parts, in another case or form of accents, or without ending."""
