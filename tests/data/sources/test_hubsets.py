@@ -93,6 +93,18 @@ def test_columns_are_found_by_kind_and_told_when_they_are_not(tmp_path, draw, en
         list_pictures(f"hf:{tmp_path}/b")
 
 
+def test_several_labels_a_picture_are_told_or_refused_as_in_local_tables(tmp_path, draw, encode):
+    labels = ["cat", "cat,outdoor", "dog", "dog,outdoor"]
+    image_rows([encode(draw(seed)) for seed in range(4)], labels, names=None).save_to_disk(tmp_path / "text")
+    (note,) = list_pictures(f"hf:{tmp_path}/text").notes
+    assert "looks like several labels a picture" in note
+    lists = datasets.Features({"image": datasets.Image(), "label": datasets.List(datasets.Value("int64"))})
+    rows = {"image": [{"bytes": encode(draw(1)), "path": None}], "label": [[0, 1]]}
+    datasets.Dataset.from_dict(rows, features=lists).save_to_disk(tmp_path / "lists")
+    with pytest.raises(DataError, match=r"the column label holds lists, several labels a picture.*--label-column"):
+        list_pictures(f"hf:{tmp_path}/lists")
+
+
 def test_a_cell_reads_no_file_outside_the_data_set(tmp_path, draw, encode):
     (tmp_path / "secret.png").write_bytes(encode(draw(1)))
     cells = [{"bytes": None, "path": str(tmp_path / "secret.png")}, {"bytes": None, "path": "inside.png"}]

@@ -7,6 +7,7 @@ from there, row by row. A data set too large to be stored twice is streamed once
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,6 +30,7 @@ from thawline.data.sources.hubload import (
 )
 from thawline.data.sources.label_values import label_of
 from thawline.data.sources.listing import Candidate, FileSource, Listing, Skipped, refuse_untrained, settle_roles
+from thawline.data.sources.manifest_rows import label_notes
 from thawline.data.sources.parts import name_roles
 from thawline.data.sources.picture_columns import choose_label_column, choose_picture_column, unknown_columns
 from thawline.data.sources.picture_files import is_inside
@@ -169,6 +171,8 @@ def _from_arrow(
         labels: Sequence[Any] = range(len(rows))
         if wanted.needs_labels:
             labels = rows.select_columns([label]).with_format("arrow")[:].column(0).to_pylist()
+        more = label_notes(Counter(value for value in labels if isinstance(value, str)))
+        told += [remark for remark in more if remark not in told]
         group, more = choose_group(_plain(rows.features, image, label), where=str(place), wanted=wanted)
         told += [remark for remark in more if remark not in told]
         sources += [f"the column {group}"] if group and f"the column {group}" not in sources else []
