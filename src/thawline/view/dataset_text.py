@@ -100,9 +100,10 @@ def groups_text(report: Mapping[str, Any]) -> str:
     alone = f", {facts['alone']:,} in none" if facts["alone"] else ""
     how = "with single pictures" if facts["counted"] == facts["groups"] + facts["alone"] else "copies taken together"
     counted = f" ({facts['counted']:,} in all, {how})" if facts["counted"] != facts["groups"] else ""
+    groups = f"{facts['groups']:,} group{'' if facts['groups'] == 1 else 's'} by {facts['by']}"
     return (
-        f"{facts['groups']:,} groups by {facts['by']}, with {facts['pictures']:,} pictures{alone}; no fold or test "
-        f"that is drawn parts one, and every interval counts groups{counted}, not pictures."
+        f"{groups}, with {facts['pictures']:,} pictures{alone}; no fold or test that is drawn parts one, and every "
+        f"interval counts groups{counted}, not pictures."
     )
 
 

@@ -206,7 +206,11 @@ def evaluation_text(evaluation: Evaluation, *, rule: str = "") -> str:
     """
     score, trust = evaluation.accuracy, evaluation.calibration
     used = f", {rule}" if rule else ""
-    grouped = "" if evaluation.num_groups is None else f" in {evaluation.num_groups:,} groups"
+    grouped = (
+        ""
+        if evaluation.num_groups is None
+        else f" in {evaluation.num_groups:,} group{'' if evaluation.num_groups == 1 else 's'}"
+    )
     lines = [f"Test: {score.value:.3f} [{score.low:.3f}, {score.high:.3f}] of {score.n:,} pictures{grouped}{used}"]
     clean = evaluation.accuracy_without_leaks
     if clean is not None:
