@@ -232,3 +232,12 @@ def test_manifests_named_after_parts_are_the_parts(make_folder):
         ("0.png", "a", "train"),
         ("1.png", "b", "train"),
     ]
+
+
+def test_what_holds_for_every_shard_is_told_once(draw, encode, tmp_path):
+    for shard in range(2):
+        columns = {"image": [encode(draw(shard))], "fine_label": [shard], "coarse_label": [0]}
+        pq.write_table(pa.table(columns), tmp_path / f"train-{shard}.parquet")
+    assert list_pictures(tmp_path).notes == (
+        "the classes are those of the column fine_label; --label-column takes coarse_label instead",
+    )
