@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from thawline.core import errors
-from thawline.core.errors import first_few
+from thawline.core.errors import by_reason, first_few
 
 
 def family():
@@ -33,6 +33,12 @@ def test_a_message_reaches_the_person_unchanged():
 )
 def test_the_first_few_are_shown_and_the_rest_counted(items, limit, text):
     assert first_few(items, limit) == text
+
+
+def test_reasons_that_differ_in_numbers_are_one_and_the_most_frequent_comes_first():
+    rows = [("a", "ends after 5,000 bytes"), ("b", "text"), ("c", "ends after 7 bytes"), ("d", "text"), ("e", "text")]
+    assert by_reason(rows) == [("text", ["b", "d", "e"]), ("ends after … bytes", ["a", "c"])]
+    assert by_reason([("a", "3 of 4, and 1.5 more")]) == [("3 of 4, and 1.5 more", ["a"])]
 
 
 def test_ten_are_shown_unless_asked_otherwise():

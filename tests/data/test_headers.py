@@ -60,6 +60,13 @@ def test_no_bytes_raise_anything(data, start):
         (b"text with a \0", "an unknown format"),
         (b"\0\0\0\x18ftypqt  \0\0\0\0qt  qt  ", "a video, not a picture"),
         (b"\0\0\x01\0\x01", "an icon (ICO): convert it first"),
+        (bytes(40) + b"\0" * 8 + b"TRUEVISION-XFILE.\0", "TGA: convert it first, Pillow can"),
+        (b"\n\5\1\10" + bytes(60), "PCX: convert it first, Pillow can"),
+        (
+            b"\x28\0\0\0" + b"\3\0\0\0" * 2 + b"\1\0\x18\0" + bytes(60),
+            "a bitmap without the header of its file (DIB): convert it first, Pillow can",
+        ),
+        (b"\nP text", "text, not a picture"),
     ],
 )
 def test_what_is_no_picture_is_called_by_its_kind(data, reason):

@@ -78,3 +78,59 @@ def test_the_model_of_deep_greys_keeps_their_range_and_so_does_its_onnx(make_cas
         answer = onnx.predict(row.path, file.read_bytes())
         assert answer.remark == row.remark
         assert answer.probabilities == pytest.approx(row.probabilities, abs=0.02)
+
+
+def test_side_chunks_keep_no_picture_out(make_case):
+    _, report = check(make_case("png_metadata"))
+    assert (report.used, report.skipped) == (31, ())
+    odd = {path.split("odd_")[1].split(".")[0] for path, _ in report.remarks}
+    assert odd >= {"iccp_broken", "ztxt_broken", "text_wrong_crc", "gama_short", "phys_short", "no_iend", "half_iend"}
+    assert not odd & {"private", "ztxt_3mb", "itxt_3mb"}
+
+
+def test_jpegs_are_used_where_all_pixels_are_there_and_else_say_how_much_is_missing(make_case):
+    folder = make_case("jpeg_ends")
+    dataset, report = check(folder)
+    used = {sample.path for sample in dataset.samples if "odd_" in sample.path}
+    assert used == {
+        f"a/odd_{name}.jpg"
+        for name in ("whole", "no_eoi", "half_eoi", "zeros_after", "no_eoi_zeros", "crlf_before", "two_ff", "twice")
+    }
+    assert {path for path, _ in report.remarks} == used - {"a/odd_whole.jpg", "a/odd_two_ff.jpg"}
+    assert {path.split("odd_")[1] for path, _ in report.skipped} == {"cut_20.jpg", "cut_1pc.jpg", "cut_30pc.jpg"}
+    assert all("of its 250 rows are missing" in reason for _, reason in report.skipped)
+    whole = inputs_of(folder)
+    assert all((whole[path.removesuffix(".jpg")] == whole["a/odd_whole"]).all() for path in used)
+
+
+def test_every_mode_has_the_right_pixels_or_a_true_reason(make_case):
+    folder = make_case("modes")
+    _, report = check(folder)
+    seen, grey = inputs_of(folder), inputs_of(folder)["a/odd_l"]
+    for name in ("odd_i16", "odd_i32", "odd_f32", "odd_la"):
+        assert np.abs(seen[f"a/{name}"] - grey).max() <= 12, name
+    for name in ("odd_f32_nan", "odd_f32_nodata"):
+        assert np.abs(seen[f"a/{name}"][16:] - grey[16:]).max() <= 12, name
+    colour = seen["a/odd_444"]
+    for name in ("odd", "odd_lzw", "odd_deflate", "odd_zstd", "odd_rgba", "odd_cmyk", "odd_ycbcr", "odd_jpeg"):
+        assert np.abs(seen[f"a/{name}"] - colour).mean() <= 6, name
+    assert {path.rsplit(".", 1)[1]: reason.split(":")[0] for path, reason in report.skipped} == {
+        "dib": "a bitmap without the header of its file (DIB)", "ico": "an icon (ICO)", "jp2": "JPEG 2000",
+        "pcx": "PCX", "qoi": "QOI", "tga": "TGA",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("case", "num", "side_files"), [("ppm_signs", 30, 3), ("pgm_faces", 30, 0)])
+def test_netpbm_is_read(make_case, case, num, side_files):
+    dataset, report = check(make_case(case))
+    assert (len(dataset), len(report.skipped), report.repaired, report.remarks) == (num, side_files, (), ())
+    assert {row.format for row in dataset.ledger if row.status == "used"} == {"PPM"}
+
+
+def test_blank_pictures_are_a_finding(tmp_path):
+    for label, colours in (("a", ("red", "blue", "lime")), ("b", ("white", "black", "grey"))):
+        (tmp_path / label).mkdir()
+        for colour in colours:
+            Image.new("RGB", (40, 40), colour).save(tmp_path / label / f"{colour}.png")
+    _, report = check(tmp_path)
+    assert len(report.to_json()["blank"]) == 6

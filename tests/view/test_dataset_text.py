@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from thawline.view.dataset_text import check_text, export_text
+from thawline.view.dataset_text import check_text, export_text, skipped_text
 
 CHECKED = {
     "used": 1369,
@@ -26,7 +26,7 @@ def test_a_check_without_findings_is_the_counts_alone():
 @pytest.mark.parametrize(
     ("found", "lines"),
     [
-        ({"skipped": [{"path": "a.jpg", "reason": "text"}]}, ["1 skipped:", "  a.jpg: text"]),
+        ({"skipped": [{"path": "a.jpg", "reason": "text"}]}, ["1 of 1,370 files skipped:", "  a.jpg: text"]),
         ({"repaired": [{"path": "a.jpg", "reason": "EXIF"}]}, ["1 repaired:", "  a.jpg: EXIF"]),
         (
             {"remarks": [{"path": "a.jpg", "remark": "no end"}]},
@@ -85,9 +85,23 @@ def test_a_scene_is_told_with_its_classes_and_pictures(distinct, words):
 
 
 def test_a_long_section_is_cut_and_says_so():
-    skipped = [{"path": f"{number}.jpg", "reason": "text"} for number in range(1, 1235)]
+    skipped = [{"path": f"{number}.jpg", "reason": f"text of kind {'abc'[number % 3]}"} for number in range(1, 1235)]
     lines = check_text({**CHECKED, "skipped": skipped}, most=2).splitlines()[3:]
-    assert lines == ["1,234 skipped:", "  1.jpg: text", "  2.jpg: text", "  … and 1,232 more (--json lists them all)"]
+    assert lines == [
+        "1,234 of 2,603 files skipped:",
+        "  412 × text of kind b: 1.jpg, 4.jpg, 7.jpg, and 409 more",
+        "  411 × text of kind c: 2.jpg, 5.jpg, 8.jpg, and 408 more",
+        "  … and 411 more, for other reasons (--json lists them all)",
+    ]
+
+
+def test_a_run_says_how_many_of_how_many_were_skipped_and_why():
+    assert skipped_text(CHECKED) == ""
+    skipped = [{"path": f"{number}.jpg", "reason": f"ends after {number} of 900 bytes"} for number in range(5)]
+    skipped.append({"path": "a", "reason": "text, not a picture"})
+    assert skipped_text({**CHECKED, "skipped": skipped}) == (
+        "6 of 1,375 files were skipped: 5 × ends after … of … bytes, 1 × text, not a picture. The ledger names them."
+    )
 
 
 def test_an_export_is_told_part_by_part_with_what_was_left_out():

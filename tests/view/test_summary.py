@@ -180,9 +180,10 @@ def test_a_run_that_chose_tells_its_leaderboard_its_winner_and_its_test():
     data = cases.make_choice()
     text = run_text(data)
     board, winner, test = leaderboard_text(data.leaderboard), data.leaderboard.trials[1].name, data.evaluation
-    assert text == f"{board}\n\nWinner: {winner}\n{evaluation_text(test, rule='read once')}"
+    note = "Note: 1 of 1,370 files were skipped: 1 × a text file. The ledger names them."
+    assert text == f"{board}\n\nWinner: {winner}\n{evaluation_text(test, rule='read once')}\n{note}"
     assert TIE_WORDS in board
-    assert run_text(replace(data, evaluation=None)) == f"{board}\n\nWinner: {winner}"
+    assert run_text(replace(data, evaluation=None, check={})) == f"{board}\n\nWinner: {winner}"
 
 
 def test_a_run_tells_what_its_budget_went_to_and_whether_its_goal_was_reached():
@@ -217,8 +218,13 @@ def test_predictions_are_a_line_each():
     rows = [
         Prediction("a/1.jpg", "cat", 0.98765, {"cat": 0.98765, "dog": 0.01235}),
         Prediction("a/2.jpg", None, None, {}, "text, not a picture"),
+        Prediction("a/3.png", "cat", 0.5, {"cat": 0.5, "dog": 0.5}, remark="it has no end"),
     ]
-    assert list(prediction_lines(rows)) == ["0.988  cat  a/1.jpg", "  ---  a/2.jpg: text, not a picture"]
+    assert list(prediction_lines(rows)) == [
+        "0.988  cat  a/1.jpg",
+        "  ---  a/2.jpg: text, not a picture",
+        "0.500  cat  a/3.png (it has no end)",
+    ]
 
 
 def test_predictions_are_told_as_they_come():

@@ -6,7 +6,8 @@ next. Whatever is not a `ThawlineError` is a bug and keeps its traceback.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 
 __all__ = [
     "BackboneError",
@@ -16,8 +17,11 @@ __all__ = [
     "ThawlineError",
     "TrainingError",
     "UsageError",
+    "by_reason",
     "first_few",
 ]
+
+_NUMBER = re.compile(r"[0-9][0-9,.]*(?<![,.])")
 
 
 class ThawlineError(Exception):
@@ -50,6 +54,22 @@ class TrainingError(ThawlineError):
 
 class BundleError(ThawlineError):
     """A model folder that is incomplete, altered, or written by an incompatible version."""
+
+
+def by_reason(rows: Iterable[tuple[str, str]]) -> list[tuple[str, list[str]]]:
+    """Return (reason, names) for rows of (name, reason), most frequent first; reasons alike but for numbers are one.
+
+    >>> by_reason([("a", "ends after 5 bytes"), ("b", "text"), ("c", "ends after 7 bytes")])
+    [('ends after … bytes', ['a', 'c']), ('text', ['b'])]
+    """
+    groups: dict[str, dict[str, list[str]]] = {}
+    for name, reason in rows:
+        groups.setdefault(_NUMBER.sub("…", reason), {}).setdefault(reason, []).append(name)
+    alike = [
+        (next(iter(named)) if len(named) == 1 else general, [name for names in named.values() for name in names])
+        for general, named in groups.items()
+    ]
+    return sorted(alike, key=lambda group: -len(group[1]))
 
 
 def first_few(items: Sequence[object], limit: int = 10) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from thawline.core.errors import DataError, first_few
+from thawline.core.errors import DataError, by_reason, first_few
 from thawline.core.options import CheckOptions
 from thawline.core.progress import Progress, SilentProgress
 from thawline.core.spreadsheet import csv_text
@@ -138,7 +138,13 @@ def _drop_small_classes(
 def _refuse_bad_files(listing: Listing, rows: Sequence[LedgerRow], options: CheckOptions) -> None:
     """Stop where no file decodes, or where bad files are to stop the check."""
     bad = [row for row in rows if row.status == "skipped"]
-    shown = first_few([f"{row.path} ({row.reason})" for row in bad])
+    alike = by_reason([(row.path, row.reason) for row in bad])
+    shown = first_few(
+        [
+            f"{names[0]} ({why})" if len(names) == 1 else f"{len(names):,} × {why} ({first_few(names, 3)})"
+            for why, names in alike
+        ]
+    )
     if len(bad) == len(rows):
         noted = "".join(f". {note[:1].upper()}{note[1:]}" for note in listing.notes[:3])
         raise DataError(

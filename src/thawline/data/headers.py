@@ -58,6 +58,12 @@ def why_no_picture(data: bytes) -> str:
             return reason
     if data[4:8] == b"ftyp":
         return "a video, not a picture"
+    if data[-18:-2] == b"TRUEVISION-XFILE":
+        return "TGA: convert it first, Pillow can"
+    if data[:1] == b"\n" and data[1:2] in {b"\0", b"\2", b"\3", b"\4", b"\5"} and data[2:3] in {b"\0", b"\1"}:
+        return "PCX: convert it first, Pillow can"
+    if data[:4] == b"\x28\0\0\0" and data[12:14] == b"\1\0":
+        return "a bitmap without the header of its file (DIB): convert it first, Pillow can"
     head = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if head.startswith(b"<svg") or (head.startswith(b"<?xml") and b"<svg" in head):
         return "SVG, a drawing: convert it to PNG first"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from thawline.core.errors import first_few
+from thawline.core.errors import by_reason, first_few
 from thawline.view.words import printable
 
-__all__ = ["SCENES_TITLE", "check_text", "export_text", "groups_text", "scene_text"]
+__all__ = ["SCENES_TITLE", "check_text", "export_text", "groups_text", "scene_text", "skipped_text"]
 
 SHOWN = 5
 
@@ -33,9 +33,19 @@ def check_text(report: Mapping[str, Any], *, most: int = 10) -> str:
             if len(rows) > most:
                 lines.append(f"  … and {len(rows) - most:,} more (--json lists them all)")
 
-    section("skipped:", [f"{row['path']}: {row['reason']}" for row in report["skipped"]])
-    section("repaired:", [f"{row['path']}: {row['reason']}" for row in report["repaired"]])
-    section("remarks on files that are used:", [f"{row['path']}: {row['remark']}" for row in report["remarks"]])
+    def grouped(title: str, rows: Sequence[Mapping[str, str]], word: str) -> None:
+        alike = by_reason([(row["path"], row[word]) for row in rows])
+        if alike:
+            lines.append(title)
+            lines.extend(f"  {_reason_text(why, paths)}" for why, paths in alike[:most])
+            if len(alike) > most:
+                num = sum(len(paths) for _, paths in alike[most:])
+                lines.append(f"  … and {num:,} more, for other reasons (--json lists them all)")
+
+    skipped, repaired, remarks = report["skipped"], report["repaired"], report["remarks"]
+    grouped(f"{len(skipped):,} of {report['used'] + len(skipped):,} files skipped:", skipped, "reason")
+    grouped(f"{len(repaired):,} repaired:", repaired, "reason")
+    grouped(f"{len(remarks):,} remarks on files that are used:", remarks, "remark")
     section("blank or nearly blank, used all the same:", report["blank"])
     section("groups of exact copies:", [_joined(group, " = ") for group in report["exact_copies"]])
     section("groups of near copies:", [_joined(group, " ≈ ") for group in report["near_copies"]])
@@ -63,6 +73,26 @@ def check_text(report: Mapping[str, Any], *, most: int = 10) -> str:
     section(f"{SCENES_TITLE}:", [scene_text(scene, report["class_counts"]) for scene in scenes])
     lines.extend(report["notes"])
     return "\n".join(map(printable, lines))
+
+
+def skipped_text(report: Mapping[str, Any]) -> str:
+    """Return in one sentence how many of how many files were skipped and why; empty where none was.
+
+    Args:
+        report: `CheckReport.to_json()`.
+    """
+    skipped = report.get("skipped", ())
+    if not skipped:
+        return ""
+    alike = by_reason([(row["path"], row["reason"]) for row in skipped])
+    reasons = first_few([f"{len(paths):,} × {why}" for why, paths in alike], 4)
+    total = report.get("used", 0) + len(skipped)
+    return f"{len(skipped):,} of {total:,} files were skipped: {reasons}. The ledger names them."
+
+
+def _reason_text(reason: str, paths: Sequence[str]) -> str:
+    """Return the files that share a reason in one line."""
+    return f"{paths[0]}: {reason}" if len(paths) == 1 else f"{len(paths):,} × {reason}: {first_few(paths, 3)}"
 
 
 def _joined(group: Sequence[str], sign: str) -> str:

@@ -13,7 +13,7 @@ from thawline.core.types import Prediction
 from thawline.search.leaderboard import Leaderboard, Trial
 from thawline.search.ties import TIE_WORDS
 from thawline.use.evaluation import Evaluation
-from thawline.view.dataset_text import groups_text
+from thawline.view.dataset_text import groups_text, skipped_text
 from thawline.view.outcome import goal_text, small_part_text
 from thawline.view.report_data import ReportData
 from thawline.view.row_table import rows_html, rows_text
@@ -35,6 +35,8 @@ BAR_WIDTH = 40
 def run_text(data: ReportData) -> str:
     """Return what a terminal shows after a run: what was compared, what came of it, and whether a goal was reached."""
     lines = _comparison_lines(data) if data.rows else _choice_lines(data)
+    if note := skipped_text(data.check):
+        lines.append(f"Note: {printable(note)}")
     if data.goal is not None and data.headline is not None:
         outcome = "PASS" if data.goal_reached else "FAIL"
         lines.append(f"{outcome}  goal {data.goal:.3f}: {goal_text(data, '{:.3f}'.format)}.")
@@ -236,10 +238,10 @@ def _other_scores(evaluation: Evaluation) -> str:
 
 
 def prediction_lines(rows: Iterable[Prediction]) -> Iterator[str]:
-    """Yield a line a picture: probability, label, path; or the reason why there is none.
+    """Yield a line a picture: probability, label, path and perhaps a remark; or the reason why there is none.
 
     What cannot be printed in a name is shown as `?`, a line break as a space; JSON has names as they are.
     """
     for row in rows:
         answer = f"  ---  {row.path}: {row.error}" if row.error else f"{row.probability:.3f}  {row.label}  {row.path}"
-        yield printable(answer)
+        yield printable(answer if row.remark is None else f"{answer} ({row.remark})")
