@@ -21,6 +21,7 @@ from thawline.data.headers import (
     webp_bytes,
     webp_size,
     why_no_picture,
+    xmp_orientation,
 )
 
 READERS = (bmp_bytes, exif_orientation, is_avif, is_bmp, is_webp, png_bytes, webp_bytes, webp_size, why_no_picture)
@@ -144,3 +145,19 @@ def test_the_orientation_is_found_in_either_byte_order(order):
 )
 def test_damage_is_seen_and_the_orientation_kept_where_it_can_be(block, answer):
     assert exif_orientation(block) == answer
+
+
+@pytest.mark.parametrize(
+    ("xmp", "orientation"),
+    [
+        (b'<rdf:Description tiff:Orientation="6"/>', 6),
+        ("<tiff:Orientation>8</tiff:Orientation>", 8),
+        (b"<a tiff:Orientation = '3'>", 3),
+        (b'<a tiff:Orientation="9"/>', 1),
+        (b'<a tiff:Orientation="12"/>', 1),
+        (b"", 1),
+        (None, 1),
+    ],
+)
+def test_the_orientation_of_xmp(xmp, orientation):
+    assert xmp_orientation(xmp) == orientation

@@ -144,13 +144,18 @@ def test_the_eight_turns_answer_alike(base_model, make_case, tmp_path):
             inverse = {Image.Transpose.ROTATE_90: Image.Transpose.ROTATE_270}
             inverse |= {Image.Transpose.ROTATE_270: Image.Transpose.ROTATE_90}
             upright.transpose(inverse.get(back, back)).save(tmp_path / f"turn{turn}.png", exif=exif)
-    turned = [photos / f"o6.{ending}" for ending in ("png", "webp", "tif")]
+    turned = [photos / f"o6.{ending}" for ending in ("png", "webp", "tif")]  # without loss
+    others = [photos / f"o6.{ending}" for ending in ("jpg", "avif")] + [photos / "xmp_only.jpg"]
     files = [photos / "upright.png", *sorted(tmp_path.glob("turn*.png")), *turned]
     assert len(files) == 11
     answers = thawline.predict(base_model, files)
     for answer in answers:
         for name, share in answer.probabilities.items():
             assert share == pytest.approx(answers[0].probabilities[name], abs=0.002), answer.path
+    by_exif, avif, by_xmp = thawline.predict(base_model, others)
+    assert by_exif.probability == pytest.approx(answers[0].probability, abs=0.02)  # coded with a little loss
+    assert avif.probability == pytest.approx(answers[0].probability, abs=0.02)
+    assert by_xmp.probability == pytest.approx(by_exif.probability, abs=1e-6)
 
 
 def test_classes_of_one_picture_are_refused_by_name_or_left_out(make_case, tmp_path, capfd):

@@ -6,6 +6,7 @@ by warnings, which cannot be caught in a thread. They never raise on any bytes.
 
 from __future__ import annotations
 
+import re
 import struct
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "webp_bytes",
     "webp_size",
     "why_no_picture",
+    "xmp_orientation",
 ]
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -142,6 +144,17 @@ def png_bytes(data: bytes) -> int:
         if is_last:
             break
     return length
+
+
+def xmp_orientation(xmp: object) -> int:
+    """Return the orientation that XMP says, 1 to 8; 1 where there is none. It counts where a file has no EXIF at all.
+
+    Args:
+        xmp: The packet as Pillow hands it out, bytes or text; or nothing.
+    """
+    data = xmp.encode("utf-8", "replace") if isinstance(xmp, str) else xmp if isinstance(xmp, bytes) else b""
+    found = re.search(rb"""tiff:Orientation(?:\s*=\s*["']|>)\s*([1-8])(?!\d)""", data)
+    return int(found[1]) if found else 1
 
 
 def exif_orientation(exif: bytes) -> tuple[int, bool]:

@@ -27,7 +27,7 @@ from thawline.data.confined import MAX_SECONDS, Facts, workers
 from thawline.data.deep import plain_tiff, stored_values
 from thawline.data.flatten import background_note, flatten, on_background, reduce_large
 from thawline.data.formats import Format, format_of
-from thawline.data.headers import exif_orientation
+from thawline.data.headers import exif_orientation, xmp_orientation
 from thawline.data.jpeg_end import completed_jpeg, lacks_end
 from thawline.data.levels import Extent
 from thawline.data.tiff import MAX_BANDS, TiffLayout, is_plain, tiff_layout
@@ -255,7 +255,7 @@ def _decode_open(
     if kind.is_upright:
         width_px, height_px = image.size
     exif = image.info.get("exif", b"")
-    orientation = 1
+    orientation = 1 if exif or kind.is_upright else xmp_orientation(image.info.get("xmp"))
     if exif and not kind.is_upright:
         orientation, damaged = exif_orientation(exif)
         if damaged:
