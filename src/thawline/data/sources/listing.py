@@ -63,9 +63,12 @@ class FileSource:
             facts = self.path.stat()
             if not stat.S_ISREG(facts.st_mode):  # opening a pipe would wait for ever
                 raise DataError("not a regular file")
-            with self.path.open("rb") as stream:
-                refuse_long(facts.st_size, head=stream.read)
+            refuse_long(facts.st_size, head=self._head)
             return self.path.read_bytes()
+
+    def _head(self, size_bytes: int) -> bytes:
+        with self.path.open("rb") as stream:
+            return stream.read(size_bytes)
 
 
 @contextmanager
