@@ -143,7 +143,7 @@ class Watch:
 
     def start(self) -> float:
         """Forget the peak so far; return the memory now."""
-        time.sleep(0.05)  # a look that has begun must not bring the old peak back
+        time.sleep(0.02)  # a look that has begun must not bring the old peak back
         now = self.peak_mb = tree_mb(self._process)
         return now
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import subprocess
 import sys
 import threading
 
@@ -146,6 +147,21 @@ def test_threads_have_a_worker_each_and_none_is_left_over(pool, encode, draw, mo
     left = pids(pool)
     pool.end()
     assert not any(psutil.pid_exists(pid) for pid in left)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_forked_child_starts_workers_of_its_own(encode, draw):
+    data = encode(draw(1), "AVIF")
+    body = (
+        "import os, sys; from thawline.data.images import decode; from thawline.data.confined import workers\n"
+        "data = sys.stdin.buffer.read(); decode(data); mine = workers()\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    os._exit(0 if decode(data).width_px == 48 and workers() is not mine else 1)\n"
+        "print(os.waitpid(child, 0)[1], decode(data).width_px, workers() is mine)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", body], input=data, capture_output=True, timeout=600, check=False)
+    assert (done.stdout, done.stderr) == (b"0 48 True\n", b"")
 
 
 def test_where_no_process_can_be_started_the_picture_says_so(pool, monkeypatch, encode, draw):

@@ -7,6 +7,7 @@ process (`confined.py`), where the same limits are enforced whatever the header 
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -309,5 +310,7 @@ class Turns:
 
 @cache
 def turns() -> Turns:
-    """Return the turns of this process."""
+    """Return the turns of this process: a forked child has its own."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=turns.cache_clear)
     return Turns(max(SHARED_BYTES, num_workers() * SHARED_BYTES_PER_WORKER))
