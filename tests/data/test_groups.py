@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from thawline.core.errors import DataError, UsageError
 from thawline.core.options import CheckOptions, make_options
@@ -104,3 +106,23 @@ def test_a_persons_own_split_that_parts_a_group_is_a_leak(make_folder):
         {"path": "test/b/p2.png", "of": "train/a/p2.png", "group": "p2"},
     ]
     assert len(dataset) == 12
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.sampled_from(["", "x", "y", "z", "w"])), min_size=1, max_size=20))
+def test_joined_groups_are_the_finest_that_part_neither(rows):
+    copies = np.unique([number for number, _ in rows], return_inverse=True)[1]
+    named = [name for _, name in rows]
+    joined = join_groups(copies, named).tolist()
+    parts = [{row} for row in range(len(rows))]  # united one by one, as slowly as one likes
+    for one in range(len(rows)):
+        for other in range(one):
+            if copies[one] == copies[other] or (named[one] and named[one] == named[other]):
+                both = parts[one] | parts[other]
+                for row in both:
+                    parts[row] = both
+    assert [joined[one] == joined[other] for one in range(len(rows)) for other in range(len(rows))] == [
+        other in parts[one] for one in range(len(rows)) for other in range(len(rows))
+    ]
+    first = [joined.index(group) for group in sorted(set(joined))]
+    assert first == sorted(first)
+    assert sorted(set(joined)) == list(range(len(set(joined))))

@@ -71,6 +71,9 @@ def test_copies_among_the_test_pictures_count_as_one_in_the_interval():
     assert copied.accuracy.value == pytest.approx(alone.accuracy.value)
     assert (copied.accuracy.low, copied.accuracy.high) == pytest.approx((alone.accuracy.low, alone.accuracy.high))
     assert copied.accuracy.n == 240
+    for one, many in zip(alone.per_class, copied.per_class, strict=True):
+        assert (many.recall_low, many.recall_high) == pytest.approx((one.recall_low, one.recall_high))
+        assert many.support == 4 * one.support
 
 
 def test_the_same_without_leaks():

@@ -56,3 +56,15 @@ def test_classes_stand_weakest_first_and_those_without_pictures_last():
     table = cases.words(html[html.index("By class, weakest first") : html.index('<section id="mistakes">')])
     assert table.index("bee") < table.index("ant") < table.index("crow")
     assert "no test picture" in table
+
+
+def test_leaks_by_group_are_called_so_and_shown_with_their_group():
+    leaks = [{"path": "test/1.jpg", "of": "train/1.jpg"}, {"path": "test/2.jpg", "of": "train/3.jpg", "group": "p<7>"}]
+    groups = {"by": "the column patient", "groups": 4, "pictures": 60, "alone": 0, "counted": 4}
+    data = cases.make_choice()
+    page = render_report(replace(data, check={**data.check, "leaks": leaks, "groups": groups}))
+    assert "2 held-out pictures with a copy or their group in training" in page
+    assert "p&lt;7&gt;" in page
+    assert "4 groups by the column patient, with 60 pictures; no fold or test" in page
+    plain = render_report(replace(data, check={**data.check, "leaks": leaks[:1]}))
+    assert "1 held-out picture with a copy in training" in plain

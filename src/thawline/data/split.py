@@ -147,8 +147,7 @@ def _refuse_untrained(dataset: Dataset, training: Ints) -> None:
 def _hold_out(dataset: Dataset, seed: int) -> npt.NDArray[np.bool_]:
     """Return which rows are the held-out fifth: (N,) bool. None are of classes with fewer than three groups.
 
-    Where few groups hold many pictures each, a draw may hold nothing out, or too much of a class: then it is drawn
-    again.
+    Where few groups hold many pictures each, the fifth that was drawn may be empty: then it is the smallest other one.
     """
     labels = dataset.labels
     _, groups = np.unique(dataset.groups, return_inverse=True)
@@ -158,16 +157,12 @@ def _hold_out(dataset: Dataset, seed: int) -> npt.NDArray[np.bool_]:
     kept_groups = np.unique(pairs[rare[pairs[:, 0]], 1])
     eligible = np.flatnonzero(~np.isin(groups, kept_groups))
     in_test = np.zeros(len(labels), dtype=bool)
-    for attempt in range(_ATTEMPTS if len(eligible) else 0):
-        rng = np.random.default_rng((seed, 0, attempt) if attempt else (seed, 0))
-        dealt = _deal(labels[eligible], groups[eligible], _TEST_PARTS, rng)
+    if len(eligible):
+        dealt = _deal(labels[eligible], groups[eligible], _TEST_PARTS, np.random.default_rng((seed, 0)))
         sizes = np.bincount(dealt, minlength=_TEST_PARTS)
         part = 0 if sizes[0] else int(np.argmin(np.where(sizes > 0, sizes, len(labels))))
-        in_test[:] = False
         in_test[eligible[dealt == part]] = True
-        left = np.bincount(pairs[~np.isin(pairs[:, 1], groups[in_test]), 0], minlength=len(num_groups))
-        if (left >= np.minimum(num_groups, 2)).all():
-            return in_test
+        return in_test
     rarest = int(np.argmin(num_groups))
     all_rows = np.arange(len(labels))
     raise DataError(
