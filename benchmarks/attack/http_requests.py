@@ -355,7 +355,7 @@ def main() -> None:
         lines = text.splitlines()[1:]
         report.line("tracebacks in the log", text.count("Traceback"), is_right="Traceback" not in text)
         report.line("other lines in the log", len(lines), is_right=len(lines) < 10)
-        print("\n".join(lines[:20]), end="\n" if lines else "")
+        print("\n".join(lines[-40:]), end="\n" if lines else "")
     print(json.dumps({"missed": report.num_missed}))
     sys.exit(1 if report.num_missed else 0)
 

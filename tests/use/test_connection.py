@@ -80,7 +80,8 @@ def service(monkeypatch, caplog):
     running = Running()
     yield running
     running.stop()
-    assert [record.getMessage() for record in caplog.records if record.levelname in {"ERROR", "CRITICAL"}] == []
+    records = [*caplog.get_records("call"), *caplog.records]
+    assert [record.getMessage() for record in records if record.levelname in {"ERROR", "CRITICAL"}] == []
 
 
 def read(connection, num_bytes=0):
@@ -150,6 +151,21 @@ def test_what_is_not_http_is_refused_in_json_and_ends_the_connection(service, da
     assert b"x-content-type-options: nosniff" in reply
     assert reply.split(b"\r\n\r\n")[1].startswith(b'{"detail": "the ')
     service.count(0)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"HEAD / HTTP/2.0\r\nHost: localhost\r\n\r\n",
+        b"HEAD / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"HEAD /x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ],
+)
+def test_a_refusal_of_a_request_for_a_header_is_a_header(service, data):
+    with service.connect(data) as connection:
+        reply = read(connection)
+    assert statuses(reply) == [400]
+    assert reply.endswith(b"\r\n\r\n")
 
 
 def test_a_body_in_small_pieces_that_are_not_crumbs_is_read(service):

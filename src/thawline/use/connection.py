@@ -57,7 +57,7 @@ class GuardedProtocol(H11Protocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self.conn = _StrictConnection(h11.SERVER, MAX_HEADER_BYTES)
+        self.conn: _StrictConnection = _StrictConnection(h11.SERVER, MAX_HEADER_BYTES)
         self.peer, self.is_gone = "", False
         self.since_s = 0.0
         self._phase: Phase | None = None
@@ -116,7 +116,7 @@ class GuardedProtocol(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP, as h11 says, or the header that does not end."""
-        status = getattr(self.conn, "hint", 400)
+        status = self.conn.hint
         reason = "the header is too long" if status == 431 else "the request is not HTTP/1.1 as it must be"
         self.refuse(RefusedError(431 if status == 431 else 400, reason))
 
@@ -128,7 +128,8 @@ class GuardedProtocol(H11Protocol):
         if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
             headers = [*refusal.raw_headers(), *((k.encode(), v.encode()) for k, v in CLOSING.items())]
             reply = h11.Response(status_code=refusal.status, headers=headers, reason=HTTPStatus(refusal.status).phrase)
-            for event in (reply, h11.Data(data=refusal.body()), h11.EndOfMessage()):
+            body = b"" if self.conn.is_head else refusal.body()
+            for event in (reply, h11.Data(data=body), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
 
@@ -204,9 +205,11 @@ class _StrictConnection(h11.Connection):
 
     Attributes:
         hint: The status that h11 suggests for what it could not read.
+        is_head: Whether the request is one for a header only, to which no reply has a body.
     """
 
     hint = 400
+    is_head = False
     _num_pieces = _num_bytes = 0
 
     def next_event(self) -> Any:
@@ -222,6 +225,7 @@ class _StrictConnection(h11.Connection):
             raise
         if isinstance(event, h11.Request):
             self._num_pieces = self._num_bytes = 0
+            self.is_head = event.method == b"HEAD"
             names = {name for name, _ in event.headers}
             is_chunked, version = b"transfer-encoding" in names, event.http_version
             if version not in {b"1.0", b"1.1"} or (is_chunked and (version == b"1.0" or b"content-length" in names)):
