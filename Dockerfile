@@ -32,7 +32,7 @@ ENV PIP_CACHE_DIR=/pip-cache PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTIO
 RUN --mount=type=cache,target=/pip-cache \
     --mount=type=bind,source=constraints.txt,target=/build/constraints.txt \
     pip install -c /build/constraints.txt \
-      cyclopts fastapi lazy_loader numpy onnxruntime pillow pydantic python-multipart rich uvicorn
+      cyclopts fastapi lazy_loader numpy onnxruntime pillow psutil pydantic python-multipart rich uvicorn
 RUN --mount=type=cache,target=/pip-cache \
     --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
     pip install --no-deps /wheels/*.whl

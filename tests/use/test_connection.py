@@ -168,6 +168,13 @@ def test_a_refusal_of_a_request_for_a_header_is_a_header(service, data):
     assert reply.endswith(b"\r\n\r\n")
 
 
+def test_a_refusal_after_a_request_for_a_header_has_a_body(service):
+    with service.connect(b"HEAD /x HTTP/1.1\r\nHost: localhost\r\n\r\nGARBAGE\r\n\r\n") as connection:
+        reply = read(connection)
+    assert statuses(reply) == [200, 400]
+    assert reply.endswith(b'as it must be"}')
+
+
 def test_a_body_in_small_pieces_that_are_not_crumbs_is_read(service):
     with service.connect(
         CHUNKED + b"40\r\n" + b"x" * 64 + b"\r\n" + (b"40\r\n" + b"x" * 64 + b"\r\n") * 3000 + b"0\r\n\r\n"

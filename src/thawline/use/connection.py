@@ -212,6 +212,11 @@ class _StrictConnection(h11.Connection):
     is_head = False
     _num_pieces = _num_bytes = 0
 
+    def start_next_cycle(self) -> None:
+        """Begin with a request that is not known yet."""
+        super().start_next_cycle()
+        self.is_head = False
+
     def next_event(self) -> Any:
         """Return the next event.
 
