@@ -142,3 +142,11 @@ def test_wide_values_in_parts_are_those_at_once(monkeypatch):
 def test_ranges_in_words():
     assert range_of(Levels("32-bit float", -0.25, 1)) == "-0.25 to 1"
     assert levels_note(Levels("16-bit", 0, 4095)) == "scaled 16-bit levels, 0 to 4,095, to 8 bits"
+
+
+def test_any_bytes_as_floats_give_pixels_without_a_warning():
+    for seed in range(20):
+        noise = np.random.default_rng(seed).integers(0, 256, 4096, dtype=np.uint8)
+        for dtype in ("<f2", ">f4", "<f8"):
+            picture = deep(noise.view(dtype).reshape(16, -1), "float")
+            assert to_8_bits(picture, levels_of(picture)[0])[0].dtype == np.uint8

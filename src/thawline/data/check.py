@@ -138,13 +138,10 @@ def _drop_small_classes(
 def _refuse_bad_files(listing: Listing, rows: Sequence[LedgerRow], options: CheckOptions) -> None:
     """Stop where no file decodes, or where bad files are to stop the check."""
     bad = [row for row in rows if row.status == "skipped"]
-    alike = by_reason([(row.path, row.reason) for row in bad])
-    shown = first_few(
-        [
-            f"{names[0]} ({why})" if len(names) == 1 else f"{len(names):,} × {why} ({first_few(names, 3)})"
-            for why, names in alike
-        ]
-    )
+    reasons = {row.path: row.reason for row in bad}
+    alike = [names for _, names in by_reason(reasons.items())]
+    rest = [f" and {len(names) - 1:,} more like it" if len(names) > 1 else "" for names in alike]
+    shown = first_few([f"{names[0]} ({reasons[names[0]]}){more}" for names, more in zip(alike, rest, strict=True)])
     if len(bad) == len(rows):
         noted = "".join(f". {note[:1].upper()}{note[1:]}" for note in listing.notes[:3])
         raise DataError(

@@ -84,6 +84,7 @@ class Extent:
     highest: float
 
 
+@np.errstate(all="ignore")  # what damaged files call numbers
 def extent_of(deep: Deep) -> Extent:
     """Return which values a picture uses; those that stand for `not measured` are left out.
 
@@ -121,6 +122,7 @@ def range_of(levels: Levels) -> str:
     return f"{_number(levels.low)} to {_number(levels.high)}"
 
 
+@np.errstate(all="ignore")  # what damaged files call numbers
 def to_8_bits(deep: Deep, levels: Levels) -> tuple[Pixels, tuple[str, ...], tuple[str, ...]]:
     """Return (H, W) or (H, W, 3) uint8 pixels, repairs, and remarks on values outside the range.
 
