@@ -35,6 +35,9 @@ import thawline
 from thawline.core.options import Options
 from thawline.data.digits import write_digits
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "cases"))
+import costly_pictures as costly
+
 MAX_BYTES = 1_000_000_000
 QUICK_S = 2.0
 """An honest request during an attack is answered in this time."""
@@ -278,6 +281,29 @@ def hang_up(service: Service, report: Report, *, slow: bytes, picture: bytes) ->
     report.line("an answer after six clients with 10 large pictures each hung up", f"{took_s:.1f} s", is_right=is_right)
 
 
+def send_costly(service: Service, report: Report, *, picture: bytes) -> None:
+    """Send pictures that cost much for their length, eight at a time, and look at what memory is left behind."""
+    bodies = [
+        costly.png(7000, 7000, bits=16, channels=3),
+        costly.png(6000, 6000, bits=16, channels=4),
+        costly.jpeg_of_scans(2000, 2000, 3000),
+        costly.avif_that_lies(64, 64, claimed=(7000, 7000)),
+        costly.run_length_bmp(7000, 7000, b"\x01\x00" * 10_000),
+    ]
+    service.peak_bytes = 0
+    asked = [request(form([body] * 2), headers=(b"Connection: close",)) for body in bodies * 3]
+    begin_s = time.monotonic()
+    with ThreadPoolExecutor(8) as pool:
+        replies = [found[0][0] if (found := statuses(answer)) else 0 for answer in pool.map(service.ask, asked)]
+    took_s, peak = time.monotonic() - begin_s, service.peak_bytes
+    time.sleep(1)
+    counts = dict(sorted(Counter(replies).items()))
+    is_right = set(replies) <= {200, 422, 503} and peak <= MAX_BYTES and service.memory() <= MAX_BYTES // 2
+    value = f"{counts} in {took_s:.1f} s, peak {peak / 1e6:,.0f} MB, {service.memory() / 1e6:,.0f} MB a second later"
+    report.line("30 costly pictures, eight requests at a time", value, is_right=is_right)
+    ask_meanwhile(service, report, "after them", picture=picture, seconds=1)
+
+
 def stop(service: Service, report: Report, *, slow: bytes) -> None:
     """Tell the service to stop with a request in flight and a half-sent body."""
     half = service.connect()
@@ -342,10 +368,12 @@ def main() -> None:
             hold(service, report, picture=picture)
             send_endless(service, report)
             hang_up(service, report, slow=slow, picture=picture)
+            peak = service.peak_bytes
+            send_costly(service, report, picture=picture)
             report.line("healthy at the end", service.is_healthy(), is_right=service.is_healthy())
             time.sleep(2)
             after = service.memory()
-            peak = service.peak_bytes
+            peak = max(peak, service.peak_bytes)
             report.line("peak memory of the service", f"{peak / 1e6:,.0f} MB", is_right=peak <= MAX_BYTES)
             report.line("memory at the end", f"{after / 1e6:,.0f} MB", is_right=after <= MAX_BYTES)
             stop(service, report, slow=slow)
