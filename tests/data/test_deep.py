@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 from tiff_cases import write_tiff
 
+from thawline.core.errors import DataError
+from thawline.core.rendering import Rendering
 from thawline.data.images import decode
 
 
@@ -91,3 +93,28 @@ def test_pictures_of_8_bits_are_none_of_it(encode, draw):
     for name in ("PNG", "TIFF", "JPEG", "WEBP", "BMP"):
         picture = decode(encode(draw(3), name))
         assert (picture.extent, picture.levels, picture.layers) == (None, None, None)
+
+
+def test_mutated_pictures_give_pixels_or_one_sentence(encode, draw):
+    rng, image = np.random.default_rng(0), draw(1)
+    bands = values(3)
+    whole = [
+        png16(bands), png16(bands[..., :2]), write_tiff(bands, photometric=2, planar=2, tile=16),
+        write_tiff(bands[..., :1].astype(np.float32), photometric=0, sample_format=3, rows=7),
+        encode(image, "PPM"), b"P3 5 5 99 " + b"7 42 99 " * 25,
+        b"P5 31 23 4095\n" + bands[..., 0].astype(">u2").tobytes(),
+        encode(image, "JPEG")[:-2], encode(image, "JPEG", progressive=True)[:-2], encode(image.convert("RGBA")),
+    ]  # fmt: skip
+    num_used, sentences = 0, []
+    for number in range(600):
+        data = bytearray(whole[number % len(whole)])
+        for place in rng.integers(0, min(len(data), 300), rng.integers(1, 4)):
+            data[place] = rng.integers(0, 256)
+        if number % 3 == 0:
+            del data[rng.integers(1, len(data)) :]
+        try:
+            num_used += decode(bytes(data), 32, rendering=Rendering()).image.mode == "RGB"
+        except DataError as error:
+            sentences.append(str(error))
+    assert num_used > 50
+    assert not any("\n" in sentence for sentence in sentences)
