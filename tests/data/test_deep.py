@@ -118,3 +118,15 @@ def test_mutated_pictures_give_pixels_or_one_sentence(encode, draw):
             sentences.append(str(error))
     assert num_used > 50
     assert not any("\n" in sentence for sentence in sentences)
+
+
+@pytest.mark.parametrize("top", [4095, 65535])
+def test_large_pictures_are_averaged_and_keep_their_depth(monkeypatch, top):
+    monkeypatch.setattr("thawline.data.deep.LARGE_PIXELS", 100)
+    bands = values(3, top)
+    bands = np.concatenate([bands, bands[::-1]])[:44, :24]
+    averages = bands.reshape(22, 2, 12, 2, 3).mean(axis=(1, 3))
+    for data in (png16(bands), write_tiff(bands, photometric=2)):
+        picture = decode(data, 6)
+        assert (picture.width_px, picture.height_px) == (24, 44)
+        assert np.abs(np.asarray(picture.image) - averages / picture.levels.high * 255).max() <= 1.5

@@ -28,6 +28,9 @@ Values = npt.NDArray[Any]
 
 STRIP_PIXELS = 1 << 20
 
+ENOUGH = 128
+"""Where the high bytes of a large picture reach half of their range, they say all that 8 bits can."""
+
 PNM_KIND = "16-bit netpbm"
 """Of its own, because such a file states its full scale, and Pillow stretches to it."""
 
@@ -146,9 +149,7 @@ def _loaded(image: ImageFile, raw: str | None = None, *, factor: int = 1, dtype:
         dtype: How neighbouring bytes are read together.
     """
     if raw is not None:
-        image.tile = [
-            tile._replace(args=(raw, *tile.args[1:]) if isinstance(tile.args, tuple) else raw) for tile in image.tile
-        ]
+        _as_raw(image, raw)
     image.load()
     num_rows = image.height if factor == 1 else factor * max(1, STRIP_PIXELS // (image.width * factor))
     strips = []
@@ -185,15 +186,28 @@ def _factor(size: tuple[int, int], least_px: int | None) -> int:
 def _both_bytes(image: ImageFile, data: bytes, factor: int) -> Values:
     """Return (H, W, bands) uint16 of a picture of which Pillow keeps the high bytes."""
     raw = _raw_mode(image).replace("RGBa", "RGBA")  # alpha that is multiplied in is divided out later, at full depth
+    if factor > 1:
+        _as_raw(image, raw)
+        image.load()
+        high: Values = np.asarray(image.reduce(factor))
+        if high[..., :3].max() >= ENOUGH:
+            return high.astype(np.uint16) * 257
     little = raw.endswith("L") or (raw.endswith("N") and sys.byteorder == "little")
     with type(image)(io.BytesIO(data)) as again:
         low = _loaded(again, raw[:-1] + ("B" if little else "L"), factor=factor)
-    high = _loaded(image, raw, factor=factor)
+    high = _loaded(image, raw if factor == 1 else None, factor=factor)
     if factor > 1:
         return _whole(high * 256 + low, np.uint16)
     values: Values = high.astype(np.uint16) << 8
     values |= low
     return values
+
+
+def _as_raw(image: ImageFile, raw: str) -> None:
+    """Let Pillow understand the bytes of an opened picture as `raw`."""
+    image.tile = [
+        tile._replace(args=(raw, *tile.args[1:]) if isinstance(tile.args, tuple) else raw) for tile in image.tile
+    ]
 
 
 def _raw_mode(image: ImageFile) -> str:
