@@ -10,11 +10,11 @@ from .api import load as load
 from .api import predict as predict
 from .api import run_recipe as run_recipe
 from .api import tune as tune
+from .core.cache import cache_entries as cache_entries
+from .core.cache import prune_cache as prune_cache
 from .core.errors import ThawlineError as ThawlineError
 from .core.options import Options as Options
 from .core.options import make_options as make_options
-from .core.store import cache_entries as cache_entries
-from .core.store import prune_cache as prune_cache
 from .data.check import check as check
 from .data.exported import export_data as export_data
 from .train.hyperparameters import TrainOptions as TrainOptions

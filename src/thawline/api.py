@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from thawline.use.bundle import Bundle
     from thawline.use.evaluation import Evaluation
     from thawline.use.export import OnnxFile
-    from thawline.work.order import Order, Protocol
+    from thawline.work.order import Protocol
     from thawline.work.recipe import Recipe
     from thawline.work.run import Run
     from thawline.work.session import Compared
@@ -88,6 +88,7 @@ def fit(
     plans: Sequence[str] = (),
     goal: float | None = None,
     tensorboard: Path | None = None,
+    replace: bool = False,
     progress: Progress | None = None,
 ) -> Run:
     """Do the main job: check, split, extract, compare, train the winner, evaluate it once, report, write the model.
@@ -97,24 +98,26 @@ def fit(
 
     Args:
         photos: As in `check`.
-        out: Folder of the run; made if need be, its older results are replaced.
+        out: Folder of the run; made if need be. An older run of this kind on these pictures is replaced.
         options: Of the run.
         training: How networks are trained; its `augment`, where given, also makes views that frozen heads learn from.
         budget_s: Seconds for the whole run, to be spent on training networks; None trains heads only.
         plans: Candidates for the budget; by default those worth trying on the backbone.
         goal: Accuracy to exceed, in [0, 1]; the report says whether it was.
         tensorboard: Folder for TensorBoard's log of the training runs.
+        replace: As in `thawline.work.run.run`.
         progress: Where to report to.
 
     Raises:
         ThawlineError: Anything that the person can fix; what was extracted is kept.
     """
+    from thawline.work.recipe import order_of
     from thawline.work.run import run
 
     if budget_s is None and plans:
         raise UsageError("fit: plans without a budget. Give one (--budget 15min), or name them to `thawline tune`.")
-    order = _order(photos, plans, options=options, training=training, budget_s=budget_s, goal=goal)
-    return run(order, Path(out), progress=progress, tensorboard=tensorboard)
+    order = order_of(photos, plans, options=options, training=training, budget_s=budget_s, goal=goal)
+    return run(order, Path(out), replace=replace, progress=progress, tensorboard=tensorboard)
 
 
 def tune(
@@ -126,6 +129,7 @@ def tune(
     training: TrainOptions | None = None,
     goal: float | None = None,
     tensorboard: Path | None = None,
+    replace: bool = False,
     progress: Progress | None = None,
 ) -> Run:
     """Train the networks that `plans` name, compare them with every frozen strategy, and deliver the best of them.
@@ -140,17 +144,19 @@ def tune(
         training: As in `fit`.
         goal: As in `fit`.
         tensorboard: As in `fit`.
+        replace: As in `thawline.work.run.run`.
         progress: Where to report to.
 
     Raises:
         ThawlineError: Anything that the person can fix; the last good checkpoint is kept.
     """
+    from thawline.work.recipe import order_of
     from thawline.work.run import run
 
     if not plans:
         raise UsageError('tune: no plan is named. Name one or more: --plan "last 20 %" --plan "head, then all".')
-    order = _order(photos, plans, options=options, training=training, goal=goal)
-    return run(order, Path(out), progress=progress, tensorboard=tensorboard)
+    order = order_of(photos, plans, options=options, training=training, goal=goal)
+    return run(order, Path(out), replace=replace, progress=progress, tensorboard=tensorboard)
 
 
 def forecast(
@@ -172,9 +178,10 @@ def forecast(
         plans: As in `fit`.
         progress: Where to report to.
     """
+    from thawline.work.recipe import order_of
     from thawline.work.run import forecast as forecast_order
 
-    return forecast_order(_order(photos, plans, options=options, training=training), progress=progress)
+    return forecast_order(order_of(photos, plans, options=options, training=training), progress=progress)
 
 
 def run_recipe(
@@ -188,6 +195,7 @@ def run_recipe(
     goal: float | None = None,
     outside: Path | str | None = None,
     tensorboard: Path | None = None,
+    replace: bool = False,
     progress: Progress | None = None,
 ) -> Run:
     """Run a recipe's comparison again: every row trained, scored with an interval and reported; writes a run's folder.
@@ -203,6 +211,7 @@ def run_recipe(
         goal: Instead of the recipe's, as in `fit`.
         outside: Pictures from outside the set, to try the delivered model on.
         tensorboard: As in `fit`.
+        replace: As in `thawline.work.run.run`.
         progress: Where to report to.
 
     Raises:
@@ -222,31 +231,8 @@ def run_recipe(
         goal=goal,
         outside=None if outside is None else Path(outside),
     )
-    return run(order, Path(out or Path("runs") / checked.name), progress=progress, tensorboard=tensorboard)
-
-
-def _order(
-    photos: Photos,
-    plans: Sequence[str],
-    *,
-    options: Options | None = None,
-    training: TrainOptions | None = None,
-    budget_s: float | None = None,
-    goal: float | None = None,
-) -> Order:
-    """Return the order of `fit` and `tune`: plans as rows, options as they are."""
-    from thawline.train.hyperparameters import TrainOptions
-    from thawline.work.order import Expectations, Goal, Order
-    from thawline.work.recipe import rows_of_plans
-
-    return Order(
-        Place.of(photos),
-        rows=rows_of_plans(plans),
-        options=options or Options(),
-        training=training or TrainOptions(),
-        budget_s=budget_s,
-        expectations=Expectations(goal=None if goal is None else Goal(goal)),
-    )
+    folder = Path(out or Path("runs") / checked.name)
+    return run(order, folder, replace=replace, progress=progress, tensorboard=tensorboard)
 
 
 def load(model: Bundle | Path | str, *, device: str = "auto") -> Bundle:

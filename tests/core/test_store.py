@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -13,18 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from thawline.core import store
+from thawline.core import locks, store
 from thawline.core.errors import StoreError
 from thawline.core.store import (
-    cache_entries,
+    LOCK,
+    STAGING,
     cache_root,
     commit_directory,
     content_key,
     disk_errors,
     expand_user,
-    remove_entry,
     replace_directory,
     require_space,
+    restore_directory,
     staging_directory,
     sweep_staging,
     write_bytes,
@@ -177,12 +177,32 @@ def test_a_commit_that_the_disk_refuses_is_no_commit(folder, tmp_path, monkeypat
         commit_directory(staged, tmp_path / "file")
 
 
+def nothing_is_foreign(_):
+    """Let whatever stands in the way be replaced."""
+
+
 def test_a_finished_folder_takes_the_place_of_an_older_one(folder, tmp_path):
     folder("final", {"a": "old", "gone": "old"})
-    replace_directory(folder("staged", {"a": "new"}), tmp_path / "final")
+    replace_directory(folder("staged", {"a": "new"}), tmp_path / "final", require=nothing_is_foreign)
     assert tree(tmp_path) == {"final/a": b"new"}
-    replace_directory(folder("staged", {"a": "newer"}), tmp_path / "other/final")
+    replace_directory(folder("staged", {"a": "newer"}), tmp_path / "other/final", require=nothing_is_foreign)
     assert tree(tmp_path / "other") == {"final/a": b"newer"}
+
+
+def test_a_folder_that_holds_something_foreign_is_not_replaced(folder, tmp_path):
+    def refuse_thesis(directory):
+        if (directory / "thesis").exists():
+            raise StoreError("a thesis")
+
+    folder("final", {"thesis": "years"})
+    with pytest.raises(StoreError, match="a thesis"):
+        replace_directory(folder("staged", {"a": "new"}), tmp_path / "final", require=refuse_thesis)
+    assert tree(tmp_path) == {"final/thesis": b"years", "staged/a": b"new"}
+    (tmp_path / "final").rename(tmp_path / ".final.thawline-old")
+    folder("final", {"a": "old"})
+    with pytest.raises(StoreError, match="a thesis"):  # nor is one that a kill seems to have left
+        replace_directory(tmp_path / "staged", tmp_path / "final", require=refuse_thesis)
+    assert tree(tmp_path) == {".final.thawline-old/thesis": b"years", "final/a": b"old", "staged/a": b"new"}
 
 
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "full"), KeyboardInterrupt()])
@@ -198,8 +218,32 @@ def test_the_older_folder_stays_when_the_new_one_cannot_take_its_place(folder, t
 
     monkeypatch.setattr(store.os, "rename", fail_once)
     with pytest.raises(type(error)):
-        replace_directory(staged, tmp_path / "final")
+        replace_directory(staged, tmp_path / "final", require=nothing_is_foreign)
     assert tree(tmp_path) == {"final/a": b"old", "staged/a": b"new"}
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_kill_between_two_renames_loses_no_folder(folder, tmp_path, number):
+    """The older folder is put back, or the new one stands; what is left of the older one goes with the next write."""
+    folder("final", {"a": "old"})
+    folder("staged", {"a": "new"})
+    script = (
+        "import os, sys\nfrom pathlib import Path\nfrom thawline.core.store import replace_directory\n"
+        f"calls, rename = iter(range(1, 9)), os.rename\n"
+        f"def dying(*names):\n    os._exit(9) if next(calls) == {number} else rename(*names)\n"
+        "os.rename = dying\nplace = Path(sys.argv[1])\n"
+        "replace_directory(place / 'staged', place / 'final', require=lambda _: None)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script, tmp_path], check=False).returncode == 9
+    restore_directory(tmp_path / "final")
+    assert tree(tmp_path)["final/a"] == (b"new" if number == 3 else b"old")
+    restore_directory(tmp_path / "final")
+    if not (tmp_path / "staged").exists():
+        folder("staged", {"a": "new"})
+    sweep_staging(tmp_path)
+    replace_directory(tmp_path / "staged", tmp_path / "final", require=nothing_is_foreign)
+    assert tree(tmp_path) == {"final/a": b"new"}
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["final"]
 
 
 def test_staging_is_removed_after_an_error_but_not_what_was_renamed_away(tmp_path):
@@ -215,43 +259,85 @@ def test_staging_is_removed_after_an_error_but_not_what_was_renamed_away(tmp_pat
         (staged / "a").write_text("1")
         commit_directory(staged, tmp_path / "final")
     assert tree(tmp_path) == {"final/a": b"1"}
-    assert list(tmp_path.glob("staging/*")) == []
+    assert not (tmp_path / STAGING).exists()
 
 
-def test_only_the_staging_of_the_dead_is_swept(tmp_path):
-    dead = subprocess.Popen([sys.executable, "-c", ""])
-    dead.wait()
-    host = platform.node()
-    names = {
-        f"{host}-{dead.pid}-0": False,  # its process ended
-        f"{host}-{os.getpid()}-0": True,  # its process lives
-        f"{host}-1-0": True,  # another person's process lives
-        f"elsewhere-{dead.pid}-0": True,  # nobody knows
-        f"{host}-²-0": True,  # no number of a process
-        "no staging of ours": True,
-        "elsewhere-7-old": False,  # nobody knows, but it is a week old
-    }
-    for name in names:
-        (tmp_path / "staging" / name / "inside").mkdir(parents=True)
-    os.utime(tmp_path / "staging/elsewhere-7-old", (time.time() - 7 * 86400,) * 2)
-    assert sweep_staging(tmp_path) == 2
-    assert {path.name for path in (tmp_path / "staging").iterdir()} == {name for name, stays in names.items() if stays}
+STAGER = """
+import sys, time
+from pathlib import Path
+from thawline.core.store import staging_directory
+with staging_directory(Path(sys.argv[1])) as staged:
+    (staged / "half").write_text("…")
+    print(staged.parent.name, flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def stager(tmp_path):
+    """Return a function that starts a process which works in a staging folder, and that folder's name."""
+    processes = []
+
+    def start():
+        process = subprocess.Popen([sys.executable, "-c", STAGER, tmp_path], stdout=subprocess.PIPE, text=True)
+        processes.append(process)
+        return process, process.stdout.readline().strip()
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def test_only_the_staging_of_the_dead_is_swept(tmp_path, stager):
+    (killed, gone), (_, lives) = stager(), stager()
+    foreign = (STAGING + "/site/index.html", STAGING + f"/{'0' * 32}/thesis", "staging/site/index.html", f"{STAGING}/a")
+    for name in foreign:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("mine")
+    os.utime(tmp_path / STAGING / "site", (0, 0))
+    (tmp_path / STAGING / ("f" * 32)).mkdir()  # killed before it had a lock
+    assert sweep_staging(tmp_path) == 1  # both live
+    killed.kill()
+    killed.wait()
+    with staging_directory(tmp_path) as mine:
+        assert sweep_staging(tmp_path) == 1
+        assert mine.is_dir()
+    assert {path.name for path in (tmp_path / STAGING).iterdir()} == {lives, "site", "0" * 32, "a"}
+    assert gone not in lives
+    assert {name: tree(tmp_path)[name] for name in foreign} == dict.fromkeys(foreign, b"mine")
     assert sweep_staging(tmp_path / "no cache yet") == 0
+
+
+def test_without_locks_only_old_staging_is_swept(tmp_path, monkeypatch):
+    def no_locks(*_, **__):
+        raise locks.NoLocksError
+
+    monkeypatch.setattr(store.locks, "take", no_locks)
+    with staging_directory(tmp_path) as staged:
+        (staged / "half").write_text("…")
+        (staged.parent / LOCK).touch()
+        assert sweep_staging(tmp_path) == 0
+        os.utime(staged.parent, (time.time() - 7 * 86400,) * 2)
+        assert sweep_staging(tmp_path) == 1
+        assert not staged.exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_goes_while_it_is_listed_holds_nothing(tmp_path, monkeypatch):
     """Of two runs at once one removes the empty staging folder that the other is about to look into."""
-    (tmp_path / "staging").mkdir()
+    (tmp_path / STAGING).mkdir()
     scandir = os.scandir
 
     def remove_meanwhile(path):
-        if Path(path).name == "staging":
+        if Path(path).name == STAGING:
             Path(path).rmdir()
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", remove_meanwhile)
     assert sweep_staging(tmp_path) == 0
-    assert not (tmp_path / "staging").exists()
+    assert not (tmp_path / STAGING).exists()
 
 
 @pytest.mark.parametrize(
@@ -292,38 +378,3 @@ def test_work_that_will_not_fit_is_refused(tmp_path, monkeypatch):
         f"extract: {tmp_path} has 5 MiB free, 3,072 MiB are needed. "
         "Free some space (`thawline cache prune`) or pass --cache-dir on a larger disk."
     )
-
-
-def test_the_cache_lists_what_it_holds_the_last_used_first_and_removes_it(folder, tmp_path):
-    for name, day in (("banks/one", 3), ("banks/two", 5), ("banks/three", 4)):
-        (folder(name, {"a": name}) / "below").mkdir()
-        (tmp_path / name / "below/b").write_text("1234")
-        os.utime(tmp_path / name, (day * 86400,) * 2)
-    (tmp_path / "banks/.DS_Store").write_text("not ours")
-    entries = cache_entries(tmp_path)
-    assert [(entry.kind, entry.key, entry.size_bytes) for entry in entries] == [
-        ("banks", "two", 13),
-        ("banks", "three", 15),
-        ("banks", "one", 13),
-    ]
-    assert entries[0].last_used_s == 5 * 86400
-    remove_entry(entries[0], tmp_path)
-    remove_entry(entries[0], tmp_path)  # two people prune at once
-    assert [entry.key for entry in cache_entries(tmp_path)] == ["three", "one"]
-    assert list(tmp_path.glob("staging/*")) == []
-    assert cache_entries(tmp_path / "no cache yet") == ()
-
-
-def test_a_bank_that_goes_while_the_cache_is_listed_is_left_out(folder, tmp_path, monkeypatch):
-    folder("banks/going", {"a": "1"})
-    folder("banks/staying", {"a": "1"})
-    rglob = Path.rglob
-
-    def prune_meanwhile(self, pattern):
-        found = list(rglob(self, pattern))
-        if self.name == "going":
-            shutil.rmtree(self)
-        return found
-
-    monkeypatch.setattr(Path, "rglob", prune_meanwhile)
-    assert [entry.key for entry in cache_entries(tmp_path)] == ["staying"]

@@ -7,6 +7,8 @@ import itertools
 import json
 import os
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -237,11 +239,13 @@ def test_exporting_again_replaces_an_export_that_nobody_touched(form, photos, tm
 @pytest.mark.parametrize(
     ("meddle", "said"),
     [
-        (lambda out: (out / "dataset.json").write_text("{"), "holds files that no export wrote"),
-        (lambda out: (out / "dataset.json").unlink(), "holds files that no export wrote"),
-        (lambda out: (out / "train/a/mine.jpg").write_bytes(b"x"), "was changed since it was exported"),
-        (lambda out: next((out / "train/a").iterdir()).unlink(), "was changed since it was exported"),
-        (lambda out: (out / "README.md").write_text("My notes"), "was changed since it was exported"),
+        (lambda out: (out / "dataset.json").write_text("{"), r"dataset\.json \(changed since it was written\)"),
+        (lambda out: (out / "dataset.json").unlink(), r"dataset\.json \(missing\)"),
+        (lambda out: (out / ".thawline.json").write_text("{"), "not a marker that Thawline wrote"),
+        (lambda out: (out / "train/a/mine.jpg").write_bytes(b"x"), r"mine\.jpg \(not written by Thawline\)"),
+        (lambda out: (out / "mine").mkdir(), r"mine \(not written by Thawline\)"),
+        (lambda out: next((out / "train/a").iterdir()).unlink(), r"\(missing\)"),
+        (lambda out: (out / "README.md").write_text("My notes"), r"README\.md \(changed since it was written\)"),
     ],
 )
 def test_what_somebody_else_wrote_is_never_replaced(meddle: Callable[[Path], object], said, photos, tmp_path):
@@ -276,8 +280,10 @@ def test_pictures_that_a_manifest_reads_from_the_export_are_not_lost(photos, tmp
     rows = [f"out/{path.relative_to(out)},{path.parent.name}" for path in sorted(out.glob("train/*/*"))[1:]]
     (tmp_path / "m.csv").write_text("\n".join(["path,label", *rows]))
     before = snapshot(out)
-    with pytest.raises(DataError, match="names pictures inside"):
+    with pytest.raises(StoreError, match=r"holds an export of photos, and this is one of m\.csv.*--replace"):
         write(tmp_path / "m.csv", out)
+    with pytest.raises(DataError, match="names pictures inside"):
+        write(tmp_path / "m.csv", out, replace=True)
     assert snapshot(out) == before
 
 
@@ -326,11 +332,14 @@ def test_a_folder_of_ones_own_called_staging_is_left_alone(photos, tmp_path):
 
 
 def test_what_a_kill_left_is_swept_by_the_next_export(photos, tmp_path):
-    left = tmp_path / ".out.export/staging/gone-1-ab"
-    left.mkdir(parents=True)
-    os.utime(left, (0, 0))
+    dying = (
+        "import os, sys; from pathlib import Path; from thawline.core.store import staging_directory\n"
+        "with staging_directory(Path(sys.argv[1])) as staged: (staged / 'half').touch(); os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", dying, tmp_path], check=True, timeout=600)
+    assert list(tmp_path.glob(".thawline-staging/*/content/half"))
     write(photos, tmp_path / "out")
-    assert not (tmp_path / ".out.export").exists()
+    assert not (tmp_path / ".thawline-staging").exists()
 
 
 def test_cards_hold_nothing_that_markdown_would_obey(tmp_path):

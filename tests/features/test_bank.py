@@ -21,7 +21,9 @@ from thawline.core.rendering import Levels, Rendering
 from thawline.core.store import content_key
 from thawline.core.types import InputSpec
 from thawline.features import bank as bank_module
-from thawline.features.bank import BankSpec, open_bank, write_segment
+from thawline.features import segment as segment_module
+from thawline.features.bank import BankSpec, open_bank
+from thawline.features.segment import write_segment
 
 INPUT = InputSpec(size_px=32, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
 SPEC = BankSpec(
@@ -237,7 +239,7 @@ def test_a_flipped_byte_costs_its_row_and_no_other(own_cache):
     assert again.num_damaged == 0
     commit(own_cache, 2)
     assert holds(open_bank(own_cache, SPEC), 1, 2, 3, 4) == [1, 2, 3, 4]
-    assert list(own_cache.glob("staging/*")) == []
+    assert list(own_cache.glob(".thawline-staging/*")) == []
 
 
 def test_a_wrong_checksum_costs_its_row_and_no_other(own_cache):
@@ -360,7 +362,7 @@ def test_two_writers_of_the_same_segment_leave_one(own_cache):
     assert commit(own_cache, 1, 2) == first
     assert snapshot(own_cache) == before
     assert first.stat().st_ino == inode
-    assert list(own_cache.glob("staging/*")) == []
+    assert list(own_cache.glob(".thawline-staging/*")) == []
 
 
 def test_a_picture_in_two_segments_is_one_picture(own_cache):
@@ -388,7 +390,7 @@ def test_the_sound_rows_are_committed_before_the_damaged_segment_goes(own_cache,
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(bank_module, "commit_directory", full)
+    monkeypatch.setattr(segment_module, "commit_directory", full)
     with pytest.raises(StoreError, match="the disk is full"):
         open_bank(own_cache, SPEC)
     assert snapshot(own_cache) == before
@@ -401,15 +403,15 @@ def test_a_segment_that_another_run_repairs_meanwhile_is_found_in_its_new_place(
     segment = commit(own_cache, 1, 2, 3)
     commit(own_cache, 4)
     flip(segment / "rows.npy", -1)
-    verify, calls = bank_module._verify, []
+    verify, calls = bank_module.verify_segment, []
 
-    def repair_meanwhile(path, spec):
+    def repair_meanwhile(path, **form):
         if path == segment and not calls:
             calls.append(path)
             assert open_bank(own_cache, SPEC).num_damaged == 1
-        return verify(path, spec)
+        return verify(path, **form)
 
-    monkeypatch.setattr(bank_module, "_verify", repair_meanwhile)
+    monkeypatch.setattr(bank_module, "verify_segment", repair_meanwhile)
     bank = open_bank(own_cache, SPEC)
     assert calls
     assert bank.num_damaged == 0
@@ -426,7 +428,7 @@ def test_two_runs_may_repair_one_segment_at_once(own_cache, monkeypatch):
         open_bank(own_cache, SPEC)
         return write_segment(*arguments, **named)
 
-    monkeypatch.setattr(bank_module, "write_segment", repair_meanwhile)
+    monkeypatch.setattr(segment_module, "write_segment", repair_meanwhile)
     assert holds(open_bank(own_cache, SPEC), 1, 2, 3) == [1, 2]
     assert len(segments_of(own_cache)) == 1
 
@@ -445,8 +447,12 @@ def test_a_bank_that_was_pruned_since_it_was_opened_says_so(own_cache):
 def test_what_may_not_be_read_is_not_taken_for_damage(own_cache, monkeypatch):
     segment = commit(own_cache, 1)
 
-    def refuse(self, *_, **__):
-        raise PermissionError(13, "Permission denied", str(self))
+    opened = Path.open
+
+    def refuse(self, *arguments, **options):
+        if self.suffix == ".npy":
+            raise PermissionError(13, "Permission denied", str(self))
+        return opened(self, *arguments, **options)
 
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(StoreError, match=r"^open the bank: .*/digests\.npy: permission denied"):

@@ -267,7 +267,7 @@ def test_a_picture_that_is_not_what_was_checked_is_named_and_the_rest_is_kept(
     )
     with pytest.raises(DataError, match=text):
         extract(dataset, tiny, runtime=RUNTIME, cache=cache)
-    assert list(cache.glob("staging/*")) == []
+    assert list(cache.glob(".thawline-staging/*")) == []
     mended = write_folder(root, {"b/11": 11})
     assert 4 <= 12 - extract(mended, tiny, runtime=RUNTIME, cache=cache).num_extracted <= 8
 
@@ -355,7 +355,7 @@ def test_an_interrupt_stops_the_threads_and_keeps_what_is_committed(tiny, pictur
     assert torch.get_num_threads() == threads
     assert len(reads) <= 4 * (2 + 4 * extract_module.num_workers())
     assert len(list(cache.glob("banks/*/segments/*"))) == 1
-    assert list(cache.glob("staging/*")) == []
+    assert list(cache.glob(".thawline-staging/*")) == []
     assert extract(dataset, tiny, runtime=RUNTIME, cache=cache).num_extracted == 196
 
 
@@ -470,7 +470,7 @@ def test_a_full_disk_keeps_what_is_committed_and_more_space_lets_it_go_on(tiny, 
         extract(dataset, tiny, runtime=RUNTIME, cache=disk)
     committed = len(list(disk.glob("banks/*/segments/*")))
     assert committed > 2
-    assert list(disk.glob("staging/*")) == []
+    assert list(disk.glob(".thawline-staging/*")) == []
     resize("size=2m")
     done = extract(dataset, tiny, runtime=RUNTIME, cache=disk)
     assert (done.num_extracted, done.num_damaged) == (60 - 4 * committed, 0)
@@ -488,5 +488,5 @@ def test_a_disk_that_fills_up_within_a_segment_says_so(tiny, small_disk, monkeyp
     dataset, _ = dataset_of([png(seed) for seed in range(100)])
     with pytest.raises(StoreError, match=r"^extract: .*small disk.*: the disk is full\. Free some space"):
         extract(dataset, tiny, runtime=RUNTIME, cache=disk)
-    assert list(disk.glob("staging/*")) == []
+    assert list(disk.glob(".thawline-staging/*")) == []
     assert list(disk.glob("banks/*/segments/*")) == []

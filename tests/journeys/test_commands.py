@@ -58,7 +58,7 @@ def picture_bytes(seed):
 def test_fit_writes_all_six_outputs_and_leaves_nothing_else_behind(run):
     assert all((run.out / name).stat().st_size > 0 for name in OUTPUTS)
     assert (run.out / "model/manifest.json").is_file()
-    assert {path.name for path in run.out.iterdir()} == {*OUTPUTS, "leaderboard.csv", "report.json"}
+    assert {path.name for path in run.out.iterdir()} == {*OUTPUTS, "leaderboard.csv", "report.json", ".thawline.json"}
 
 
 def test_run_json_has_what_scripts_rely_on(run):
@@ -449,7 +449,7 @@ def test_cache_is_listed_and_pruned(run, thawline, one_bank):
     assert said.out.endswith(f"\n1 entry, {size / 2**20:.1f} MiB\n")
     kept = thawline("cache", "prune", "--keep-mib", "100", "--older-than-days", "1", "--cache-dir", cache, "--json")
     assert kept.json == []
-    removed = thawline("cache", "prune", "--keep-mib", "0.1", "--cache-dir", cache, "--json")
+    removed = thawline("cache", "prune", "--keep-mib", "0.1", "--yes", "--cache-dir", cache, "--json")
     assert [item["key"] for item in removed.json] == [entry["key"]]
     assert thawline("cache", "list", "--cache-dir", cache, "--json").json == []
     assert list(cache.rglob("*.*")) == []
@@ -457,8 +457,32 @@ def test_cache_is_listed_and_pruned(run, thawline, one_bank):
 
 def test_prune_without_a_limit_empties_the_cache(thawline, one_bank):
     cache = one_bank
-    assert re.fullmatch(r"removed 1 entry, \d\.\d MiB\n", thawline("cache", "prune", "--cache-dir", cache).out)
+    said = thawline("cache", "prune", "--yes", "--cache-dir", cache)
+    assert re.fullmatch(r"[0-9a-f]{32} .*\nremoved 1 entry, \d\.\d MiB\n", said.out)
     assert thawline("cache", "list", "--cache-dir", cache).out == "0 entries, 0.0 MiB\n"
+
+
+@pytest.mark.parametrize(("words", "listed"), [((), 1), (("--json",), 0)])
+def test_prune_removes_nothing_where_nobody_can_be_asked(words, listed, thawline, one_bank):
+    said = thawline("cache", "prune", "--cache-dir", one_bank, *words)
+    assert said.code == 1
+    assert said.out.count("efficientnet_lite0") == listed
+    assert said.err.startswith("thawline: cache prune: nothing was removed: there is nobody to ask. Pass --yes")
+    assert len(thawline("cache", "list", "--cache-dir", one_bank, "--json").json) == 1
+
+
+@pytest.mark.parametrize(("answer", "kept"), [("y\n", 0), ("yes\n", 0), ("\n", 1), ("n\n", 1), ("", 1)])
+def test_prune_asks_on_a_terminal(answer, kept, thawline, one_bank, monkeypatch):
+    terminal = io.StringIO(answer)
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", terminal)
+    (one_bank / "banks/2024").mkdir()
+    said = thawline("cache", "prune", "--cache-dir", one_bank)
+    assert said.code == kept
+    assert "Remove 1 entry, " in said.err
+    assert f"left alone, not Thawline's: {one_bank / 'banks/2024'}\n" in said.out
+    assert len(thawline("cache", "list", "--cache-dir", one_bank, "--json").json) == kept
+    assert (one_bank / "banks/2024").is_dir()
 
 
 @pytest.mark.parametrize("words", [("--keep-mib", "-1"), ("--keep-mib", "nan"), ("--older-than-days", "-0.5")])

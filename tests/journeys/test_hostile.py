@@ -342,7 +342,7 @@ def test_a_cache_that_may_not_be_written(run, thawline, tmp_path):
     with locked(cache, 0o555), locked(cache / "banks", 0o555):
         said = thawline("extract", photos, "--size", "32", "--cache-dir", cache)
         refused(said, 1, str(cache), "permission denied", "Choose a place that you may write to")
-        said = thawline("cache", "prune", "--cache-dir", cache)
+        said = thawline("cache", "prune", "--yes", "--json", "--cache-dir", cache)
         refused(said, 1, "permission denied")
     assert snapshot(cache) == snapshot(run.cache)
 
@@ -394,10 +394,10 @@ def test_a_tuning_that_meets_a_full_disk_leaves_the_last_good_run_whole(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_bytes", full)
         said = thawline("tune", tuned.photos, *tuning, "-o", out)
-    refused(said, 1, "write a checkpoint", str(out / "tune"), "the disk is full", "-o for results")
+    refused(said, 1, "write a checkpoint", str(out / ".thawline-work"), "the disk is full", "-o for results")
     after = snapshot(out)
     assert {name: after[name] for name in before} == before
-    assert set(after) - set(before) == {"tune/request.json"}  # nothing half-written is left
+    assert set(after) - set(before) == {".thawline-work/request.json"}  # nothing half-written is left
     said = thawline("tune", "--resume", out, "--json")
     assert said.code == 0
     assert said.json["test"] == tuned.read("run.json")["test"]
@@ -556,7 +556,7 @@ def test_an_interrupted_extraction_says_what_is_kept_and_goes_on_from_there(scan
     assert "thawline: interrupted." in err
     assert "kept" in err.splitlines()[-1]
     assert "the same command goes on from there" in err.splitlines()[-1]
-    assert list((own_cache / "staging").glob("*")) == []
+    assert list((own_cache / ".thawline-staging").glob("*")) == []
     facts = shell(*words).json
     kept = total - facts["extracted"]
     assert kept >= 256

@@ -238,4 +238,4 @@ def test_two_runs_may_repair_a_bank_at_once(runs, undisturbed, tmp_path):
     pids = [runs.start(tmp_path, pause_s=0.01) for _ in range(2)]
     assert [runs.wait(pid) for pid in pids] == [0, 0], runs.log.read_text()
     assert runs.finish(tmp_path) == (0, 0)
-    assert not list(tmp_path.glob("staging/*"))
+    assert not list(tmp_path.glob(".thawline-staging/*"))

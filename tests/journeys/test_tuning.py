@@ -154,7 +154,8 @@ def start(*words, cache):
 def kill_at_checkpoint(child, out, part):
     """Kill a run when the training of its second plan, on one fold or on all rows, has written a checkpoint."""
     deadline = time.monotonic() + 600
-    while not [path for path in out.glob(f"tune/*/*/efficientnet-lite0-*/{part}/step-*") if "999999" not in path.name]:
+    steps = f".thawline-work/*/*/efficientnet-lite0-*/{part}/step-*"
+    while not [path for path in out.glob(steps) if "999999" not in path.name]:
         assert child.poll() is None, "it ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.002)
@@ -169,7 +170,7 @@ def killed(run, tuning, tmp_path_factory):
     photos = shutil.copytree(run.photos, place / "photos")
     child = start("tune", photos, *tuning, *EVERY_STEP, "-o", place / "out", cache=run.cache)
     kill_at_checkpoint(child, place / "out", "final")
-    assert {path.name for path in (place / "out").iterdir()} == {"tune"}
+    assert {path.name for path in (place / "out").iterdir()} == {".thawline-work", ".thawline.json"}
     return photos, place / "out"
 
 
@@ -191,7 +192,7 @@ def test_a_killed_run_ends_with_the_very_bytes_of_one_that_was_left_alone(tuned,
     assert (cut_off / "history.csv").read_bytes() == (tuned.out / "history.csv").read_bytes()
     again = thawline("tune", "--resume", cut_off)
     assert (again.code, again.out) == (1, "")
-    assert f"resume: {cut_off / 'tune/request.json'} does not exist: that run is done." in again.err
+    assert f"resume: {cut_off / '.thawline-work/request.json'} does not exist: that run is done." in again.err
     assert "Start one: thawline tune PHOTOS" in again.err
 
 
@@ -205,7 +206,7 @@ def test_the_python_verb_goes_on_too(tuned, cut_off, shared_cache):
 def test_resuming_what_was_never_started(thawline, tmp_path):
     said = thawline("tune", "--resume", tmp_path / "nowhere")
     assert (said.code, said.out) == (1, "")
-    assert "nowhere/tune/request.json does not exist: no run was started there" in said.err
+    assert "nowhere/.thawline-work/request.json does not exist: no run was started there" in said.err
 
 
 @pytest.mark.parametrize(
@@ -229,10 +230,10 @@ def test_pictures_that_changed_since_are_refused_by_name(killed, cut_off, thawli
         (tmp_path / "gone.png").rename(gone)
     assert (said.code, said.out) == (1, "")
     message = said.err.splitlines()[-1]
-    assert message.startswith(f"thawline: resume: the checkpoint {cut_off / 'tune'}")
+    assert message.startswith(f"thawline: resume: the checkpoint {cut_off / '.thawline-work'}")
     assert "is of another training run: training pictures and labels was '" in message
     assert "Resume with what it was started with, or start again in another folder (-o)." in message
-    assert list(cut_off.glob("tune/*/*/*/fold-1/step-*"))  # what there is stays
+    assert list(cut_off.glob(".thawline-work/*/*/*/fold-1/step-*"))  # what there is stays
 
 
 def test_pictures_that_are_gone(killed, cut_off, thawline, tmp_path):
@@ -247,7 +248,7 @@ def test_pictures_that_are_gone(killed, cut_off, thawline, tmp_path):
 
 
 def test_a_damaged_request_is_refused(cut_off, thawline):
-    (cut_off / "tune/request.json").write_text('{"photos": "photos", "options": {"sise": 64}}')
+    (cut_off / ".thawline-work/request.json").write_text('{"photos": "photos", "options": {"sise": 64}}')
     said = thawline("tune", "--resume", cut_off)
     assert (said.code, said.out) == (1, "")
     assert "request.json cannot be read" in said.err

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from thawline.core.store import content_key
 from thawline.core.types import InputSpec
-from thawline.features.bank import BankSpec, open_bank, write_segment
+from thawline.features.bank import BankSpec, open_bank
+from thawline.features.segment import write_segment
 
 INPUT = InputSpec(size_px=32, mean=(0.5,) * 3, std=(0.5,) * 3)
 FILES = ("rows.npy", "digests.npy", "checksums.npy")

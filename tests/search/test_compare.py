@@ -12,7 +12,8 @@ from thawline.core.types import Curve, InputSpec
 from thawline.data.dataset import Dataset, Sample
 from thawline.data.split import make_split
 from thawline.features.backbone import Backbone, CutPoint
-from thawline.features.bank import BankSpec, FeatureBank, open_bank, write_segment
+from thawline.features.bank import BankSpec, FeatureBank, open_bank
+from thawline.features.segment import write_segment
 from thawline.heads.linear import L2_STRENGTHS
 from thawline.heads.nearest import NEIGHBOURS, class_mean_folds
 from thawline.heads.rotation import rotate

@@ -185,6 +185,6 @@ def test_what_a_killed_process_left_half_written_is_swept_away(checkpoints):
         "with staging_directory(Path(sys.argv[1])) as staged: (staged / 'half').touch(); os._exit(0)"
     )
     subprocess.run([sys.executable, "-c", dying, str(checkpoints.directory)], check=True, timeout=600)
-    assert len(list(checkpoints.directory.glob("staging/*"))) == 1
+    assert len(list(checkpoints.directory.glob(".thawline-staging/*"))) == 1
     assert step_of(checkpoints.latest()) == 1
     assert names(checkpoints) == ["step-000000001"]

@@ -612,4 +612,4 @@ def test_a_killed_training_ends_with_the_same_bytes(driver, photos, tmp_path):
     assert whole.keys() == resumed.keys()
     assert all(torch.equal(resumed[name], tensor) for name, tensor in whole.items())
     assert (tmp_path / "whole.safetensors").read_bytes() == (tmp_path / "killed.safetensors").read_bytes()
-    assert not list((tmp_path / "killed").glob("staging/*"))
+    assert not list((tmp_path / "killed").glob(".thawline-staging/*"))

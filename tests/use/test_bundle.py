@@ -92,7 +92,7 @@ def copy(saved, tmp_path) -> Path:
 
 def put(path: Path, data: bytes) -> None:
     path.unlink(missing_ok=True)
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
 
 
@@ -208,10 +208,28 @@ def test_a_bundle_may_be_carried_away_and_named_by_a_link(copy, tmp_path):
 
 
 def test_an_older_bundle_is_replaced_whole(classifier, copy):
-    put(copy / "left over.txt", b"old")
     save_bundle(copy, classifier, training=training(strategy="newer"))
     assert load_bundle(copy, device="cpu").manifest.strategy == "newer"
-    assert sorted(path.name for path in copy.parent.iterdir() if path.name != "staging") == ["model"]
+    assert [path.name for path in copy.parent.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize(
+    "name", ["left over.txt", "src/train.py", "golden/mine.jpg", "head.safetensors", "manifest.json"]
+)
+def test_a_bundle_with_something_foreign_in_it_is_not_replaced(classifier, copy, name):
+    put(copy / name, b"mine")
+    before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
+    with pytest.raises(StoreError, match=rf"would be replaced, and holds .*{name} \("):
+        save_bundle(copy, classifier, training=training(strategy="newer"))
+    assert {path: path.read_bytes() for path in copy.parent.rglob("*") if path.is_file()} == before
+
+
+def test_what_a_system_left_in_an_older_bundle_is_taken_along(classifier, copy):
+    for name in (".DS_Store", "golden/Thumbs.db", "@eaDir/0.jpg/thumb"):
+        put(copy / name, b"left")
+    save_bundle(copy, classifier, training=training(strategy="newer"))
+    assert load_bundle(copy, device="cpu").manifest.strategy == "newer"
+    assert {(copy / name).read_bytes() for name in (".DS_Store", "golden/Thumbs.db", "@eaDir/0.jpg/thumb")} == {b"left"}
 
 
 def test_an_older_bundle_survives_a_save_that_fails(classifier, saved, copy, monkeypatch):

@@ -11,14 +11,14 @@ import pytest
 import torch
 
 from thawline import api
-from thawline.core.errors import BundleError, UsageError
+from thawline.core.errors import BundleError, StoreError, UsageError
 from thawline.data.images import prepare
 from thawline.features.reader import FeatureReader
 from thawline.heads.linear import fit_linear
 from thawline.use import export
 from thawline.use.bundle import Classifier
 from thawline.use.export import EXPORT_TOLERANCE, export_onnx
-from thawline.use.onnx_model import open_onnx
+from thawline.use.onnx_model import open_onnx, sealed
 
 NAMES = ("cross", "stripe", "spot")
 
@@ -198,11 +198,25 @@ def test_weights_that_no_file_can_hold_are_refused_before_the_export(bundle, tmp
 
 def test_a_model_that_answers_otherwise_is_refused_and_the_older_file_stays(exporting, tmp_path):
     target = tmp_path / "model.onnx"
-    target.write_bytes(b"older")
+    target.write_bytes(sealed(b"older"))
     with pytest.raises(BundleError, match=r"golden/0.jpg gets probabilities that differ by 0\.01.*Nothing was written"):
         exporting(shift=(0.01, -0.01, 0))
-    assert target.read_bytes() == b"older"
+    assert target.read_bytes() == sealed(b"older")
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
+@pytest.mark.parametrize("change", [lambda data: b"mine", lambda data: data[:-1], lambda data: b"\0" + data[1:]])
+def test_a_file_that_no_export_wrote_is_not_replaced(bundle, tmp_path, change):
+    target = tmp_path / "model.onnx"
+    target.write_bytes(change(sealed(b"older")))
+    before = target.read_bytes()
+    with pytest.raises(StoreError, match=r"stands there and is not a file as `thawline export` writes it"):
+        export_onnx(bundle, target)
+    assert target.read_bytes() == before
+    (tmp_path / "link.onnx").symlink_to(target)
+    target.write_bytes(sealed(b"older"))
+    with pytest.raises(StoreError, match=r"link\.onnx stands there"):
+        export_onnx(bundle, tmp_path / "link.onnx")
 
 
 def test_what_the_exporter_cannot_express_is_an_error_of_ours(bundle, tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ import pytest
 
 from thawline.core.errors import BundleError, UsageError
 from thawline.use import onnx_model
-from thawline.use.onnx_model import FACTS_KEY, open_onnx
+from thawline.use.onnx_model import FACTS_KEY, is_sealed, open_onnx, sealed
 
 NAMES = ("cross", 'stripe, "wide"', "träne 🦜")
 
@@ -43,16 +43,17 @@ def test_the_file_says_everything_that_a_service_must_know(drawn_model, exported
 def test_the_names_in_a_file_are_those_that_other_programs_use(onnx_bytes):
     proto = onnx.load_from_string(onnx_bytes)
     assert [node.name for node in (*proto.graph.input, *proto.graph.output)] == ["pixels", "probabilities"]
-    assert [entry.key for entry in proto.metadata_props] == ["thawline"]
+    assert [entry.key for entry in proto.metadata_props] == ["thawline", "thawline_sha256"]
     assert {entry.domain: entry.version for entry in proto.opset_import}[""] == 18
     assert json.loads(proto.metadata_props[0].value)["format"] == 1
 
 
 def changed(content, change):
-    """Return the bytes of an ONNX file after `change` has been at its protobuf."""
+    """Return the bytes of an ONNX file, sealed again, after `change` has been at its protobuf."""
     proto = onnx.load_from_string(content)
+    del proto.metadata_props[1]
     change(proto)
-    return proto.SerializeToString()
+    return sealed(proto.SerializeToString())
 
 
 def set_facts(**values):
@@ -102,6 +103,37 @@ def with_another_output(proto):
 def test_a_file_that_is_not_ours_is_refused(onnx_bytes, change, message):
     with pytest.raises(BundleError, match=message):
         open_onnx(changed(onnx_bytes, change))
+
+
+def test_a_bit_that_changed_anywhere_is_found_before_anything_parses_it(onnx_bytes, monkeypatch):
+    parsed = []
+    real = onnxruntime.InferenceSession
+
+    def counted(*words, **named):
+        parsed.append(1)
+        return real(*words, **named)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", counted)
+    assert is_sealed(onnx_bytes)
+    for at in np.random.default_rng(0).integers(0, 8 * len(onnx_bytes), 200).tolist():
+        damaged = bytearray(onnx_bytes)
+        damaged[at // 8] ^= 1 << at % 8
+        with pytest.raises(BundleError, match="damaged, altered, or written by an older version"):
+            open_onnx(bytes(damaged))
+    for size in np.random.default_rng(1).integers(0, len(onnx_bytes) - 200, 20).tolist():
+        with pytest.raises(BundleError, match="load the model: "):
+            open_onnx(onnx_bytes[:size])
+    assert len(parsed) <= 20  # a file that lost its end has no seal, and says nothing of who wrote it
+
+
+def test_a_file_without_a_seal_is_refused(onnx_bytes):
+    proto = onnx.load_from_string(onnx_bytes)
+    del proto.metadata_props[1]
+    with pytest.raises(BundleError, match="or written by an older version"):
+        open_onnx(proto.SerializeToString())
+    proto.metadata_props.pop()
+    with pytest.raises(BundleError, match="not one that `thawline export` wrote"):
+        open_onnx(proto.SerializeToString())
 
 
 def test_a_file_that_would_read_another_file_is_refused(onnx_bytes, tmp_path, monkeypatch):

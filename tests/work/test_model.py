@@ -13,9 +13,10 @@ from thawline.core.runtime import Runtime
 from thawline.data.dataset import Dataset, Sample
 from thawline.data.sources.places import Place
 from thawline.data.split import make_split
-from thawline.features.bank import BankSpec, FeatureBank, open_bank, write_segment
+from thawline.features.bank import BankSpec, FeatureBank, open_bank
 from thawline.features.extract import Extraction
 from thawline.features.network import load_backbone
+from thawline.features.segment import write_segment
 from thawline.heads.calibrate import fit_temperature
 from thawline.heads.linear import fit_linear
 from thawline.search.compare import leaderboard_of

@@ -166,6 +166,7 @@ def test_every_run_leaves_the_same_files(side_by_side, compared, tmp_path):
     chosen = choose(compared)
     for place, laid, outcome in (("one", compared, chosen), ("rows", *side_by_side)):
         data = report_data(laid, outcome, leaderboard=outcome.leaderboard)
+        (tmp_path / place).mkdir()
         facts = write_files(tmp_path / place, laid, outcome=outcome, data=data)
         assert json.loads((tmp_path / place / "run.json").read_text()) == json.loads(json.dumps(facts))
         assert ReportData.from_json((tmp_path / place / "report.json").read_text()).to_json() == data.to_json()

@@ -12,19 +12,17 @@ import numpy as np
 import pytest
 
 import thawline
-from thawline.core.errors import BackboneError, StoreError, UsageError
-from thawline.core.options import Options
+from thawline.core.errors import BackboneError, UsageError
 from thawline.data.check import check
-from thawline.data.sources.places import Place
 from thawline.data.split import make_split
 from thawline.train import folds as trial
-from thawline.train.hyperparameters import TrainOptions
 from thawline.use.predict import predict_pictures
 from thawline.view.summary import run_text
-from thawline.work.order import Order, Row
+from thawline.work.order import Row
 from thawline.work.recipe import Recipe, parse_recipe, rows_of_plans
-from thawline.work.run import read_order, resume, write_order
+from thawline.work.run import resume
 from thawline.work.run import run as carry_out
+from thawline.work.run_folder import WORK
 
 PEOPLE = ("lionel_messi", "maria_sharapova", "serena_williams")
 NUM_TRAIN, NUM_TEST = 9, 4
@@ -194,7 +192,7 @@ def test_the_table_is_the_leaderboard_and_run_json_says_the_same(finished):
     assert [row["row"] for row in told["rows"]] == ["solved", "by epochs", "thawed"]
     assert [row.epochs for row in finished.data.rows] == [None, 2, 1]
     assert all(row.seconds > 0 for row in finished.data.rows)
-    assert not (finished.out / "tune").exists()
+    assert not (finished.out / WORK).exists()
 
 
 def test_drift_is_measured_where_the_recipe_asks_for_it(finished):
@@ -341,7 +339,7 @@ def test_a_run_that_was_cut_off_goes_on_and_ends_as_one(protocol, run, parted, p
     with pytest.raises(KeyboardInterrupt):
         run(TRAINED, parted, protocol=protocol, out=out)
     monkeypatch.undo()
-    assert (out / "tune").is_dir()
+    assert (out / WORK).is_dir()
     assert not (out / "report.json").exists()
     again = count_trainings(monkeypatch)
     made = run(TRAINED, parted, protocol=protocol, out=out)
@@ -354,7 +352,7 @@ def test_a_run_that_was_cut_off_goes_on_and_ends_as_one(protocol, run, parted, p
         was_done = one.name == "by epochs"
         assert (one.seconds > 1000) == was_done  # a training that was done before the cut says what it took then
     assert weights_of(made.out) == weights_of(whole.out)
-    assert not (out / "tune").exists()
+    assert not (out / WORK).exists()
 
 
 @pytest.mark.slow
@@ -506,57 +504,6 @@ def test_an_empty_folder_is_refused_at_once(run, photos, no_pictures, tmp_path):
     (tmp_path / "outside" / ".hidden").mkdir(parents=True)
     with pytest.raises(UsageError, match="holds no pictures"):
         run(SOLVED, photos, outside=tmp_path / "outside")
-
-
-# orders
-
-
-def test_an_order_comes_back_from_the_run_s_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    options = Options(size=96, pooling=("mean", "grid"), weights=Path("net.safetensors"), limit=9)
-    training = TrainOptions(epochs=3, schedule="one-cycle", learning_rate=1e-3, augment="augmix", clip_norm=None)
-    recipe = parse_recipe(TRAINED, "mine")
-    order = recipe.order("photos", options={"limit": 9}, training={"epochs": 2}, budget_s=60.0, command="thawline x")
-    for asked in (order, Order(Place.of("photos"), options=options, training=training)):
-        write_order(tmp_path / "run", asked, key="0123456789ab")
-        assert read_order(tmp_path / "run") == (asked.from_anywhere(), "0123456789ab")
-
-
-def test_a_new_order_removes_the_training_runs_of_others_and_nothing_else(tmp_path):
-    for folder in ("0123456789ab/all", "ba9876543210/all", "thesis"):
-        (tmp_path / "tune" / folder).mkdir(parents=True)
-    (tmp_path / "run.json").write_text("{}")
-    write_order(tmp_path, Order(Place.of("photos")), key="0123456789ab")
-    assert {path.name for path in tmp_path.iterdir()} == {"tune", "run.json"}
-    assert {path.name for path in (tmp_path / "tune").iterdir()} == {"request.json", "0123456789ab", "thesis"}
-
-
-def test_an_order_that_is_not_there_says_why(tmp_path):
-    with pytest.raises(StoreError, match=r"request\.json does not exist: no run was started there\. Start one"):
-        resume(tmp_path)
-    (tmp_path / "run.json").write_text("{}")
-    with pytest.raises(StoreError, match=r"that run is done"):
-        resume(tmp_path)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda order: order.pop("photos"),
-        lambda order: order["options"].update(sise=64),
-        lambda order: order["training"].update(epochs="many"),
-        lambda order: order.update(rows=None),
-        lambda order: order.update(protocol="luck"),
-    ],
-)
-def test_a_damaged_order_is_refused(change, tmp_path):
-    write_order(tmp_path, Order(Place.of("photos"), rows=(Row(name="all", plan="all"),)), key="0123456789ab")
-    path = tmp_path / "tune/request.json"
-    request = json.loads(path.read_text())
-    change(request["order"])
-    path.write_text(json.dumps(request))
-    with pytest.raises(StoreError, match=r"request\.json cannot be read \(\w+\)\. Start the run again"):
-        read_order(tmp_path)
 
 
 def test_a_goal_and_a_drift_are_any_run_s(photos, place):

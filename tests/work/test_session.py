@@ -7,19 +7,19 @@ from types import SimpleNamespace
 
 import pytest
 
-from thawline.core.errors import BackboneError, DataError
+from thawline.core.errors import BackboneError
 from thawline.core.options import Options
 from thawline.data.sources.places import Place
 from thawline.train.hyperparameters import TrainOptions
 from thawline.work import session as module
 from thawline.work.order import Order, Row
+from thawline.work.run_folder import WORK
 from thawline.work.session import (
     Clock,
     compare_frozen,
     depth_names,
     load_network,
     open_session,
-    require_place,
     split_of,
 )
 
@@ -55,10 +55,10 @@ def test_large_sets_get_three_folds_drawn_once(count, options, expected, monkeyp
 def test_the_folder_of_training_runs_is_that_of_order_pictures_and_labels(order, tmp_path):
     first, again = (open_session(order, tmp_path).context.folder for _ in range(2))
     assert first == again
-    assert first.parent == tmp_path / "tune"
+    assert first.parent == tmp_path / WORK
     other = open_session(replace(order, options=replace(order.options, one_against_rest="red")), tmp_path)
     assert other.context.folder != first
-    assert open_session(order, tmp_path, key="0123456789ab").context.folder == tmp_path / "tune/0123456789ab"
+    assert open_session(order, tmp_path, key="0123456789ab").context.folder == tmp_path / WORK / "0123456789ab"
 
 
 def test_under_folds_the_parts_of_the_data_are_pooled(tmp_path, tinted):
@@ -91,13 +91,6 @@ def test_rows_compare_what_they_name_and_the_cuts_of_the_thaw_line(order, tmp_pa
     assert names(compare_frozen(open_session(asked, tmp_path))) == {"whole · linear", "1 block cut · linear"}
     best = replace(asked, rows=(Row(name="best", frozen="best"),))
     assert len(names(compare_frozen(open_session(best, tmp_path)))) > len(cuts)
-
-
-def test_a_folder_inside_the_pictures_is_refused(order, tinted, tmp_path):
-    with pytest.raises(DataError, match="lies inside the pictures"):
-        require_place(tinted / "red", order)
-    require_place(tmp_path / "elsewhere", order)
-    assert not (tmp_path / "elsewhere").exists() or not any((tmp_path / "elsewhere").iterdir())
 
 
 def test_a_recipe_whose_weights_are_not_there_is_told_of_one_that_needs_no_network(tmp_path):

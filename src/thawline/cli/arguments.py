@@ -27,6 +27,7 @@ __all__ = [
     "Out",
     "Photos",
     "PhotosOrFile",
+    "Replace",
     "TensorBoard",
     "Words",
 ]
@@ -44,7 +45,17 @@ PhotosOrFile = Annotated[
 Model = Annotated[Path, Parameter(help="A `model` folder that `thawline fit`, `tune` or `recipe run` wrote.")]
 Json = Annotated[bool, Parameter(help="Print the result as JSON.")]
 Device = Annotated[str, Parameter(help="Where the network runs: `auto`, `cpu`, `cuda`, `mps`.")]
-Out = Annotated[Path, Parameter(name=["--out", "-o"], help="Folder of the run; older results in it are replaced.")]
+Out = Annotated[
+    Path,
+    Parameter(
+        name=["--out", "-o"],
+        help="Folder of the run. An older run of its kind on these pictures is replaced; what is not Thawline's stays.",
+    ),
+]
+Replace = Annotated[
+    bool,
+    Parameter(help="Replace what Thawline made there of other pictures, in another way or by an older version too."),
+]
 Config = Annotated[
     Path | None,
     Parameter(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from json import loads
@@ -13,10 +14,10 @@ from cyclopts import App, Parameter
 import thawline
 from thawline.cli.arguments import Json
 from thawline.cli.console import say, say_json
-from thawline.core.errors import UsageError
+from thawline.core.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
-    from thawline.core.store import Entry
+    from thawline.core.cache import Entry
 
 __all__ = ["cache"]
 
@@ -31,12 +32,8 @@ def cache_list(*, cache_dir: CacheDir = None, json: Json = False) -> None:
     entries = thawline.cache_entries(cache_dir)
     if json:
         say_json([_entry_json(entry) for entry in entries])
-        return
-    for entry in entries:
-        facts = _entry_json(entry)
-        name = facts.get("backbone") or facts["source"]
-        say(f"{entry.key}  {entry.size_bytes / 2**20:10,.1f} MiB  {facts['last_used']}  {name}")
-    say(_total(entries))
+    else:
+        say("\n".join([*map(_line, entries), _total(entries)]))
 
 
 @cache.command(name="prune")
@@ -46,22 +43,53 @@ def cache_prune(
     keep_mib: Annotated[
         float | None, Parameter(help="Then remove the least recently used until this many MiB are left.")
     ] = None,
+    yes: Annotated[bool, Parameter(help="Remove them without a question.")] = False,
     cache_dir: CacheDir = None,
     json: Json = False,
 ) -> None:
     """Remove extracted features and fetched pictures; without a limit, all of them.
 
-    They can always be made again.
+    They are listed first, and removed after a yes; where nobody can be asked, only with --yes. They can always be made
+    again. What Thawline did not write is never removed.
     """
+    from thawline.core.cache import foreign_paths, prunable_entries
+
     for flag, limit in (("--older-than-days", older_than_days), ("--keep-mib", keep_mib)):
         if limit is not None and not 0 <= limit < float("inf"):
             raise UsageError(f"cache prune: {flag} {limit:g}: at least 0 is required. Give such a number, or none.")
     keep_bytes = None if keep_mib is None else int(keep_mib * 2**20)
-    removed = thawline.prune_cache(cache_dir, older_than_days=older_than_days, keep_bytes=keep_bytes)
-    if json:
-        say_json([_entry_json(entry) for entry in removed])
-    else:
-        say(f"removed {_total(removed)}")
+    entries = prunable_entries(cache_dir, older_than_days=older_than_days, keep_bytes=keep_bytes)
+    if not json:
+        for path in foreign_paths(cache_dir):
+            say(f"left alone, not Thawline's: {path}")
+        for entry in entries:
+            say(_line(entry))
+    if entries and not yes:
+        _ask(entries, can_ask=not json)
+    removed = thawline.prune_cache(cache_dir, entries=entries)
+    say_json([_entry_json(entry) for entry in removed]) if json else say(f"removed {_total(removed)}")
+
+
+def _ask(entries: Sequence[Entry], *, can_ask: bool) -> None:
+    """Return if the person wants these removed.
+
+    Raises:
+        StoreError: They do not, or nobody can be asked; nothing is removed.
+    """
+    if not (can_ask and sys.stdin is not None and sys.stdin.isatty()):
+        raise StoreError(
+            f"cache prune: nothing was removed: there is nobody to ask. Pass --yes to remove {_total(entries)}."
+        )
+    sys.stderr.write(f"Remove {_total(entries)}? [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        raise StoreError("cache prune: nothing was removed. Answer y to remove them, or pass --yes.")
+
+
+def _line(entry: Entry) -> str:
+    facts = _entry_json(entry)
+    name = facts.get("backbone") or facts["source"]
+    return f"{entry.key}  {entry.size_bytes / 2**20:10,.1f} MiB  {facts['last_used']}  {name}"
 
 
 def _total(entries: Sequence[Entry]) -> str:

@@ -17,6 +17,7 @@ from thawline.cli.arguments import (
     Json,
     Photos,
     PhotosOrFile,
+    Replace,
     Words,
 )
 from thawline.cli.console import say, say_json
@@ -58,7 +59,10 @@ def extract(
 def export_data(
     photos: Photos,
     *,
-    out: Annotated[Path, Parameter(name=["--out", "-o"], help="Folder to write: new, empty, or an older export.")],
+    out: Annotated[
+        Path, Parameter(name=["--out", "-o"], help="Folder to write: new, empty, or an older export of them.")
+    ],
+    replace: Replace = False,
     form: Annotated[
         Literal["folder", "parquet"],
         Parameter(name="--format", help="Class folders, or Parquet tables that hold the pictures."),
@@ -74,7 +78,7 @@ def export_data(
     from thawline.view.dataset_text import export_text
 
     exported = thawline.export_data(
-        photos, out, options=options, form=form, held_out=held_out, progress=progress_for_stderr()
+        photos, out, options=options, form=form, held_out=held_out, replace=replace, progress=progress_for_stderr()
     )
     if json:
         say_json({"out": str(exported.out), **exported.card})

@@ -15,6 +15,7 @@ from thawline.cli.arguments import (
     FlatTraining,
     Goal,
     Json,
+    Replace,
     TensorBoard,
     Words,
 )
@@ -67,6 +68,7 @@ def recipe_run(
     out: Annotated[
         Path | None, Parameter(name=["--out", "-o"], help="Folder of the run. Default: runs/RECIPE.")
     ] = None,
+    replace: Replace = False,
     protocol: Annotated[
         Literal["test", "folds"] | None,
         Parameter(help="Hold out a test part (`test`), or every picture once (`folds`). Default: the recipe's."),
@@ -104,4 +106,4 @@ def recipe_run(
         command=typed.command,
     )
     folder = out or Path("runs") / typed.recipe.name
-    say_run(run(order, folder, progress=progress_for_stderr(), tensorboard=tensorboard), as_json=json)
+    say_run(run(order, folder, replace=replace, progress=progress_for_stderr(), tensorboard=tensorboard), as_json=json)

@@ -20,12 +20,13 @@ from thawline.cli.arguments import (
     Json,
     Out,
     PhotosOrFile,
+    Replace,
     TensorBoard,
     Words,
 )
 from thawline.cli.console import say, say_json
 from thawline.cli.results import say_compared, say_forecast, say_run, say_thaw_line
-from thawline.core.errors import UsageError, first_few
+from thawline.core.errors import DataError, UsageError, first_few
 from thawline.core.progress import progress_for_stderr
 from thawline.train.hyperparameters import parse_duration
 
@@ -45,6 +46,7 @@ def fit(
     photos: PhotosOrFile = None,
     *,
     out: Out = Path("runs/fit"),
+    replace: Replace = False,
     budget: Budget = None,
     candidates: Annotated[
         list[str] | None,
@@ -71,7 +73,7 @@ def fit(
         return
     if order.rows and budget_s is None:
         raise UsageError("fit: plans without a budget. Give one (--budget 15min), or name them to `thawline tune`.")
-    say_run(run(order, out, progress=progress_for_stderr(), tensorboard=tensorboard), as_json=json)
+    say_run(run(order, out, replace=replace, progress=progress_for_stderr(), tensorboard=tensorboard), as_json=json)
 
 
 def tune(
@@ -89,6 +91,7 @@ def tune(
         Path | None, Parameter(help="Go on with the run in this folder, which was cut off; nothing else is needed.")
     ] = None,
     out: Out = Path("runs/tune"),
+    replace: Replace = False,
     goal: Goal = None,
     config: Config = None,
     options: Flat = DEFAULTS,
@@ -112,7 +115,7 @@ def tune(
     order = _order(typed, typed.photos(photos), plans=plans, sets=(options, training), goal=goal)
     if not order.rows:
         raise UsageError('tune: no plan is named. Name one or more: --plan "last 20 %" --plan "head, then all".')
-    say_run(run(order, out, progress=progress, tensorboard=tensorboard), as_json=json)
+    say_run(run(order, out, replace=replace, progress=progress, tensorboard=tensorboard), as_json=json)
 
 
 def demo(
@@ -121,19 +124,27 @@ def demo(
     ] = None,
     *,
     out: Out = Path("runs/demo"),
+    replace: Replace = False,
     options: Flat = DEFAULTS,
     json: Json = False,
     typed: Words,
 ) -> None:
     """Show the idea on pictures that need no download: where to cut a pretrained network for few labels."""
-    from thawline.data.digits import write_digits
+    from thawline.data.digits import is_digits, write_digits
     from thawline.work.run import run
+    from thawline.work.run_folder import require_place
 
-    if photos is None:
-        folder = out / "pictures"
-        photos = str(folder if folder.is_dir() else write_digits(folder))
-    order = _order(typed, photos, sets=(options, TRAINING_DEFAULTS))
-    result = run(order, out, progress=progress_for_stderr())
+    folder = out / "pictures"
+    order = _order(typed, photos or str(folder), sets=(options, TRAINING_DEFAULTS))
+    if photos is None and folder.exists() and not is_digits(folder):
+        raise DataError(
+            f"demo: {folder} holds something else than the demo's pictures. Choose another place with -o, or name your "
+            f"pictures: thawline demo {folder}."
+        )
+    if photos is None and not folder.exists():
+        require_place(out, order, replace=replace)
+        write_digits(folder)
+    result = run(order, out, replace=replace, progress=progress_for_stderr())
     if not json:
         say_thaw_line(result)
     say_run(result, as_json=json)
@@ -159,10 +170,11 @@ def compare(
 def report(
     run: Annotated[Path, Parameter(help="Folder of a run that `thawline fit`, `tune` or `recipe run` wrote.")],
     *,
+    replace: Annotated[bool, Parameter(help="Replace a report of an older version, which has no marker, too.")] = False,
     json: Json = False,
 ) -> None:
     """Write a run's report.html again, e.g. after an update, and print its path."""
-    path = thawline.render(run)
+    path = thawline.render(run, replace=replace)
     say_json({"report": str(path)}) if json else say(str(path))
 
 

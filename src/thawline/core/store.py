@@ -10,63 +10,42 @@ import errno
 import hashlib
 import json
 import os
-import platform
+import re
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
+from thawline.core import locks
 from thawline.core.errors import StoreError
 
 __all__ = [
-    "Entry",
     "NoRoomError",
-    "cache_entries",
     "cache_root",
     "commit_directory",
     "content_key",
     "disk_errors",
     "expand_user",
     "paths_in",
-    "prune_cache",
-    "remove_entry",
     "replace_directory",
     "require_space",
+    "restore_directory",
     "staging_directory",
     "sweep_staging",
     "write_bytes",
     "write_json",
 ]
 
-STALE_STAGING_S = 24 * 3600.0
+STAGING, LOCK, CONTENT = ".thawline-staging", "lock", "content"
+STALE_STAGING_S = 24 * 3600.0  # where the file system has no locks
 _FLUSHED_AT_ONCE = 8
 
 
 class NoRoomError(StoreError):
     """What is to be stored needs more space than there is or than is allowed; nothing has been written."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One thing in the cache.
-
-    Attributes:
-        kind: Folder it lies in: `banks` of features, or `pictures` that were fetched.
-        key: Its content key.
-        directory: Where it lies.
-        size_bytes: Bytes of all its files.
-        last_used_s: When it was last opened, in seconds since the epoch.
-    """
-
-    kind: str
-    key: str
-    directory: Path
-    size_bytes: int
-    last_used_s: float
 
 
 def cache_root(directory: Path | str | None = None) -> Path:
@@ -141,18 +120,39 @@ def require_space(
 
 @contextmanager
 def staging_directory(root: Path) -> Iterator[Path]:
-    """Return a new private folder on the file system of `root`; removed on leaving, unless it was renamed away."""
-    parent = root / "staging"
-    directory = parent / f"{platform.node()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-    while not directory.exists():
-        parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):  # another process may just have removed the empty parent
-            directory.mkdir()
+    """Return a new private folder on the file system of `root`; removed on leaving, unless it was renamed away.
+
+    It lies in `.thawline-staging` next to a lock that this process holds meanwhile, so that `sweep_staging` knows
+    whether anybody still works in it.
+    """
+    place, lock = _staging_place(root / STAGING)
+    directory = place / CONTENT
     try:
+        directory.mkdir()
         yield directory
     finally:
         shutil.rmtree(directory, ignore_errors=True)
-        _remove_if_empty(parent)
+        with suppress(OSError):
+            if lock is None:
+                (place / LOCK).unlink(missing_ok=True)
+            else:
+                locks.release(place / LOCK, lock)
+        _remove_if_empty(place)
+        _remove_if_empty(place.parent)
+
+
+def _staging_place(parent: Path) -> tuple[Path, int | None]:
+    """Return a new folder in `parent` and the descriptor of its lock, or None where the file system has no locks."""
+    while True:
+        place = parent / uuid.uuid4().hex
+        parent.mkdir(parents=True, exist_ok=True)
+        # whoever sweeps may just have removed the empty parent, or this place before its lock was taken
+        with suppress(FileNotFoundError, BlockingIOError):
+            place.mkdir()
+            try:
+                return place, locks.take(place / LOCK, create=True)
+            except locks.NoLocksError:
+                return place, None
 
 
 def _remove_if_empty(directory: Path) -> None:
@@ -168,21 +168,32 @@ def paths_in(directory: Path, pattern: str = "*") -> list[Path]:
 
 
 def sweep_staging(root: Path) -> int:
-    """Return how many staging folders of dead processes were removed; those of live ones stay."""
-    from psutil import pid_exists  # here, because a service has neither a cache nor this package
+    """Return how many staging folders of dead processes were removed; those of live ones stay.
 
-    removed = 0
-    for directory in paths_in(root / "staging"):
-        host, _, pid = directory.name.rpartition("-")[0].rpartition("-")
-        try:
-            stale = time.time() - directory.stat().st_mtime > STALE_STAGING_S
-        except OSError:  # its owner removed it just now
-            continue
-        if stale or (host == platform.node() and pid.isdecimal() and not pid_exists(int(pid))):
-            shutil.rmtree(directory, ignore_errors=True)
-            removed += 1
-    _remove_if_empty(root / "staging")
+    Where the file system has no locks, nobody knows who lives, and what is a day old is removed.
+    """
+    removed = sum(_sweep(place) for place in paths_in(root / STAGING) if re.fullmatch("[0-9a-f]{32}", place.name))
+    _remove_if_empty(root / STAGING)
     return removed
+
+
+def _sweep(place: Path) -> bool:
+    """Return whether a staging folder was removed, since whoever made it is gone; what else lies in it stays."""
+    try:
+        lock = locks.take(place / LOCK)
+    except locks.NoLocksError:
+        with suppress(OSError):  # its owner removed it just now
+            if time.time() - place.stat().st_mtime > STALE_STAGING_S:
+                shutil.rmtree(place / CONTENT, ignore_errors=True)
+                (place / LOCK).unlink(missing_ok=True)
+    except OSError:  # its owner lives, or was killed before it had a lock, or nothing may be removed here
+        pass
+    else:
+        shutil.rmtree(place / CONTENT, ignore_errors=True)
+        with suppress(OSError):
+            locks.release(place / LOCK, lock)
+    _remove_if_empty(place)
+    return not place.exists()
 
 
 def commit_directory(staged: Path, final: Path) -> bool:
@@ -203,21 +214,56 @@ def commit_directory(staged: Path, final: Path) -> bool:
     return True
 
 
-def replace_directory(staged: Path, final: Path) -> None:
-    """Put a finished folder in the place of an older one; the old one is removed only after the new one stands."""
+def replace_directory(staged: Path, final: Path, *, require: Callable[[Path], None]) -> None:
+    """Put a finished folder in the place of an older one, which is removed only after the new one stands.
+
+    A kill between the two renames leaves the older one as `.NAME.thawline-old`; `restore_directory` puts it back.
+
+    Args:
+        staged: The finished folder, on the same file system.
+        final: Where it belongs.
+        require: Raises where a folder holds anything that is not ours; called with whatever is to be removed.
+
+    Raises:
+        StoreError: From `require`; everything is as it was.
+    """
     _flush_tree(staged)
     final.parent.mkdir(parents=True, exist_ok=True)
-    old = final.with_name(f".{final.name}.old-{uuid.uuid4().hex[:8]}")
+    restore_directory(final)
+    old = _older(final)
+    for place in (final, old):
+        if os.path.lexists(place):
+            require(place)
+    _discard(old)  # a kill had left it
     try:
         if final.exists():
             final.rename(old)
         staged.rename(final)
     except BaseException:
-        if old.exists() and not final.exists():
-            old.rename(final)
+        restore_directory(final)
         raise
     _flush(final.parent)
-    shutil.rmtree(old, ignore_errors=True)
+    _discard(old)
+
+
+def restore_directory(final: Path) -> None:
+    """Put a folder back that a kill in `replace_directory` has left without its name; else do nothing."""
+    old = _older(final)
+    if old.exists() and not os.path.lexists(final):
+        old.rename(final)
+
+
+def _older(final: Path) -> Path:
+    """Return where a folder lies while another takes its place: a name that nobody else gives."""
+    return final.with_name(f".{final.name}.thawline-old")
+
+
+def _discard(directory: Path) -> None:
+    """Remove a folder of ours, if it is there: it disappears at once by a rename, and a kill leaves what is swept."""
+    with suppress(FileNotFoundError):
+        if directory.exists():
+            with staging_directory(directory.parent) as staged:
+                directory.rename(staged / "old")
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -226,67 +272,20 @@ def write_bytes(path: Path, data: bytes) -> None:
     Raises:
         StoreError: No space or no permission; the old content is intact.
     """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     with disk_errors("write", path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        sweep_staging(path.parent)
+        with staging_directory(path.parent) as staged:
+            temporary = staged / "file"
             with temporary.open("wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
 
 
 def write_json(path: Path, value: object) -> None:
     """Write `value` as indented JSON, atomically; NaN and infinity are refused."""
     write_bytes(path, (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
-
-
-def cache_entries(cache_dir: Path | None = None) -> tuple[Entry, ...]:
-    """Return what the cache holds, most recently used first; what another run removes meanwhile is left out."""
-    root, entries = cache_root(cache_dir), []
-    for directory in (*paths_in(root / "banks", "*/"), *paths_in(root / "pictures", "*/")):
-        with suppress(FileNotFoundError):
-            size = sum(file.stat().st_size for file in directory.rglob("*") if file.is_file())
-            entries.append(Entry(directory.parent.name, directory.name, directory, size, directory.stat().st_mtime))
-    return tuple(sorted(entries, key=lambda entry: -entry.last_used_s))
-
-
-def remove_entry(entry: Entry, root: Path) -> None:
-    """Remove one thing from the cache: it disappears at once by a rename, then its files are deleted.
-
-    Raises:
-        StoreError: The cache cannot be written. It is no error when another run has removed it already.
-    """
-    with disk_errors("prune", entry.directory), staging_directory(root) as staged, suppress(FileNotFoundError):
-        entry.directory.rename(staged / entry.key)
-
-
-def prune_cache(
-    cache_dir: Path | None = None, *, older_than_days: float | None = None, keep_bytes: int | None = None
-) -> tuple[Entry, ...]:
-    """Return what was removed from the cache; with neither limit, everything.
-
-    Args:
-        cache_dir: The cache, or None for the usual one.
-        older_than_days: Remove what was not opened for this long.
-        keep_bytes: Then remove the least recently used until at most this many bytes are left.
-
-    Raises:
-        StoreError: The cache cannot be written.
-    """
-    root, removed, kept_bytes = cache_root(cache_dir), [], 0
-    everything = older_than_days is None and keep_bytes is None
-    for entry in cache_entries(root):
-        old = older_than_days is not None and time.time() - entry.last_used_s > older_than_days * 86400
-        kept_bytes += 0 if old else entry.size_bytes
-        if everything or old or (keep_bytes is not None and kept_bytes > keep_bytes):
-            remove_entry(entry, root)
-            removed.append(entry)
-    return tuple(removed)
 
 
 def _flush_tree(directory: Path) -> None:

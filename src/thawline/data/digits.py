@@ -6,19 +6,19 @@ from the photos that the backbone was trained on, so the best cut is well before
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from thawline.core.errors import DataError
+from thawline.core.store import commit_directory, staging_directory, sweep_staging
 from thawline.core.types import Ints, Pixels
 
-__all__ = ["write_digits"]
+__all__ = ["is_digits", "write_digits"]
 
 _SIDE_PX = 64  # enlarged smoothly: nearest neighbour's hard squares cost every cut a tenth of its score
 _NUM_CLASSES = 10
+_PARTS = ("train", "test")
 
 
 def write_digits(directory: Path, *, labels_per_class: int = 5, seed: int = 0) -> Path:
@@ -48,18 +48,21 @@ def write_digits(directory: Path, *, labels_per_class: int = 5, seed: int = 0) -
     pixels, labels = _load_digits()
     chosen = _choose(labels, labels_per_class, seed)
     try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
-        try:
+        sweep_staging(directory.parent)
+        with staging_directory(directory.parent) as unfinished:
             _write(unfinished, pixels, labels, chosen)
-            unfinished.chmod(0o755)  # mkdtemp's own mode shuts other readers out
-            unfinished.rename(directory)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
+            if not commit_directory(unfinished, directory):
+                raise DataError(f"demo: {directory} was made by somebody else meanwhile. Name a new directory.")
     except OSError as error:
         reason = error.strerror or str(error)
         raise DataError(f"demo: {directory} cannot be written ({reason}). Name another place.") from None
     return directory
+
+
+def is_digits(directory: Path) -> bool:
+    """Return whether a folder has the parts and the classes that `write_digits` makes, and no others."""
+    classes = {f"{part}/{label}" for part in _PARTS for label in range(_NUM_CLASSES)}
+    return {path.relative_to(directory).as_posix() for path in directory.glob("*/*")} == classes
 
 
 def _load_digits() -> tuple[Pixels, Ints]:
@@ -80,7 +83,7 @@ def _choose(labels: Ints, labels_per_class: int, seed: int) -> set[int]:
 def _write(directory: Path, pixels: Pixels, labels: Ints, chosen: set[int]) -> None:
     from PIL import Image
 
-    for part in ("train", "test"):
+    for part in _PARTS:
         for label in range(_NUM_CLASSES):
             (directory / part / str(label)).mkdir(parents=True)
     for index, (picture, label) in enumerate(zip(pixels, labels, strict=True)):

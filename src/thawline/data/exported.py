@@ -6,11 +6,11 @@ the final place, which is renamed when it is whole. An older export there is rep
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from dataclasses import replace as changed
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,15 +21,16 @@ from thawline.core.store import (
     disk_errors,
     replace_directory,
     require_space,
+    restore_directory,
     staging_directory,
     sweep_staging,
-    write_bytes,
     write_json,
 )
 from thawline.core.version import __version__
 from thawline.data.card import card_markdown
 from thawline.data.check import check
 from thawline.data.dataset import Dataset, Role, Sample
+from thawline.data.export_folder import CARD, CARD_VERSION, folder_size, mark_export, refuse_place, require_own_export
 from thawline.data.findings import CheckReport
 from thawline.data.sources.listing import FileSource, display_path
 from thawline.data.sources.places import Place
@@ -39,7 +40,6 @@ from thawline.data.writers import PARTS, Form, Kept, write_folders, write_tables
 __all__ = ["Export", "HeldOut", "export", "export_data"]
 
 HeldOut = Literal["fifth", "none"]
-CARD, CARD_VERSION = "dataset.json", 1
 _WRITERS = {"folder": write_folders, "parquet": write_tables}
 
 
@@ -76,6 +76,7 @@ def export_data(
     options: CheckOptions | None = None,
     form: Form = "folder",
     held_out: HeldOut = "fifth",
+    replace: bool = False,
     progress: Progress | None = None,
 ) -> Export:
     """Check pictures and write them back out, each picture once, in its part: see `export`.
@@ -86,15 +87,26 @@ def export_data(
         options: Which pictures take part and what their classes are called; `seed` draws the held-out fifth too.
         form: As in `export`.
         held_out: As in `export`.
+        replace: As in `export`.
         progress: Where to report to.
 
     Raises:
         DataError: As in `check` and `export`.
         StoreError: As in `export`.
     """
-    options = options or CheckOptions()
-    dataset, report = check(photos, options, progress=progress)
-    return export(dataset, report, out=Path(out), form=form, held_out=held_out, seed=options.seed, progress=progress)
+    options, place = options or CheckOptions(), Place.of(photos)
+    refuse_place(place, Path(out).resolve(), replace=replace)
+    dataset, report = check(place, options, progress=progress)
+    return export(
+        dataset,
+        report,
+        out=Path(out),
+        form=form,
+        held_out=held_out,
+        seed=options.seed,
+        replace=replace,
+        progress=progress,
+    )
 
 
 def export(
@@ -105,14 +117,14 @@ def export(
     form: Form = "folder",
     held_out: HeldOut = "fifth",
     seed: int = 0,
+    replace: bool = False,
     progress: Progress | None = None,
 ) -> Export:
     """Write a checked data set to `out`, whole or not at all, and return its card.
 
     Pictures keep their bytes. Of exact copies one is kept, the held-out one where they lie in several parts; near
     copies are all kept and share a group number. Pictures with the same bytes under several labels are left out, since
-    it is unknown which is right. The person's own parts are kept; without any, the same fifth is held out as in
-    `fit`.
+    it is unknown which is right. The person's own parts are kept; without any, `fit`'s fifth is held out.
 
     `folder` writes `train/class/picture` and its like with a manifest `pictures.csv`, `parquet` tables that embed the
     pictures; both with `dataset.json` and `README.md`. Streams: memory does not grow with the number of pictures.
@@ -120,10 +132,11 @@ def export(
     Args:
         dataset: Checked pictures.
         report: What the check found.
-        out: Folder to write: new, empty, or an unchanged older export.
+        out: Folder to write: new, empty, or an unchanged older export of these pictures.
         form: `folder` or `parquet`.
         held_out: Where the pictures came without parts: `fifth` draws a test, `none` puts all into `train`.
         seed: Of that draw.
+        replace: Whether an unchanged export of other pictures, or by an older version, may be replaced too.
         progress: Where to report; silent by default.
 
     Raises:
@@ -132,30 +145,29 @@ def export(
         StoreError: `out` holds something else, is too small or cannot be written; what was there is intact.
     """
     out = out.resolve()
-    _refuse_place(dataset, out)
+    refuse_place(dataset.root, out, replace=replace)
+    _refuse_own_pictures(dataset, out)
     parts, rule = _parts(dataset, held_out, seed)
     plan = _plan(dataset, parts)
     _refuse_classes(dataset, plan)
-    place = out.with_name(f".{out.name}.export")  # of our own, so that what a kill leaves can be removed
     try:
         with disk_errors("export", out):
-            sweep_staging(place)
-            with staging_directory(place) as staged:
-                needed_bytes = sum(item.size_bytes for item in plan.kept)
-                require_space("export", staged, needed_bytes=needed_bytes, remedy="choose another with -o")
+            sweep_staging(out.parent)
+            restore_directory(out)
+            with staging_directory(out.parent) as staged:
+                needed = sum(item.size_bytes for item in plan.kept)
+                require_space("export", staged, needed_bytes=needed, remedy="choose another with -o")
                 with (progress or SilentProgress()).stage("export", total=len(plan.kept)) as advance:
                     folders = _WRITERS[form](plan.kept, staged, class_names=dataset.class_names, advance=advance)
                 card = _card(dataset, report, plan, folders) | {"form": form, "split": rule}
-                write_bytes(staged / "README.md", card_markdown(card).encode())
-                num_files, size_bytes = _measure(staged)
+                (staged / "README.md").write_bytes(card_markdown(card).encode())
+                num_files, size_bytes = folder_size(staged)
                 card |= {"num_files": num_files, "size_bytes": size_bytes}
                 write_json(staged / CARD, card)
-                replace_directory(staged, out)
+                mark_export(staged, dataset.root)
+                replace_directory(staged, out, require=partial(require_own_export, older=replace))
     except FileNotFoundError:  # a place such as /proc, in which nothing can be created
         raise StoreError(f"export: {display_path(out)} cannot be created. Choose another place with -o.") from None
-    finally:
-        with suppress(OSError):  # another export to the same place may be at work in there
-            place.rmdir()
     return Export(out, card)
 
 
@@ -206,51 +218,14 @@ def _refuse_classes(dataset: Dataset, plan: _Plan) -> None:
         )
 
 
-def _refuse_place(dataset: Dataset, out: Path) -> None:
-    """Refuse a place that holds anything but an unchanged export, or that the pictures are read from."""
-    root = dataset.root
-    pictures = root.folder or root.path
-    pictures = pictures and pictures.resolve()
-    if pictures and pictures.exists() and (out.is_relative_to(pictures) or pictures.is_relative_to(out)):
-        raise DataError(
-            f"export: {display_path(out)} and the pictures in {display_path(root)} are inside one another. "
-            "Choose another place with -o."
-        )
-    if out.exists() and not out.is_dir():
-        raise StoreError(f"export: {display_path(out)} is a file. Choose another place with -o.")
-    if not out.is_dir() or not any(out.iterdir()):
-        return
-    card = _read_card(out)
-    if card is None:
-        raise StoreError(
-            f"export: {display_path(out)} holds files that no export wrote. Choose a new or empty folder with -o."
-        )
-    if (card.get("num_files"), card.get("size_bytes")) != _measure(out):
-        raise StoreError(
-            f"export: {display_path(out)} was changed since it was exported. Choose another place with -o, or "
-            "remove that folder if nothing in it is needed."
-        )
+def _refuse_own_pictures(dataset: Dataset, out: Path) -> None:
+    """Refuse a place that holds pictures which are to be exported, as a manifest may name them."""
     sources = [sample.source for sample in dataset.samples]
     if any(isinstance(source, FileSource) and source.path.resolve().is_relative_to(out) for source in sources):
         raise DataError(
-            f"export: {display_path(root)} names pictures inside {display_path(out)}, which would be replaced. "
+            f"export: {display_path(dataset.root)} names pictures inside {display_path(out)}, which would be replaced. "
             "Choose another place with -o."
         )
-
-
-def _read_card(folder: Path) -> Mapping[str, Any] | None:
-    """Return the card of an earlier export, or None where there is none that can be read."""
-    try:
-        card = json.loads((folder / CARD).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return None
-    return card if isinstance(card, dict) and card.get("thawline_data") == CARD_VERSION else None
-
-
-def _measure(folder: Path) -> tuple[int, int]:
-    """Return how many files a folder holds, without the card, and their bytes."""
-    sizes = [path.lstat().st_size for path in folder.rglob("*") if not path.is_dir() and path != folder / CARD]
-    return len(sizes), sum(sizes)
 
 
 def _card(dataset: Dataset, report: CheckReport, plan: _Plan, folders: Mapping[str, str]) -> dict[str, Any]:
@@ -266,7 +241,7 @@ def _card(dataset: Dataset, report: CheckReport, plan: _Plan, folders: Mapping[s
         "thawline_data": CARD_VERSION,
         "thawline": __version__,
         "made_from": root.title,
-        "images_key": replace(dataset, samples=tuple(item.sample for item in plan.kept)).images_key,
+        "images_key": changed(dataset, samples=tuple(item.sample for item in plan.kept)).images_key,
         "pictures": len(plan.kept),
         "class_names": list(names),
         "counts": {

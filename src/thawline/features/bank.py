@@ -9,10 +9,8 @@ segment being written.
 
 from __future__ import annotations
 
-import errno
-import io
+import json
 import os
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
@@ -21,21 +19,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from thawline.core.errors import StoreError, first_few
 from thawline.core.store import commit_directory, content_key, disk_errors, paths_in, staging_directory, write_json
 from thawline.core.types import Floats, InputSpec, Ints
 from thawline.features.mapped import MappedRows, map_rows
+from thawline.features.segment import DIGEST_BYTES, SEGMENT_NAME, Segment, repair_segment, verify_segment
 
-__all__ = ["BankSpec", "Block", "FeatureBank", "Segment", "open_bank", "write_segment"]
+__all__ = ["BankSpec", "Block", "FeatureBank", "open_bank", "spec_key"]
 
 FORMAT = 1
-DIGEST_BYTES = 32
-SEGMENT_NAME = "[0-9a-f]" * 32  # other entries of the folder are not ours and stay
-UNREADABLE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EIO}
 Block = tuple[int, str]
-Bytes = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -70,8 +64,12 @@ class BankSpec:
     @cached_property
     def key(self) -> str:
         """The bank's name: 32 hex digits."""
-        facts = {name: value for name, value in asdict(self).items() if name != "backbone_name"}
-        return content_key({"format": FORMAT, **facts, "input": self.input.facts()})
+        return spec_key(self.facts)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What `bank.json` says of the bank."""
+        return {"format": FORMAT, **asdict(self), "input": self.input.facts()}
 
     @cached_property
     def columns(self) -> dict[Block, slice]:
@@ -91,24 +89,6 @@ class BankSpec:
     def row_bytes(self) -> int:
         """Bytes of one picture on disk, with its hash and checksum."""
         return len(self.views) * self.width * np.dtype(self.storage).itemsize + DIGEST_BYTES + 4
-
-
-@dataclass(frozen=True)
-class Segment:
-    """Rows of one committed folder whose checksums hold.
-
-    Attributes:
-        directory: Where it lies.
-        digests: (n, 32) uint8 picture hashes.
-        good: (n,) bool; False where a row no longer matches its checksum.
-    """
-
-    directory: Path
-    digests: Bytes
-    good: npt.NDArray[np.bool_]
-
-    def __repr__(self) -> str:
-        return f"<Segment {self.directory.name}: {int(self.good.sum()):,} of {len(self.good):,} rows sound>"
 
 
 @dataclass
@@ -231,39 +211,9 @@ class FeatureBank:
             ) from None
 
 
-def checksums(rows: Floats) -> npt.NDArray[np.uint32]:
-    """Return the CRC-32 of every row: (n,) uint32 for (n, …) rows."""
-    return np.array([zlib.crc32(row.tobytes()) for row in rows], dtype=np.uint32)
-
-
-def write_segment(root: Path, bank: Path, *, digests: Bytes, rows: Floats) -> Segment:
-    """Return a new segment of the bank, written, flushed and renamed into place.
-
-    Its name is the hash of its pictures, so a second run that extracts the same pictures finds it there and drops its
-    own copy.
-
-    Args:
-        root: The cache.
-        bank: `FeatureBank.directory`.
-        digests: (n, 32) uint8 picture hashes.
-        rows: (n, V, width) in the storage format.
-
-    Raises:
-        StoreError: The disk is full or cannot be written; nothing is half-written.
-    """
-    final = bank / "segments" / content_key(digests.tobytes().hex())
-    with disk_errors("extract", final), staging_directory(root) as staged:
-        for name, array in (("rows", rows), ("digests", digests), ("checksums", checksums(rows))):
-            (staged / f"{name}.npy").write_bytes(_npy_bytes(array))
-        commit_directory(staged, final)
-    return Segment(final, digests, np.ones(len(digests), dtype=bool))
-
-
-def _npy_bytes(array: npt.NDArray[Any]) -> bytes:
-    """Return the file that `np.save` writes; its own writing to disk hides why it fails."""
-    buffer = io.BytesIO()
-    np.save(buffer, array, allow_pickle=False)
-    return buffer.getvalue()
+def spec_key(facts: dict[str, Any]) -> str:
+    """Return the name of the bank that `bank.json` describes; the backbone's name is no part of it."""
+    return content_key({name: value for name, value in facts.items() if name != "backbone_name"})
 
 
 def open_bank(root: Path, spec: BankSpec) -> FeatureBank:
@@ -287,58 +237,23 @@ def open_bank(root: Path, spec: BankSpec) -> FeatureBank:
         while unseen := [path for path in paths_in(directory / "segments", SEGMENT_NAME) if path not in seen]:
             seen.update(unseen)
             for path in unseen:
-                segment, rows = _verify(path, spec)
+                segment, rows = verify_segment(path, storage=spec.storage, shape=(len(spec.views), spec.width))
                 if segment is not None and bool(segment.good.all()):
                     sound.append(segment)
                 elif path.exists():  # else another run repaired it, and the next round finds its sound rows
                     num_damaged += 1 if segment is None else int((~segment.good).sum())
-                    _repair(root, path, segment, rows)
+                    repair_segment(root, path, segment=segment, rows=rows)
     return FeatureBank(spec, directory, tuple(sound), num_damaged)
 
 
 def _describe(root: Path, directory: Path, spec: BankSpec) -> None:
-    """Make the bank's folder with a description for people in it, unless it is there."""
-    if (directory / "bank.json").exists():
+    """Make the bank's folder with its description, unless it is there; a damaged description is written again."""
+    file, key = directory / "bank.json", ""
+    with suppress(FileNotFoundError, ValueError, AttributeError):
+        key = spec_key(json.loads(file.read_bytes()))
+    if key == spec.key:
         return
-    directory.mkdir(parents=True, exist_ok=True)
     with staging_directory(root) as staged:
-        write_json(staged / "bank.json", {"format": FORMAT, **asdict(spec)})
-        (staged / "bank.json").replace(directory / "bank.json")
-
-
-def _repair(root: Path, path: Path, segment: Segment | None, rows: Floats | None) -> None:
-    """Commit the sound rows of a damaged segment as one of their own, then remove the damaged one."""
-    if segment is not None and rows is not None and segment.good.any():
-        write_segment(root, path.parents[1], digests=segment.digests[segment.good], rows=rows[segment.good])
-    with staging_directory(root) as staged, suppress(FileNotFoundError):  # another run may be repairing it too
-        path.rename(staged / "damaged")
-
-
-def _verify(path: Path, spec: BankSpec) -> tuple[Segment | None, Floats | None]:
-    """Return the segment with its sound rows marked, and its rows; None for what cannot be read at all."""
-    digests = _stored(path / "digests.npy", "uint8", (DIGEST_BYTES,))
-    if digests is None or path.name != content_key(digests.tobytes().hex()):
-        return None, None
-    sums = _stored(path / "checksums.npy", "uint32", ())
-    rows = _stored(path / "rows.npy", spec.storage, (len(spec.views), spec.width))
-    if sums is None or rows is None or not len(digests) == len(sums) == len(rows):
-        return Segment(path, digests, np.zeros(len(digests), dtype=bool)), None
-    return Segment(path, digests, checksums(rows) == sums), rows
-
-
-def _stored(file: Path, dtype: str, shape: tuple[int, ...]) -> Any:
-    """Return the (n, *shape) array in a file that `np.save` wrote, n by the file's length; None if it is damaged.
-
-    The header is compared, never followed: no file can ask for memory or load objects.
-    """
-    try:
-        with file.open("rb") as stream:
-            version, header = np.lib.format.read_magic(stream), np.lib.format.read_array_header_1_0(stream)
-            array = np.frombuffer(stream.read(), dtype=dtype).reshape(-1, *shape)
-        return array if version == (1, 0) and header == (array.shape, False, array.dtype) else None
-    except OSError as error:
-        if error.errno in UNREADABLE:
-            return None
-        raise
-    except Exception:  # a damaged header makes numpy's parser raise nearly anything
-        return None
+        write_json(staged / "bank.json", spec.facts)
+        if not commit_directory(staged, directory):
+            (staged / "bank.json").replace(file)

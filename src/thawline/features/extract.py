@@ -28,10 +28,11 @@ from thawline.data.augment import PLAIN, checked_view, seen_as
 from thawline.data.dataset import Dataset, Sample
 from thawline.data.load import load_pixels, map_ordered
 from thawline.features.backbone import Backbone
-from thawline.features.bank import BankSpec, FeatureBank, Segment, open_bank, write_segment
+from thawline.features.bank import BankSpec, FeatureBank, open_bank
 from thawline.features.network import Network
 from thawline.features.pooling import pooling_columns
 from thawline.features.reader import FeatureReader
+from thawline.features.segment import Segment, write_segment
 
 __all__ = [
     "Extraction",

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,14 +20,15 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from thawline.core.errors import TrainingError, first_few
+from thawline.core.errors import StoreError, TrainingError, first_few
 from thawline.core.store import commit_directory, disk_errors, staging_directory, sweep_staging
 
-__all__ = ["Checkpoints", "State"]
+__all__ = ["Checkpoints", "State", "remove_checkpoints"]
 
 GENERATIONS = 2
 FINISHED = 999_999_999
 TENSORS, FACTS = "state.safetensors", "state.json"
+STEP = "step-" + "[0-9]" * 9
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,14 @@ class Checkpoints:
             facts = {"identity": dict(self.identity), "state": dict(state.facts)}
             (staged / FACTS).write_text(json.dumps({**facts, "sha256": _digest(data, facts)}), encoding="utf-8")
             if not commit_directory(staged, final):  # a damaged one of this very step, made again
-                shutil.rmtree(final)
-                commit_directory(staged, final)
+                _remove(final)
+                if not commit_directory(staged, final):
+                    raise StoreError(
+                        f"write a checkpoint: {final} holds something that Thawline did not write. Move it away, and "
+                        "run the same command again."
+                    )
         for old in self._found()[GENERATIONS:]:
-            shutil.rmtree(old, ignore_errors=True)
+            _remove(old)
         return final
 
     def latest(self) -> State | None:
@@ -103,7 +107,7 @@ class Checkpoints:
         """Keep the result of the finished training run as one last checkpoint, which `result` gives back."""
         self.save(FINISHED, state)
         for old in self._found()[1:]:
-            shutil.rmtree(old, ignore_errors=True)
+            _remove(old)
 
     def result(self) -> State | None:
         """Return the result of the training run where it is finished and whole, else None.
@@ -114,7 +118,7 @@ class Checkpoints:
         return self._read(self.directory / _folder(FINISHED))
 
     def _found(self) -> list[Path]:
-        return sorted(self.directory.glob("step-*"), reverse=True)
+        return sorted(self.directory.glob(STEP), reverse=True)
 
     def _refuse_other(self, folder: Path, identity: Mapping[str, Any]) -> None:
         differing = [
@@ -127,6 +131,30 @@ class Checkpoints:
                 f"resume: the checkpoint {folder} is of another training run: {first_few(differing)}. Resume with what "
                 "it was started with, or start again in another folder (-o)."
             )
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Remove every checkpoint below a folder, what a kill left half-written, and folders that are empty then.
+
+    Whatever else lies there stays, with the folders that it is in.
+    """
+    if not folder.is_dir() or folder.is_symlink():
+        return
+    for step in folder.rglob(STEP):
+        _remove(step)
+    folders = [folder, *(path for path in folder.rglob("*") if path.is_dir() and not path.is_symlink())]
+    for path in sorted(folders, key=lambda path: -len(path.parts)):
+        sweep_staging(path)
+        with suppress(OSError):  # something of somebody else's lies there
+            path.rmdir()
+
+
+def _remove(step: Path) -> None:
+    """Remove the two files of a checkpoint, and its folder unless something else lies in it."""
+    with suppress(OSError):
+        for name in (FACTS, TENSORS):
+            (step / name).unlink(missing_ok=True)
+        step.rmdir()
 
 
 def _digest(tensors: bytes, facts: Mapping[str, Any]) -> str:

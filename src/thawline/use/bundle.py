@@ -7,8 +7,10 @@ and nothing outside it is read: weights are safetensors, the rest JSON, and link
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,7 +22,7 @@ from safetensors.torch import save as save_torch
 
 from thawline.core.errors import BackboneError, BundleError, ThawlineError, first_few
 from thawline.core.runtime import Runtime, choose_runtime
-from thawline.core.store import disk_errors, replace_directory, staging_directory, write_bytes, write_json
+from thawline.core.store import disk_errors, replace_directory, staging_directory, write_json
 from thawline.core.types import Floats, InputSpec, Pixels
 from thawline.data.images import prepare
 from thawline.features.network import Network, load_backbone
@@ -38,10 +40,12 @@ from thawline.use.manifest import (
     InputFacts,
     Manifest,
     file_sha256,
+    left_behind,
     read_manifest,
+    require_own_bundle,
 )
 
-__all__ = ["Bundle", "Classifier", "Training", "load_bundle", "save_bundle"]
+__all__ = ["Bundle", "Classifier", "Training", "load_bundle", "replace_bundle", "save_bundle", "write_bundle"]
 
 GOLDEN_TOLERANCE = 0.02
 DIGEST_BYTES = 32
@@ -133,47 +137,79 @@ class Training:
 def save_bundle(directory: Path, classifier: Classifier, *, training: Training) -> Manifest:
     """Write the classifier to `directory` and return its manifest; an older bundle there is replaced as a whole.
 
-    Writes `manifest.json`, three safetensors files and `golden/*.jpg`.
-
     Raises:
-        StoreError: The disk is full or cannot be written; an older bundle stays.
+        StoreError: The disk is full or cannot be written, or something else than a bundle, or one that was changed,
+            stands there; it stays.
     """
-    backbone = classifier.network.backbone
-    digests = np.frombuffer(bytes.fromhex("".join(training.sha256s)), dtype=np.uint8).reshape(-1, DIGEST_BYTES)
     with disk_errors("write the model", directory):
         directory.parent.mkdir(parents=True, exist_ok=True)
         with staging_directory(directory.parent) as staged:
-            tensors = {name: value.contiguous() for name, value in classifier.network.model.state_dict().items()}
-            write_bytes(staged / BACKBONE_FILE, save_torch(tensors))
-            write_bytes(staged / HEAD_FILE, save_tensors(head_tensors(classifier.head)))
-            write_bytes(staged / PICTURES_FILE, save_tensors({"sha256": digests}))
-            golden = []
-            for number, data in enumerate(training.golden):
-                name = f"golden/{number}.jpg"
-                write_bytes(staged / name, data)
-                answer = classifier.probabilities(prepare(data, classifier.input)[None])[0]
-                golden.append(Golden(file=name, probabilities=[float(share) for share in answer]))
-            names = [BACKBONE_FILE, HEAD_FILE, PICTURES_FILE, *(picture.file for picture in golden)]
-            manifest = Manifest(
-                format=FORMAT,
-                thawline=training.version,
-                class_names=list(classifier.class_names),
-                strategy=training.strategy,
-                backbone=BackboneFacts(**{name: getattr(backbone, name) for name in BackboneFacts.model_fields}),
-                input=InputFacts.of(classifier.input),
-                compute=classifier.reader.runtime.dtype,
-                storage="float32" if classifier.reader.storage == np.float32 else "float16",
-                blocks=list(classifier.reader.blocks),
-                temperature=classifier.temperature,
-                num_pictures=len(digests),
-                images_key=training.images_key,
-                files={name: file_sha256(staged / name) for name in names},
-                golden=golden,
-                provenance=dict(training.provenance),
-                seal="0" * 64,
-            ).sealed()
-            write_json(staged / "manifest.json", manifest.model_dump())
-            replace_directory(staged, directory)
+            manifest = write_bundle(staged / "model", classifier, training=training)
+            replace_bundle(staged / "model", directory)
+    return manifest
+
+
+def replace_bundle(staged: Path, directory: Path, *, doing: str = "write the model", older: bool = False) -> None:
+    """Put a finished bundle in the place of an older one; what a system has left in that one is taken along.
+
+    Args:
+        staged: The finished bundle, in a folder of our own on the same file system.
+        directory: Where it belongs.
+        doing: As in `require_own_bundle`.
+        older: As in `require_own_bundle`.
+
+    Raises:
+        StoreError: What stands there is not a bundle as it was written; it stays.
+    """
+    for path in left_behind(directory):
+        copy = staged / path.relative_to(directory)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, copy)
+    replace_directory(staged, directory, require=partial(require_own_bundle, doing=doing, older=older))
+
+
+def write_bundle(folder: Path, classifier: Classifier, *, training: Training) -> Manifest:
+    """Write the classifier to a new folder of our own and return its manifest.
+
+    Writes `manifest.json`, three safetensors files and `golden/*.jpg`.
+
+    Raises:
+        StoreError: The disk is full or cannot be written.
+    """
+    backbone = classifier.network.backbone
+    digests = np.frombuffer(bytes.fromhex("".join(training.sha256s)), dtype=np.uint8).reshape(-1, DIGEST_BYTES)
+    with disk_errors("write the model", folder):
+        (folder / "golden").mkdir(parents=True)
+        tensors = {name: value.contiguous() for name, value in classifier.network.model.state_dict().items()}
+        (folder / BACKBONE_FILE).write_bytes(save_torch(tensors))
+        (folder / HEAD_FILE).write_bytes(save_tensors(head_tensors(classifier.head)))
+        (folder / PICTURES_FILE).write_bytes(save_tensors({"sha256": digests}))
+        golden = []
+        for number, data in enumerate(training.golden):
+            name = f"golden/{number}.jpg"
+            (folder / name).write_bytes(data)
+            answer = classifier.probabilities(prepare(data, classifier.input)[None])[0]
+            golden.append(Golden(file=name, probabilities=[float(share) for share in answer]))
+        names = [BACKBONE_FILE, HEAD_FILE, PICTURES_FILE, *(picture.file for picture in golden)]
+        manifest = Manifest(
+            format=FORMAT,
+            thawline=training.version,
+            class_names=list(classifier.class_names),
+            strategy=training.strategy,
+            backbone=BackboneFacts(**{name: getattr(backbone, name) for name in BackboneFacts.model_fields}),
+            input=InputFacts.of(classifier.input),
+            compute=classifier.reader.runtime.dtype,
+            storage="float32" if classifier.reader.storage == np.float32 else "float16",
+            blocks=list(classifier.reader.blocks),
+            temperature=classifier.temperature,
+            num_pictures=len(digests),
+            images_key=training.images_key,
+            files={name: file_sha256(folder / name) for name in names},
+            golden=golden,
+            provenance=dict(training.provenance),
+            seal="0" * 64,
+        ).sealed()
+        write_json(folder / "manifest.json", manifest.model_dump())
     return manifest
 
 

@@ -7,6 +7,8 @@ head, temperature. The folder's golden pictures go through the finished file bef
 from __future__ import annotations
 
 import json
+import os
+import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,9 +20,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from thawline.core.errors import BundleError, UsageError
+from thawline.core.errors import BundleError, StoreError, UsageError
 from thawline.core.runtime import Runtime
-from thawline.core.store import write_bytes
+from thawline.core.store import disk_errors, write_bytes
 from thawline.core.types import Floats, InputSpec
 from thawline.core.version import __version__
 from thawline.data.images import prepare
@@ -33,7 +35,17 @@ from thawline.heads.linear import LinearHead
 from thawline.heads.nearest import VOTE_FLOOR, VOTE_TEMPERATURE, NeighbourHead
 from thawline.use.bundle import GOLDEN_TOLERANCE, Bundle, Classifier
 from thawline.use.manifest import InputFacts
-from thawline.use.onnx_model import FACTS_KEY, FORMAT, INPUT, MAX_FILE_BYTES, OUTPUT, OnnxFacts, open_onnx
+from thawline.use.onnx_model import (
+    FACTS_KEY,
+    FORMAT,
+    INPUT,
+    MAX_FILE_BYTES,
+    OUTPUT,
+    OnnxFacts,
+    is_sealed,
+    open_onnx,
+    sealed,
+)
 
 __all__ = ["EXPORT_TOLERANCE", "OnnxFile", "export_onnx"]
 
@@ -76,15 +88,26 @@ def export_onnx(bundle: Bundle, path: Path) -> OnnxFile:
     Raises:
         BundleError: The model cannot be expressed in ONNX, or the file gives other answers; nothing is written.
         UsageError: The exporter is not installed, or a folder stands at `path`.
-        StoreError: The disk is full or cannot be written; an older file stays.
+        StoreError: The disk is full or cannot be written, or `path` is a file that no export wrote; it stays.
     """
-    if path.is_dir():
-        raise UsageError(f"export: {path} is a folder; a file is required. Name it, such as {path / 'model.onnx'}.")
+    _require_own(path)
     graph = Graph(bundle.classifier).eval()
     content = _onnx_bytes(graph, bundle)
     differences = _verify(graph, content, bundle)
     write_bytes(path, content)
     return OnnxFile(path, len(content), len(bundle.manifest.golden), *differences, bundle.manifest.compute)
+
+
+def _require_own(path: Path) -> None:
+    """Refuse to replace anything but a file as an export wrote it."""
+    if path.is_dir():
+        raise UsageError(f"export: {path} is a folder; a file is required. Name it, such as {path / 'model.onnx'}.")
+    with disk_errors("export", path):
+        if os.path.lexists(path) and not (stat.S_ISREG(path.lstat().st_mode) and is_sealed(path.read_bytes())):
+            raise StoreError(
+                f"export: {path} stands there and is not a file as `thawline export` writes it. Choose another place "
+                "with -o, or move it away."
+            )
 
 
 class Graph(nn.Module):
@@ -224,7 +247,7 @@ def _onnx_bytes(graph: Graph, bundle: Bundle) -> bytes:
     facts = _facts(bundle)
     proto.metadata_props.add(key=FACTS_KEY, value=json.dumps(facts.model_dump(), ensure_ascii=False))
     content: bytes = proto.SerializeToString(deterministic=True)
-    return content
+    return sealed(content)
 
 
 @contextmanager

@@ -7,18 +7,20 @@ JSON, sealed with the hash of its content; then the hash of every other file.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
-from thawline.core.errors import BundleError, first_few
+from thawline.core.errors import BundleError, StoreError, first_few
 from thawline.core.rendering import AS_BEFORE, Background, Levels, Rendering
+from thawline.core.store import disk_errors
 from thawline.core.types import InputSpec
 
 __all__ = [
@@ -31,7 +33,9 @@ __all__ = [
     "InputFacts",
     "Manifest",
     "file_sha256",
+    "left_behind",
     "read_manifest",
+    "require_own_bundle",
 ]
 
 FORMAT: Literal[1] = 1
@@ -183,6 +187,58 @@ def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file's contents, 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def require_own_bundle(directory: Path, *, doing: str = "write the model", older: bool = False) -> None:
+    """Refuse to replace a model folder that holds anything but a model as Thawline wrote it.
+
+    Args:
+        directory: What stands where a model is to be written.
+        doing: Names the operation in errors.
+        older: Whether the manifest may be one of an older version, which cannot prove itself.
+
+    Raises:
+        StoreError: Says what was found.
+    """
+    if foreign := _foreign(directory, older=older):
+        raise StoreError(
+            f"{doing}: {directory} would be replaced, and holds {first_few(foreign, 5)}. Choose another place with -o, "
+            "or move that away."
+        )
+
+
+def _foreign(directory: Path, *, older: bool) -> list[str]:
+    """Return what is not ours in the place of a model, each with why."""
+    if not stat.S_ISDIR(directory.lstat().st_mode):
+        return [f"{directory.name} (no folder that Thawline made)"]
+    with disk_errors("read the model", directory):
+        try:
+            files = dict(json.loads((directory / "manifest.json").read_bytes())["files"])
+        except FileNotFoundError:
+            files = {}
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return ["manifest.json (damaged, or not written by Thawline)"]
+        kept = [path.relative_to(directory).as_posix() for path in left_behind(directory)]
+        folders = {str(parent) for name in (*files, *kept) for parent in PurePosixPath(name).parents}
+        found = []
+        for path in sorted(set(directory.rglob("*")) - {directory / name for name in kept}):
+            name, mode = path.relative_to(directory).as_posix(), path.lstat().st_mode
+            if name == "manifest.json" and files:
+                try:
+                    _read(directory)
+                except BundleError:
+                    found += [] if older else [f"{name} (changed since it was written, or of another version)"]
+            elif name in files and stat.S_ISREG(mode):
+                found += [] if file_sha256(path) == files[name] else [f"{name} (changed since it was written)"]
+            elif name not in folders or not stat.S_ISDIR(mode):
+                found.append(f"{name} (not written by Thawline)")
+    return found
+
+
+def left_behind(directory: Path) -> list[Path]:
+    """Return the files that a system has left in a model folder; whoever replaces the folder takes them along."""
+    files = [path for path in directory.rglob("*") if stat.S_ISREG(path.lstat().st_mode)]
+    return [path for path in files if _LEFT_BEHIND.search(path.relative_to(directory).as_posix())]
 
 
 def _list_files(directory: Path) -> set[str]:

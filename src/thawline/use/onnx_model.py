@@ -6,6 +6,7 @@ normalisation, head and temperature are its graph. A file with any other metadat
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -22,10 +23,23 @@ from thawline.use.manifest import InputFacts
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["FACTS_KEY", "FORMAT", "INPUT", "MAX_FILE_BYTES", "OUTPUT", "OnnxFacts", "OnnxModel", "open_onnx"]
+__all__ = [
+    "FACTS_KEY",
+    "FORMAT",
+    "INPUT",
+    "MAX_FILE_BYTES",
+    "OUTPUT",
+    "OnnxFacts",
+    "OnnxModel",
+    "is_sealed",
+    "open_onnx",
+    "sealed",
+]
 
 FORMAT: Literal[1] = 1
 FACTS_KEY, INPUT, OUTPUT = "thawline", "pixels", "probabilities"
+SEAL_KEY = "thawline_sha256"
+SEAL_BYTES = 2 + 2 + len(SEAL_KEY) + 2 + 64
 MAX_FILE_BYTES = (1 << 31) - 1
 """The most that a protobuf message, and so an ONNX file in one piece, can hold."""
 
@@ -100,7 +114,7 @@ class OnnxModel:
 def open_onnx(source: Path | bytes) -> OnnxModel:
     """Return the model of an exported file, or of its contents, after checking its metadata and its graph.
 
-    A file that would read weights from other files is refused.
+    A file that would read weights from other files is refused, and one in which a bit has changed.
     `THAWLINE_THREADS` bounds the threads.
 
     Raises:
@@ -108,6 +122,9 @@ def open_onnx(source: Path | bytes) -> OnnxModel:
         UsageError: onnxruntime is not installed.
     """
     name, content = ("the model", source) if isinstance(source, bytes) else (str(source), _read(source))
+    is_ours = SEAL_KEY.encode() in content
+    if is_ours:
+        _require_sealed(content, name)  # nothing parses what was damaged
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read when onnxruntime is imported
     try:
         import onnxruntime
@@ -127,7 +144,38 @@ def open_onnx(source: Path | bytes) -> OnnxModel:
         raise BundleError(f"load {name}: not an ONNX file that runs here: {reason}. Export it again.") from None
     facts = _facts(session.get_modelmeta().custom_metadata_map, name)
     _check_signature(session, facts, name)
+    if not is_ours:
+        _require_sealed(content, name)
     return OnnxModel(session, facts)
+
+
+def sealed(content: bytes) -> bytes:
+    """Return an ONNX file with the SHA-256 of its content as one more entry of its metadata, at its end.
+
+    The parts of a protobuf message may follow one another in any order, so the file stays an ONNX file.
+    """
+    return content + _seal(content)
+
+
+def is_sealed(content: bytes) -> bool:
+    """Return whether a file is as `thawline export` wrote it, to the last bit."""
+    end = len(content) - SEAL_BYTES
+    return end > 0 and content[end:] == _seal(memoryview(content)[:end])
+
+
+def _require_sealed(content: bytes, name: str) -> None:
+    if not is_sealed(content):
+        raise BundleError(
+            f"load {name}: its content is not what `thawline export` wrote: it was damaged, altered, or written by an "
+            "older version. Export it again."
+        )
+
+
+def _seal(content: bytes | memoryview) -> bytes:
+    """Return the entry: field 14 of a model, `metadata_props`, with its key and its value; each with its length."""
+    key, value = SEAL_KEY.encode(), hashlib.sha256(content).hexdigest().encode()
+    entry = b"\x0a" + bytes([len(key)]) + key + b"\x12" + bytes([len(value)]) + value
+    return b"\x72" + bytes([len(entry)]) + entry
 
 
 def _read(path: Path) -> bytes:

@@ -5,18 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 
 from thawline.core.errors import StoreError
-from thawline.core.store import write_bytes
+from thawline.core.owned import replace_file
 from thawline.view.report import render_report
 from thawline.view.report_data import ReportData
 
 __all__ = ["render"]
 
 
-def render(run: Path | str) -> Path:
+PAGE_TITLE = "· thawline</title>"
+"""In the report of any version."""
+
+
+def render(run: Path | str, *, replace: bool = False) -> Path:
     """Write `report.html` of a finished run again, and return its path.
 
+    Args:
+        run: Its folder.
+        replace: Whether to replace a report of an older version, which no marker proves to be unchanged.
+
     Raises:
-        StoreError: The folder is not one that `fit` or a recipe wrote, or cannot be written.
+        StoreError: The folder is not one that `fit` or a recipe wrote, the report in it was changed by somebody, or it
+            cannot be written.
     """
     source, target = Path(run) / "report.json", Path(run) / "report.html"
     try:
@@ -25,5 +34,6 @@ def render(run: Path | str) -> Path:
         raise StoreError(
             f"report: {source} cannot be read ({type(error).__name__}). Name a folder that `thawline fit` wrote."
         ) from None
-    write_bytes(target, render_report(ReportData.from_json(text)).encode())
+    page = render_report(ReportData.from_json(text)).encode()
+    replace_file(target.parent, target.name, data=page, doing="report", older=PAGE_TITLE.encode() if replace else None)
     return target

@@ -26,7 +26,16 @@ from thawline.train.hyperparameters import TrainOptions
 from thawline.train.plan import Plan, parse_plan
 from thawline.work.order import Expectations, Expected, Goal, Order, Protocol, Row, overridden
 
-__all__ = ["Recipe", "load_recipe", "parse_recipe", "read_config", "recipe_names", "recipe_text", "rows_of_plans"]
+__all__ = [
+    "Recipe",
+    "load_recipe",
+    "order_of",
+    "parse_recipe",
+    "read_config",
+    "recipe_names",
+    "recipe_text",
+    "rows_of_plans",
+]
 
 Entry = TypeVar("Entry")
 
@@ -292,3 +301,23 @@ def _entries(table: Mapping[str, Any], key: str, kind: type[Entry], where: str) 
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise UsageError(f"{where}: {key} must be tables, each begun by [[{key}]].")
     return tuple(checked(kind, entry, where=f"{where}, [[{key}]] {place}") for place, entry in enumerate(entries, 1))
+
+
+def order_of(
+    photos: str | Path | Place,
+    plans: Sequence[str],
+    *,
+    options: Options | None = None,
+    training: TrainOptions | None = None,
+    budget_s: float | None = None,
+    goal: float | None = None,
+) -> Order:
+    """Return the order of `fit` and `tune` in Python: plans as rows, options as they are; the arguments are theirs."""
+    return Order(
+        Place.of(photos),
+        rows=rows_of_plans(plans),
+        options=options or Options(),
+        training=training or TrainOptions(),
+        budget_s=budget_s,
+        expectations=Expectations(goal=None if goal is None else Goal(goal)),
+    )

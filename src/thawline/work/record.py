@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from thawline.core.runtime import package_versions
-from thawline.core.store import write_bytes, write_json
+from thawline.core.store import write_json
 from thawline.core.types import Ints
 from thawline.core.version import __version__
 from thawline.data.check import ledger_csv
@@ -294,7 +294,7 @@ def leaderboard_json(board: Leaderboard) -> dict[str, Any]:
 
 
 def write_files(out: Path, compared: Compared, *, outcome: Outcome, data: ReportData) -> dict[str, Any]:
-    """Write the files of a finished run, each whole or not at all, and return what `run.json` holds."""
+    """Write the files of a finished run into a folder of our own, and return what `run.json` holds."""
     from thawline.view.report import render_report  # matplotlib
 
     files = {
@@ -307,9 +307,9 @@ def write_files(out: Path, compared: Compared, *, outcome: Outcome, data: Report
     if data.comparison is not None:
         files["comparison.csv"] = comparison_csv(data).encode()
     for name, content in files.items():
-        write_bytes(out / name, content)
+        (out / name).write_bytes(content)
     write_json(out / "leaderboard.json", leaderboard_json(data.leaderboard))
     compared.session.clock.lap("report")
     facts = run_json(compared, outcome, data=data)
-    write_json(out / "run.json", facts)  # the last one: a folder that has it is that of a finished run
+    write_json(out / "run.json", facts)
     return facts

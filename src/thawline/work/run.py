@@ -6,24 +6,18 @@ run that was cut off goes on where it stopped, when the same order is given agai
 
 from __future__ import annotations
 
-import json
-import re
-import shutil
-from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass, replace
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter
-
-from thawline.core.errors import StoreError, UsageError
 from thawline.core.progress import Progress
-from thawline.core.store import write_bytes
+from thawline.core.store import disk_errors, staging_directory
 from thawline.search.compare import with_curves
 from thawline.search.leaderboard import Leaderboard
 from thawline.train.forecast import forecast_run
-from thawline.use.bundle import load_bundle, save_bundle
+from thawline.use.bundle import load_bundle, write_bundle
 from thawline.use.evaluation import Evaluation
 from thawline.view.report_data import Outside, ReportData
 from thawline.view.summary import run_html
@@ -34,13 +28,11 @@ from thawline.work.order import Order
 from thawline.work.outside import answer_outside, outside_files
 from thawline.work.record import report_data, write_files
 from thawline.work.rows import Outcome, answer_rows, require_rows
-from thawline.work.session import WORK, Clock, Compared, compare_frozen, open_session, require_place, split_of
+from thawline.work.run_folder import MODEL, at_work, commit_results, forget_work, read_order, require_place
+from thawline.work.session import Clock, Compared, Session, compare_frozen, open_session, split_of
 from thawline.work.shown import THUMBNAIL_PX
 
 __all__ = ["Run", "forecast", "resume", "run"]
-
-REQUEST = "request.json"
-ORDER = TypeAdapter(Order)
 
 
 @dataclass(frozen=True)
@@ -84,22 +76,32 @@ class Run:
         return self.leaderboard.trials[self.leaderboard.winner].name
 
 
-def run(order: Order, out: Path, *, progress: Progress | None = None, tensorboard: Path | None = None) -> Run:
-    """Do what an order asks for and write the run's folder, each file whole or not at all.
+def run(
+    order: Order,
+    out: Path,
+    *,
+    replace: bool = False,
+    progress: Progress | None = None,
+    tensorboard: Path | None = None,
+) -> Run:
+    """Do what an order asks for and write the run's folder: all of it, or the older run stays whole.
 
     Writes `report.html`, `report.json`, `leaderboard.json`, `leaderboard.csv`, `history.csv`, `ledger.csv`, `run.json`,
-    `model/` and, for rows that were answered one by one, `comparison.csv`.
+    `model/` and, for rows that were answered one by one, `comparison.csv`; and `.thawline.json`, which proves that they
+    are Thawline's.
 
     Args:
         order: What is asked for.
-        out: Folder of the run; made if need be, its older results are replaced.
+        out: Folder of the run; made if need be. An older run of this kind on these pictures is replaced.
+        replace: Whether a run on other pictures, of another kind or by an older version may be replaced too.
         progress: Where to report to.
         tensorboard: Folder for TensorBoard's log of the training runs.
 
     Raises:
+        StoreError: The folder holds something that would be lost; nothing was begun.
         ThawlineError: Anything that the person can fix; what was extracted and trained is kept.
     """
-    return _run(order, out, progress=progress, tensorboard=tensorboard)
+    return _run(order, out, replace=replace, progress=progress, tensorboard=tensorboard)
 
 
 def resume(out: Path | str, *, tensorboard: Path | None = None, progress: Progress | None = None) -> Run:
@@ -119,42 +121,72 @@ def resume(out: Path | str, *, tensorboard: Path | None = None, progress: Progre
 
 
 def _run(
-    order: Order, out: Path, *, progress: Progress | None, tensorboard: Path | None, key: str | None = None
+    order: Order,
+    out: Path,
+    *,
+    progress: Progress | None,
+    tensorboard: Path | None,
+    key: str | None = None,
+    replace: bool = False,
 ) -> Run:
     clock = Clock()
-    require_place(out, order)
+    require_place(out, order, replace=replace)
     shown = outside_files(order.outside)
     session = open_session(order, out, progress=progress, clock=clock, key=key)
-    machine = session.context.machine
     require_rows(session)
-    if machine.processes.is_first:
-        write_order(out, order, key=session.context.folder.name)
-    log = TensorBoardLog(tensorboard) if machine.processes.is_first and tensorboard is not None else None
-    if log is not None:
-        context = replace(session.context, machine=replace(machine, log=log))
-        session = replace(session, context=context)
-    compared = compare_frozen(session, hold_out=order.protocol != "folds")
-    outcome = choose(compared) if order.protocol == "choose" else answer_rows(compared)
-    if log is not None:
-        log.close()
-    if not machine.processes.is_first:
+    if not session.context.machine.processes.is_first:
+        compared, outcome = _answered(session)
         return Run(out, report_data(compared, outcome, leaderboard=outcome.leaderboard), {}, outcome)
+    work = session.context.folder.name
+    with at_work(out, order, key=work):
+        log = TensorBoardLog(tensorboard) if tensorboard is not None else None
+        compared, outcome = _answered(_logged(session, log))
+        if log is not None:
+            log.close()
+        with disk_errors("write results", out), staging_directory(out) as staged:
+            data, facts = _write_results(staged, compared, outcome=outcome, shown=shown)
+            commit_results(out, staged, replace=replace)
+        forget_work(out, work)
+    return Run(out, data, facts, outcome)
+
+
+def _logged(session: Session, log: TensorBoardLog | None) -> Session:
+    """Return the session with a log, where there is one."""
+    if log is None:
+        return session
+    context = session.context
+    return dataclasses.replace(
+        session, context=dataclasses.replace(context, machine=dataclasses.replace(context.machine, log=log))
+    )
+
+
+def _answered(session: Session) -> tuple[Compared, Outcome]:
+    """Return the comparison of the frozen strategies, and what came of the rows."""
+    protocol = session.order.protocol
+    compared = compare_frozen(session, hold_out=protocol != "folds")
+    return compared, choose(compared) if protocol == "choose" else answer_rows(compared)
+
+
+def _write_results(
+    staged: Path, compared: Compared, *, outcome: Outcome, shown: Sequence[Path]
+) -> tuple[ReportData, dict[str, Any]]:
+    """Write model and results into a folder of our own; return what the report shows and what `run.json` holds."""
+    session = compared.session
+    machine, clock, model = session.context.machine, session.clock, staged / MODEL
     with machine.progress.stage("model"):
-        save_bundle(out / "model", outcome.classifier, training=describe_training(compared, outcome.strategy))
+        write_bundle(model, outcome.classifier, training=describe_training(compared, outcome.strategy))
     clock.lap("model")
     outside: tuple[Outside, ...] = ()
     unread: tuple[str, ...] = ()
     if shown:
-        bundle = load_bundle(out / "model", device=order.options.device)
+        bundle = load_bundle(model, device=session.order.options.device)
         outside, unread = answer_outside(shown, bundle, longest_px=THUMBNAIL_PX, progress=machine.progress)
         clock.lap("outside")
     board = _with_curves(compared, outcome)
     clock.lap("curves")
     with machine.progress.stage("report"):
         data = report_data(compared, outcome, leaderboard=board, outside=outside, unread=unread)
-        facts = write_files(out, compared, outcome=outcome, data=data)
-    _forget_work(out, session.context.folder.name)
-    return Run(out, data, facts, outcome)
+        return data, write_files(staged, compared, outcome=outcome, data=data)
 
 
 def _with_curves(compared: Compared, outcome: Outcome) -> Leaderboard:
@@ -182,56 +214,8 @@ def forecast(order: Order, *, progress: Progress | None = None) -> tuple[Mapping
     require_rows(session)
     context = session.context
     entries = [
-        (plan, replace(context, training=order.training_of(row)))
+        (plan, dataclasses.replace(context, training=order.training_of(row)))
         for row in rows_to_try(session)
         if (plan := row.parsed) is not None
     ]
     return forecast_run(entries, context, split=split_of(session, hold_out=order.protocol != "folds"))
-
-
-def write_order(out: Path, order: Order, *, key: str) -> None:
-    """Write down what a run was asked for, so that it can be resumed; training runs of other orders are removed.
-
-    Args:
-        out: Folder of the run.
-        order: What is asked for.
-        key: Name of the folder of its training runs.
-
-    Raises:
-        StoreError: The folder cannot be written.
-    """
-    for folder in (out / WORK).glob("*"):
-        if folder.name != key and re.fullmatch(r"[0-9a-f]{12}", folder.name):
-            shutil.rmtree(folder, ignore_errors=True)
-    request = {"work": key, "order": ORDER.dump_python(order.from_anywhere(), mode="json")}
-    write_bytes(out / WORK / REQUEST, json.dumps(request, indent=2).encode())  # names may be no text at all: ASCII
-
-
-def read_order(out: Path) -> tuple[Order, str]:
-    """Return what a run that was cut off was asked for, and the name of the folder of its training runs.
-
-    Raises:
-        StoreError: There is no such run, or it is done.
-    """
-    path = out / WORK / REQUEST
-    try:
-        request = json.loads(path.read_text(encoding="utf-8"))
-        return ORDER.validate_python(request["order"]), str(request["work"])
-    except FileNotFoundError:
-        is_done = (out / "run.json").exists()
-        reason = "that run is done" if is_done else "no run was started there"
-        raise StoreError(
-            f"resume: {path} does not exist: {reason}. Start one: thawline tune PHOTOS -o {out} --plan all."
-        ) from None
-    except (OSError, ValueError, KeyError, TypeError, UsageError) as error:
-        raise StoreError(
-            f"resume: {path} cannot be read ({type(error).__name__}). Start the run again from its command."
-        ) from None
-
-
-def _forget_work(out: Path, key: str) -> None:
-    """Remove what was kept for going on with a run."""
-    shutil.rmtree(out / WORK / key, ignore_errors=True)
-    (out / WORK / REQUEST).unlink(missing_ok=True)
-    with suppress(OSError):  # something of somebody else's lies there
-        (out / WORK).rmdir()

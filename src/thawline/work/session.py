@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from thawline.core.errors import BackboneError, DataError, StoreError
+from thawline.core.errors import BackboneError
 from thawline.core.options import Options
 from thawline.core.progress import Progress, SilentProgress
 from thawline.core.runtime import choose_runtime
-from thawline.core.store import content_key, disk_errors, staging_directory
+from thawline.core.store import content_key
 from thawline.core.version import __version__
 from thawline.data.augment import view_names
 from thawline.data.check import CheckReport, check
@@ -28,6 +28,7 @@ from thawline.search.leaderboard import Leaderboard
 from thawline.train.context import Context, Ground, Machine
 from thawline.train.processes import join_processes
 from thawline.work.order import BEST_FROZEN, Order
+from thawline.work.run_folder import WORK
 
 __all__ = [
     "Clock",
@@ -37,14 +38,12 @@ __all__ = [
     "depth_names",
     "load_network",
     "open_session",
-    "require_place",
     "split_of",
 ]
 
 FOLDS_OF_LARGE_SETS = 3
 LARGE_SET = 20_000
 OFFLINE_BACKBONE = "efficientnet_lite0"
-WORK = "tune"
 
 
 @dataclass
@@ -278,26 +277,3 @@ def _frozen_names(session: Session) -> frozenset[str] | None:
         return None
     depths: Iterable[str] = depth_names(network) if len(session.context.dataset) <= LARGE_SET else ("whole", *wanted)
     return frozenset(f"{network.backbone.name} · {depth} · linear" for depth in depths)
-
-
-def require_place(out: Path, order: Order) -> None:
-    """Refuse a folder of results that cannot be written, or that would become a picture folder of the next run.
-
-    Raises:
-        DataError: It lies inside the pictures.
-        StoreError: It cannot be written.
-    """
-    folder = order.photos.folder
-    if folder is not None and out.resolve().is_relative_to(folder.resolve()):
-        raise DataError(
-            f"fit: the run's folder {out} lies inside the pictures {order.photos}, where the next run would take it "
-            "for one of their folders. Choose another place with -o."
-        )
-    missing = [place for place in (out, *out.parents) if not place.exists()]
-    try:
-        with disk_errors("write results", out), staging_directory(out):
-            pass
-        for place in missing:  # a run that is refused later leaves nothing behind
-            place.rmdir()
-    except FileNotFoundError:  # a place such as /proc, in which nothing can be made
-        raise StoreError(f"write results: {out} cannot be made. Choose another place with -o.") from None

@@ -13,8 +13,7 @@ from thawline.data.sources.pictures import list_pictures
 from thawline.data.sources.places import Place
 from thawline.work.order import Order
 from thawline.work.recipe import read_config
-from thawline.work.run import read_order, write_order
-from thawline.work.session import require_place
+from thawline.work.run_folder import read_order, require_place, write_order
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,11 @@ slash, so only what is known to be on this machine's disk becomes one.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from thawline.core.store import expand_user
+from thawline.core.store import content_key, expand_user
 
 __all__ = ["SCHEMES", "Place"]
 
@@ -73,6 +74,12 @@ class Place:
     def title(self) -> str:
         """A short name for people: the last part of a path, else the rest as it is."""
         return self.rest if self.path is None else self.path.resolve().name
+
+    @property
+    def key(self) -> str:
+        """What tells the place from any other, from any folder and through links: 12 hex digits."""
+        where = self.rest if self.path is None else os.path.realpath(self.path)
+        return content_key([self.scheme, where])[:12]
 
     def absolute(self) -> Place:
         """Return the place that means the same from any folder."""
