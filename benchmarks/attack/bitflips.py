@@ -1,0 +1,133 @@
+"""Flipped bits and cut files in a bank, a model folder and an ONNX file -> is each found?
+
+    python benchmarks/attack/bitflips.py
+
+200 flips and 50 truncations of the bank, 200 flips of the model folder and of its ONNX file. A figure is a line; exit
+code 1 where damage passed unnoticed and changed something, or gave more than one sentence.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from thawline.core.errors import BundleError
+from thawline.core.types import InputSpec
+from thawline.features.bank import BankSpec, open_bank
+from thawline.features.segment import write_segment
+from thawline.use.manifest import read_manifest
+from thawline.use.onnx_model import is_sealed, open_onnx
+
+SPEC = BankSpec(
+    backbone_name="net",
+    weights_sha256="0" * 64,
+    input=InputSpec(32, (0.5,) * 3, (0.5,) * 3, interpolation="bilinear", fit="crop"),
+    views=("plain",),
+    compute="float32",
+    storage="float16",
+    cuts=(("a", 8),),
+    poolings=("mean",),
+    blocks=((0, "mean", 8),),
+)
+
+
+def damage(file: Path, moments: random.Random, *, cut: bool) -> None:
+    """Flip one bit of a file, or cut it short."""
+    data = bytearray(file.read_bytes())
+    at = moments.randrange(8 * len(data))
+    if cut:
+        data = data[: at // 8]
+    else:
+        data[at // 8] ^= 1 << at % 8
+    file.write_bytes(data)
+
+
+def bank(place: Path, moments: random.Random, *, number: int, cut: bool) -> int:
+    """Return how many damaged banks gave right rows or none, with the damage counted."""
+    generator, right = np.random.default_rng(0), 0
+    digests = generator.integers(0, 256, (64, 32), dtype=np.uint8)
+    rows = generator.normal(size=(64, 1, 8)).astype(np.float16)
+    names = [digest.tobytes().hex() for digest in digests]
+    for attempt in range(number):
+        root = place / f"{cut} {attempt}"
+        opened = open_bank(root, SPEC)
+        for start in range(0, 64, 16):
+            write_segment(root, opened.directory, digests=digests[start : start + 16], rows=rows[start : start + 16])
+        file = moments.choice(sorted(path for path in opened.directory.rglob("*") if path.is_file()))
+        damage(file, moments, cut=cut)
+        again = open_bank(root, SPEC)
+        lacking = set(again.missing(names))
+        present = [at for at in range(64) if at not in lacking]
+        is_right = np.array_equal(
+            again.read([names[at] for at in present], [(0, "mean")]), rows[present, 0].astype(np.float32)
+        )
+        right += is_right and (bool(lacking) == bool(again.num_damaged)) and (bool(lacking) or file.name == "bank.json")
+    return right
+
+
+def main() -> int:
+    """Damage and look."""
+    moments, misses = random.Random(0), 0
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        for words, number, cut in (("bits flipped", 200, False), ("files cut short", 50, True)):
+            right = bank(place, moments, number=number, cut=cut)
+            misses += number - right
+            sys.stdout.write(f"bank, {words}: {right} of {number} found, every row that was kept right\n")
+        folder = sys.argv[1] if len(sys.argv) > 1 else None
+        if folder is None:
+            folder = str(_model(place))
+        misses += _flip_model(Path(folder), place, moments)
+        misses += _flip_onnx(Path(folder), place, moments)
+    return 1 if misses else 0
+
+
+def _model(place: Path) -> Path:
+    """Return the model folder of a small run."""
+    import thawline
+    from thawline.data.digits import write_digits
+
+    photos = write_digits(place / "digits", labels_per_class=3) / "train"
+    options = thawline.make_options(backbone="simple_cnn", size=32, cache_dir=place / "cache")
+    return thawline.fit(photos, place / "run", options=options).out / "model"
+
+
+def _flip_model(model: Path, place: Path, moments: random.Random) -> int:
+    found = 0
+    files = sorted(path for path in model.rglob("*") if path.is_file())
+    for _ in range(200):
+        file = moments.choice(files)
+        before = file.read_bytes()
+        damage(file, moments, cut=False)
+        try:
+            read_manifest(model)
+        except BundleError:
+            found += 1
+        file.write_bytes(before)
+    sys.stdout.write(f"model folder, bits flipped: {found} of 200 refused in one sentence\n")
+    return 200 - found
+
+
+def _flip_onnx(model: Path, place: Path, moments: random.Random) -> int:
+    import thawline
+
+    file = thawline.export(model, place / "model.onnx").path
+    before, found = file.read_bytes(), 0
+    for _ in range(200):
+        damage(file, moments, cut=False)
+        try:
+            open_onnx(file)
+        except BundleError:
+            found += 1
+        file.write_bytes(before)
+    assert is_sealed(before)
+    sys.stdout.write(f"ONNX file, bits flipped: {found} of 200 refused in one sentence\n")
+    return 200 - found
+
+
+if __name__ == "__main__":
+    sys.exit(main())
