@@ -43,6 +43,9 @@ format: $(STAMP)  ## format the code
 
 attack: $(STAMP)  ## run what strangers bring and what attackers try: the figures of docs/reliability.md
 	@$(BIN)/pytest $(PARALLEL) tests/strangers
+	@$(BIN)/python benchmarks/attack/bitflips.py
+	@$(BIN)/python benchmarks/attack/disk.py
+	@$(BIN)/python benchmarks/attack/kills.py
 	@$(BIN)/python benchmarks/attack/http_requests.py
 
 bench: $(STAMP)  ## measure the numbers of benchmarks/RESULTS.md here

@@ -104,7 +104,7 @@ def main() -> int:
                 out.mkdir()
                 mine = [word.replace("OUT", str(out)) for word in words]
                 process = command(mine, own)
-                time.sleep(moments.uniform(0.1, 0.98) * seconds)
+                time.sleep(moments.uniform(0.1, 0.8) * seconds)
                 process.kill()
                 process.communicate()
                 killed += process.returncode != 0
