@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import struct
+import subprocess
+import sys
 import threading
 import warnings
 import zlib
@@ -243,6 +245,12 @@ def test_threads_give_the_same_pixels(encode, draw):
     for thread in threads:
         thread.join()
     assert all((together[at] == alone[at % 8]).all() for at in range(32))
+
+
+def test_what_pillow_logs_is_not_printed():
+    body = "import logging, thawline.data.images; logging.getLogger('PIL.TiffImagePlugin').error('More samples')"
+    done = subprocess.run([sys.executable, "-c", body], capture_output=True, text=True, timeout=600, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
 
 
 def test_encode_jpeg_bounds_the_longer_side(draw):
