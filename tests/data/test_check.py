@@ -194,3 +194,38 @@ def test_a_test_part_alone_can_be_answered_but_not_learnt_from(make_folder):
         assert [sample.split for sample in dataset.samples] == ["test"] * 6
         with pytest.raises(DataError, match="train"):  # the leave ends with the listing
             check(place)
+
+
+def as_copies(draw, encode) -> dict[str, bytes | int]:
+    """Return two classes of singles with a re-encoded, a losslessly re-encoded and a byte-equal copy."""
+    files: dict[str, bytes | int] = {f"{name}/{k}.png": 10 * at + k for at, name in enumerate("ab") for k in range(6)}
+    once = encode(draw(70, (300, 200)), "JPEG", quality=90)
+    pixels = Image.open(io.BytesIO(once))
+    files |= {"a/near.jpg": encode(pixels, "JPEG", quality=60), "a/once.jpg": once}
+    files |= {"a/pixels.png": encode(pixels), "a/twice.jpg": once}
+    return files
+
+
+@pytest.mark.parametrize(
+    ("copies", "groups", "near"),
+    [
+        ("keep", [0, 0, 0, 0], (("a/near.jpg", "a/once.jpg", "a/pixels.png", "a/twice.jpg"),)),
+        ("exact", [0, 1, 1, 1], (("a/once.jpg", "a/pixels.png", "a/twice.jpg"),)),
+        ("ignore", [0, 1, 2, 3], ()),
+    ],
+)
+def test_what_counts_as_a_copy_can_be_chosen(make_folder, draw, encode, copies, groups, near):
+    dataset, report = check(make_folder(as_copies(draw, encode)), CheckOptions(copies=copies))
+    own = [sample.group for sample in dataset.samples if not sample.path[2].isdigit()]
+    assert [sorted(set(own)).index(group) for group in own] == groups
+    assert report.near_copies == near
+    assert report.exact_copies == (("a/once.jpg", "a/twice.jpg"),)
+    assert any(note.startswith("--copies ignore") for note in report.notes) == (copies == "ignore")
+
+
+def test_a_class_of_near_copies_is_not_too_small_to_be_kept(make_folder, draw, encode):
+    files: dict[str, bytes | int] = {f"a/{k}.png": k for k in range(6)}
+    files |= {f"b/{quality}.jpg": encode(draw(50, (200, 150)), "JPEG", quality=quality) for quality in range(60, 90, 5)}
+    dataset, report = check(make_folder(files), CheckOptions(drop_small_classes=True))
+    assert dataset.class_names == ("a", "b")
+    assert len(report.near_copies) == 1

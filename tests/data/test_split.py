@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -90,10 +92,47 @@ def test_a_small_class_lowers_the_number_of_folds_and_the_rule_says_so():
         assert (np.count_nonzero((train >= 40) & (train < 43)), np.count_nonzero(validation >= 40)) == (2, 1)
 
 
-def test_copies_of_one_picture_are_one_picture():
-    data = data_set([0] * 20 + [1] * 6, groups=[*range(20), *[20] * 6])
-    with pytest.raises(DataError, match="class 1 has one distinct picture to train on"):
+def test_a_class_that_is_one_group_of_near_copies_is_dealt_out_one_by_one_with_a_warning():
+    labels = [0] * 20 + [1] * 10
+    data = data_set(labels, groups=[*range(20), *[20] * 10])
+    split = make_split(data)
+    assert split.rule == "5 folds × 2, copies parted in class 1"
+    assert split.warning.startswith("10 of 10 pictures of class 1 are copies of one another (20, 21, 22, and 7 more):")
+    assert np.bincount(np.array(labels)[split.test]).tolist() == [4, 2]
+    for train, validation in split.folds:
+        assert {0, 1} == set(data.labels[train]) == set(data.labels[validation])
+    assert leaked(data, split).tolist() == [False] * 4 + [True] * 2  # copies are still known for what they are
+
+
+def test_equal_bytes_are_never_parted_and_the_refusal_says_what_is_the_matter():
+    samples = data_set([0] * 20 + [1] * 6, groups=[*range(20), *[20] * 6]).samples
+    equal = tuple(replace(sample, sha256="same") if sample.label else sample for sample in samples)
+    data = Dataset(None, ("good", "bad"), equal, ())
+    expected = (
+        "split: the 6 files of bad to train on are one picture, byte for byte (20 = 21 = 22); folds need two or more "
+        "of each class. Add pictures of it (five or more), remove the class, or pass --drop-small-classes, or count "
+        "every file as a picture of its own (--copies ignore)."
+    )
+    with pytest.raises(DataError) as caught:
         make_split(data)
+    assert str(caught.value) == expected
+
+
+def test_copies_that_tie_all_classes_together_are_parted():
+    """Each group holds both classes, so that no fold of whole groups could train both."""
+    labels = [0, 1] * 12
+    data = data_set(labels, groups=[0, 0] * 11 + [1, 1])
+    split = make_split(data)
+    assert split.warning
+    assert np.bincount(data.labels[split.test]).min() >= 1
+    for train, _ in split.folds:
+        assert set(data.labels[train]) == {0, 1}
+
+
+def test_few_pictures_without_copies_are_refused_without_a_word_of_copies():
+    with pytest.raises(DataError, match="class 0 has 2 pictures to train on; three or more are needed") as caught:
+        make_split(data_set([0, 0, 1, 1]))
+    assert "cop" not in str(caught.value)
 
 
 def test_classes_with_test_pictures_only_are_refused_by_name():

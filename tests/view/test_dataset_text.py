@@ -72,9 +72,9 @@ def test_each_finding_has_its_section(found, lines):
 @pytest.mark.parametrize(
     ("distinct", "words"),
     [
-        (1, "copies of one another: they count as one picture"),
-        (2, "2 differ in some place and count, the others are copies of these"),
-        (6, "each differs in some place, and counts as a picture of its own"),
+        (1, "copies of one another, which count as one picture"),
+        (2, "they count as 2 different ones, the others being copies of these"),
+        (6, "they count as pictures of their own"),
     ],
 )
 def test_a_scene_is_told_with_its_classes_and_pictures(distinct, words):

@@ -47,6 +47,9 @@ class CheckOptions:
     group_column: str | None = None
     """Column of a table that says which pictures belong together; `none` for none. Default: `group`, `patient`, …."""
 
+    copies: Literal["keep", "exact", "ignore"] = "keep"
+    """What stays together and counts once: near copies too (`keep`), the same bytes or pixels (`exact`), or nothing."""
+
     drop_small_classes: bool = False
     """Leave out classes with too few pictures to fold and test, with rows in the ledger, instead of stopping."""
 

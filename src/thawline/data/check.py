@@ -19,9 +19,9 @@ from thawline.core.options import CheckOptions
 from thawline.core.progress import Progress, SilentProgress
 from thawline.core.spreadsheet import csv_text
 from thawline.core.types import Ints, Pixels
-from thawline.data.copies import group_copies
+from thawline.data.copies import group_copies, group_equal
 from thawline.data.dataset import Dataset, LedgerRow, Sample
-from thawline.data.examine import examine_all, skipped_row
+from thawline.data.examine import examine_all, pixel_digests, skipped_row
 from thawline.data.findings import CheckReport, find_all
 from thawline.data.formats import FORMATS
 from thawline.data.groups import join_groups, settle_groups
@@ -68,15 +68,15 @@ def check(
     examined, thumbnails = found.rows, found.thumbnails
     used = [index for index, item in enumerate(examined) if item.status != "skipped"]
     _refuse_bad_files(listing, examined, options)
-    copies, groups, scenes = _grouped(listing, examined, used, thumbnails)
+    copies, groups, scenes = _grouped(listing, examined, used, thumbnails, kind=options.copies)
     if (
         for_training
         and options.drop_small_classes
-        and (small := _drop_small_classes(listing, examined, used, groups=groups))
+        and (small := _drop_small_classes(listing, examined, used, options.copies))
     ):
         kept = [place for place, index in enumerate(used) if examined[index].status != "skipped"]
         used, thumbnails = [used[place] for place in kept], thumbnails[kept]
-        copies, groups, scenes = _grouped(listing, examined, used, thumbnails)
+        copies, groups, scenes = _grouped(listing, examined, used, thumbnails, kind=options.copies)
         note = f"--drop-small-classes: left out {first_few([f'{name} ({words})' for name, words in small.items()])}"
         left = tuple(name for name in listing.class_names if name not in small)
         listing = replace(listing, class_names=left, notes=(*listing.notes, note))
@@ -104,27 +104,40 @@ def ledger_csv(rows: Sequence[LedgerRow]) -> str:
 def _listed(
     photos: str | Path | Place, options: CheckOptions, *, for_training: bool, progress: Progress | None
 ) -> Listing:
-    """Return what may be a picture, with the groups that count."""
+    """Return what may be a picture, with the groups that count, and a note where copies do not."""
     group_column = options.group_column if options.group_from is None else NO_GROUPS
     wanted = Wanted(options.path_column, options.label_column, options.picture_folder, group_column)
     with nullcontext() if for_training else only_answered():
         listed = list_pictures(photos, cache_dir=options.cache_dir, wanted=wanted, progress=progress)
+    if options.copies == "ignore":
+        note = "--copies ignore: copies were not looked for; where some lie across folds or parts, scores flatter."
+        listed = replace(listed, notes=(*listed.notes, note))
     return settle_groups(listed, options)
 
 
 def _grouped(
-    listing: Listing, rows: Sequence[LedgerRow], used: Sequence[int], thumbnails: Pixels
+    listing: Listing, rows: Sequence[LedgerRow], used: Sequence[int], thumbnails: Pixels, *, kind: str
 ) -> tuple[Ints, Ints, Ints]:
     """Return the groups of copies of the usable pictures, those joined with the person's own, and the scenes shown."""
-    labels = np.unique([rows[index].label for index in used], return_inverse=True)[1]
-    copies, scenes = group_copies([rows[index].sha256 for index in used], thumbnails, labels=labels)
+    digests = [rows[index].sha256 for index in used]
+    if kind == "ignore":
+        copies = scenes = np.arange(len(used), dtype=np.int64)
+    else:
+        labels = np.unique([rows[index].label for index in used], return_inverse=True)[1]
+        copies, scenes = group_copies(digests, thumbnails, labels=labels)
+    if kind == "exact":
+        sources = [listing.candidates[index].source for index in used]
+        copies = group_equal(pixel_digests(sources, digests, copies=copies))
     return copies, join_groups(copies, [listing.candidates[index].group for index in used]), scenes
 
 
-def _drop_small_classes(
-    listing: Listing, rows: list[LedgerRow], used: Sequence[int], *, groups: Ints
-) -> dict[str, str]:
-    """Skip the pictures of classes too small to fold and test; return these classes, each with what it has."""
+def _drop_small_classes(listing: Listing, rows: list[LedgerRow], used: Sequence[int], kind: str) -> dict[str, str]:
+    """Skip the pictures of classes too small to fold and test; return these classes, each with what it has.
+
+    Near copies do not make a class too small: where it must be, they are parted.
+    """
+    equal = np.arange(len(used)) if kind == "ignore" else group_equal([rows[index].sha256 for index in used])
+    groups = join_groups(equal, [listing.candidates[index].group for index in used])
     found = too_small([rows[index].label for index in used], groups, parts=[rows[index].split for index in used])
     unit = "group" if listing.grouped_by else "distinct picture"
     small = {name: f"{count:,} {unit}{'' if count == 1 else 's'}" for name, count in sorted(found.items())}

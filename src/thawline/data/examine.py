@@ -7,6 +7,8 @@ background of transparent pictures) is found afterwards, from what was kept.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,15 +17,15 @@ from PIL import Image
 from thawline.core.errors import DataError
 from thawline.core.progress import Progress
 from thawline.core.rendering import Rendering
-from thawline.core.types import Pixels
+from thawline.core.types import Ints, Pixels
 from thawline.data.copies import THUMBNAIL_PX
-from thawline.data.dataset import LedgerRow
+from thawline.data.dataset import LedgerRow, Source
 from thawline.data.images import decode
 from thawline.data.load import map_ordered
 from thawline.data.rendered import Stored, find_rendering, is_blank, rendered, stored
 from thawline.data.sources.listing import Candidate, Listing
 
-__all__ = ["Examination", "examine_all", "skipped_row"]
+__all__ = ["Examination", "examine_all", "pixel_digests", "skipped_row"]
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,31 @@ def examine_all(listing: Listing, progress: Progress) -> Examination:
         rows[places[place]] = replace(row, reason="; ".join(repairs), remark="; ".join(remarks))
     blank = frozenset(rows[places[place]].path for place in np.flatnonzero(is_blank(thumbnails)).tolist())
     return Examination(rows, thumbnails, blank, rendering, notes)
+
+
+def pixel_digests(sources: Sequence[Source], digests: Sequence[str], *, copies: Ints) -> list[str]:
+    """Return what pictures of the same pixels share; only those that look like copies are decoded for it, in full.
+
+    Args:
+        sources: N pictures.
+        digests: N digests of their bytes: what is returned of those that look like no other.
+        copies: (N,) groups of pictures that look like copies.
+    """
+    keys = list(digests)
+    unlike = {(int(group), digest) for group, digest in zip(copies, digests, strict=True)}
+    several = Counter(group for group, _ in unlike)
+    alike = [place for place, group in enumerate(copies.tolist()) if several[group] > 1]
+
+    def pixels(place: int) -> str:
+        try:
+            image = decode(sources[place].read()).image
+        except DataError:  # too costly in full size, or gone since: its bytes must do
+            return digests[place]
+        return hashlib.sha256(repr(image.size).encode() + image.tobytes()).hexdigest()
+
+    for place, key in zip(alike, map_ordered(pixels, alike), strict=True):
+        keys[place] = key
+    return keys
 
 
 def skipped_row(path: str, reason: str, *, label: str = "", split: str = "") -> LedgerRow:

@@ -156,7 +156,7 @@ def find_all(dataset: Dataset, listing: Listing, *, scenes: Ints, blank: frozens
         repaired=tuple((row.path, row.reason) for row in dataset.ledger if row.status == "repaired"),
         remarks=tuple((row.path, row.remark) for row in dataset.ledger if row.remark),
         blank=tuple(sample.path for sample in samples if sample.path in blank),
-        exact_copies=_exact_groups(copied),
+        exact_copies=_exact_groups(samples),
         near_copies=tuple(tuple(item.path for item in group) for group in near),
         leaks=_leaks(copied),
         group_leaks=_group_leaks(samples),
@@ -172,12 +172,11 @@ def find_all(dataset: Dataset, listing: Listing, *, scenes: Ints, blank: frozens
     )
 
 
-def _exact_groups(copied: Sequence[list[Sample]]) -> tuple[tuple[str, ...], ...]:
+def _exact_groups(samples: Sequence[Sample]) -> tuple[tuple[str, ...], ...]:
     """Return the paths of pictures with the same bytes, group by group."""
     by_digest: dict[str, list[str]] = defaultdict(list)
-    for group in copied:
-        for sample in group:
-            by_digest[sample.sha256].append(sample.path)
+    for sample in samples:
+        by_digest[sample.sha256].append(sample.path)
     return tuple(tuple(paths) for paths in by_digest.values() if len(paths) > 1)
 
 

@@ -1,9 +1,10 @@
 """A Dataset -> a Split: which pictures choose the strategy, fold by fold, and which judge the choice once.
 
-The one idea: groups of copies are dealt out, never single pictures. Test labels play no part in the folds. The dealing
-is written here because scikit-learn's `StratifiedGroupKFold` walks through all groups in Python: 4.8 s a repeat for the
-50,000 training pictures of CIFAR-10, nearly all groups of one, and half a second for its import. Here only groups of
-several pictures are walked through, and the single pictures of a class are dealt out at once: 0.05 s.
+The one idea: groups of copies are dealt out, never single pictures, but where a class is hardly more than one group
+(`parting.py`). Test labels play no part in the folds. The dealing is written here because scikit-learn's
+`StratifiedGroupKFold` walks through all groups in Python: 4.8 s a repeat for the 50,000 training pictures of CIFAR-10,
+nearly all groups of one, and half a second for its import. Here only groups of several pictures are walked through, and
+the single pictures of a class are dealt out at once: 0.05 s.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy.typing as npt
 from thawline.core.errors import DataError, UsageError, first_few
 from thawline.core.types import Ints
 from thawline.data.dataset import Dataset
+from thawline.data.parting import Whole, lies_in, part_across_classes, way_out, whole_groups
 
 __all__ = ["Split", "leaked", "make_split", "too_small"]
 
@@ -36,6 +38,7 @@ class Split:
         num_folds: Folds in a repeat; 1 where there is a validation part.
         num_repeats: Repeats.
         rule: How the choice is made, in words: `5 folds × 2`, `the validation folder`.
+        warning: In words, which copies had to be parted and what that means; empty where none were.
     """
 
     folds: tuple[tuple[Ints, Ints], ...]
@@ -44,6 +47,7 @@ class Split:
     num_folds: int
     num_repeats: int
     rule: str
+    warning: str = ""
 
     def __repr__(self) -> str:
         return f"<Split {self.rule}: {len(self.pool):,} pictures, {len(self.test):,} for the test, seed {self.seed}>"
@@ -79,32 +83,63 @@ def make_split(
     if num_folds < 2 or num_repeats < 1:
         raise UsageError(f"split: {num_folds} folds × {num_repeats}: at least 2 folds and 1 repeat are needed.")
     parts = np.array([sample.split or "" for sample in dataset.samples])
-    labels, groups = dataset.labels, dataset.groups
     if (parts == "validation").any():
         train, validation = (_frozen(np.flatnonzero(parts == name)) for name in ("train", "validation"))
         test = _frozen(np.flatnonzero(parts == "test"))
         _refuse_untrained(dataset, train)
         return Split(((train, validation),), test, seed, 1, 1, "the validation folder")
     in_test = parts == "test"
-    if hold_out and not in_test.any():
-        in_test = _hold_out(dataset, seed)
+    draws_test = hold_out and not in_test.any()
+    candidates = np.flatnonzero(~in_test)
+    _refuse_untrained(dataset, candidates)
+    whole = whole_groups(dataset, needed=3 if draws_test else 2, rows=candidates)
+    numbers = (num_folds, num_repeats, seed)
+    drawn = _draw(dataset, whole, candidates, numbers, draws_test=draws_test)
+    if isinstance(drawn, DataError):
+        drawn = _draw(dataset, part_across_classes(dataset, whole), candidates, numbers, draws_test=draws_test)
+    if isinstance(drawn, DataError):
+        raise drawn
+    return drawn
+
+
+def _draw(
+    dataset: Dataset, whole: Whole, candidates: Ints, numbers: tuple[int, int, int], *, draws_test: bool
+) -> Split | DataError:
+    """Return the split of some rows into test and folds, or what stands in the way, which parting more copies may end.
+
+    Raises:
+        DataError: A class has fewer than two groups, whatever copies are parted.
+    """
+    num_folds, num_repeats, seed = numbers
+    in_test = np.ones(len(dataset), dtype=bool)
+    in_test[candidates] = False
+    if draws_test:
+        held_out = _hold_out(dataset, whole.groups, seed)
+        if isinstance(held_out, DataError):
+            return held_out
+        in_test |= held_out
     pool = np.flatnonzero(~in_test)
-    _refuse_untrained(dataset, pool)
-    rarest, fewest = _rarest_class(labels[pool], groups[pool])
+    rarest, fewest = _rarest_class(dataset.labels[pool], whole.groups[pool])
     if fewest < 2:
         raise DataError(
-            f"split: {_lies_in(dataset, pool, rarest)}; folds need two or more of each class. {_way_out(dataset)}"
+            f"split: {lies_in(dataset, pool, label=rarest)}; folds need two or more of each class. {way_out(dataset)}"
         )
     num_drawn = min(num_folds, fewest)
     rule = f"{num_drawn} folds × {num_repeats}"
     if num_drawn < num_folds:
         kind = "groups" if dataset.has_named_groups else "distinct pictures"
         rule += f" (fewer than {num_folds}: {dataset.class_names[rarest]} has {fewest} {kind})"
+    warning = ""
+    if whole.parted.any():
+        rule += f", copies parted in {first_few(whole.classes(dataset), 3)}"
+        warning = whole.warning(dataset)
     folds: list[tuple[Ints, Ints]] = []
     for repeat in range(num_repeats):
-        dealt = _deal_safely(dataset, pool, num_drawn, seed=(seed, 1 + repeat))
+        dealt = _deal_safely(dataset, whole.groups, pool, num_drawn, seed=(seed, 1 + repeat))
+        if isinstance(dealt, DataError):
+            return dealt
         folds += [(_frozen(pool[dealt != fold]), _frozen(pool[dealt == fold])) for fold in range(num_drawn)]
-    return Split(tuple(folds), _frozen(np.flatnonzero(in_test)), seed, num_drawn, num_repeats, rule)
+    return Split(tuple(folds), _frozen(np.flatnonzero(in_test)), seed, num_drawn, num_repeats, rule, warning)
 
 
 def leaked(dataset: Dataset, split: Split) -> npt.NDArray[np.bool_]:
@@ -144,13 +179,15 @@ def _refuse_untrained(dataset: Dataset, training: Ints) -> None:
         )
 
 
-def _hold_out(dataset: Dataset, seed: int) -> npt.NDArray[np.bool_]:
-    """Return which rows are the held-out fifth: (N,) bool. None are of classes with fewer than three groups.
+def _hold_out(dataset: Dataset, whole: Ints, seed: int) -> npt.NDArray[np.bool_] | DataError:
+    """Return which rows are the held-out fifth, (N,) bool, or why there are none.
+
+    None are of classes with fewer than three groups.
 
     Where few groups hold many pictures each, the fifth that was drawn may be empty: then it is the smallest other one.
     """
     labels = dataset.labels
-    _, groups = np.unique(dataset.groups, return_inverse=True)
+    _, groups = np.unique(whole, return_inverse=True)
     pairs = np.unique(np.stack([labels, groups], axis=1), axis=0)
     num_groups = np.bincount(pairs[:, 0])
     rare = num_groups < 3
@@ -165,34 +202,10 @@ def _hold_out(dataset: Dataset, seed: int) -> npt.NDArray[np.bool_]:
         return in_test
     rarest = int(np.argmin(num_groups))
     all_rows = np.arange(len(labels))
-    raise DataError(
+    return DataError(
         f"split: {len(labels):,} pictures in {len(np.unique(labels)):,} classes are too few to hold a fifth out "
-        f"for the test: {_lies_in(dataset, all_rows, rarest)}; three or more are needed. {_way_out(dataset)}"
+        f"for the test: {lies_in(dataset, all_rows, label=rarest)}; three or more are needed. {way_out(dataset)}"
     )
-
-
-def _lies_in(dataset: Dataset, rows: Ints, label: int) -> str:
-    """Return in words how few pictures or groups of pictures some rows have of a class."""
-    name = dataset.class_names[label]
-    samples = [dataset.samples[row] for row in rows if dataset.samples[row].label == label]
-    num_groups = len({sample.group for sample in samples})
-    if dataset.has_named_groups:
-        named = sorted({sample.named_group for sample in samples} - {""})
-        groups = "one group" if num_groups == 1 else f"{num_groups:,} groups"
-        joined = ", joined by copies" if len(named) > num_groups else ""
-        return f"all {len(samples):,} pictures of {name} are of {groups} ({first_few(named, 3)}{joined})"
-    distinct = "one distinct picture" if num_groups == 1 else f"{num_groups:,} distinct pictures"
-    return f"{name} has {distinct} to train on, copies not counted"
-
-
-def _way_out(dataset: Dataset) -> str:
-    """Return what to do where a class has too few pictures, or groups of them."""
-    if dataset.has_named_groups:
-        return (
-            "Add pictures of it from other groups, name other groups with --group-column or --group-from, go without "
-            "any (no --group-from, --group-column none), or leave the class out (--drop-small-classes)."
-        )
-    return "Add pictures of it (five or more), remove the class, or pass --drop-small-classes."
 
 
 def _rarest_class(labels: Ints, groups: Ints) -> tuple[int, int]:
@@ -203,9 +216,11 @@ def _rarest_class(labels: Ints, groups: Ints) -> tuple[int, int]:
     return int(names[at]), int(counts[at])
 
 
-def _deal_safely(dataset: Dataset, rows: Ints, num_parts: int, *, seed: tuple[int, int]) -> Ints:
-    """Return `_deal`'s parts such that every fold trains every class, which groups of several labels can prevent."""
-    labels, groups = dataset.labels[rows], dataset.groups[rows]
+def _deal_safely(
+    dataset: Dataset, whole: Ints, rows: Ints, num_parts: int, *, seed: tuple[int, int]
+) -> Ints | DataError:
+    """Return `_deal`'s parts such that every fold trains every class, or which groups of several labels prevent it."""
+    labels, groups = dataset.labels[rows], whole[rows]
     for attempt in range(_ATTEMPTS):
         dealt = _deal(labels, groups, num_parts, np.random.default_rng((*seed, attempt)))
         counts = np.zeros((len(dataset.class_names), num_parts), dtype=np.int64)
@@ -215,13 +230,13 @@ def _deal_safely(dataset: Dataset, rows: Ints, num_parts: int, *, seed: tuple[in
             return dealt
     names = first_few([dataset.class_names[index] for index in lost])
     if dataset.has_named_groups:
-        raise DataError(
+        return DataError(
             f"split: the groups of {names} hold several classes each and cannot be spread over {num_parts} folds so "
-            f"that each trains every class. Ask for fewer (--folds 2), or {_lower_first(_way_out(dataset))}"
+            f"that each trains every class. Ask for fewer (--folds 2), or {_lower_first(way_out(dataset))}"
         )
-    raise DataError(
-        f"split: the pictures of {names} are connected by copies under several labels, and cannot be spread "
-        f"over {num_parts} folds. Run `thawline check` and settle the conflicts that it lists."
+    return DataError(
+        f"split: the pictures of {names} are the same bytes under several labels, and cannot be spread over "
+        f"{num_parts} folds. Run `thawline check` and settle the conflicts that it lists, or pass --copies ignore."
     )
 
 

@@ -33,7 +33,7 @@ def check_for(
 ) -> Dataset:
     """Return checked pictures to score a model on: one class or one picture of a class will do.
 
-    Where the options say nothing of groups, those of the model's run are taken, if these pictures have them.
+    Where the options say nothing of groups and copies, those of the model's run are taken, if these pictures have them.
 
     Args:
         bundle: The model.
@@ -46,6 +46,8 @@ def check_for(
     """
     options = options or CheckOptions()
     trained = bundle.manifest.provenance.get("options")
+    if options.copies == "keep" and isinstance(trained, dict) and trained.get("copies") in ("exact", "ignore"):
+        options = replace(options, copies=trained["copies"])
     if options.group_from is None and options.group_column is None and isinstance(trained, dict):
         try:
             own = replace(options, group_from=trained.get("group_from"), group_column=trained.get("group_column"))

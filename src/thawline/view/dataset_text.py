@@ -112,11 +112,11 @@ def scene_text(scene: Mapping[str, Any], class_counts: Mapping[str, int]) -> str
     shares = " and ".join(f"{count:,} of {class_counts[name]:,} of {name}" for name, count in scene["classes"].items())
     shown = first_few(scene["pictures"], SHOWN)
     if distinct == 1:
-        found = "copies of one another: they count as one picture"
+        found = "copies of one another, which count as one picture"
     elif distinct == num:
-        found = "each differs in some place, and counts as a picture of its own"
+        found = "they count as pictures of their own"
     else:
-        found = f"{distinct:,} differ in some place and count, the others are copies of these"
+        found = f"they count as {distinct:,} different ones, the others being copies of these"
     return f"{num:,} pictures, {shares}: {found} ({shown})"
 
 

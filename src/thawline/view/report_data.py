@@ -175,6 +175,7 @@ class ReportData:
         goal_words: The goal in words.
         drifts: Name of a strategy or row → how far its training moved the backbone, as `Drift` in plain data.
         comparison: The rows side by side, where they were answered one by one; else None.
+        warnings: Sentences without which scores would be misread; shown with them.
     """
 
     title: str
@@ -198,6 +199,7 @@ class ReportData:
     goal_words: str = ""
     drifts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     comparison: RowComparison | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def rows(self) -> tuple[RowData, ...]:
@@ -264,7 +266,8 @@ class ReportData:
             raw["mistakes"] = tuple(Mistake(**with_jpeg(mistake)) for mistake in raw["mistakes"])
             raw["counts"] = {role: tuple(counts) for role, counts in raw["counts"].items()}
             raw["finder"] = tuple((rate, loss) for rate, loss in raw["finder"])
-            return cls(**raw | {name: tuple(raw[name]) for name in ("class_names", "notes", "forecast")})
+            lists = ("class_names", "notes", "forecast", "warnings")
+            return cls(**raw | {name: tuple(raw.get(name, ())) for name in lists})
 
 
 def _comparison_from(raw: dict[str, Any]) -> RowComparison:

@@ -42,6 +42,7 @@ def run_text(data: ReportData) -> str:
         lines.append(f"{outcome}  goal {data.goal:.3f}: {goal_text(data, '{:.3f}'.format)}.")
     if data.rows and (note := small_part_text(data, "{:.2f}".format)):
         lines.append(f"Note: {note}")
+    lines += [f"Warning: {printable(warning)}" for warning in data.warnings]
     return "\n".join(lines)
 
 
@@ -91,7 +92,8 @@ def run_html(data: ReportData, out: Path) -> str:
             parts.append(Markup("goal {:.3f}: {}").format(data.goal, goal_text(data, "{:.3f}".format)))
     below = Markup(" · ").join([*parts, file_link(out / "report.html")])
     table = rows_html(data) if data.rows else board._repr_html_()
-    return table + Markup('<div style="padding:.4em .7em">{}</div>').format(below)
+    told = Markup("").join(Markup('<div style="padding:.4em .7em">⚠ {}</div>').format(text) for text in data.warnings)
+    return table + told + Markup('<div style="padding:.4em .7em">{}</div>').format(below)
 
 
 def leaderboard_text(board: Leaderboard, *, most: int = 12) -> str:

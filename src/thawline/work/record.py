@@ -80,6 +80,7 @@ def report_data(
         goal_words=goal.words if goal else "",
         drifts=outcome.drifts,
         comparison=_comparison(compared, outcome, outside) if outcome.rows else None,
+        warnings=(compared.split.warning,) if compared.split.warning else (),
         **_finder(outcome),
     )
 
@@ -236,6 +237,7 @@ def run_json(compared: Compared, outcome: Outcome, *, data: ReportData) -> dict[
             "seconds": round(extraction.seconds, 3),
             "damaged_rows": extraction.num_damaged,
         },
+        **({"warnings": list(data.warnings)} if data.warnings else {}),
         "budget_s": data.budget_s,
         "forecast": list(data.forecast),
         "goal": data.goal,
