@@ -4,17 +4,50 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
+from thawline.heads import rotation
 from thawline.heads.columns import fit_columns
 from thawline.heads.rotation import rotate
 
 
+def drawn(n, d):
+    """Return (n, d) float32 features of falling size, the first half never negative."""
+    x = np.random.default_rng(3).normal(size=(n, d)).astype(np.float32) / (1 + np.arange(d))
+    x[:, : d // 2] = np.abs(x[:, : d // 2])
+    return x
+
+
 @pytest.mark.parametrize(("n", "d"), [(60, 10), (20, 50)])
 def test_the_rotation_is_exact(n, d):
-    rng = np.random.default_rng(3)
-    x = rng.normal(size=(n, d)).astype(np.float32)
-    x[:, : d // 2] = np.abs(x[:, : d // 2])
+    x = drawn(n, d)
     rotated, prepared = rotate(x), fit_columns(x).apply(x)
     assert rotated.num_columns == d
     np.testing.assert_allclose(rotated.z @ rotated.z.T, prepared @ prepared.T, atol=2e-3 * d)
-    np.testing.assert_allclose(rotated.z.T @ rotated.z, np.diag(rotated.eigenvalues), atol=1e-2 * d)
+    np.testing.assert_allclose(rotated.z.T @ rotated.z, np.diag(rotated.lengths), atol=1e-2 * d)
+
+
+@pytest.mark.parametrize(("n", "d"), [(60, 10), (20, 50)])
+def test_weights_turned_back_answer_alike(n, d):
+    x = drawn(n, d)
+    rotated, weight = rotate(x), torch.randn(min(n, d), 3, generator=torch.manual_seed(0))
+    weight = weight[: rotated.z.shape[1]]
+    np.testing.assert_allclose(
+        fit_columns(x).apply(x) @ rotated.back(weight).numpy(), rotated.z @ weight, atol=1e-2 * d**0.5
+    )
+
+
+@pytest.mark.parametrize("d", [30, 90])
+def test_large_sets_are_rotated_into_the_directions_of_some_rows(monkeypatch, d):
+    monkeypatch.setattr(rotation, "MAX_DIRECTIONS", 25)
+    x = drawn(200, d)
+    rotated, prepared = rotate(x), torch.from_numpy(fit_columns(x).apply(x))
+    assert rotated.z.shape == (200, 25)
+    assert (rotated.num_columns, rotated.rows.shape) == (d, (25, d))
+    weight = torch.randn(25, 3, generator=torch.manual_seed(0))
+    np.testing.assert_allclose(prepared @ rotated.back(weight), rotated.z @ weight, atol=1e-2 * d**0.5)
+    np.testing.assert_allclose(rotated.lengths, rotated.z.square().sum(0), rtol=1e-5)
+    again = rotate(x)
+    assert torch.equal(again.z, rotated.z)
+    inside = rotated.rows @ rotated.back(torch.eye(25))  # the rows that were drawn keep their inner products
+    np.testing.assert_allclose(inside @ inside.T, rotated.rows @ rotated.rows.T, atol=2e-3 * d)

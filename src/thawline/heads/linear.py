@@ -149,7 +149,4 @@ def fit_linear(
         strengths=[l2, *stronger],
         num_classes=num_classes,
     )
-    weight = (
-        rotated.columns.apply(features).T @ (rotated.z @ (point.w[:-1, :, 0] / rotated.eigenvalues[:, None])).numpy()
-    )
-    return LinearHead(rotated.columns, weight, point.w[-1, :, 0].numpy())
+    return LinearHead(rotated.columns, rotated.back(point.w[:-1, :, 0]).numpy(), point.w[-1, :, 0].numpy())

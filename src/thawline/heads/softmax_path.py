@@ -79,7 +79,7 @@ def _start(rotated: Rotated, *, row_weights: torch.Tensor, strength: float, poin
     probabilities = torch.softmax(point.logits, 1)
     spread = (probabilities * (1 - probabilities)).mean(1).mul_(row_weights).sum(0)
     spread = spread.mul_(num_classes / (num_classes - 1)).clamp_(1e-3, 1 / num_classes)
-    scatter = torch.cat([rotated.eigenvalues / len(point.logits), torch.ones(1)])[:, None, None]
+    scatter = torch.cat([rotated.lengths / len(point.logits), torch.ones(1)])[:, None, None]
     empty = torch.zeros(1, 1, num_problems)
     return _Problems(
         w=point.w.clone(),
