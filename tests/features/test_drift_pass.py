@@ -248,6 +248,14 @@ def test_what_cannot_be_compared_is_refused_before_a_picture_is_read(tiny):
         measure(old, old, unread, imagenet={"c": [1]})
 
 
+def test_near_copies_alone_are_measured_by_their_bytes(tiny):
+    """Frames of one burst are all copies of one another; drift still has a number, of as many pictures as there are."""
+    old = tiny("test_resnet")
+    burst = PICTURES[:10]
+    found = measure(old, moved(old, 0, 0.1), burst + burst[:2], copies=np.zeros(12, dtype=np.int64))
+    assert found.num_pictures == 10
+
+
 def test_a_network_that_diverged_is_named(tiny):
     old = tiny("test_resnet")
     broken = moved(old, 0, 0.0)

@@ -61,7 +61,7 @@ def measure_drift(
         pretrained: As loaded, in float32.
         tuned: The same architecture with other weights, its input prepared in the same way.
         runtime: Where and in which number format features are computed.
-        samples: N pictures, 8 or more without copies.
+        samples: N pictures, 8 or more of different bytes.
         labels: (N,) indices into `class_names`.
         groups: (N,) integers; equal ones count once in the intervals.
         class_names: K names.
@@ -192,9 +192,15 @@ def _joined(parts: Sequence[_Activations]) -> _Activations:
 
 
 def _drawn(samples: Sequence[Sample], copies: Ints) -> tuple[Ints, int]:
-    """Return the positions of up to 1,000 samples, and how many of them, the first ones, have no copy before them."""
+    """Return the positions of up to 1,000 samples, and how many of them, the first ones, have no copy before them.
+
+    Where near copies leave too few, as under a fixed camera, only equal bytes count as copies.
+    """
     by_hash = np.array(sorted(range(len(samples)), key=lambda row: (samples[row].sha256, row)), dtype=np.int64)
     one_each = np.sort(np.unique(copies[by_hash], return_index=True)[1])
+    if len(one_each) < MIN_PICTURES:
+        digests = np.array([samples[row].sha256 for row in by_hash])
+        one_each = np.sort(np.unique(digests, return_index=True)[1])
     if len(one_each) < MIN_PICTURES:
         raise DataError(
             f"drift: {len(one_each):,} pictures without copies, at least {MIN_PICTURES} are required. Add pictures."
