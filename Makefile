@@ -43,6 +43,7 @@ format: $(STAMP)  ## format the code
 
 attack: $(STAMP)  ## run what strangers bring and what attackers try: the figures of docs/reliability.md
 	@$(BIN)/pytest $(PARALLEL) tests/strangers
+	@$(BIN)/python benchmarks/attack/files.py
 	@$(BIN)/python benchmarks/attack/bitflips.py
 	@$(BIN)/python benchmarks/attack/disk.py
 	@$(BIN)/python benchmarks/attack/kills.py
