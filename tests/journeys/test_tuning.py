@@ -21,6 +21,7 @@ from thawline.view.report_data import ReportData
 
 SCRATCH, PARTIAL = "tutorial_cnn · from nothing", "efficientnet_lite0 · head, then last 2 blocks"
 OUTPUTS = {
+    ".thawline.json",
     "run.json", "ledger.csv", "leaderboard.json", "leaderboard.csv", "history.csv",
     "report.html", "report.json", "model",
 }  # fmt: skip

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from thawline.core import store
+from thawline.core.cache import cache_entries
 from thawline.core.errors import BackboneError
 from thawline.core.progress import SilentProgress
 from thawline.core.runtime import Runtime
@@ -191,7 +192,7 @@ def test_another_cut_is_another_store(open_at, tiny, cache):
     for cut in (2, 3):
         opened = open_at(dataset_of(3), tiny, cut)
         assert opened.num_extracted == 3
-    assert len(store.cache_entries(cache)) == 2
+    assert len(cache_entries(cache)) == 2
 
 
 def test_the_forecast_is_what_is_written(open_at, tiny, cache):

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from thawline.core.cache import cache_entries
 from thawline.core.errors import DataError
-from thawline.core.store import cache_entries
 from thawline.data.check import check
 from thawline.data.sources import hubload, hubsets
 from thawline.data.sources.headings import Wanted

@@ -9,8 +9,8 @@ import time
 import pyarrow.parquet as pq
 import pytest
 
+from thawline.core.cache import cache_entries
 from thawline.core.errors import DataError
-from thawline.core.store import cache_entries
 from thawline.data.sources import shelf as shelf_module
 from thawline.data.sources.places import Place
 from thawline.data.sources.shelf import Part, open_shelf
@@ -23,7 +23,7 @@ def rows(number, first=0):
 
 
 def test_what_is_filled_comes_back_under_its_place(own_cache):
-    shelf = open_shelf({"name": "x"})
+    shelf = open_shelf({"source": "x"})
     assert not shelf.is_filled
     parts = [Part("train", rows(3), 3), Part("test", rows(2, first=10))]
     shelf.fill(parts, class_names=["cat", "dog"], facts={"commit": "abc"})
@@ -38,7 +38,7 @@ def test_what_is_filled_comes_back_under_its_place(own_cache):
         ("train-00000.parquet#2", "cat", "train", b"2"),
     ]
     facts = json.loads((shelf.directory / "source.json").read_bytes())
-    assert facts == {"name": "x", "commit": "abc", "pictures": {"train": 3, "test": 2}}
+    assert facts == {"source": "x", "commit": "abc", "pictures": {"train": 3, "test": 2}}
     assert [entry.kind for entry in cache_entries(own_cache)] == ["pictures"]
 
 

@@ -15,8 +15,8 @@ import pytest
 import torchvision.datasets
 from PIL import Image
 
+from thawline.core.cache import cache_entries, remove_entry
 from thawline.core.errors import DataError, UsageError
-from thawline.core.store import cache_entries, remove_entry
 from thawline.data.check import check
 from thawline.data.sources import torchsets
 from thawline.data.sources.pictures import list_pictures
