@@ -76,4 +76,7 @@ def test_a_whole_picture_is_left_as_it_is(jpeg):
 @settings(max_examples=40)
 @given(st.binary(max_size=300))
 def test_any_bytes_end(data):
-    tidy_jpeg(b"\xff\xd8\xff" + data)
+    data = b"\xff\xd8\xff" + data
+    tidied, remarks = tidy_jpeg(data)
+    assert data.startswith(tidied)  # nothing is added or changed, only what follows is cut off, and that is told
+    assert bool(remarks) == (len(tidied) < len(data))
