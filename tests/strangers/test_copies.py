@@ -30,6 +30,9 @@ def test_the_bursts_of_a_webcam_are_named(make_case):
 def test_a_fixed_camera_and_a_burst_end_with_a_model_and_a_warning(make_case, name, tmp_path):
     run = thawline.fit(make_case(name), tmp_path / "run", options=make_options(folds=2, repeats=1))
     (warning,) = run.run["warnings"]
+    assert "copies kept together, but for those that were dealt out one by one." in (run.out / "report.html").read_text(
+        encoding="utf-8"
+    )
     assert "copies of one another" in warning
     assert "Every interval still counts a group of copies once" in warning
     assert "copies parted in" in run.run["rule"]

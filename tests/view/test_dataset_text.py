@@ -80,7 +80,7 @@ def test_each_finding_has_its_section(found, lines):
 def test_a_scene_is_told_with_its_classes_and_pictures(distinct, words):
     scene = {"pictures": list("abcdef"), "classes": {"cat": 4, "dog": 2}, "distinct": distinct}
     first, line = check_text({**CHECKED, "scenes": [scene]}).splitlines()[3:]
-    assert first == "1 scenes of many pictures (a fixed camera, a burst? scores then speak of these scenes only):"
+    assert first == "1 scene of many pictures (a fixed camera, a burst? scores then speak of that only):"
     assert line == f"  6 pictures, 4 of 1,300 of cat and 2 of 69 of dog: {words} (a, b, c, d, e, and 1 more)"
 
 

@@ -280,8 +280,8 @@ def test_scenes_of_many_pictures_are_shown_with_their_pictures():
     checked = {**data.check, "scenes": [scene], "class_counts": {"ant": 5}}
     html = render_report(replace(data, check=checked, pictures=(*data.pictures, *shown)))
     told = cases.words(html)
-    assert "1 scenes of many pictures" in told
+    assert "1 scene of many pictures" in told
     assert "2 pictures, 2 of 5 of ant: copies of one another, which count as one picture (ant/7.jpg, ant/8.jpg)" in told
     assert [html.count(f'title="{path} (ant)"') for path in scene["pictures"]] == [1, 1]
     assert 'title="ant/7.jpg (alike)"' not in html
-    assert "scenes of many pictures" not in cases.words(render_report(data))
+    assert "of many pictures" not in cases.words(render_report(data))

@@ -180,7 +180,7 @@ def test_a_run_that_chose_tells_its_leaderboard_its_winner_and_its_test():
     data = cases.make_choice()
     text = run_text(data)
     board, winner, test = leaderboard_text(data.leaderboard), data.leaderboard.trials[1].name, data.evaluation
-    note = "Note: 1 of 1,370 files were skipped: 1 × a text file. The ledger names them."
+    note = "Note: 1 of 1,370 files was skipped: 1 × a text file. The ledger names them."
     assert text == f"{board}\n\nWinner: {winner}\n{evaluation_text(test, rule='read once')}\n{note}"
     assert TIE_WORDS in board
     assert run_text(replace(data, evaluation=None, check={})) == f"{board}\n\nWinner: {winner}"

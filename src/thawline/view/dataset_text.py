@@ -8,11 +8,9 @@ from typing import Any
 from thawline.core.errors import by_reason, first_few
 from thawline.view.words import printable
 
-__all__ = ["SCENES_TITLE", "check_text", "export_text", "groups_text", "scene_text", "skipped_text"]
+__all__ = ["check_text", "export_text", "groups_text", "scene_text", "scenes_title", "skipped_text"]
 
 SHOWN = 5
-
-SCENES_TITLE = "scenes of many pictures (a fixed camera, a burst? scores then speak of these scenes only)"
 
 
 def check_text(report: Mapping[str, Any], *, most: int = 10) -> str:
@@ -70,9 +68,16 @@ def check_text(report: Mapping[str, Any], *, most: int = 10) -> str:
         lines.append(f"The largest class has {report['imbalance']:.1f} times the pictures of the smallest.")
     lines.extend([groups_text(report)] if report.get("groups") else [])
     scenes = report.get("scenes", ())
-    section(f"{SCENES_TITLE}:", [scene_text(scene, report["class_counts"]) for scene in scenes])
+    section(f"{scenes_title(len(scenes))}:", [scene_text(scene, report["class_counts"]) for scene in scenes])
     lines.extend(report["notes"])
     return "\n".join(map(printable, lines))
+
+
+def scenes_title(count: int) -> str:
+    """Return what so many scenes are called, without their number."""
+    return (
+        f"scene{'' if count == 1 else 's'} of many pictures (a fixed camera, a burst? scores then speak of that only)"
+    )
 
 
 def skipped_text(report: Mapping[str, Any]) -> str:
@@ -87,7 +92,8 @@ def skipped_text(report: Mapping[str, Any]) -> str:
     alike = by_reason([(row["path"], row["reason"]) for row in skipped])
     reasons = first_few([f"{len(paths):,} × {why}" for why, paths in alike], 4)
     total = report.get("used", 0) + len(skipped)
-    return f"{len(skipped):,} of {total:,} files were skipped: {reasons}. The ledger names them."
+    were = "was" if len(skipped) == 1 else "were"
+    return f"{len(skipped):,} of {total:,} files {were} skipped: {reasons}. The ledger names them."
 
 
 def _reason_text(reason: str, paths: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ from markupsafe import Markup
 from thawline.core.html import scale_of
 from thawline.search.ties import MARGIN_WORDS, TEST_WORDS
 from thawline.use.evaluation import ClassScore, Evaluation
-from thawline.view.dataset_text import SCENES_TITLE, groups_text, scene_text
+from thawline.view.dataset_text import groups_text, scene_text, scenes_title
 from thawline.view.report_data import ALIKE, Picture, ReportData
 from thawline.view.svg import PALETTE_CSS
 from thawline.view.words import (
@@ -79,7 +79,7 @@ def _picture_facts(data: ReportData) -> dict[str, Any]:
         "class_totals": totals,
         "largest": largest,
         "pictures_of": pictures_of,
-        "scenes_title": SCENES_TITLE,
+        "scenes_title": scenes_title,
         "scenes": [
             (
                 scene_text(scene, data.check["class_counts"]),

@@ -152,8 +152,9 @@ def _frame_scores(axes: Any, leaderboard: Leaderboard, depths: _Depths) -> None:
     tied = [height_of(axes, leaderboard.trials[index].mean) for index in leaderboard.ties]
     if len(tied) > 1:
         axes.axhspan(min(tied), max(tied), color=LIGHT["glow"], linewidth=0, zorder=0.6)
-        above = shifted(axes, max(tied), up_px=8)
-        axes.text(-0.4, above, "tied with the leader", color=LIGHT["muted"], size=10.5, va="center")
+        if max(tied) - min(tied) > 0:  # a stripe of no height shows nothing that words could name
+            above = shifted(axes, max(tied), up_px=8)
+            axes.text(-0.4, above, "tied with the leader", color=LIGHT["muted"], size=10.5, va="center")
 
 
 def _draw_single(axes: Any, depths: _Depths, tooltips: dict[str, str], *, wide: bool) -> None:

@@ -148,10 +148,11 @@ def _notes(compared: Compared, outcome: Outcome) -> list[str]:
     if outcome.rows:
         return _row_notes(compared, outcome, has_own_test=has_own_test)
     num_test, whole = f"{len(split.test):,}", compared.dataset.never_parted
+    but = ", but for those that were dealt out one by one" if split.warning else ""
     notes = [
         f"Test: your held-out folder, {num_test} pictures."
         if has_own_test
-        else f"Test: there was no held-out folder, so {num_test} pictures were held out, {whole} kept together.",
+        else f"Test: there was no held-out folder, so {num_test} pictures were held out, {whole} kept together{but}.",
         f"Choice: {split.rule}, by {board.metric.replace('_', ' ')}.",
         f"Input: `--fit {order.options.fit}`: {FITS[order.options.fit]}.",
     ]
