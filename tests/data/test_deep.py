@@ -122,7 +122,7 @@ def test_mutated_pictures_give_pixels_or_one_sentence(encode, draw):
 
 @pytest.mark.parametrize("top", [4095, 65535])
 def test_large_pictures_are_averaged_and_keep_their_depth(monkeypatch, top):
-    monkeypatch.setattr("thawline.data.deep.LARGE_PIXELS", 100)
+    monkeypatch.setattr("thawline.data.flatten.LARGE_PIXELS", 100)
     bands = values(3, top)
     bands = np.concatenate([bands, bands[::-1]])[:44, :24]
     averages = bands.reshape(22, 2, 12, 2, 3).mean(axis=(1, 3))

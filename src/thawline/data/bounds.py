@@ -24,7 +24,9 @@ from thawline.data.headers import webp_size
 __all__ = [
     "LARGE_PIXELS",
     "MAX_BYTES",
+    "MAX_CHUNKS",
     "MAX_HONEST_BYTES",
+    "MAX_STRIPS",
     "Turns",
     "bmp_is_ordinary",
     "check_claim",

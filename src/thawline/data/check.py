@@ -68,7 +68,6 @@ def check(
     examined, thumbnails = found.rows, found.thumbnails
     used = [index for index, item in enumerate(examined) if item.status != "skipped"]
     _refuse_bad_files(listing, examined, options)
-    copies, groups, scenes = _grouped(listing, examined, used, thumbnails, kind=options.copies)
     if (
         for_training
         and options.drop_small_classes
@@ -76,12 +75,12 @@ def check(
     ):
         kept = [place for place, index in enumerate(used) if examined[index].status != "skipped"]
         used, thumbnails = [used[place] for place in kept], thumbnails[kept]
-        copies, groups, scenes = _grouped(listing, examined, used, thumbnails, kind=options.copies)
         note = f"--drop-small-classes: left out {first_few([f'{name} ({words})' for name, words in small.items()])}"
         left = tuple(name for name in listing.class_names if name not in small)
         listing = replace(listing, class_names=left, notes=(*listing.notes, note))
     if for_training:
         _refuse_classes(listed, examined, used)
+    copies, groups, scenes = _grouped(listing, examined, used, thumbnails, kind=options.copies)
     class_names = tuple(sorted({listing.candidates[index].label for index in used}))
     numbers = {name: number for number, name in enumerate(class_names)}
     samples = []

@@ -18,7 +18,7 @@ from thawline.core.types import Floats, Ints, Pixels
 Mask = npt.NDArray[np.bool_]
 Hashes = npt.NDArray[np.uint64]
 
-__all__ = ["LARGE_GROUP", "LARGE_SHARE", "THUMBNAIL_PX", "group_copies", "group_equal", "hash_thumbnails", "is_large"]
+__all__ = ["THUMBNAIL_PX", "group_copies", "group_equal", "hash_thumbnails", "is_large", "numbered"]
 
 THUMBNAIL_PX = 32
 
@@ -81,8 +81,7 @@ def hash_thumbnails(thumbnails: Pixels) -> tuple[Hashes, Hashes]:
 
 def group_equal(keys: Sequence[str]) -> Ints:
     """Return the group of every picture, (N,) int64, where equal keys are copies; numbered by their first picture."""
-    _, first, inverse = np.unique(np.array(keys, dtype=np.str_), return_index=True, return_inverse=True)
-    return _numbered(first[inverse])
+    return numbered(np.array(keys, dtype=np.str_))
 
 
 def group_copies(sha256: Sequence[str], thumbnails: Pixels, *, labels: Ints) -> tuple[Ints, Ints]:
@@ -113,7 +112,7 @@ def group_copies(sha256: Sequence[str], thumbnails: Pixels, *, labels: Ints) -> 
             if np.count_nonzero(counts) > 1 or is_large(len(scene), counts / class_sizes):
                 leader = int(leaders[scene[0]])
                 leaders[scene] = _look_closely(distinct, scene, leader=leader, mirrored=mirrored[scene])
-    return _numbered(leaders[equal]), _numbered(scenes[equal])
+    return numbered(leaders[equal]), numbered(scenes[equal])
 
 
 def is_large(num_pictures: int, shares: Floats) -> bool:
@@ -121,7 +120,7 @@ def is_large(num_pictures: int, shares: Floats) -> bool:
     return num_pictures >= LARGE_GROUP and float(np.max(shares)) > LARGE_SHARE
 
 
-def _numbered(keys: Ints) -> Ints:
+def numbered(keys: Ints | npt.NDArray[np.str_]) -> Ints:
     """Return groups of equal keys, numbered in order of their first picture: (N,) int64."""
     _, first, numbers = np.unique(keys, return_index=True, return_inverse=True)
     rank = np.empty(len(first), dtype=np.int64)

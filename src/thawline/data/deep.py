@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL.ImageFile import ImageFile
 
-from thawline.data.bounds import LARGE_PIXELS
+from thawline.data.flatten import reduction, strip_rows
 from thawline.data.levels import Deep
 from thawline.data.pnm import is_slow_pnm, pnm_values
-from thawline.data.tiff import ALPHA, PREMULTIPLIED, WHITE_IS_ZERO, TiffLayout, tiff_layout, tiff_values
+from thawline.data.tiff import ALPHA, PREMULTIPLIED, WHITE_IS_ZERO, TiffLayout, tiff_values
 
 if TYPE_CHECKING:  # a worker process starts faster without
     from thawline.core.types import Pixels
@@ -26,8 +26,6 @@ __all__ = ["plain_tiff", "stored_values"]
 
 Values = npt.NDArray[Any]
 
-STRIP_PIXELS = 1 << 20
-
 ENOUGH = 128
 """Where the high bytes of a large picture reach half of their range, they say all that 8 bits can."""
 
@@ -35,7 +33,9 @@ PNM_KIND = "16-bit netpbm"
 """Of its own, because such a file states its full scale, and Pillow stretches to it."""
 
 
-def stored_values(image: ImageFile, data: bytes, *, least_px: int | None = None) -> Deep | None:
+def stored_values(
+    image: ImageFile, data: bytes, *, layout: TiffLayout | None, least_px: int | None = None
+) -> Deep | None:
     """Return what an opened PNG, TIFF or netpbm picture stores where that is more than 8 bits; turned if TIFF says so.
 
     Netpbm pictures that Pillow would read slowly are returned too, with values of 8 bits. The picture is loaded.
@@ -43,20 +43,21 @@ def stored_values(image: ImageFile, data: bytes, *, least_px: int | None = None)
     Args:
         image: The picture.
         data: Its bytes.
+        layout: Of a TIFF, where its tags give one.
         least_px: A large picture is reduced, both sides staying at least so long; None: never.
     """
-    factor = _factor(image.size, least_px)
+    factor = reduction(image.size, least_px)
     if image.format == "PNG":
         return _png(image, data, factor)
     if image.format == "TIFF":
-        return _tiff(image, data, factor)
+        return _tiff(image, data, factor, layout)
     if image.format == "PPM":
         return _pnm(image, data)
     return None
 
 
 def plain_tiff(data: bytes, layout: TiffLayout, *, least_px: int | None = None) -> Deep:
-    """Return the values of a TIFF that `tiff.is_plain`, turned as it says; 8-bit ones included.
+    """Return the values of a TIFF that `tiff.is_plain`, not turned; 8-bit ones included.
 
     Args:
         data: The file.
@@ -67,16 +68,15 @@ def plain_tiff(data: bytes, layout: TiffLayout, *, least_px: int | None = None) 
         DataError: As `tiff_values`.
     """
     values = tiff_values(data, layout)
-    if (factor := _factor((layout.width_px, layout.height_px), least_px)) > 1:
-        rows = factor * max(1, STRIP_PIXELS // (layout.width_px * factor))
+    if (factor := reduction((layout.width_px, layout.height_px), least_px)) > 1:
+        rows = strip_rows(layout.width_px, factor)
         strips = [_shrunk(values[top : top + rows], factor) for top in range(0, len(values), rows)]
         whole = np.concatenate(strips)
         values = _whole(whole, values.dtype) if values.dtype.kind == "u" else whole
-    bands = _turned(values, layout.orientation)
-    colours = bands[..., : layout.num_colours]
+    colours = values[..., : layout.num_colours]
     alpha = None
     if layout.extra and layout.num_bands > layout.num_colours and layout.extra[0] in {PREMULTIPLIED, ALPHA}:
-        alpha = _opacity(bands[..., layout.num_colours])
+        alpha = _opacity(values[..., layout.num_colours])
         if layout.extra[0] == PREMULTIPLIED:
             colours = _unmultiplied(colours, alpha)
     seen = colours[..., 0] if layout.num_colours == 1 else colours
@@ -104,13 +104,12 @@ def _png(image: ImageFile, data: bytes, factor: int) -> Deep | None:
     return Deep(values, "16-bit", alpha)
 
 
-def _tiff(image: ImageFile, data: bytes, factor: int) -> Deep | None:
+def _tiff(image: ImageFile, data: bytes, factor: int, layout: TiffLayout | None) -> Deep | None:
     """Return the values of a deep TIFF that Pillow can read, compressed ones above all."""
     raw = _raw_mode(image)
     is_grey = image.mode == "F" or image.mode.startswith("I")
     if not is_grey and not (";16" in raw and image.mode in {"RGB", "RGBA"}):
         return None
-    layout = tiff_layout(data)
     if layout is None or (not is_grey and layout.is_planar):  # Pillow hands out the high bytes of such bands only
         return None
     if is_grey:
@@ -151,7 +150,7 @@ def _loaded(image: ImageFile, raw: str | None = None, *, factor: int = 1, dtype:
     if raw is not None:
         _as_raw(image, raw)
     image.load()
-    num_rows = image.height if factor == 1 else factor * max(1, STRIP_PIXELS // (image.width * factor))
+    num_rows = image.height if factor == 1 else strip_rows(image.width, factor)
     strips = []
     for top in range(0, image.height, num_rows):
         is_all = num_rows >= image.height
@@ -176,11 +175,6 @@ def _shrunk(values: Values, factor: int) -> Values:
 def _whole(values: Values, dtype: npt.DTypeLike) -> Values:
     """Return averages as whole numbers; others as they are."""
     return values if values.dtype.kind != "f" else np.rint(values).astype(dtype)
-
-
-def _factor(size: tuple[int, int], least_px: int | None) -> int:
-    """Return by which whole number the sides of a large picture may be divided so that both stay at `least_px`."""
-    return 1 if least_px is None or size[0] * size[1] <= LARGE_PIXELS else max(1, min(size) // least_px)
 
 
 def _both_bytes(image: ImageFile, data: bytes, factor: int) -> Values:
@@ -239,11 +233,3 @@ def _unmultiplied(colours: Values, alpha: Pixels | None) -> Values:
     whole = colours.astype(np.float64) * (255 / np.maximum(alpha, 1))[..., None]
     top = np.iinfo(colours.dtype).max if colours.dtype.kind != "f" else np.inf
     return np.minimum(whole, top).astype(colours.dtype)
-
-
-def _turned(values: Values, orientation: int) -> Values:
-    """Return values turned as EXIF's orientation says."""
-    if orientation >= 5:
-        values = values.transpose(1, 0, 2)
-    flips = {2: (1,), 3: (0, 1), 4: (0,), 6: (1,), 7: (0, 1), 8: (0,)}
-    return np.flip(values, flips[orientation]) if orientation in flips else values

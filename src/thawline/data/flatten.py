@@ -16,7 +16,16 @@ from thawline.core.rendering import Background, Levels, Rendering
 from thawline.data.bounds import LARGE_PIXELS
 from thawline.data.levels import Deep, Extent, extent_of, find_levels, levels_note, to_8_bits
 
-__all__ = ["BACKGROUNDS", "Flat", "background_note", "flatten", "on_background", "reduce_large"]
+__all__ = [
+    "BACKGROUNDS",
+    "Flat",
+    "background_note",
+    "flatten",
+    "on_background",
+    "reduce_large",
+    "reduction",
+    "strip_rows",
+]
 
 BACKGROUNDS: dict[Background, tuple[int, int, int]] = {
     "white": (255, 255, 255),
@@ -66,13 +75,23 @@ def flatten(image: Image.Image | Deep, rendering: Rendering | None) -> Flat:
     return Flat(image.copy() if image.mode == "RGB" else image.convert("RGB"), repairs)
 
 
-def reduce_large(image: Image.Image, least_px: int) -> Image.Image:
+def reduction(size: tuple[int, int], least_px: int | None) -> int:
+    """Return by which whole number the sides of a large picture may be divided so that both stay at `least_px`."""
+    return 1 if least_px is None or size[0] * size[1] <= LARGE_PIXELS else max(1, min(size) // least_px)
+
+
+def strip_rows(width_px: int, factor: int) -> int:
+    """Return how many rows of a picture that is divided by `factor` are worked on at a time."""
+    return factor * max(1, _STRIP_PIXELS // (width_px * factor))
+
+
+def reduce_large(image: Image.Image, least_px: int | None) -> Image.Image:
     """Return a large picture at a whole fraction of its size, both sides at least `least_px`; others as they are.
 
     Neighbours are averaged, strip by strip where Pillow cannot do so in the picture's mode; levels keep their depth.
     """
-    factor = min(image.size) // least_px
-    if factor < 2 or image.width * image.height <= LARGE_PIXELS:
+    factor = reduction(image.size, least_px)
+    if factor == 1:
         return image
     is_clear = "transparency" in image.info
     if image.mode not in {"1", "P", "PA"} and not image.mode.startswith("I;") and not is_clear:
@@ -80,7 +99,7 @@ def reduce_large(image: Image.Image, least_px: int) -> Image.Image:
     mode = {"1": "L", "P": "RGB", "PA": "RGBA"}.get(image.mode, "I" if image.mode.startswith("I;") else image.mode)
     kept = image.mode if image.mode.startswith("I;") else "RGBA" if is_clear else mode
     reduced = Image.new(kept, (math.ceil(image.width / factor), math.ceil(image.height / factor)))
-    num_rows = factor * max(1, _STRIP_PIXELS // (image.width * factor))
+    num_rows = strip_rows(image.width, factor)
     for top in range(0, image.height, num_rows):
         strip = image.crop((0, top, image.width, min(top + num_rows, image.height)))
         strip = strip.convert("RGBA" if is_clear else mode).reduce(factor)

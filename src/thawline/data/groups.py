@@ -15,6 +15,7 @@ import numpy as np
 from thawline.core.errors import first_few
 from thawline.core.options import CheckOptions
 from thawline.core.types import Ints
+from thawline.data.copies import numbered
 from thawline.data.sources.group_columns import NO_GROUPS, GroupError
 from thawline.data.sources.listing import Listing, display_path
 
@@ -115,7 +116,4 @@ def join_groups(copies: Ints, named: Sequence[str]) -> Ints:
     size = len(copies) + len(numbers)
     graph = coo_array((np.ones(len(rows), dtype=np.int8), (copies[rows], ends)), shape=(size, size))
     _, parts = connected_components(graph, directed=False)
-    _, first, inverse = np.unique(parts[copies], return_index=True, return_inverse=True)
-    rank = np.empty(len(first), dtype=np.int64)
-    rank[np.argsort(first)] = np.arange(len(first))
-    return rank[inverse]
+    return numbered(parts[copies])

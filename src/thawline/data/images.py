@@ -25,7 +25,7 @@ from thawline.core.rendering import Levels, Rendering
 from thawline.data.bounds import check_claim, check_forecast, check_plain, is_light, turns
 from thawline.data.confined import MAX_SECONDS, Facts, workers
 from thawline.data.deep import plain_tiff, stored_values
-from thawline.data.flatten import background_note, flatten, on_background, reduce_large
+from thawline.data.flatten import Flat, background_note, flatten, on_background, reduce_large
 from thawline.data.formats import Format, format_of
 from thawline.data.headers import exif_orientation, xmp_orientation
 from thawline.data.jpeg_end import completed_jpeg, lacks_end
@@ -217,8 +217,7 @@ def decode_here(
             size = _checked_size((layout.width_px, layout.height_px), max_megapixels)
             with admit(None, check_plain(size, layout.pixel_bytes, num_encoded=len(data))):
                 flat = flatten(plain_tiff(data, layout, least_px=size_px and 2 * size_px), rendering)
-            width_px, height_px = size if layout.orientation < 5 else size[::-1]
-            return Decoded(width_px=width_px, height_px=height_px, format=kind.name, **vars(flat))
+            return _upright(flat, size, kind, layout.orientation)
         if layout is not None and layout.num_bands > MAX_BANDS:
             raise DataError(layout.why_not())
         with kind.open(io.BytesIO(data)) as image:
@@ -227,7 +226,9 @@ def decode_here(
                 image.draft(None, (2 * size_px, 2 * size_px))  # formats that cannot be decoded smaller ignore it
             num_bytes = check_forecast(image, kind.pixel_bytes, full_size=full_size, num_encoded=len(data))
             with admit(image, num_bytes):
-                return _decode_open(image, data, kind, size_px=size_px, full_size=full_size, rendering=rendering)
+                return _decode_open(
+                    image, data, kind, layout, size_px=size_px, full_size=full_size, rendering=rendering
+                )
     except (DataError, _HeavyError):
         raise
     except Exception as error:  # Pillow's readers raise a dozen kinds on hostile bytes; each means the same to a person
@@ -238,37 +239,37 @@ def _decode_open(
     image: ImageFile,
     data: bytes,
     kind: Format,
+    layout: TiffLayout | None,
     *,
     size_px: int | None,
     full_size: tuple[int, int],
     rendering: Rendering | None,
 ) -> Decoded:
     """Load the first frame of an opened picture and bring it to upright RGB or RGBA."""
-    width_px, height_px = full_size
     repairs = []
     if getattr(image, "is_animated", False):
         repairs.append("used the first of several frames")
     least_px = None if size_px is None else 2 * size_px
-    deep = stored_values(image, data, least_px=least_px)
+    deep = stored_values(image, data, layout=layout, least_px=least_px)
     if deep is None:
         image.load()
-    if kind.is_upright:
-        width_px, height_px = image.size
     exif = image.info.get("exif", b"")
     orientation = 1 if exif or kind.is_upright else xmp_orientation(image.info.get("xmp"))
     if exif and not kind.is_upright:
         orientation, damaged = exif_orientation(exif)
         if damaged:
             repairs.append("ignored damaged EXIF" + (" and did not rotate the picture" if orientation == 1 else ""))
-    flat = flatten(deep or (image if least_px is None else reduce_large(image, least_px)), rendering)
-    upright = flat.image
+    flat = flatten(deep or reduce_large(image, least_px), rendering)
+    flat = replace(flat, repairs=(*repairs, *flat.repairs))
+    return _upright(flat, image.size if kind.is_upright else full_size, kind, orientation)
+
+
+def _upright(flat: Flat, size: tuple[int, int], kind: Format, orientation: int) -> Decoded:
+    """Return a picture turned as its EXIF says, 1 to 8; `size` is that of the original, before that turn."""
     if orientation in _TRANSPOSE:
-        upright = upright.transpose(_TRANSPOSE[orientation])
-        if orientation >= 5:
-            width_px, height_px = height_px, width_px
-    return Decoded(
-        upright, width_px, height_px, kind.name, (*repairs, *flat.repairs), flat.remarks, flat.extent, flat.levels
-    )
+        flat = replace(flat, image=flat.image.transpose(_TRANSPOSE[orientation]))
+    width_px, height_px = size if orientation < 5 else size[::-1]
+    return Decoded(width_px=width_px, height_px=height_px, format=kind.name, **vars(flat))
 
 
 def prepare(data: bytes, spec: InputSpec, *, max_megapixels: int = MAX_MEGAPIXELS) -> Pixels:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 import zlib
 
+from thawline.data.bounds import MAX_CHUNKS
 from thawline.data.headers import PNG_SIGNATURE
 
 __all__ = ["tidy_png"]
@@ -17,7 +18,6 @@ _PIXELS = {b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"eXIf", b"acTL", b"fcTL
 _CHECKED_BY_PILLOW = {b"IHDR", b"PLTE"}
 _LEAST_BYTES = {b"gAMA": 4, b"pHYs": 9, b"cHRM": 32, b"sRGB": 1, b"tRNS": 1}
 _END = struct.pack(">I", 0) + b"IEND" + struct.pack(">I", zlib.crc32(b"IEND"))
-_MOST_CHUNKS = 100_000
 _LONG_BYTES = 1 << 20
 _LOOK_BYTES = 1 << 16  # as much of what is compressed is tried out
 
@@ -30,7 +30,7 @@ def tidy_png(data: bytes) -> tuple[bytes, tuple[str, ...]]:
     """
     kept, remarks = [PNG_SIGNATURE], dict[str, None]()
     at, num_passed = len(PNG_SIGNATURE), 0
-    for _ in range(_MOST_CHUNKS):
+    for _ in range(MAX_CHUNKS):
         if at >= len(data):
             return b"".join([*kept, _END]), (*remarks, "it has no end (IEND)")
         size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]

@@ -19,7 +19,7 @@ from thawline.data.flatten import BACKGROUNDS, background_note
 from thawline.data.images import Decoded
 from thawline.data.levels import Extent, find_levels, levels_note, range_of
 
-__all__ = ["BLANK", "Stored", "find_rendering", "is_blank", "rendered", "stored"]
+__all__ = ["Stored", "find_rendering", "is_blank", "rendered", "stored"]
 
 BLANK = 2.0
 """A thumbnail whose levels spread less than this (standard deviation, of 255) shows nothing."""
@@ -72,8 +72,12 @@ def find_rendering(pictures: Sequence[Stored]) -> tuple[Rendering, tuple[str, ..
     rendering = Rendering(levels)
     clear = [picture for picture in pictures if picture.thumbnail.shape[2] == 4]
     if clear:
-        shown = {name: _num_shown(clear, replace(rendering, background=name)) for name in BACKGROUNDS}
-        best: Background = max(BACKGROUNDS, key=lambda name: shown[name])  # of equals the first
+        shown: dict[Background, int] = {}
+        for name in BACKGROUNDS:
+            shown[name] = _num_shown(clear, replace(rendering, background=name))
+            if shown[name] == len(clear):
+                break
+        best = max(shown, key=lambda name: shown[name])  # of equals the first
         rendering = replace(rendering, background=best)
         if best != "white":
             notes.append(

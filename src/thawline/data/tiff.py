@@ -16,6 +16,7 @@ import numpy.typing as npt
 from PIL.TiffImagePlugin import COMPRESSION_INFO, ImageFileDirectory_v2
 
 from thawline.core.errors import DataError
+from thawline.data.bounds import MAX_STRIPS
 
 __all__ = ["MAX_BANDS", "TiffLayout", "is_plain", "tiff_layout", "tiff_values"]
 
@@ -25,7 +26,6 @@ TILE_WIDTH, TILE_HEIGHT, TILES, EXTRA, SAMPLE_FORMAT, NO_DATA = 322, 323, 324, 3
 
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB = 0, 1, 2
 PREMULTIPLIED, ALPHA = 1, 2
-MAX_TILES = 100_000
 MAX_BANDS = 6
 """Of a pixel, in Pillow's reader."""
 
@@ -185,7 +185,7 @@ def _read_tiles(data: bytes, layout: TiffLayout, *, dtype: np.dtype[Any], plane:
     width, height = layout.width_px, layout.height_px
     (tile_width,), (tile_height,) = _numbers(layout.tags, TILE_WIDTH), _numbers(layout.tags, TILE_HEIGHT)
     across, down = -(-width // max(1, tile_width)), -(-height // max(1, tile_height))
-    if across * down > MAX_TILES or tile_width * tile_height > 4 * max(width * height, 1 << 20):
+    if across * down > MAX_STRIPS or tile_width * tile_height > 4 * max(width * height, 1 << 20):
         raise DataError(f"a TIFF of {across * down:,} tiles of {tile_width:,}×{tile_height:,} px")
     count = across * down
     offsets = _numbers(layout.tags, TILES)[plane * count : (plane + 1) * count]

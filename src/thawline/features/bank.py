@@ -26,7 +26,7 @@ from thawline.core.types import Floats, InputSpec, Ints
 from thawline.features.mapped import MappedRows, map_rows
 from thawline.features.segment import DIGEST_BYTES, SEGMENT_NAME, Segment, repair_segment, verify_segment
 
-__all__ = ["BankSpec", "Block", "FeatureBank", "open_bank", "spec_key"]
+__all__ = ["BankSpec", "Block", "FeatureBank", "open_bank"]
 
 FORMAT = 1
 Block = tuple[int, str]
