@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thawline.core.errors import DataError
-from thawline.data.sources.picture_files import OUTSIDE, NoFile, PictureFiles, is_inside
+from thawline.data.sources.picture_files import OUTSIDE, NoFile, PictureFiles, Within
 
 KAESE = unicodedata.normalize("NFD", "Käse")
 
@@ -130,8 +130,8 @@ def test_a_link_inside_is_the_persons_own_and_a_folder_may_be_named_through_a_li
     assert PictureFiles(folder).find("linked.jpg").is_there
     (tmp_path / "alias").symlink_to(folder)
     assert PictureFiles(folder).find(str(tmp_path / "alias/5.jpg")).name == "5.jpg"
-    assert is_inside(tmp_path / "alias/5.jpg", folder)
-    assert not is_inside(tmp_path / "secret.jpg", folder)
+    assert str(tmp_path / "alias/5.jpg") in Within(folder)
+    assert str(tmp_path / "secret.jpg") not in Within(folder)
 
 
 def test_another_folder_is_the_start_and_the_bound_and_the_tables_own_still_leads_into_it(folder, tmp_path):

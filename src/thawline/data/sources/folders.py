@@ -12,15 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from thawline.core.errors import DataError
-from thawline.data.sources.layout import hidden_notes, lay_out
-from thawline.data.sources.listing import FileSource, Listing, Skipped, display_path
+from thawline.data.sources.layout import lay_out
+from thawline.data.sources.listing import FileSource, Listing, Skipped, display_path, shown_path
 from thawline.data.sources.part_folders import Parts
 from thawline.data.sources.parts import name_roles
 from thawline.data.sources.system_files import HIDDEN_FILE, SYSTEM_FOLDER, hidden_kind, is_picture_name
 
-__all__ = ["DEAD_LINK", "folder_files", "list_folder"]
+__all__ = ["DEAD_LINK", "READ_ALREADY", "folder_files", "list_folder"]
 
 DEAD_LINK = "a link that leads nowhere"
+READ_ALREADY = "a link to a folder already read"
 
 _Id = tuple[int, int]
 
@@ -45,7 +46,7 @@ class _Spot:
 
     @property
     def shown(self) -> str:
-        return "/".join(display_path(part) for part in self.parts)
+        return shown_path(self.parts)
 
 
 @dataclass
@@ -69,7 +70,7 @@ def list_folder(root: Path) -> Listing:
         DataError: Not readable, empty, or a layout that leaves unclear which pictures are for training.
     """
     files, skipped, notes = folder_files(root)
-    return lay_out(root, files, skipped=skipped, notes=[*notes, *hidden_notes(skipped)])
+    return lay_out(root, files, skipped=skipped, notes=notes)
 
 
 def folder_files(root: Path) -> tuple[list[tuple[Parts, FileSource]], list[Skipped], list[str]]:
@@ -98,9 +99,8 @@ def _enter(spot: _Spot, walk: _Walk) -> Iterator[tuple[Parts, Path]]:
         facts = spot.path.stat()
         own = (facts.st_dev, facts.st_ino)
         if own in spot.above or (own, spot.part) in walk.seen:
-            reason = "a link to a folder already read"
-            walk.notes.append(f"{spot.shown} is {reason}; it was not read again")
-            walk.skipped.append(Skipped(spot.shown, reason))
+            walk.notes.append(f"{spot.shown} is {READ_ALREADY}; it was not read again")
+            walk.skipped.append(Skipped(spot.shown, READ_ALREADY))
             return
         walk.seen.add((own, spot.part))
         with os.scandir(spot.path) as scan:
@@ -113,13 +113,14 @@ def _enter(spot: _Spot, walk: _Walk) -> Iterator[tuple[Parts, Path]]:
             ) from None
         walk.skipped.append(Skipped(spot.shown, reason))
         return
-    entries = [entry for entry in entries if hidden_kind(entry.name) != "litter"]
+    kinds = {entry.name: hidden_kind(entry.name) for entry in entries}
+    entries = [entry for entry in entries if kinds[entry.name] != "litter"]
     if not entries and spot.parts:
         walk.notes.append(f"{spot.shown} is an empty folder")
     folders = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False) or entry.is_symlink()]
     roles = {} if spot.part else name_roles(folders)
     for entry in entries:
-        kind = hidden_kind(entry.name)
+        kind = kinds[entry.name]
         below = _Spot(
             spot.path / entry.name,
             (*spot.parts, entry.name),

@@ -8,8 +8,9 @@ between several, the choice is told; where it leaves none, the table is refused 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from thawline.core.errors import DataError, first_few
@@ -17,6 +18,7 @@ from thawline.data.dataset import Role
 from thawline.data.sources.parts import is_unlabelled, name_roles
 
 __all__ = [
+    "BY_ITSELF",
     "Columns",
     "Wanted",
     "all_parts",
@@ -29,20 +31,8 @@ __all__ = [
 ]
 
 PICTURES = (
-    *(
-        "image",
-        "img",
-        "picture",
-        "photo",
-        "images",
-        "pictures",
-        "photos",
-        "imagebytes",
-        "imagedata",
-        "jpg",
-        "jpeg",
-        "png",
-    ),
+    *("image", "img", "picture", "photo", "images", "pictures", "photos"),
+    *("imagebytes", "imagedata", "jpg", "jpeg", "png"),
 )
 """Usual names of a column with the pictures themselves, folded, the first before the others."""
 
@@ -99,6 +89,10 @@ class Wanted:
 
     def __bool__(self) -> bool:
         return any(value is not None for value in (self.path_column, self.label_column, self.picture_folder))
+
+
+BY_ITSELF = Wanted()
+"""Nothing is said: all is to be found out."""
 
 
 @dataclass(frozen=True)
@@ -250,12 +244,12 @@ def choose_columns(
     if not wanted.needs_labels:  # a path is as good as any label, and every picture has one
         return Columns(path, path, (), tuple(names), tuple(notes))
     others = [name for at, name in enumerate(names) if at != path]
-    distinct = {name: {row[at] for row in rows if at < len(row)} for at, name in enumerate(names)}
-    splits = split_columns(others, lambda name: distinct[name])
+    distinct = _distinct(names, rows)
+    splits = split_columns(others, distinct)
     notes += _no_parts(others, {name for name, _ in splits}, distinct)
     label, remarks = choose_label(others, (), where=where, wanted=wanted)
     if label is None:
-        left = [name for name in others if name and name not in dict(splits) and not _is_index(name, distinct[name])]
+        left = [name for name in others if name and name not in dict(splits) and not _is_index(name, distinct(name))]
         if len(left) != 1 or share(path) < 0.5:
             raise _unknown(names, where)
         label = left[0]
@@ -263,6 +257,18 @@ def choose_columns(
     at = {name: place for place, name in reversed(list(enumerate(names))) if place != path}
     parts = tuple((at[name], part) for name, part in splits)
     return Columns(path, at[label], parts, tuple(names), (*notes, *remarks))
+
+
+def _distinct(names: Sequence[str], rows: Sequence[Sequence[str]]) -> Callable[[str], Collection[str]]:
+    """Return what gives the distinct texts of a column, collected once it is asked for."""
+    places = {name: at for at, name in enumerate(names)}
+
+    @cache
+    def texts(name: str) -> Collection[str]:
+        at = places[name]
+        return {row[at] for row in rows if at < len(row)}
+
+    return texts
 
 
 def _without_names(names: Sequence[str], rows: Sequence[Sequence[str]], *, where: str, path: int) -> Columns:
@@ -282,11 +288,11 @@ def _without_names(names: Sequence[str], rows: Sequence[Sequence[str]], *, where
     return Columns(path, labels[0], tuple((at, None) for at in parts), notes=(note,))
 
 
-def _no_parts(names: Sequence[str], taken: Collection[str], values: Mapping[str, Collection[str]]) -> list[str]:
+def _no_parts(names: Sequence[str], taken: Collection[str], values: Callable[[str], Collection[str]]) -> list[str]:
     """Return notes on columns that are called like parts of the data and name some, but not only these."""
     notes = []
     for name in names:
-        roles = name_roles(value for value in values[name] if value) if fold_heading(name) in SPLITS else {}
+        roles = name_roles(value for value in values(name) if value) if fold_heading(name) in SPLITS else {}
         odd = sorted(value for value, role in roles.items() if role is None and not is_unlabelled(value))
         if name not in taken and odd and len(odd) < len(roles):
             notes.append(f"the column {name} is not read as parts of the data: {first_few(odd, 3)} is none")

@@ -31,16 +31,14 @@ from thawline.data.sources.hubload import (
 from thawline.data.sources.label_values import label_of
 from thawline.data.sources.listing import Candidate, FileSource, Listing, Skipped, refuse_untrained, settle_roles
 from thawline.data.sources.manifest_rows import label_notes
+from thawline.data.sources.parquet_text import FIRST_ROWS
 from thawline.data.sources.parts import name_roles
 from thawline.data.sources.picture_columns import choose_label_column, choose_picture_column, unknown_columns
-from thawline.data.sources.picture_files import is_inside
+from thawline.data.sources.picture_files import Within
 from thawline.data.sources.places import Place
 from thawline.data.sources.shelf import Part, Row, Shelf, open_shelf
 
 __all__ = ["HubSource", "HubTable", "list_hub"]
-
-FIRST_ROWS = 32
-"""Rows by which columns of pictures are known."""
 
 NO_PICTURES = frozenset({"Audio", "Video", "Pdf", "Nifti"})
 """Kinds of `datasets` whose cells are bytes as those of pictures are."""
@@ -61,7 +59,7 @@ class HubTable:
     def __init__(self, rows: Any, column: str, folders: tuple[Path, ...]) -> None:
         self.rows = rows
         self.column = column
-        self.folders = tuple(Path(os.path.normpath(folder.absolute())) for folder in folders)
+        self._folders = [Within(folder) for folder in folders]
 
     def read(self, row: int) -> bytes:
         """Return the encoded picture of a row.
@@ -77,10 +75,10 @@ class HubTable:
             return bytes(cell["bytes"])
         if not cell.get("path"):
             raise DataError("the cell is empty")
-        path = Path(os.path.normpath(cell["path"]))
-        if not path.is_absolute() or not any(is_inside(path, folder) for folder in self.folders):
+        path = os.path.normpath(cell["path"])
+        if not Path(path).is_absolute() or not any(path in folder for folder in self._folders):
             raise DataError("the cell names a file outside the data set")
-        return FileSource(path).read()
+        return FileSource(Path(path)).read()
 
 
 @dataclass(frozen=True)
@@ -167,15 +165,13 @@ def _from_arrow(
         rows = splits[split]
         first = rows.with_format("arrow")[:FIRST_ROWS].to_pydict
         image, label, names, remarks = _columns(place, rows.features, first=first, wanted=wanted)
-        told += [remark for remark in remarks if remark not in told]
         labels: Sequence[Any] = range(len(rows))
         if wanted.needs_labels:
             labels = rows.select_columns([label]).with_format("arrow")[:].column(0).to_pylist()
-        more = label_notes(Counter(value for value in labels if isinstance(value, str)))
-        told += [remark for remark in more if remark not in told]
+        odd = label_notes(Counter(value for value in labels if isinstance(value, str)))
         group, more = choose_group(_plain(rows.features, image, label), where=str(place), wanted=wanted)
-        told += [remark for remark in more if remark not in told]
-        sources += [f"the column {group}"] if group and f"the column {group}" not in sources else []
+        told += [*remarks, *odd, *more]
+        sources += [f"the column {group}"] if group else []
         groups = rows.select_columns([group]).with_format("arrow")[:].column(0).to_pylist() if group else labels
         pictures = rows.select_columns([image]).cast_column(image, datasets.Image(decode=False))
         table = HubTable(pictures, image, folders)
@@ -189,8 +185,8 @@ def _from_arrow(
     if not candidates:
         raise DataError(f"list: {place} has no rows with a picture and a label. Name another data set.")
     class_names = tuple(sorted({candidate.label for candidate in candidates}))
-    by = " and ".join(sources)
-    return Listing(place, class_names, settle_roles(candidates), tuple(skipped), tuple(told), by)
+    by = " and ".join(dict.fromkeys(sources))
+    return Listing(place, class_names, settle_roles(candidates), tuple(skipped), tuple(dict.fromkeys(told)), by)
 
 
 def _plain(features: Mapping[str, Any], *taken: str) -> list[str]:

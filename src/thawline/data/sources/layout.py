@@ -15,14 +15,22 @@ from typing import TypeVar
 
 from thawline.core.errors import DataError, first_few
 from thawline.data.dataset import Source
-from thawline.data.sources.listing import Candidate, Listing, Skipped, class_label, display_path, settle_roles
+from thawline.data.sources.listing import (
+    Candidate,
+    Listing,
+    Skipped,
+    class_label,
+    display_path,
+    settle_roles,
+    shown_path,
+)
 from thawline.data.sources.next_steps import step_for_labels, tables_among
 from thawline.data.sources.part_folders import Branch, Parts, find_branches, lone_folder
 from thawline.data.sources.parts import name_role, name_roles
 from thawline.data.sources.places import Place
 from thawline.data.sources.system_files import HIDDEN_FILE, is_hidden, is_picture_name
 
-__all__ = ["hidden_notes", "lay_out", "shown_path", "unwrap"]
+__all__ = ["hidden_notes", "lay_out", "unwrap", "wrapper_notes"]
 
 Item = TypeVar("Item")
 
@@ -63,8 +71,7 @@ def lay_out(
             by_top[parts[0]].append(parts)
     step = partial(step_for_labels, root, paths)
     branches, remarks = find_branches(f"{where}/{wrapper}" if wrapper else where, by_top, step_if_flat=step)
-    if wrapper:
-        remarks.append(f"everything is inside {wrapper}/, which was taken as the root")
+    remarks += [*wrapper_notes(wrapper), *hidden_notes(skipped)]
     sorted_in = _SortedIn()
     for (full, source), (parts, _) in zip(files, inner, strict=True):
         branch = branches.get(parts[:2]) or branches.get(parts[:1]) or _CLASS
@@ -128,6 +135,11 @@ def unwrap(files: Sequence[tuple[Parts, Item]]) -> tuple[list[tuple[Parts, Item]
     return inner, "/".join(display_path(part) for part in longest[:depth])
 
 
+def wrapper_notes(wrapper: str) -> list[str]:
+    """Return a remark on the folder that `unwrap` has taken off, if it has."""
+    return [f"everything is inside {wrapper}/, which was taken as the root"] if wrapper else []
+
+
 def hidden_notes(skipped: Iterable[Skipped]) -> list[str]:
     """Return a remark on every hidden folder with pictures in it, which may be a class.
 
@@ -145,11 +157,6 @@ def hidden_notes(skipped: Iterable[Skipped]) -> list[str]:
         "and give the class its own name with --class-names"
         for folder, number in sorted(hidden.items())
     ]
-
-
-def shown_path(parts: Iterable[str]) -> str:
-    """Return a path below the root as people read it."""
-    return "/".join(display_path(part) for part in parts)
 
 
 def _spelling_notes(spellings: Mapping[str, Set[str]]) -> Iterator[str]:

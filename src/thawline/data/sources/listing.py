@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from thawline.core.errors import DataError
@@ -32,6 +33,7 @@ __all__ = [
     "refuse_long",
     "refuse_untrained",
     "settle_roles",
+    "shown_path",
 ]
 
 MAX_FILE_BYTES = 1 << 29
@@ -186,7 +188,7 @@ def settle_roles(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
     if len(held_out) == 2:
         return items
     if not held_out:
-        return tuple(replace(candidate, split=None) for candidate in items)
+        return tuple(item if item.split is None else replace(item, split=None) for item in items)
     only = held_out.pop()
     return tuple(replace(item, split="test") if item.split == only else item for item in items)
 
@@ -199,6 +201,12 @@ def display_path(path: str | Path | Place) -> str:
     return os.fsencode(str(path)).decode("utf-8", "backslashreplace").replace(os.sep, "/")
 
 
+def shown_path(parts: Iterable[str]) -> str:
+    """Return the parts of a path below the root as people read it."""
+    return "/".join(map(display_path, parts))
+
+
+@lru_cache(maxsize=4096)
 def class_label(folder: str) -> str:
     r"""Return the name of the class that a folder's name means, as classes are compared everywhere.
 

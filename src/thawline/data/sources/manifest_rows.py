@@ -61,11 +61,12 @@ def manifest_rows(
     """
     found = _Collected()
     width = max([len(columns.names), columns.path + 1, columns.label + 1, *(at + 1 for at, _ in columns.splits)])
+    lines = [row.line for row in rows]
     cells = [(*row.cells, *[""] * (width - len(row.cells))) for row in rows]
     texts = [([row[at] for row in cells], means) for at, means in columns.splits]
-    parts = row_parts(texts, lines=[row.line for row in rows], where=display_path(file))
+    parts = row_parts(texts, lines=lines, where=display_path(file))
     unsplit = []
-    for line, row, part in zip([row.line for row in rows], cells, parts, strict=True):
+    for line, row, part in zip(lines, cells, parts, strict=True):
         path, (label, problem) = row[columns.path], label_of(row[columns.label])
         if any(row[width:]):
             problem = f"{len(row)} cells in a table of {width} columns; put quotes around a cell that holds a separator"

@@ -15,8 +15,8 @@ from typing import Generic, TypeVar
 
 from thawline.core.errors import DataError
 from thawline.data.dataset import Source
-from thawline.data.sources.layout import hidden_notes, lay_out, shown_path, unwrap
-from thawline.data.sources.listing import Listing, Skipped, display_path
+from thawline.data.sources.layout import lay_out, unwrap, wrapper_notes
+from thawline.data.sources.listing import Listing, Skipped, display_path, shown_path
 from thawline.data.sources.part_folders import Parts
 from thawline.data.sources.system_files import is_hidden, why_left_out
 
@@ -95,8 +95,7 @@ class Contents(Generic[Member]):
             DataError: As `layout.lay_out`.
         """
         inner, wrapper = unwrap(sorted(self.files.items()))
-        notes = [f"everything is inside {wrapper}/, which was taken as the root"] if wrapper else []
-        return lay_out(file, inner, skipped=self.skipped, notes=[*notes, *hidden_notes(self.skipped)])
+        return lay_out(file, inner, skipped=self.skipped, notes=wrapper_notes(wrapper))
 
 
 def member_parts(name: str) -> Parts | str | None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from thawline.core.errors import first_few
-from thawline.data.sources.listing import display_path
+from thawline.data.sources.listing import display_path, shown_path
 from thawline.data.sources.system_files import is_picture_name
 
 __all__ = ["step_for_labels", "tables_among"]
@@ -30,8 +30,8 @@ def step_for_labels(root: Path, paths: Sequence[tuple[str, ...]]) -> str:
         paths: The parts of every path below it; there is at least one.
     """
     shown, is_folder = display_path(root), root.is_dir()
-    metadata = [_shown(parts) for parts in paths if parts[-1].lower() in _METADATA]
-    archives = [_shown(parts) for parts in paths if parts[-1].lower().endswith(_ARCHIVES)]
+    metadata = [shown_path(parts) for parts in paths if parts[-1].lower() in _METADATA]
+    archives = [shown_path(parts) for parts in paths if parts[-1].lower().endswith(_ARCHIVES)]
     tables = tables_among(paths)
     pictures = [parts[-1] for parts in paths if is_picture_name(parts[-1])]
     if metadata and is_folder:
@@ -55,7 +55,3 @@ def step_for_labels(root: Path, paths: Sequence[tuple[str, ...]]) -> str:
 def tables_among(paths: Sequence[tuple[str, ...]]) -> list[str]:
     """Return the tables directly below the root, whose rows may have the labels."""
     return sorted(display_path(parts[0]) for parts in paths if len(parts) == 1 and parts[0].lower().endswith(_TABLES))
-
-
-def _shown(parts: tuple[str, ...]) -> str:
-    return "/".join(map(display_path, parts))

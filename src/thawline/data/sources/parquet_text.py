@@ -10,9 +10,10 @@ from typing import Any
 
 from thawline.data.sources.label_values import label_of, text_of
 
-__all__ = ["class_names_of", "first_cells", "texts_of"]
+__all__ = ["FIRST_ROWS", "class_names_of", "first_cells", "texts_of"]
 
 FIRST_ROWS = 32
+"""Rows by which columns of pictures are known."""
 
 
 def first_cells(file: Path, column: str) -> list[Any]:

@@ -21,7 +21,7 @@ from urllib.request import url2pathname
 from thawline.core.errors import DataError, first_few
 from thawline.data.formats import ENDINGS
 
-__all__ = ["OUTSIDE", "FoundFile", "NoFile", "PictureFiles", "is_inside"]
+__all__ = ["OUTSIDE", "FoundFile", "NoFile", "PictureFiles", "Within"]
 
 OUTSIDE = "outside the folder of the table"
 """Reason of a row that names a file elsewhere."""
@@ -32,14 +32,22 @@ _UNUSUAL = re.compile(r"[\\:\0]")
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 
 
-def is_inside(path: Path, folder: Path) -> bool:
-    """Return whether a path, as it is written or with its links followed, lies inside a folder; no file is opened.
+class Within:
+    """A folder whose own links were followed once -> whether a path lies inside it; no file is opened.
 
     Args:
-        path: Absolute, without `..`.
-        folder: Absolute.
+        folder: The folder.
     """
-    return path.is_relative_to(folder) or Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+
+    def __init__(self, folder: Path) -> None:
+        self.written = _with_end(os.path.normpath(folder.absolute()))
+        self._real = os.path.normcase(_with_end(os.path.realpath(self.written)))
+
+    def __contains__(self, place: str) -> bool:
+        """Return whether a path, absolute and without `..`, is inside as it is written or with its links followed."""
+        if _with_end(place).startswith(self.written):
+            return True
+        return os.path.normcase(_with_end(os.path.realpath(place))).startswith(self._real)
 
 
 @dataclass(frozen=True)
@@ -119,7 +127,8 @@ class PictureFiles:
     def __init__(self, folder: Path, *, start: Path | None = None) -> None:
         self.folder = Path(os.path.normpath(folder.absolute()))
         self.start = Path(os.path.normpath((start or folder).absolute()))
-        self._inside = f"{self.folder}{os.sep}".replace(os.sep * 2, os.sep)
+        self._within = Within(self.folder)
+        self._inside = self._within.written
         self._folders: dict[str, _Folder] = {}
 
     def find(self, cell: str) -> FoundFile:
@@ -164,9 +173,7 @@ class PictureFiles:
                 continue
             starts = ("",) if is_absolute else dict.fromkeys((self._inside, f"{self.start}{os.sep}"))
             places = [os.path.normpath(start + name) for start in starts]
-            inside = [
-                place for place in places if place.startswith(self._inside) or is_inside(Path(place), self.folder)
-            ]
+            inside = [place for place in places if place in self._within]
             if not inside and (not is_absolute or os.path.lexists(places[0])):
                 raise DataError(OUTSIDE)
             expected.update(dict.fromkeys(inside))
@@ -214,6 +221,11 @@ class PictureFiles:
             names.append(name)
             here = f"{here}{os.sep}{name}"
         return FoundFile(Path(here), "/".join(names), is_respelt=names != list(parts)) if names else None
+
+
+def _with_end(folder: str) -> str:
+    """Return a folder with the separator that its files' paths go on with; the root has it already."""
+    return folder if folder.endswith(os.sep) else f"{folder}{os.sep}"
 
 
 def _without_scheme(cell: str) -> str:

@@ -41,6 +41,7 @@ def row_parts(
     if means is None:
         roles = name_roles({text for text in texts if text})
         return [_named(text, roles, place=f"{where}, line {line}") for text, line in zip(texts, lines, strict=True)]
+    otherwise: RowPart = "test" if any(means == "train" for _, means in columns) else "train"
     parts: list[RowPart] = []
     for row, line in enumerate(lines):
         part: RowPart = None
@@ -50,8 +51,7 @@ def row_parts(
                 raise DataError(f"list: {where}, line {line}: {texts[row]!r} is neither true nor false. Fix it.")
             if word in _YES and not part:
                 part = means
-        has_train = any(means == "train" for _, means in columns)
-        parts.append(part or ("test" if has_train else "train"))
+        parts.append(part or otherwise)
     return parts
 
 

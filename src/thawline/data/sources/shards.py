@@ -11,7 +11,7 @@ import json
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,8 +20,9 @@ from thawline.core.store import expand_user
 from thawline.data.dataset import Role
 from thawline.data.formats import ENDINGS
 from thawline.data.sources.group_columns import NO_GROUPS, choose_group, group_of
-from thawline.data.sources.headings import Wanted
+from thawline.data.sources.headings import BY_ITSELF, Wanted
 from thawline.data.sources.listing import Candidate, Listing, Skipped, display_path, refuse_untrained, settle_roles
+from thawline.data.sources.members import Contents
 from thawline.data.sources.parts import file_roles, name_role, name_roles
 from thawline.data.sources.places import Place
 from thawline.data.sources.system_files import is_picture_name
@@ -29,7 +30,6 @@ from thawline.data.sources.tars import TarSource, read_contents
 
 __all__ = ["expand_braces", "list_shards", "list_tar", "shard_files"]
 
-_BY_ITSELF = Wanted()
 
 MAX_LABEL_BYTES = 1 << 20
 MAX_NAME_LENGTH = 200
@@ -38,7 +38,7 @@ PICTURES = {ending[1:] for ending in ENDINGS}
 LABELS = ("cls", "json", "txt")
 
 
-def list_tar(file: Path, *, wanted: Wanted = _BY_ITSELF) -> Listing:
+def list_tar(file: Path, *, wanted: Wanted = BY_ITSELF) -> Listing:
     """Return the pictures of one tar archive: as a shard where a label is next to a picture, else as class folders.
 
     Where pictures lie in several class folders, text and JSON next to them are captions, boxes or notes, and no labels;
@@ -59,14 +59,14 @@ def list_tar(file: Path, *, wanted: Wanted = _BY_ITSELF) -> Listing:
         try:
             listing = contents.lay_out(file)
         except DataError:  # no class folders
-            return _list_shards(Place.of(file), [(file, None)], wanted)
+            return _list_shards(Place.of(file), [(file, None)], wanted, read=lambda _: contents)
         if len({item.label for item in listing.candidates if is_picture_name(item.path)}) > 1:
             note = "text and JSON next to pictures in class folders are no labels; webdataset: reads them as labels"
             return replace(listing, notes=(*listing.notes, note))
-    return _list_shards(Place.of(file), [(file, None)], wanted)
+    return _list_shards(Place.of(file), [(file, None)], wanted, read=lambda _: contents)
 
 
-def list_shards(place: Place, *, wanted: Wanted = _BY_ITSELF) -> Listing:
+def list_shards(place: Place, *, wanted: Wanted = BY_ITSELF) -> Listing:
     """Return the samples of WebDataset shards as candidates.
 
     A sample is the members of one name up to its first dot: a picture, and its class in `.cls`, in `.json` under
@@ -143,7 +143,13 @@ def expand_braces(text: str) -> list[str]:
     return ["".join(choice) for choice in itertools.product(*parts)]
 
 
-def _list_shards(place: Place, shards: Sequence[tuple[Path, Role | None]], wanted: Wanted) -> Listing:
+def _list_shards(
+    place: Place,
+    shards: Sequence[tuple[Path, Role | None]],
+    wanted: Wanted,
+    *,
+    read: Callable[[Path], Contents[TarSource]] = read_contents,
+) -> Listing:
     """Return the samples of shards whose part of the data is known."""
     roles = {role for _, role in shards}
     shown = display_path(place)
@@ -164,7 +170,7 @@ def _list_shards(place: Place, shards: Sequence[tuple[Path, Role | None]], wante
         names = _class_names(file.parent) or (
             _class_names(file.parent.parent) if name_role(file.parent.name) or len(common) > 1 else {}
         )
-        contents = read_contents(file)
+        contents = read(file)
         skipped += [Skipped(f"{prefix}/{item.path}", item.reason) for item in contents.skipped]
         samples = _by_key(contents.files)
         inside = _roles_inside(samples) if role is None else {}

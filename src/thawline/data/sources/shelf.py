@@ -25,7 +25,7 @@ from thawline.core.store import (
     sweep_staging,
     write_json,
 )
-from thawline.data.sources.headings import Wanted
+from thawline.data.sources.headings import BY_ITSELF, Wanted
 from thawline.data.sources.listing import Listing
 from thawline.data.sources.places import Place
 from thawline.data.sources.tables import list_parquet
@@ -37,7 +37,6 @@ Row = tuple[bytes, int | str] | tuple[bytes, int | str, str]
 
 KIND = "pictures"
 FORMAT = 1
-_BY_ITSELF = Wanted()
 ROWS_A_GROUP, GROUP_BYTES, TABLE_BYTES = 256, 1 << 25, 1 << 30
 
 
@@ -106,7 +105,7 @@ class Shelf:
             write_json(staged / "source.json", {**self.request, **(facts or {}), "pictures": counts})
             commit_directory(staged, self.directory)
 
-    def list(self, place: Place, *, wanted: Wanted = _BY_ITSELF) -> Listing:
+    def list(self, place: Place, *, wanted: Wanted = BY_ITSELF) -> Listing:
         """Return the listing of the tables, under the place that the person named.
 
         Args:

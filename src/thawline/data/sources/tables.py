@@ -18,7 +18,15 @@ from thawline.core.errors import DataError, first_few
 from thawline.data.dataset import Role
 from thawline.data.sources.delimited import CsvRow, read_csv
 from thawline.data.sources.group_columns import choose_group, group_of
-from thawline.data.sources.headings import PATHS, Wanted, choose_columns, choose_label, fold_heading, split_columns
+from thawline.data.sources.headings import (
+    BY_ITSELF,
+    PATHS,
+    Wanted,
+    choose_columns,
+    choose_label,
+    fold_heading,
+    split_columns,
+)
 from thawline.data.sources.label_values import label_of, text_of
 from thawline.data.sources.listing import (
     Candidate,
@@ -44,9 +52,8 @@ from thawline.data.sources.picture_files import PictureFiles
 from thawline.data.sources.places import Place
 from thawline.data.sources.row_parts import row_parts
 
-__all__ = ["ParquetSource", "ParquetTable", "list_csv", "list_parquet", "list_rows"]
+__all__ = ["ParquetSource", "ParquetTable", "list_csv", "list_parquet"]
 
-_BY_ITSELF = Wanted()
 
 _BLOCK_ROWS = 32
 _BLOCKS_KEPT = 8
@@ -140,7 +147,7 @@ class ParquetSource:
 _Found = tuple[list[Candidate], list[Skipped], tuple[str, ...], str]  # the last one: where groups come from
 
 
-def list_parquet(root: Path, files: Sequence[Path], *, wanted: Wanted = _BY_ITSELF) -> Listing:
+def list_parquet(root: Path, files: Sequence[Path], *, wanted: Wanted = BY_ITSELF) -> Listing:
     """Return the rows of Parquet tables as candidates: pictures as `datasets` writes them, or a manifest.
 
     Args:
@@ -168,14 +175,14 @@ def list_parquet(root: Path, files: Sequence[Path], *, wanted: Wanted = _BY_ITSE
         rows, bad, remarks, grouped_by = _list_table(file, role, wanted)
         candidates += rows
         skipped += bad
-        notes += [remark for remark in remarks if remark not in notes]
-        sources += [grouped_by] if grouped_by not in ("", *sources) else []
+        notes += remarks
+        sources += [grouped_by] if grouped_by else []
     if roles != [None] * len(roles) and "train" not in roles:
         refuse_untrained(f"list: {display_path(root)} holds no training table. Add train-….parquet.")
-    return _finish(root, (candidates, skipped, tuple(notes), " and ".join(sources)))
+    return _finish(root, (candidates, skipped, tuple(dict.fromkeys(notes)), " and ".join(dict.fromkeys(sources))))
 
 
-def list_csv(file: Path, *, wanted: Wanted = _BY_ITSELF) -> Listing:
+def list_csv(file: Path, *, wanted: Wanted = BY_ITSELF) -> Listing:
     """Return the rows of a CSV manifest; paths are relative to it, or to the folder that the person named.
 
     Args:
@@ -193,23 +200,8 @@ def list_csv(file: Path, *, wanted: Wanted = _BY_ITSELF) -> Listing:
     if table.comment and not _are_names(rows[0].cells):
         rows = table.rows
     names, rows = (rows[0].cells, rows[1:]) if rows else ((), ())
-    listing = list_rows(file, rows, names=names, wanted=wanted)
+    listing = _finish(file, _manifest(file, names, rows, wanted=wanted))
     return replace(listing, notes=(*table.notes, *listing.notes))
-
-
-def list_rows(file: Path, rows: Sequence[CsvRow], *, names: Sequence[str], wanted: Wanted = _BY_ITSELF) -> Listing:
-    """Return the rows of a manifest in any form.
-
-    Args:
-        file: The manifest.
-        rows: Its rows.
-        names: Names of its columns, or its first row where it has none.
-        wanted: As in `list_csv`.
-
-    Raises:
-        DataError: As `list_csv`.
-    """
-    return _finish(file, _manifest(file, names, rows, wanted=wanted))
 
 
 def _manifest(file: Path, names: Sequence[str], rows: Sequence[CsvRow], *, wanted: Wanted) -> _Found:
@@ -249,23 +241,23 @@ def _list_table(file: Path, role: Role | None, wanted: Wanted) -> _Found:
     where = display_path(file)
     try:
         schema = pq.read_schema(file)
+        class_names = class_names_of(schema)
         picture, is_sure, notes = choose_picture_column(
             schema, lambda name: first_cells(file, name), where=where, wanted=wanted
         )
         texts = text_columns(schema, wanted=wanted)
         if picture is None or (not is_sure and {"path", "label"} <= {fold_heading(name) for name in texts}):
-            label, _ = choose_label(schema.names, class_names_of(schema), where=where, wanted=wanted)
+            label, _ = choose_label(schema.names, class_names, where=where, wanted=wanted)
             if label is not None and wanted.needs_labels:
                 refuse_several(schema, label, where=where)
             if not texts or (len(texts) == 1 and wanted.path_column is None and wanted.needs_labels):
                 raise unknown_columns(schema.names, where)
             rows = [
-                CsvRow(line, row)
-                for line, row in enumerate(texts_of(file, texts, class_names=class_names_of(schema)), start=1)
+                CsvRow(line, row) for line, row in enumerate(texts_of(file, texts, class_names=class_names), start=1)
             ]
             candidates, skipped, told, group = _manifest(file, texts, rows, wanted=wanted)
             return [replace(item, split=role or item.split) for item in candidates], skipped, told, group
-        return _pictures(file, picture, role=role, wanted=wanted, notes=notes)
+        return _pictures(file, schema, picture=picture, role=role, wanted=wanted, notes=notes)
     except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
         reason = str(error).splitlines()[0][:100].rstrip(".")
         raise DataError(
@@ -274,12 +266,14 @@ def _list_table(file: Path, role: Role | None, wanted: Wanted) -> _Found:
         ) from None
 
 
-def _pictures(file: Path, picture: str, *, role: Role | None, wanted: Wanted, notes: Sequence[str]) -> _Found:
+def _pictures(
+    file: Path, schema: Any, *, picture: str, role: Role | None, wanted: Wanted, notes: Sequence[str]
+) -> _Found:
     """Return candidates, skipped rows and notes of a table that holds the pictures themselves."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema, where = pq.read_schema(file), display_path(file)
+    where = display_path(file)
     names = class_names_of(schema)
     label, remarks = "", tuple[str, ...]()
     if wanted.needs_labels:
@@ -292,8 +286,11 @@ def _pictures(file: Path, picture: str, *, role: Role | None, wanted: Wanted, no
             columns[name] = [row[0] for row in texts_of(file, [name])]
         return columns[name]
 
-    numbers = range(pq.read_metadata(file).num_rows)
-    values = pq.read_table(file, columns=[label]).column(0).to_pylist() if label else numbers
+    values: Sequence[Any]
+    if label:
+        values = pq.read_table(file, columns=[label]).column(0).to_pylist()
+    else:
+        values = range(pq.read_metadata(file).num_rows)
     usable = others if role is None and label else []
     splits = [(texts(name), means) for name, means in split_columns(usable, texts)]
     parts = row_parts(splits, lines=range(len(values)), where=where)

@@ -14,11 +14,10 @@ from pathlib import Path
 from thawline.core.errors import DataError
 from thawline.data.dataset import Source
 from thawline.data.sources.archives import ZipSource, zip_contents
-from thawline.data.sources.folders import DEAD_LINK, folder_files
+from thawline.data.sources.folders import DEAD_LINK, READ_ALREADY, folder_files
 from thawline.data.sources.group_columns import NO_GROUPS
 from thawline.data.sources.headings import Wanted
-from thawline.data.sources.layout import shown_path
-from thawline.data.sources.listing import FileSource, Listing, Skipped, display_path, only_answered
+from thawline.data.sources.listing import FileSource, Listing, Skipped, display_path, only_answered, shown_path
 from thawline.data.sources.members import Contents
 from thawline.data.sources.picture_files import NoFile
 from thawline.data.sources.pictures import Form, form_of, list_pictures, tables_in
@@ -33,7 +32,7 @@ Answerable = tuple[str, Source]
 """The name that people know a picture by, and where its bytes come from."""
 
 _AS_FIT = Wanted(group_column=NO_GROUPS, needs_labels=False)
-_WITHOUT_A_WORD = frozenset({HIDDEN_FILE, SYSTEM_FOLDER, "a link to a folder already read"})
+_WITHOUT_A_WORD = frozenset({HIDDEN_FILE, SYSTEM_FOLDER, READ_ALREADY})
 
 
 def pictures_in(named: Sequence[str | Path]) -> list[Answerable]:
