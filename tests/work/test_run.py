@@ -538,6 +538,9 @@ def test_a_budget_run_that_was_cut_off_goes_on(photos, place, monkeypatch):
     assert [row["outcome"] for row in made.run["forecast"] if row["took_s"] is not None]
     whole = carry_out(order, place / "budget-whole")
     assert made.leaderboard.trials[0].name == whole.leaderboard.trials[0].name
-    assert {trial.name: trial.mean for trial in made.leaderboard.trials} == {
-        trial.name: trial.mean for trial in whole.leaderboard.trials
-    }
+    ones = {trial.name: trial.fold_scores for trial in whole.leaderboard.trials}
+    assert {trial.name for trial in made.leaderboard.trials} == set(ones)
+    for trial in made.leaderboard.trials:  # how many folds a plan is given depends on the machine's pace
+        shared = min(len(trial.fold_scores), len(ones[trial.name]))
+        assert shared > 0
+        assert trial.fold_scores[:shared] == ones[trial.name][:shared]
