@@ -540,7 +540,7 @@ def test_a_budget_run_that_was_cut_off_goes_on(photos, place, monkeypatch):
     assert made.leaderboard.trials[0].name == whole.leaderboard.trials[0].name
     ones = {trial.name: trial.fold_scores for trial in whole.leaderboard.trials}
     assert {trial.name for trial in made.leaderboard.trials} == set(ones)
-    for trial in made.leaderboard.trials:  # how many folds a plan is given depends on the machine's pace
-        shared = min(len(trial.fold_scores), len(ones[trial.name]))
+    for entry in made.leaderboard.trials:  # how many folds a plan is given depends on the machine's pace
+        shared = min(len(entry.fold_scores), len(ones[entry.name]))
         assert shared > 0
-        assert trial.fold_scores[:shared] == ones[trial.name][:shared]
+        assert entry.fold_scores[:shared] == ones[entry.name][:shared]

@@ -52,7 +52,8 @@ def snapshot(folder):
 @pytest.fixture
 def results(tmp_path):
     """Return a function that makes finished results of a run in a folder of their own."""
-    from thawline.use.manifest import Manifest, file_sha256
+    from thawline.core.store import file_sha256
+    from thawline.use.manifest import Manifest
 
     def make(text, *, without=()):
         staged = tmp_path / f"staged {text}"

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from thawline.core.errors import StoreError, first_few
-from thawline.core.store import content_key, disk_errors, write_bytes
+from thawline.core.store import content_key, disk_errors, file_sha256, write_bytes
 from thawline.core.version import __version__
 
 __all__ = ["MARKER", "Marker", "Written", "foreign_names", "measure", "read_marker", "replace_file", "write_marker"]
@@ -169,9 +169,8 @@ def replace_file(folder: Path, name: str, *, data: bytes, doing: str, older: byt
 
 
 def _written(path: Path) -> Written:
-    with disk_errors("read", path), path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return Written(file.tell(), digest)
+    with disk_errors("read", path):
+        return Written(path.stat().st_size, file_sha256(path))
 
 
 def _is_one_of(path: Path, forms: Iterable[Written]) -> bool:

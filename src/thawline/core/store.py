@@ -29,6 +29,7 @@ __all__ = [
     "content_key",
     "disk_errors",
     "expand_user",
+    "file_sha256",
     "paths_in",
     "replace_directory",
     "require_space",
@@ -75,6 +76,12 @@ def content_key(value: object) -> str:
     """Return 32 hex digits that identify a JSON-like value; the same on every machine and in every run."""
     canonical = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(canonical.encode()).hexdigest()[:32]
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's contents, 64 hexadecimal digits; the file is read, never held."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

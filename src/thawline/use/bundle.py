@@ -22,7 +22,7 @@ from safetensors.torch import save as save_torch
 
 from thawline.core.errors import BackboneError, BundleError, ThawlineError, first_few
 from thawline.core.runtime import Runtime, choose_runtime
-from thawline.core.store import disk_errors, replace_directory, staging_directory, write_json
+from thawline.core.store import disk_errors, file_sha256, replace_directory, staging_directory, write_json
 from thawline.core.types import Floats, InputSpec, Pixels
 from thawline.data.images import prepare
 from thawline.features.network import Network, load_backbone
@@ -39,7 +39,6 @@ from thawline.use.manifest import (
     Golden,
     InputFacts,
     Manifest,
-    file_sha256,
     left_behind,
     read_manifest,
     require_own_bundle,

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 
 from thawline.core.errors import BundleError, StoreError, first_few
 from thawline.core.rendering import AS_BEFORE, Background, Levels, Rendering
-from thawline.core.store import disk_errors
+from thawline.core.store import disk_errors, file_sha256
 from thawline.core.types import InputSpec
 
 __all__ = [
@@ -32,7 +32,6 @@ __all__ = [
     "Golden",
     "InputFacts",
     "Manifest",
-    "file_sha256",
     "left_behind",
     "read_manifest",
     "require_own_bundle",
@@ -181,12 +180,6 @@ def read_manifest(directory: Path) -> Manifest:
     manifest = _read(directory)
     _verify_files(directory, manifest, names)
     return manifest
-
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's contents, 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def require_own_bundle(directory: Path, *, doing: str = "write the model", older: bool = False) -> None:
