@@ -78,11 +78,9 @@ def main() -> int:
             right = bank(place, moments, number=number, cut=cut)
             misses += number - right
             sys.stdout.write(f"bank, {words}: {right} of {number} found, every row that was kept right\n")
-        folder = sys.argv[1] if len(sys.argv) > 1 else None
-        if folder is None:
-            folder = str(_model(place))
-        misses += _flip_model(Path(folder), place, moments)
-        misses += _flip_onnx(Path(folder), place, moments)
+        model = _model(place)
+        misses += _flip_model(model, moments)
+        misses += _flip_onnx(model, place, moments)
     return 1 if misses else 0
 
 
@@ -96,7 +94,7 @@ def _model(place: Path) -> Path:
     return thawline.fit(photos, place / "run", options=options).out / "model"
 
 
-def _flip_model(model: Path, place: Path, moments: random.Random) -> int:
+def _flip_model(model: Path, moments: random.Random) -> int:
     found = 0
     files = sorted(path for path in model.rglob("*") if path.is_file())
     for _ in range(200):

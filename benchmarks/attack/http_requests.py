@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 import psutil
+from files import tree_mb
 from malformed import form, malformed, request
 from PIL import Image
 
@@ -38,11 +39,10 @@ from thawline.data.digits import write_digits
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests" / "cases"))
 import costly_pictures as costly
 
-MAX_BYTES = 1_000_000_000
+MAX_MB = 1000
 QUICK_S = 2.0
 """An honest request during an attack is answered in this time."""
 
-COMMAND = "import sys; from thawline.cli.app import main; sys.exit(main(sys.argv[1:]))"
 HEALTH = request(b"", method=b"GET", target=b"/health", kind=b"", length=b"", headers=(b"Connection: close",))
 SAFE = [b"content-security-policy:", b"referrer-policy:", b"x-content-type-options:"]
 
@@ -53,33 +53,28 @@ class Service:
     def __init__(self, model: Path, folder: Path) -> None:
         self.log = folder / "log.txt"
         self.process = subprocess.Popen(
-            [sys.executable, "-c", COMMAND, "serve", str(model), "--port", "0"],
+            [sys.executable, "-m", "thawline", "serve", str(model), "--port", "0"],
             stderr=self.log.open("wb"),
             stdout=subprocess.DEVNULL,
         )
+        self._whole = psutil.Process(self.process.pid)
         until = time.monotonic() + 60
         while not (match := re.search(rb"127\.0\.0\.1:(\d+)", self.log.read_bytes())):
             if self.process.poll() is not None or time.monotonic() > until:
                 sys.exit(f"attack: the service did not start: {self.log.read_text()}")
             time.sleep(0.1)
         self.address = ("127.0.0.1", int(match.group(1)))
-        self.peak_bytes = 0
+        self.peak_mb = 0.0
         self.is_watched = True
         threading.Thread(target=self._watch, daemon=True).start()
 
-    def memory(self) -> int:
-        """Return the resident bytes of the service and its workers."""
-        total = 0
-        with suppress(psutil.Error):
-            whole = psutil.Process(self.process.pid)
-            for process in (whole, *whole.children(recursive=True)):
-                with suppress(psutil.Error):
-                    total += process.memory_info().rss
-        return total
+    def memory_mb(self) -> float:
+        """Return the resident memory of the service and its workers in MB."""
+        return tree_mb(self._whole)
 
     def _watch(self) -> None:
         while self.is_watched:
-            self.peak_bytes = max(self.peak_bytes, self.memory())
+            self.peak_mb = max(self.peak_mb, self.memory_mb())
             time.sleep(0.02)
 
     def connect(self) -> socket.socket:
@@ -114,6 +109,11 @@ class Report:
         self.num_missed += not is_right
         print(f"{'ok  ' if is_right else 'MISS'}  {name}: {value}", flush=True)
 
+    def health(self, name: str, service: Service) -> None:
+        """Print whether the service answers its health check."""
+        is_healthy = service.is_healthy()
+        self.line(name, is_healthy, is_right=is_healthy)
+
 
 def statuses(answer: bytes) -> list[tuple[int, bytes]]:
     """Return status and head of every reply on a connection."""
@@ -140,7 +140,7 @@ def send_malformed(service: Service, report: Report, *, count: int, seed: int, p
     report.line("5xx but 503 with Retry-After", bad + bare, is_right=bad + bare == 0)
     report.line("replies without the safe headers", open_, is_right=open_ == 0)
     report.line("redirects", moved, is_right=moved == 0)
-    report.line("healthy after", service.is_healthy(), is_right=service.is_healthy())
+    report.health("healthy after", service)
 
 
 async def _client(service: Service, data: bytes, until_s: float, found: Counter[int]) -> None:
@@ -177,7 +177,7 @@ def send_many(service: Service, report: Report, *, seconds: float, pictures: lis
         f"{dict(sorted(found.items()))}, {found[200] / seconds:,.0f} answered a second",
         is_right=bad == 0 and found[200] > 0,
     )
-    report.line("healthy after", service.is_healthy(), is_right=service.is_healthy())
+    report.health("healthy after", service)
 
 
 @contextmanager
@@ -290,16 +290,16 @@ def send_costly(service: Service, report: Report, *, picture: bytes) -> None:
         costly.avif_that_lies(64, 64, claimed=(7000, 7000)),
         costly.run_length_bmp(7000, 7000, b"\x01\x00" * 10_000),
     ]
-    service.peak_bytes = 0
+    service.peak_mb = 0.0
     asked = [request(form([body] * 2), headers=(b"Connection: close",)) for body in bodies * 3]
     begin_s = time.monotonic()
     with ThreadPoolExecutor(8) as pool:
         replies = [found[0][0] if (found := statuses(answer)) else 0 for answer in pool.map(service.ask, asked)]
-    took_s, peak = time.monotonic() - begin_s, service.peak_bytes
+    took_s, peak = time.monotonic() - begin_s, service.peak_mb
     time.sleep(1)
     counts = dict(sorted(Counter(replies).items()))
-    is_right = set(replies) <= {200, 422, 503} and peak <= MAX_BYTES and service.memory() <= MAX_BYTES // 2
-    value = f"{counts} in {took_s:.1f} s, peak {peak / 1e6:,.0f} MB, {service.memory() / 1e6:,.0f} MB a second later"
+    is_right = set(replies) <= {200, 422, 503} and peak <= MAX_MB and service.memory_mb() <= MAX_MB / 2
+    value = f"{counts} in {took_s:.1f} s, peak {peak:,.0f} MB, {service.memory_mb():,.0f} MB a second later"
     report.line("30 costly pictures, eight requests at a time", value, is_right=is_right)
     ask_meanwhile(service, report, "after them", picture=picture, seconds=1)
 
@@ -360,7 +360,7 @@ def main() -> None:
         service = Service(model, folder)
         try:
             service.is_healthy()
-            report.line("memory at the start", f"{service.memory() / 1e6:,.0f} MB", is_right=True)
+            report.line("memory at the start", f"{service.memory_mb():,.0f} MB", is_right=True)
             send_malformed(service, report, count=arguments.requests, seed=arguments.seed, picture=picture)
             send_many(
                 service, report, seconds=arguments.seconds, pictures=[picture, picture, picture, large, bytes(damaged)]
@@ -368,14 +368,14 @@ def main() -> None:
             hold(service, report, picture=picture)
             send_endless(service, report)
             hang_up(service, report, slow=slow, picture=picture)
-            peak = service.peak_bytes
+            peak = service.peak_mb
             send_costly(service, report, picture=picture)
-            report.line("healthy at the end", service.is_healthy(), is_right=service.is_healthy())
+            report.health("healthy at the end", service)
             time.sleep(2)
-            after = service.memory()
-            peak = max(peak, service.peak_bytes)
-            report.line("peak memory of the service", f"{peak / 1e6:,.0f} MB", is_right=peak <= MAX_BYTES)
-            report.line("memory at the end", f"{after / 1e6:,.0f} MB", is_right=after <= MAX_BYTES)
+            after = service.memory_mb()
+            peak = max(peak, service.peak_mb)
+            report.line("peak memory of the service", f"{peak:,.0f} MB", is_right=peak <= MAX_MB)
+            report.line("memory at the end", f"{after:,.0f} MB", is_right=after <= MAX_MB)
             stop(service, report, slow=slow)
         finally:
             service.process.kill()

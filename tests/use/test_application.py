@@ -10,7 +10,8 @@ from starlette.testclient import TestClient
 from thawline import api
 from thawline.core.version import __version__
 from thawline.use.access import Access
-from thawline.use.application import Limits, make_app, page_policy
+from thawline.use.application import make_app, page_policy
+from thawline.use.gate import Limits
 from thawline.use.onnx_model import open_onnx
 from thawline.use.refusal import SAFE_HEADERS
 

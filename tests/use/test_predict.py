@@ -17,13 +17,13 @@ from thawline.core.runtime import Runtime
 from thawline.core.types import Prediction
 from thawline.data.check import check
 from thawline.data.sources import listing
+from thawline.data.sources.unlabelled import files_in
 from thawline.features.extract import extract
 from thawline.features.network import load_backbone
 from thawline.heads.calibrate import probabilities
 from thawline.heads.linear import fit_linear
 from thawline.use.bundle import Classifier, Training, load_bundle, save_bundle
 from thawline.use.predict import (
-    find_pictures,
     predict_pictures,
     predictions_csv,
     predictions_jsonl,
@@ -160,7 +160,7 @@ def test_paths_keep_the_order_in_which_they_were_given(trained, mixed):
 def test_a_hidden_file_that_is_named_is_meant(trained, mixed):
     (row,) = predict_pictures(trained[0], [mixed / ".hidden.jpg"])
     assert row.error is None
-    assert find_pictures([mixed / ".folder"]) == (mixed / ".folder" / "x.jpg",)
+    assert [source.path for source in files_in(mixed / ".folder")[0]] == [mixed / ".folder" / "x.jpg"]
 
 
 def test_names_that_no_file_can_have_get_an_error(trained, mixed):
@@ -177,7 +177,7 @@ def test_a_pipe_is_not_waited_for(trained, tmp_path):
 
 def test_a_loop_of_links_ends(trained, mixed):
     (mixed / "h" / "loop").symlink_to(mixed)
-    assert len(find_pictures([mixed])) == 16
+    assert len(files_in(mixed)[0]) == 16
 
 
 def test_names_outside_of_utf8_can_be_printed(trained, tmp_path):

@@ -27,7 +27,7 @@ from thawline.use.refusal import RefusedError
 from thawline.use.turns import Turns
 from thawline.use.upload import FIELD, read_pictures
 
-__all__ = ["Limits", "make_app", "page_policy"]
+__all__ = ["make_app", "page_policy"]
 
 PAGE = Path(__file__).with_name("serve.html")
 BUG = RefusedError(500, "a bug of the service; its log says more")

@@ -103,7 +103,11 @@ def _require_own(path: Path) -> None:
     if path.is_dir():
         raise UsageError(f"export: {path} is a folder; a file is required. Name it, such as {path / 'model.onnx'}.")
     with disk_errors("export", path):
-        if os.path.lexists(path) and not (stat.S_ISREG(path.lstat().st_mode) and is_sealed(path.read_bytes())):
+        if not os.path.lexists(path):
+            return
+        facts = path.lstat()
+        is_model_size = stat.S_ISREG(facts.st_mode) and facts.st_size <= MAX_FILE_BYTES
+        if not (is_model_size and is_sealed(path.read_bytes())):
             raise StoreError(
                 f"export: {path} stands there and is not a file as `thawline export` writes it. Choose another place "
                 "with -o, or move it away."

@@ -6,7 +6,6 @@ A file that cannot be read gets a row with its error, and the others are predict
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -19,32 +18,17 @@ from thawline.core.types import Floats, Pixels, Prediction
 from thawline.data.dataset import Sample, Source
 from thawline.data.images import prepare_with_remarks
 from thawline.data.sources.listing import FileSource
-from thawline.data.sources.unlabelled import Answerable, files_in, pictures_in
+from thawline.data.sources.unlabelled import Answerable, pictures_in
 from thawline.features.extract import in_streams, map_pictures
 from thawline.use.bundle import Bundle, Classifier
 
 __all__ = [
     "classify_samples",
-    "find_pictures",
     "predict_pictures",
     "predictions_csv",
     "predictions_jsonl",
     "requiring_one",
 ]
-
-
-def find_pictures(paths: Sequence[Path | str]) -> tuple[Path, ...]:
-    """Return the files that `paths` name: files as they are, and those inside folders as `fit` finds them, sorted.
-
-    A path that does not exist is returned too; its row will have an error.
-    """
-    files: list[Path] = []
-    for path in map(Path, paths):
-        if os.path.isdir(path):  # noqa: PTH112 -- unlike Path.is_dir it does not raise for a name that is too long
-            files += [source.path for source in files_in(path)[0]]
-        else:
-            files.append(path)
-    return tuple(files)
 
 
 def predict_pictures(

@@ -14,8 +14,9 @@ from thawline.core.errors import DataError, UsageError, first_few
 from thawline.core.progress import Progress
 from thawline.data.images import decode, encode_jpeg
 from thawline.data.sources.listing import FileSource
+from thawline.data.sources.unlabelled import files_in
 from thawline.use.bundle import Bundle
-from thawline.use.predict import find_pictures, predict_pictures
+from thawline.use.predict import predict_pictures
 from thawline.view.report_data import Outside
 
 __all__ = ["answer_outside", "outside_files"]
@@ -37,7 +38,12 @@ def outside_files(folder: Path | None, *, limit: int = SHOWN) -> tuple[Path, ...
     if folder is None:
         return ()
     by_folder: dict[Path, list[Path]] = {}
-    for path in find_pictures([folder]) if folder.exists() else ():
+    found: list[Path] = []
+    if folder.is_dir():
+        found = [source.path for source in files_in(folder)[0]]
+    elif folder.exists():
+        found = [folder]
+    for path in found:
         by_folder.setdefault(path.parent, []).append(path)
     if not by_folder:
         raise UsageError(f"recipe run: --outside {folder} holds no pictures. Name a folder of pictures.")
