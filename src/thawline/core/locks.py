@@ -46,12 +46,13 @@ def take(file: Path, *, create: bool = False) -> int:
     return descriptor
 
 
-def release(file: Path, descriptor: int) -> None:
-    """Remove the file and give its lock back."""
+def release(file: Path, descriptor: int | None) -> None:
+    """Remove the file and give its lock back; None where the file system has no locks."""
     try:
         file.unlink(missing_ok=True)
     finally:
-        os.close(descriptor)
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def _lock(descriptor: int) -> None:

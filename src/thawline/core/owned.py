@@ -19,7 +19,17 @@ from thawline.core.errors import StoreError, first_few
 from thawline.core.store import content_key, disk_errors, file_sha256, write_bytes
 from thawline.core.version import __version__
 
-__all__ = ["MARKER", "Marker", "Written", "foreign_names", "measure", "read_marker", "replace_file", "write_marker"]
+__all__ = [
+    "MARKER",
+    "Marker",
+    "Written",
+    "contains",
+    "foreign_names",
+    "measure",
+    "read_marker",
+    "replace_file",
+    "write_marker",
+]
 
 MARKER = ".thawline.json"
 FORMAT = 1
@@ -154,7 +164,7 @@ def replace_file(folder: Path, name: str, *, data: bytes, doing: str, older: byt
     """
     marker, path = read_marker(folder), folder / name
     if marker is None:
-        if os.path.lexists(path) and (older is None or not _contains(path, older)):
+        if os.path.lexists(path) and (older is None or not contains(path, older)):
             raise StoreError(
                 f"{doing}: {path} stands there, and no marker proves that Thawline wrote it. Move it away; or pass "
                 "--replace if an older version wrote it."
@@ -163,9 +173,15 @@ def replace_file(folder: Path, name: str, *, data: bytes, doing: str, older: byt
         return
     if foreign := foreign_names(folder, marker.files, below=[name]):
         raise StoreError(f"{doing}: {folder} holds {first_few(foreign, SHOWN)}. Move it away, and run again.")
-    write_marker(folder, marker.with_files({name: Written.of(data)}))
+    written = Written.of(data)
+    write_marker(folder, marker.with_files({name: written}))
     write_bytes(path, data)
-    write_marker(folder, Marker(marker.kind, marker.of, {**marker.files, name: (Written.of(data),)}))
+    write_marker(folder, Marker(marker.kind, marker.of, {**marker.files, name: (written,)}))
+
+
+def contains(path: Path, part: bytes) -> bool:
+    """Return whether what stands at a path is a file, not a link, that holds these bytes."""
+    return _is_file(path) and part in path.read_bytes()
 
 
 def _written(path: Path) -> Written:
@@ -184,7 +200,3 @@ def _is_file(path: Path) -> bool:
 
 def _is_folder(path: Path) -> bool:
     return stat.S_ISDIR(path.lstat().st_mode)
-
-
-def _contains(path: Path, part: bytes) -> bool:
-    return _is_file(path) and part in path.read_bytes()

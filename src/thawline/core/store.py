@@ -140,10 +140,7 @@ def staging_directory(root: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(directory, ignore_errors=True)
         with suppress(OSError):
-            if lock is None:
-                (place / LOCK).unlink(missing_ok=True)
-            else:
-                locks.release(place / LOCK, lock)
+            locks.release(place / LOCK, lock)
         _remove_if_empty(place)
         _remove_if_empty(place.parent)
 

@@ -2,9 +2,8 @@
 
 One idea: the rotation is exact for an L2 penalty, costs what N columns do where D > N, and makes the Hessian of a
 softmax regression nearly diagonal. Of large sets, the directions come from some of the rows. Sources: Hastie &
-Tibshirani,
-"Efficient quadratic regularization for expression arrays", Biostatistics 2004; Williams & Seeger, "Using the Nyström
-method to speed up kernel machines", NeurIPS 2000.
+Tibshirani, "Efficient quadratic regularization for expression arrays", Biostatistics 2004; Williams & Seeger, "Using
+the Nyström method to speed up kernel machines", NeurIPS 2000.
 """
 
 from __future__ import annotations

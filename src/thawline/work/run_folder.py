@@ -17,14 +17,8 @@ from pydantic import TypeAdapter
 
 from thawline.core import locks
 from thawline.core.errors import DataError, StoreError, UsageError, first_few
-from thawline.core.owned import Marker, foreign_names, measure, read_marker, write_marker
-from thawline.core.store import (
-    disk_errors,
-    restore_directory,
-    staging_directory,
-    sweep_staging,
-    write_bytes,
-)
+from thawline.core.owned import Marker, contains, foreign_names, measure, read_marker, write_marker
+from thawline.core.store import disk_errors, restore_directory, staging_directory, sweep_staging, write_bytes
 from thawline.train.checkpoint import remove_checkpoints
 from thawline.use.bundle import replace_bundle
 from thawline.use.manifest import require_own_bundle
@@ -103,7 +97,9 @@ def _require_own(out: Path, order: Order, *, replace: bool) -> None:
 
 def _require_older_run(out: Path, present: Sequence[str], *, replace: bool) -> None:
     """Refuse results that no marker proves, unless they may be replaced and are like those of an older version."""
-    strange = [name for name in present if name in OLDER_RESULTS and not _is_like_ours(out / name)]
+    strange = [
+        name for name in present if name in OLDER_RESULTS and not contains(out / name, OLDER_RESULTS[name].encode())
+    ]
     if strange:
         raise StoreError(
             f"write results: {out} holds {first_few(strange)} (not written by Thawline), and results of those names "
@@ -114,10 +110,6 @@ def _require_older_run(out: Path, present: Sequence[str], *, replace: bool) -> N
             f"write results: {out} holds {first_few(present)}, and no marker proves that Thawline wrote it. Choose "
             "another place with -o; or pass --replace if it is a run of an older version that may be replaced."
         )
-
-
-def _is_like_ours(path: Path) -> bool:
-    return path.is_file() and not path.is_symlink() and OLDER_RESULTS[path.name].encode() in path.read_bytes()
 
 
 def _command(order: Order) -> str:
@@ -159,22 +151,18 @@ def at_work(out: Path, order: Order, *, key: str) -> Iterator[None]:
         yield
     finally:
         with suppress(OSError):
-            if descriptor is None:
-                lock.unlink(missing_ok=True)
-            else:
-                locks.release(lock, descriptor)
+            locks.release(lock, descriptor)
             lock.parent.rmdir()  # unless the run can go on from there
 
 
 def _mark(out: Path, order: Order) -> None:
     """Write the folder's marker: whose run this is now, and what of an older one lies there."""
     marker, of = read_marker(out), _made_of(order)
-    if marker is not None and dict(marker.of) == of:
-        return
     if marker is None:
         files = measure(out, [name for name in OLDER_RESULTS if (out / name).is_file()])
-        marker = Marker(KIND, of).with_files(files)
-    write_marker(out, Marker(KIND, of, marker.files))
+        write_marker(out, Marker(KIND, of).with_files(files))
+    elif dict(marker.of) != of:
+        write_marker(out, Marker(KIND, of, marker.files))
 
 
 def write_order(out: Path, order: Order, *, key: str) -> None:

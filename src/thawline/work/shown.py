@@ -33,7 +33,7 @@ def sample_grid(compared: Compared, roles: Mapping[str, Ints]) -> Iterator[Pictu
 def alike_pictures(compared: Compared) -> Iterator[Picture]:
     """Yield the first few pictures of each scene that makes much of a class."""
     dataset, scenes = compared.dataset, compared.session.report.scenes[:SHOWN_CLASSES]
-    row_of = {sample.path: row for row, sample in enumerate(dataset.samples)} if scenes else {}
+    row_of = _row_of(dataset)
     for scene in scenes:
         for path in scene.pictures[:PICTURES_A_CLASS]:
             row = row_of[path]
@@ -46,14 +46,19 @@ def surest_mistakes(dataset: Dataset, evaluation: Evaluation) -> tuple[Mistake, 
     predicted = evaluation.probabilities.argmax(axis=1)
     wrong = np.flatnonzero(predicted != evaluation.labels)
     surest = wrong[np.argsort(-evaluation.probabilities[wrong, predicted[wrong]], kind="stable")][:SHOWN_MISTAKES]
-    sample_of = {sample.path: row for row, sample in enumerate(dataset.samples)}
+    row_of = _row_of(dataset)
     return tuple(
         Mistake(
             evaluation.paths[at],
-            thumbnail(dataset, sample_of[evaluation.paths[at]], max_px=THUMBNAIL_PX),
+            thumbnail(dataset, row_of[evaluation.paths[at]], max_px=THUMBNAIL_PX),
             dataset.class_names[evaluation.labels[at]],
             dataset.class_names[predicted[at]],
             float(evaluation.probabilities[at, predicted[at]]),
         )
         for at in surest
     )
+
+
+def _row_of(dataset: Dataset) -> dict[str, int]:
+    """Return path → row."""
+    return {sample.path: row for row, sample in enumerate(dataset.samples)}
