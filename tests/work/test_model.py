@@ -126,7 +126,7 @@ def trained_temperature(compared, monkeypatch, *, logits=None, labels=None, **tr
         lambda *_, **__: (context.network, None, Trained({}, None, seconds=1.0, learning_rate=0.1)),
     )
     monkeypatch.setattr(module, "held_out_logits", answers)
-    monkeypatch.setattr(module, "_classifier", lambda *_, temperature, **__: temperature)
+    monkeypatch.setattr(module, "classifier_of", lambda *_, temperature, **__: temperature)
     ground = replace(compared.ground, context=context)
     made = trained_model(compared, Row(name="tuned", plan="all"), ground=ground, logits=logits, labels=labels)
     return made.classifier, asked
@@ -153,7 +153,7 @@ def test_a_row_without_a_plan_is_not_trained(compared):
 def test_a_model_folder_records_what_it_was_trained_on(compared, monkeypatch):
     shown = []
     monkeypatch.setattr(module, "thumbnail", lambda dataset, row, *, max_px: shown.append(row) or b"jpeg")
-    training = describe_training(compared, "the winner")
+    training = describe_training(compared, "the winner", rows=compared.split.pool)
     assert training.strategy == "the winner"
     assert training.sha256s == [HASHES[row] for row in compared.split.pool]
     assert [LABELS[row] for row in shown] == [0, 1, 2]  # golden pictures of different classes, none of the test

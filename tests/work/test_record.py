@@ -72,6 +72,7 @@ def test_run_json_has_what_scripts_rely_on(compared, outcome, data):
     keys = {
         "thawline", "winner", "test", "pictures", "extraction", "runtime", "budget_s", "forecast", "backbone", "input",
         "bank", "pictures_key", "options", "seconds", "versions", "rule", "goal", "goal_reached", "pictures and labels",
+        "refit",
     }  # fmt: skip
     assert facts.keys() == keys
     assert facts["pictures"] == {"used": len(compared.dataset), "skipped": 0, "leaked": 0}

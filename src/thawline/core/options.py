@@ -112,6 +112,9 @@ class Options(CheckOptions):
     repeats: int = 2
     """How many times folds are drawn."""
 
+    refit: Literal["auto", "all", "none"] = "auto"
+    """Once the test is read, let the model learn from it too (`all`) or not; `auto`: a head, if Thawline drew it."""
+
     device: str = "auto"
     """Where the network runs: `auto`, `cpu`, `cuda`, `mps`."""
 

@@ -12,9 +12,10 @@ from thawline.core.metrics import calibration_error_by_chance, expected_calibrat
 from thawline.core.scores import SCORES, Score, ScoreKind
 from thawline.core.types import Floats, Ints
 
-__all__ = ["Calibration", "ClassScore", "Evaluation"]
+__all__ = ["ALL_LEAKED", "Calibration", "ClassScore", "Evaluation"]
 
 NOTEBOOK_ROWS = 20
+ALL_LEAKED = "All of them, or {} of each, were learnt from: this is no test."
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,11 @@ class Evaluation:
     def leaked_by(self) -> str:
         """What of a leaked picture was used for choosing or training, in words."""
         return "a copy" if self.num_groups is None else "a copy or their group"
+
+    @property
+    def is_all_leaked(self) -> bool:
+        """Whether the model learnt from every picture, or from a copy of it: such a score is no test."""
+        return bool(self.leaked.all())
 
     @property
     def num_images(self) -> int:
@@ -196,6 +202,7 @@ class Evaluation:
         clean, copies = self.accuracy_without_leaks, self.leaked_by.replace("a copy", "copies")
         note = f"macro-F1 {self.macro_f1.value:.3f} [{self.macro_f1.low:.3f}, {self.macro_f1.high:.3f}]"
         note += f"; {clean.value:.3f} without {copies} in training, {clean.n:,} pictures" if clean else ""
+        note += f"; {ALL_LEAKED.format(self.leaked_by)}" if self.is_all_leaked else ""
         note += f"; the {len(shown)} weakest of {len(present)} classes are shown" if len(present) > len(shown) else ""
         return html_table(
             f"{self.strategy}: {score.value:.3f} [{score.low:.3f}, {score.high:.3f}] of {score.n:,} pictures right",

@@ -12,7 +12,7 @@ from thawline.core.intervals import wilson
 from thawline.search.ties import SIGNIFICANCE
 from thawline.view.report_data import ReportData, RowData
 
-__all__ = ["goal_text", "is_held_out_once", "scored_text", "small_part_text", "tied_rows", "unclear_rows"]
+__all__ = ["goal_text", "is_held_out_once", "refit_text", "scored_text", "small_part_text", "tied_rows", "unclear_rows"]
 
 SMALL_PART = 100
 """Held-out pictures below which an accuracy is called a rough one."""
@@ -68,6 +68,22 @@ def goal_text(data: ReportData, share: Callable[[float], str]) -> str:
         above = f"its interval ends at {share(score.high)}, above the goal"
         return f"not reached, but {above}: these pictures cannot tell"
     return "not reached, by the whole of the interval"
+
+
+def refit_text(data: ReportData) -> str:
+    """Return that the delivered model has learnt from the test too; empty text where it is the measured one.
+
+    >>> from types import SimpleNamespace as Case
+    >>> refit_text(Case(num_refitted=74, counts={"train": (100, 195), "test": (30, 44)}, rows=()))[:75]
+    'The delivered model learnt from all 369 pictures, the 74 held-out ones too,'
+    """
+    if not data.num_refitted:
+        return ""
+    num_pictures = sum(map(sum, data.counts.values()))
+    return (
+        f"The delivered model learnt from all {num_pictures:,} pictures, the {data.num_refitted:,} held-out ones too, "
+        "after they had been read once: the scores are of the model before, which learnt from the others alone."
+    )
 
 
 def small_part_text(data: ReportData, share: Callable[[float], str]) -> str:

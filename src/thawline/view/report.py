@@ -21,7 +21,15 @@ from thawline.search.leaderboard import Leaderboard, Trial
 from thawline.use.evaluation import Evaluation
 from thawline.view.curves import curve_svg, finder_svg, is_stepped
 from thawline.view.drift_plot import drift_svg, head_words
-from thawline.view.outcome import goal_text, is_held_out_once, scored_text, small_part_text, tied_rows, unclear_rows
+from thawline.view.outcome import (
+    goal_text,
+    is_held_out_once,
+    refit_text,
+    scored_text,
+    small_part_text,
+    tied_rows,
+    unclear_rows,
+)
 from thawline.view.page import both_widths, render_page, safe_figure
 from thawline.view.report_data import ReportData, RowComparison
 from thawline.view.story import story_svg
@@ -47,6 +55,7 @@ def render_report(data: ReportData) -> str:
         "shared": shared_backbone(board),
         "held_out_once": is_held_out_once(data),
         "goal_text": goal_text(data, percent),
+        "refit_text": refit_text(data),
         "goal_marks": [("goal", data.goal)] if data.goal is not None else [],
         "finder": both_widths(finder_svg, data.finder, data.finder_rate) if data.finder else None,
         "drifts": _drifts(data),

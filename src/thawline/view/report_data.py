@@ -176,6 +176,8 @@ class ReportData:
         drifts: Name of a strategy or row → how far its training moved the backbone, as `Drift` in plain data.
         comparison: The rows side by side, where they were answered one by one; else None.
         warnings: Sentences without which scores would be misread; shown with them.
+        num_refitted: Held-out pictures that the delivered model learnt from after they were read; 0 where it is the
+            measured one.
     """
 
     title: str
@@ -200,6 +202,7 @@ class ReportData:
     drifts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     comparison: RowComparison | None = None
     warnings: tuple[str, ...] = ()
+    num_refitted: int = 0
 
     @property
     def rows(self) -> tuple[RowData, ...]:

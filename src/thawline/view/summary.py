@@ -12,9 +12,9 @@ from thawline.core.html import file_link
 from thawline.core.types import Prediction
 from thawline.search.leaderboard import Leaderboard, Trial
 from thawline.search.ties import TIE_WORDS
-from thawline.use.evaluation import Evaluation
+from thawline.use.evaluation import ALL_LEAKED, Evaluation
 from thawline.view.dataset_text import groups_text, skipped_text
-from thawline.view.outcome import goal_text, small_part_text
+from thawline.view.outcome import goal_text, refit_text, small_part_text
 from thawline.view.report_data import ReportData
 from thawline.view.row_table import rows_html, rows_text
 from thawline.view.words import duration_text, printable, size_text
@@ -41,6 +41,8 @@ def run_text(data: ReportData) -> str:
         outcome = "PASS" if data.goal_reached else "FAIL"
         lines.append(f"{outcome}  goal {data.goal:.3f}: {goal_text(data, '{:.3f}'.format)}.")
     if data.rows and (note := small_part_text(data, "{:.2f}".format)):
+        lines.append(f"Note: {note}")
+    if note := refit_text(data):
         lines.append(f"Note: {note}")
     lines += [f"Warning: {printable(warning)}" for warning in data.warnings]
     return "\n".join(lines)
@@ -92,7 +94,8 @@ def run_html(data: ReportData, out: Path) -> str:
             parts.append(Markup("goal {:.3f}: {}").format(data.goal, goal_text(data, "{:.3f}".format)))
     below = Markup(" · ").join([*parts, file_link(out / "report.html")])
     table = rows_html(data) if data.rows else board._repr_html_()
-    told = Markup("").join(Markup('<div style="padding:.4em .7em">⚠ {}</div>').format(text) for text in data.warnings)
+    notes = [f"⚠ {text}" for text in data.warnings] + [note for note in (refit_text(data),) if note]
+    told = Markup("").join(Markup('<div style="padding:.4em .7em">{}</div>').format(text) for text in notes)
     return table + told + Markup('<div style="padding:.4em .7em">{}</div>').format(below)
 
 
@@ -222,6 +225,8 @@ def evaluation_text(evaluation: Evaluation, *, rule: str = "") -> str:
             f"      {clean.value:.3f} [{clean.low:.3f}, {clean.high:.3f}] of the {clean.n:,} without "
             f"{evaluation.leaked_by} in training"
         )
+    elif evaluation.is_all_leaked:
+        lines.append(f"      {ALL_LEAKED.format(evaluation.leaked_by)}")
     lines.append(f"      {_other_scores(evaluation)}")
     lines.append(
         f"      mean confidence {trust.mean_confidence:.3f}, calibration error {trust.calibration_error:.3f} "

@@ -17,6 +17,7 @@ from thawline.train.phases import candidate_plans
 from thawline.work.model import answer_test, drift_of, evaluate_test, frozen_model, trained_model
 from thawline.work.order import BEST_FROZEN, Row
 from thawline.work.recipe import rows_of_plans
+from thawline.work.refit import deliver
 from thawline.work.rows import Outcome, candidates_of, ground_of, solved_trial
 from thawline.work.session import Compared, Session
 
@@ -24,7 +25,7 @@ __all__ = ["choose", "rows_to_try"]
 
 
 def choose(compared: Compared) -> Outcome:
-    """Return the winner of all strategies, trained on every row of choosing and evaluated once."""
+    """Return the winner of all strategies, trained on every row of choosing, evaluated once, and then delivered."""
     session, comparison = compared.session, compared.comparison
     tried: tuple[Tried, ...] = ()
     row_of: dict[str, Row] = {}
@@ -42,7 +43,9 @@ def choose(compared: Compared) -> Outcome:
     evaluation = evaluate_test(compared, answer_test(compared, made), name=winner.name)
     session.clock.lap("evaluate")
     drifts = {winner.name: drift_of(compared, made)} if row is not None and row.drift else {}
-    return Outcome(board, winner.name, made.classifier, evaluation, tried=tried, drifts=drifts)
+    final = deliver(compared, made)
+    session.clock.lap("refit")
+    return Outcome(board, winner.name, final, evaluation, tried=tried, drifts=drifts)
 
 
 def rows_to_try(session: Session) -> tuple[Row, ...]:

@@ -1,4 +1,7 @@
-"""A strategy -> its model, trained on every row of choosing; its answers to the test; what its folder records."""
+"""A strategy -> its model, trained on every row of choosing; its answers to the test; what its folder records.
+
+That it may learn from the held-out pictures too, once they have been read, is `refit.py`.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +33,7 @@ from thawline.search.strategy import Strategy
 from thawline.train.context import Ground
 from thawline.train.folds import held_out_logits, strategy_of, train_rows
 from thawline.train.job import set_aside
+from thawline.train.plan import Plan
 from thawline.use.bundle import Classifier, Training
 from thawline.use.evaluate import evaluate_rows
 from thawline.use.evaluation import Evaluation
@@ -40,9 +44,11 @@ from thawline.work.session import Compared
 __all__ = [
     "Made",
     "answer_test",
+    "classifier_of",
     "describe_training",
     "drift_of",
     "evaluate_test",
+    "fit_head",
     "frozen_model",
     "options_json",
     "thumbnail",
@@ -62,12 +68,18 @@ class Made:
         strategy: What was trained or solved.
         curve: Its training run, epoch by epoch, or None for a solved head.
         seconds: That it took, those of an earlier start included.
+        trial: Of the frozen strategy whose head was fitted, or None.
+        plan: By which a network was trained, or None.
+        ground: What that training run started from.
     """
 
     classifier: Classifier
     strategy: Strategy
     curve: Curve | None
     seconds: float
+    trial: Trial | None = None
+    plan: Plan | None = None
+    ground: Ground | None = None
 
 
 def frozen_model(compared: Compared, trial: Trial, *, logits: Floats, labels: Ints) -> Made:
@@ -82,13 +94,13 @@ def frozen_model(compared: Compared, trial: Trial, *, logits: Floats, labels: In
         labels: (n,) their classes.
     """
     start = time.perf_counter()
-    head = _fit_head(compared, trial)
+    head = fit_head(compared, trial, rows=compared.split.pool)
     seconds = trial.fit_s + time.perf_counter() - start
     network = compared.session.context.network
-    classifier = _classifier(
+    classifier = classifier_of(
         compared, network, strategy=trial.strategy, head=head, temperature=fit_temperature(logits, labels)
     )
-    return Made(classifier, trial.strategy, None, seconds)
+    return Made(classifier, trial.strategy, None, seconds, trial=trial)
 
 
 def trained_model(
@@ -119,16 +131,19 @@ def trained_model(
         answers = held_out_logits(network, head, context=ground.context, rows=watched, block=strategy.blocks[0])
         temperature = fit_temperature(answers, compared.dataset.labels[watched])
     return Made(
-        _classifier(compared, network, strategy=strategy, head=head, temperature=temperature),
+        classifier_of(compared, network, strategy=strategy, head=head, temperature=temperature),
         strategy,
         trained.curve,
         seconds,
+        plan=plan,
+        ground=ground,
     )
 
 
-def _classifier(
+def classifier_of(
     compared: Compared, network: Network, *, strategy: Strategy, head: Head, temperature: float
 ) -> Classifier:
+    """Return a network and the head that reads it at a strategy's depths as one model of the session's pictures."""
     context = compared.session.context
     return Classifier(
         network,
@@ -141,10 +156,16 @@ def _classifier(
     )
 
 
-def _fit_head(compared: Compared, trial: Trial) -> Head:
-    """Return the head of a frozen strategy fitted on every row of choosing."""
+def fit_head(compared: Compared, trial: Trial, *, rows: Ints) -> Head:
+    """Return the head of a frozen strategy, with the setting that was chosen for it, fitted on some rows.
+
+    Args:
+        compared: The comparison.
+        trial: Of the strategy.
+        rows: (n,) indices of samples.
+    """
     dataset, strategy = compared.dataset, trial.strategy
-    rows, num_classes = compared.split.pool, len(dataset.class_names)
+    num_classes = len(dataset.class_names)
     banks = (compared.extraction.bank, *(compared.view_banks if strategy.augment != "none" else ()))
     features = stacked_views(banks, [dataset.samples[row].sha256 for row in rows], blocks=strategy.blocks)
     labels = np.tile(dataset.labels[rows], len(banks))
@@ -195,23 +216,26 @@ def drift_of(compared: Compared, made: Made) -> Mapping[str, Any]:
     return asdict(drift)
 
 
-def describe_training(compared: Compared, strategy: str) -> Training:
+def describe_training(compared: Compared, strategy: str, *, rows: Ints) -> Training:
     """Return what the model folder records of its training, with a few training pictures of different classes as proof.
 
     Args:
         compared: The comparison.
         strategy: Name of the strategy that is kept.
+        rows: (n,) indices of the samples that the model learnt from.
     """
-    dataset, rows = compared.dataset, compared.split.pool
+    dataset = compared.dataset
     _, first = np.unique(dataset.labels[rows], return_index=True)
     golden = [thumbnail(dataset, int(row), max_px=GOLDEN_PX) for row in rows[first[:GOLDEN_PICTURES]]]
     options = options_json(compared.session.order.options)
+    held_out = len(np.intersect1d(rows, compared.split.test))
+    refit = {"refit": {"pictures": len(rows), "held_out": held_out}} if held_out else {}
     return Training(
         strategy=strategy,
         images_key=dataset.images_key,
         sha256s=[dataset.samples[row].sha256 for row in rows],
         golden=golden,
-        provenance={"versions": package_versions(), "options": options, "rule": compared.leaderboard.rule},
+        provenance={"versions": package_versions(), "options": options, "rule": compared.leaderboard.rule, **refit},
         version=__version__,
     )
 

@@ -218,7 +218,8 @@ class Order:
         """What tells this order from any other whose training runs would differ; the same from any folder."""
         rows = [asdict(row) for row in self.rows]
         options = {name: str(value) for name, value in asdict(self.from_anywhere().options).items()}
-        options.pop("cache_dir")
+        for name in ("cache_dir", "refit"):  # what is trained after the test changes nothing before it
+            options.pop(name)
         training = [asdict(self.training), self.overrides]
         return content_key([self.protocol, rows, options, training])[:12]
 

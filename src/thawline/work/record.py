@@ -81,6 +81,7 @@ def report_data(
         drifts=outcome.drifts,
         comparison=_comparison(compared, outcome, outside) if outcome.rows else None,
         warnings=(compared.split.warning,) if compared.split.warning else (),
+        num_refitted=_num_refitted(compared, outcome),
         **_finder(outcome),
     )
 
@@ -133,6 +134,11 @@ def _roles(compared: Compared) -> dict[str, Ints]:
     if split.num_folds == 1 and compared.session.order.protocol == "choose":
         return {"train": split.folds[0][0], "test": split.test, "validation": split.folds[0][1]}
     return {"train": split.pool, "test": split.test}
+
+
+def _num_refitted(compared: Compared, outcome: Outcome) -> int:
+    """Return how many held-out pictures the delivered model learnt from after they were read."""
+    return len(np.intersect1d(outcome.final.rows, compared.split.test))
 
 
 def _finder(outcome: Outcome) -> dict[str, Any]:
@@ -219,7 +225,8 @@ def _provenance(compared: Compared, outcome: Outcome) -> dict[str, Any]:
 def run_json(compared: Compared, outcome: Outcome, *, data: ReportData) -> dict[str, Any]:
     """Return what `run.json` holds; scripts may rely on `pictures`, `extraction`, `test`, `winner` and `rows`.
 
-    `test` are the scores of the model that is kept, on held-out pictures.
+    `test` are the scores of the model that is kept, on held-out pictures; `refit` says of how many pictures it then
+    learnt again, and how many of them had been held out, or is None where the measured model is delivered.
     """
     report, extraction, clock = compared.session.report, compared.extraction, compared.session.clock
     return {
@@ -227,6 +234,7 @@ def run_json(compared: Compared, outcome: Outcome, *, data: ReportData) -> dict[
         "winner": data.leaderboard.trials[data.leaderboard.winner].name,
         "rule": data.leaderboard.rule,
         "test": outcome.evaluation.values_json(),
+        "refit": {"pictures": len(outcome.final.rows), "held_out": data.num_refitted} if data.num_refitted else None,
         "pictures": {
             "used": report.used,
             "skipped": len(report.skipped),

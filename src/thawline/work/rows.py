@@ -33,6 +33,7 @@ from thawline.use.evaluate import evaluate_rows
 from thawline.use.evaluation import Evaluation
 from thawline.work.model import Made, answer_test, drift_of, evaluate_test, frozen_model, trained_model
 from thawline.work.order import BEST_FROZEN, Row
+from thawline.work.refit import Delivered, deliver
 from thawline.work.session import Compared, Session, depth_names
 
 __all__ = ["AnsweredRow", "Outcome", "answer_rows", "candidates_of", "ground_of", "require_rows", "solved_trial"]
@@ -71,8 +72,8 @@ class Outcome:
     Attributes:
         leaderboard: All strategies under `choose`, else the rows; best first.
         strategy: Name of the strategy whose model is kept, in the words of the leaderboard of frozen strategies.
-        classifier: That model.
-        evaluation: Its scores on held-out pictures.
+        final: That model as it is delivered, and what it learnt from.
+        evaluation: Its scores on held-out pictures, measured before it may have learnt from them too.
         rows: The rows one by one, in the author's order; empty under `choose`.
         delivered: Name of the row whose model is kept; empty under `choose`.
         tried: Training runs beside what was expected of them.
@@ -81,12 +82,17 @@ class Outcome:
 
     leaderboard: Leaderboard
     strategy: str
-    classifier: Classifier
+    final: Delivered
     evaluation: Evaluation
     rows: tuple[AnsweredRow, ...] = ()
     delivered: str = ""
     tried: tuple[Tried, ...] = ()
     drifts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def classifier(self) -> Classifier:
+        """The model that is delivered."""
+        return self.final.classifier
 
 
 def require_rows(session: Session) -> None:
@@ -173,7 +179,7 @@ def answer_rows(compared: Compared) -> Outcome:
     return Outcome(
         board,
         kept.does,
-        made.classifier,
+        deliver(compared, made),
         kept.evaluation,
         rows=tuple(answered[name] for name in names),
         delivered=kept.row.name,

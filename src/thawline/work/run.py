@@ -174,7 +174,8 @@ def _write_results(
     session = compared.session
     machine, clock, model = session.context.machine, session.clock, staged / MODEL
     with machine.progress.stage("model"):
-        write_bundle(model, outcome.classifier, training=describe_training(compared, outcome.strategy))
+        training = describe_training(compared, outcome.strategy, rows=outcome.final.rows)
+        write_bundle(model, outcome.classifier, training=training)
     clock.lap("model")
     outside: tuple[Outside, ...] = ()
     unread: tuple[str, ...] = ()
