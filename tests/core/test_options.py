@@ -43,6 +43,8 @@ def test_every_option_has_its_own_help():
         ({"repeats": 0}, ["--repeats 0", "at least 2 folds and 1 repeat"]),
         ({"size": 31}, ["--size 31", "between 32 and 2048"]),
         ({"size": 2049}, ["--size 2049", "between 32 and 2048"]),
+        ({"crop_share": 1.01}, ["--crop-share 1.01", "between 0.1 and 1"]),
+        ({"crop_share": 0.0}, ["--crop-share 0.0", "between 0.1 and 1"]),
         ({"seed": -1}, ["--seed -1", "at least 0"]),
         ({"limit": 1}, ["--limit 1", "at least 2"]),
         ({"pooling": ()}, ["--pooling is empty", "at least one"]),
@@ -65,7 +67,10 @@ def test_what_cannot_be_is_named(changes, pieces):
         assert piece in str(caught.value)
 
 
-@pytest.mark.parametrize("changes", [{"size": 32}, {"size": 2048}, {"folds": 2, "repeats": 1}, {"seed": 0}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"size": 32}, {"size": 2048}, {"crop_share": 0.1}, {"crop_share": 1.0}, {"folds": 2, "repeats": 1}, {"seed": 0}],
+)
 def test_the_ends_of_the_ranges_are_allowed(changes):
     for name, value in changes.items():
         assert getattr(make_options(**changes), name) == value

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from thawline.core.types import Prediction, Predictions
+from thawline.core.types import InputSpec, Prediction, Predictions
 
 NAMES = ("cat", "dog", "owl")
+
+
+def test_what_a_key_is_hashed_from_names_a_share_only_where_something_is_cut():
+    spec = InputSpec(224, (0.5,) * 3, (0.5,) * 3)
+    assert list(spec.facts()) == ["size_px", "mean", "std", "interpolation", "fit"]
+    assert replace(spec, crop_share=0.875).facts() == {**spec.facts(), "crop_share": 0.875}
 
 
 def test_a_prediction_lists_the_classes_from_the_most_probable_on():

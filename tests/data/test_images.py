@@ -211,28 +211,6 @@ def test_reduced_decode_keeps_both_sides_at_twice_the_target(encode, draw):
     assert decode(encode(draw(3, (1000, 400)), "JPEG"), size_px=101).image.size == (1000, 400)
 
 
-def test_fits(encode):
-    data = encode(two_tone(40, 20))
-    crop, stretch, letterbox = (prepare(data, spec(20, fit=fit)) for fit in ("crop", "stretch", "letterbox"))
-    for pixels in (crop, stretch, letterbox):
-        assert pixels.shape == (20, 20, 3)
-        assert pixels.dtype == np.uint8
-    assert (letterbox[0] == [128, 64, 191]).all()
-    assert (letterbox[4] == [128, 64, 191]).all()
-    assert letterbox[10, 1, 0] == 255
-    assert stretch[0, 0, 0] == 255
-    marked = two_tone(40, 20)
-    ImageDraw.Draw(marked).rectangle((0, 0, 8, 20), fill=(0, 255, 0))  # lies outside the central square
-    assert prepare(encode(marked), spec(20, fit="crop"))[..., 1].max() < 60
-    assert prepare(encode(marked), spec(20, fit="stretch"))[..., 1].max() == 255
-
-
-def test_extreme_shapes_fit(encode):
-    for size in ((1, 1), (500, 1), (1, 500)):
-        for fit in ("crop", "stretch", "letterbox"):
-            assert prepare(encode(Image.new("RGB", size)), spec(8, fit=fit)).shape == (8, 8, 3)
-
-
 def test_threads_give_the_same_pixels(encode, draw):
     data = [encode(draw(seed, (120, 90)), "JPEG") for seed in range(8)]
     alone = [prepare(item, spec()) for item in data]

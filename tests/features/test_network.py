@@ -70,6 +70,25 @@ def test_a_vit_takes_another_size(tmp_path):
         load_backbone("resnet18", pretrained=False, size_px=16)
 
 
+def test_a_crop_shows_what_the_weights_were_made_with(tmp_path):
+    def share(name="efficientnet_lite0", **changes):
+        return load_backbone(name, pretrained=False, **changes).backbone.input.crop_share
+
+    assert share() == share(size_px=352) == 0.875
+    assert (share(crop_share=1.0), share(crop_share=0.5), share(fit="stretch"), share(fit="letterbox")) == (
+        1,
+        0.5,
+        1,
+        1,
+    )
+    assert (share("resnet18.a1_in1k"), share("simple_cnn")) == (0.95, 1.0)
+    config = {"architecture": "resnet18", "pretrained_cfg": {"input_size": [3, 64, 64]}}
+    for said, expected in ({}, 1.0), ({"crop_pct": 0.9}, 0.9):
+        content = {**config, "pretrained_cfg": {**config["pretrained_cfg"], **said}}
+        (tmp_path / "config.json").write_text(json.dumps(content), encoding="utf-8")
+        assert share(f"local-dir:{tmp_path}") == expected
+
+
 @pytest.mark.pictures
 def test_the_bundled_weights_know_monkeys(lite0, shared_data):
     from PIL import Image

@@ -326,8 +326,20 @@ def test_a_folder_from_before_there_was_a_rendering_loads_and_scales_as_it_did(c
     assert manifest.input.spec().rendering == AS_BEFORE
 
 
+def test_a_folder_without_a_share_shows_the_whole_shorter_side(copy, drawn_model):
+    assert "crop_share" not in json.loads((copy / "manifest.json").read_bytes())["input"]
+    assert read_manifest(copy).input.spec().crop_share == drawn_model.classifier.input.crop_share == 1.0
+    edit(copy, "input.crop_share", 0.875)
+    seal(copy)
+    assert json.loads((copy / "manifest.json").read_bytes())["input"]["crop_share"] == 0.875
+    assert read_manifest(copy).input.spec().crop_share == 0.875
+    edit(copy, "input.crop_share", 1.5)
+    with pytest.raises(BundleError, match=r"input\.crop_share: Input should be less than or equal to 1"):
+        read_manifest(copy)
+
+
 def test_an_input_preparation_is_the_same_after_its_way_through_json():
     levels = (Levels("16-bit", 0, 4095), Levels("32-bit float", -0.5, 1.0))
-    spec = InputSpec(32, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6), fit="letterbox", rendering=Rendering(levels, "grey"))
+    spec = InputSpec(32, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6), rendering=Rendering(levels, "grey"), crop_share=0.9)
     facts = InputFacts.model_validate_json(InputFacts.of(spec).model_dump_json())
     assert facts.spec() == spec

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from thawline.features.network import Network
 from thawline.use.evaluate import evaluate_rows
 from thawline.view.report_data import ReportData
 from thawline.work.choice import choose
@@ -84,6 +85,25 @@ def test_mistakes_are_the_surest_first(outcome, data):
     assert [mistake.probability for mistake in data.mistakes] == pytest.approx([0.8, 0.6])
     assert [mistake.path for mistake in data.mistakes] == list(outcome.evaluation.paths[:2])
     assert {(mistake.true, mistake.predicted) for mistake in data.mistakes} == {("blue", "red")}
+
+
+@pytest.mark.parametrize(
+    ("changes", "note"),
+    [
+        (
+            {"crop_share": 0.875},
+            "`--fit crop --crop-share 0.875`: the square shows the middle of the picture, 87.5% of",
+        ),
+        ({"crop_share": 1.0}, "`--fit crop`: the shorter side fills the square"),
+        ({"fit": "stretch", "crop_share": 1.0}, "`--fit stretch`: the whole picture is kept and squeezed"),
+    ],
+)
+def test_the_report_says_what_the_square_shows(compared, outcome, changes, note):
+    context = compared.session.context
+    backbone = replace(context.network.backbone, input=replace(context.network.backbone.input, **changes))
+    seen = replace(context, network=Network(backbone, context.network.model))
+    asked = replace(compared, session=replace(compared.session, context=seen))
+    assert any(note in said for said in report_data(asked, outcome, leaderboard=outcome.leaderboard).notes)
 
 
 def test_a_goal_is_reached_or_not(compared, outcome):

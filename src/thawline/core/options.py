@@ -95,7 +95,10 @@ class Options(CheckOptions):
     """Side of the network's square input in pixels; larger sees more and costs more. Default: the network's own."""
 
     fit: Fit = "crop"
-    """How a picture meets the square: `crop` cuts the ends of the longer side, `letterbox` pads, `stretch` distorts."""
+    """How a picture meets the square: `crop` shows its middle, `letterbox` pads, `stretch` distorts."""
+
+    crop_share: float | None = None
+    """Share of the shorter side that `crop` shows, 0.1 to 1. Default: what the backbone's weights were made with."""
 
     pooling: tuple[Pooling, ...] = ("mean", "std")
     """What is read at every depth: `mean`, `std`, `max`, `grid` (2×2 means: for pictures in which place matters)."""
@@ -136,6 +139,10 @@ class Options(CheckOptions):
             )
         if self.size is not None and not 32 <= self.size <= 2048:
             raise UsageError(f"--size {self.size}: between 32 and 2048 pixels are possible.")
+        if self.crop_share is not None and not 0.1 <= self.crop_share <= 1:
+            raise UsageError(
+                f"--crop-share {self.crop_share}: between 0.1 and 1 of the shorter side can be shown; 1 shows all."
+            )
 
 
 def make_options(**changes: object) -> Options:

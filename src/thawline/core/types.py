@@ -50,10 +50,10 @@ class InputSpec:
         mean: Per-channel mean subtracted after scaling pixels to [0, 1]; RGB order.
         std: Per-channel divisor after the subtraction; RGB order.
         interpolation: Resampling filter, always with antialiasing.
-        fit: How a picture that is not square meets the square: `crop` scales the shorter side and cuts the
-            overhanging ends of the longer one; `letterbox` scales the longer side and pads with the mean colour;
-            `stretch` scales both sides and changes the aspect.
+        fit: How a picture that is not square meets the square: `crop` shows the middle of it; `letterbox` scales the
+            longer side and pads with the mean colour; `stretch` scales both sides and changes the aspect.
         rendering: How stored values become 8-bit RGB.
+        crop_share: Share of the shorter side that the square shows under `crop`, in [0.1, 1]; the others show all.
     """
 
     size_px: int
@@ -62,15 +62,19 @@ class InputSpec:
     interpolation: Interpolation = "bicubic"
     fit: Fit = "crop"
     rendering: Rendering = field(default_factory=Rendering)
+    crop_share: float = 1.0
 
     def facts(self) -> dict[str, Any]:
         """Return all of it as plain data, without `rendering` where a set has nothing that asks for one.
 
-        It is what a key is hashed from: what most sets were kept under before there was a rendering stays theirs.
+        It is what a key is hashed from: what was kept under it before there was a rendering, or a share to crop to,
+        stays where it is.
         """
         facts = asdict(self)
         if self.rendering == Rendering():
             del facts["rendering"]
+        if self.crop_share == 1:
+            del facts["crop_share"]
         return facts
 
 

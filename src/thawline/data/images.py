@@ -16,7 +16,6 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from PIL import Image
 from PIL.ImageFile import ImageFile
 
@@ -30,6 +29,7 @@ from thawline.data.formats import Format, format_of
 from thawline.data.headers import exif_orientation, xmp_orientation
 from thawline.data.jpeg_end import completed_jpeg, lacks_end
 from thawline.data.levels import Extent
+from thawline.data.square import side_px, squared
 from thawline.data.tiff import MAX_BANDS, TiffLayout, is_plain, tiff_layout
 
 if TYPE_CHECKING:  # a worker process starts faster without
@@ -70,8 +70,6 @@ _SMALL_BYTES = 16 << 20  # pictures that take less wait for nobody
 Admit = Callable[[ImageFile | None, int], AbstractContextManager[None]]
 """Asked before an opened picture is loaded, with the bytes that it takes; loading happens in its context. None instead
 of a picture: numbers that lie in the file as they are."""
-
-_RESAMPLE = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
 @dataclass(frozen=True)
@@ -125,8 +123,8 @@ def decode(
 
     Args:
         data: The encoded picture, of any allowed format.
-        size_px: Side of the square that the picture is for. A big JPEG is then decoded at a half, a quarter or
-            an eighth, with both sides still at least twice `size_px`: a 12-megapixel photo ten times faster.
+        size_px: What the shorter side is scaled to afterwards, or less. A big JPEG is then decoded at a half, a
+            quarter or an eighth, with both sides still at least twice `size_px`: a 12-megapixel photo ten times faster.
         max_megapixels: Larger pictures are refused from their header.
         rendering: What the set or the model has found for deep and transparent pictures. None: nothing is known yet,
             a deep picture is read by its own values, and white shows through.
@@ -291,27 +289,8 @@ def prepare_with_remarks(
     Raises:
         DataError: As `decode`.
     """
-    picture = decode(data, size_px=spec.size_px, max_megapixels=max_megapixels, rendering=spec.rendering)
-    return _squared(picture.image, spec), picture.remarks
-
-
-def _squared(image: Image.Image, spec: InputSpec) -> Pixels:
-    """Return a picture as the network's square."""
-    side, resample = spec.size_px, _RESAMPLE[spec.interpolation]
-    width, height = image.size
-    if spec.fit == "stretch":
-        square = image.resize((side, side), resample)
-    elif spec.fit == "crop":
-        short = min(width, height)
-        left, top = (width - short) / 2, (height - short) / 2
-        square = image.resize((side, side), resample, box=(left, top, left + short, top + short))
-    else:
-        scale = side / max(width, height)
-        inner = (max(1, round(width * scale)), max(1, round(height * scale)))
-        red, green, blue = (round(255 * value) for value in spec.mean)
-        square = Image.new("RGB", (side, side), (red, green, blue))
-        square.paste(image.resize(inner, resample), ((side - inner[0]) // 2, (side - inner[1]) // 2))
-    return np.asarray(square)
+    picture = decode(data, size_px=side_px(spec), max_megapixels=max_megapixels, rendering=spec.rendering)
+    return squared(picture.image, spec), picture.remarks
 
 
 def encode_jpeg(image: Image.Image, max_px: int) -> bytes:

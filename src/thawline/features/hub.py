@@ -27,7 +27,13 @@ __all__ = ["BUNDLED", "Source", "hub_file", "resolve"]
 
 BUNDLED = "efficientnet_lite0"
 BUNDLED_ARCHITECTURE = "tf_efficientnet_lite0"
-BUNDLED_INPUT = {"mean": (0.498,) * 3, "std": (0.502,) * 3, "interpolation": "bicubic", "input_size": (3, 224, 224)}
+BUNDLED_INPUT = {
+    "mean": (0.498,) * 3,
+    "std": (0.502,) * 3,
+    "interpolation": "bicubic",
+    "input_size": (3, 224, 224),
+    "crop_pct": 0.875,
+}
 SAFETENSORS = "model.safetensors"
 PICKLED = "pytorch_model.bin"
 
@@ -41,8 +47,8 @@ class Source:
         architecture: Name of the architecture, timm's or a scratch network's; with a weights file it makes the same
             model without the hub.
         timm_name: What timm's `create_model` is called with.
-        config: timm's settings: `input_size`, `mean`, `std`, `interpolation`, `fixed_input_size`, `classifier`
-            and `license`.
+        config: timm's settings: `input_size`, `mean`, `std`, `interpolation`, `crop_pct`, `fixed_input_size`,
+            `classifier` and `license`.
         origin: Where published weights come from, in words.
         folder: Where they lie, when the name is a folder or repository.
     """

@@ -131,6 +131,7 @@ def load_backbone(
     *,
     weights: Path | None = None,
     fit: Fit = "crop",
+    crop_share: float | None = None,
     size_px: int | None = None,
     pretrained: bool = True,
     seed: int = 0,
@@ -147,6 +148,8 @@ def load_backbone(
             `model.safetensors`.
         weights: A safetensors file or plain state dict to take the weights from; every tensor must fit.
         fit: How a picture that is not square meets the square.
+        crop_share: Share of the shorter side that `crop` shows; None takes what the network was trained with, at
+            any size.
         size_px: Side of the input in pixels; None takes what the network was trained with. A ViT's position
             embedding is resampled to it, which makes it another network with another digest.
         pretrained: False gives random weights.
@@ -161,15 +164,11 @@ def load_backbone(
     """
     loaded = load_model(name, weights=weights, size_px=size_px, pretrained=pretrained, seed=seed)
     model, source = loaded.model, loaded.source
-    spec = _input_spec(source.name, source.config, fit, size_px)
+    spec = replace(_input_spec(source.name, source.config, size_px), fit=fit)
+    if fit == "crop":
+        spec = replace(spec, crop_share=crop_share or _crop_share(source.config))
+    cuts, num_macs = _cuts(source.name, model, spec.size_px)
     trunk = trunk_of(model)
-    try:
-        cuts, num_macs = cut_points(model, spec.size_px)
-    except (RuntimeError, AssertionError, ValueError, ZeroDivisionError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise BackboneError(
-            f"{source.name} cannot take pictures of {spec.size_px} px: {reason}. Choose another --size, or none."
-        ) from error
     tokens = trunk is not None and int(getattr(model, "num_prefix_tokens", 0))
     backbone = Backbone(
         name=source.name,
@@ -212,13 +211,30 @@ def lay_out_channels_last(model: nn.Module) -> None:
             module.to(memory_format=torch.channels_last)
 
 
+def _cuts(name: str, model: nn.Module, size_px: int) -> tuple[tuple[CutPoint, ...], int]:
+    """Return the cut points of a model and the multiply-accumulates of a pass; refuses a size that it cannot take."""
+    try:
+        return cut_points(model, size_px)
+    except (RuntimeError, AssertionError, ValueError, ZeroDivisionError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise BackboneError(
+            f"{name} cannot take pictures of {size_px} px: {reason}. Choose another --size, or none."
+        ) from error
+
+
 def _cut_ends(trunk: Trunk | None, cuts: Sequence[CutPoint]) -> tuple[int, ...]:
     """Return for each cut the number of steps below it."""
     position = {step.name: number for number, step in enumerate(trunk or (), 1)}
     return tuple(position.get(cut.module, 0) for cut in cuts)
 
 
-def _input_spec(name: str, config: Mapping[str, Any], fit: Fit, size_px: int | None) -> InputSpec:
+def _crop_share(config: Mapping[str, Any]) -> float:
+    """Return the share of the shorter side that timm's settings show; all of it where they say nothing."""
+    share = config.get("crop_pct")
+    return min(1.0, max(0.1, float(share))) if share else 1.0
+
+
+def _input_spec(name: str, config: Mapping[str, Any], size_px: int | None) -> InputSpec:
     """Return the input preparation that timm's settings ask for; ImageNet's where they say nothing."""
     channels, height, width = config.get("input_size") or (3, 224, 224)
     mean, std = config.get("mean") or IMAGENET_MEAN, config.get("std") or IMAGENET_STD
@@ -234,5 +250,4 @@ def _input_spec(name: str, config: Mapping[str, Any], fit: Fit, size_px: int | N
         mean=(float(mean[0]), float(mean[1]), float(mean[2])),
         std=(float(std[0]), float(std[1]), float(std[2])),
         interpolation=interpolation,
-        fit=fit,
     )

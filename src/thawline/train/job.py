@@ -160,7 +160,14 @@ def plan_network(plan: Plan, context: Context) -> Network:
     name = plan.network or backbone.name
     size_px = context.training.scratch_size or scratch_size_px(name, context.dataset)
     spec = backbone.input
-    network = load_backbone(name, pretrained=False, seed=context.seed, size_px=size_px, fit=spec.fit)
+    network = load_backbone(
+        name,
+        pretrained=False,
+        seed=context.seed,
+        size_px=size_px,
+        fit=spec.fit,
+        crop_share=context.options.crop_share,
+    )
     return rendering_as(network, spec.rendering)
 
 

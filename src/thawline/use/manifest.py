@@ -81,7 +81,10 @@ class RenderingFacts(_Strict):
 
 
 class InputFacts(_Strict):
-    """`InputSpec` as JSON; folders that were written before there was a rendering have none."""
+    """`InputSpec` as JSON; folders that were written before there was a rendering have none.
+
+    A model that sees the whole shorter side says nothing of its share, as folders from before there was one.
+    """
 
     size_px: Annotated[int, Field(ge=8, le=4096)]
     mean: list[float] = Field(min_length=3, max_length=3)
@@ -89,6 +92,7 @@ class InputFacts(_Strict):
     interpolation: Literal["bilinear", "bicubic"]
     fit: Literal["crop", "letterbox", "stretch"]
     rendering: RenderingFacts | None = None
+    crop_share: Annotated[float, Field(ge=0.1, le=1)] = 1.0
 
     @classmethod
     def of(cls, spec: InputSpec) -> InputFacts:
@@ -109,13 +113,15 @@ class InputFacts(_Strict):
             interpolation=self.interpolation,
             fit=self.fit,
             rendering=rendering,
+            crop_share=self.crop_share,
         )
 
     @model_serializer(mode="wrap")
-    def _without_none(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave a missing rendering out: the seal of an older folder is that of what it holds."""
+    def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what an older folder does not have: its seal is that of what it holds."""
         facts: dict[str, Any] = dump(self)
-        return {name: value for name, value in facts.items() if name != "rendering" or value is not None}
+        absent = {"rendering": None, "crop_share": 1.0}
+        return {name: value for name, value in facts.items() if name not in absent or value != absent[name]}
 
 
 class Golden(_Strict):

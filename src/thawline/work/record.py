@@ -15,7 +15,7 @@ import numpy as np
 
 from thawline.core.runtime import package_versions
 from thawline.core.store import write_json
-from thawline.core.types import Ints
+from thawline.core.types import InputSpec, Ints
 from thawline.core.version import __version__
 from thawline.data.check import ledger_csv
 from thawline.search.leaderboard import Leaderboard
@@ -149,7 +149,7 @@ def _finder(outcome: Outcome) -> dict[str, Any]:
 
 def _notes(compared: Compared, outcome: Outcome) -> list[str]:
     """Return sentences on what was decided for the person, and what a reader should know."""
-    order, split, board = compared.session.order, compared.split, outcome.leaderboard
+    split, board = compared.split, outcome.leaderboard
     has_own_test = any(sample.split == "test" for sample in compared.dataset.samples)
     if outcome.rows:
         return _row_notes(compared, outcome, has_own_test=has_own_test)
@@ -160,11 +160,21 @@ def _notes(compared: Compared, outcome: Outcome) -> list[str]:
         if has_own_test
         else f"Test: there was no held-out folder, so {num_test} pictures were held out, {whole} kept together{but}.",
         f"Choice: {split.rule}, by {board.metric.replace('_', ' ')}.",
-        f"Input: `--fit {order.options.fit}`: {FITS[order.options.fit]}.",
+        _input_note(compared.session.context.network.backbone.input),
     ]
     if compared.comparison.balanced:
         notes.append("Classes were weighted equally in training, since they differ in size.")
     return notes
+
+
+def _input_note(spec: InputSpec) -> str:
+    """Return the sentence on how a picture becomes the square."""
+    if spec.fit == "crop" and spec.crop_share < 1:
+        return (
+            f"Input: `--fit crop --crop-share {spec.crop_share:g}`: the square shows the middle of the picture, "
+            f"{spec.crop_share:.1%} of its shorter side."
+        )
+    return f"Input: `--fit {spec.fit}`: {FITS[spec.fit]}."
 
 
 def _row_notes(compared: Compared, outcome: Outcome, *, has_own_test: bool) -> list[str]:

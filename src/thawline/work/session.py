@@ -188,7 +188,12 @@ def load_network(options: Options, *, where: str = "") -> Network:
     """
     try:
         return load_backbone(
-            options.backbone, weights=options.weights, fit=options.fit, size_px=options.size, seed=options.seed
+            options.backbone,
+            weights=options.weights,
+            fit=options.fit,
+            crop_share=options.crop_share,
+            size_px=options.size,
+            seed=options.seed,
         )
     except BackboneError as error:
         if not where or options.backbone == OFFLINE_BACKBONE:
