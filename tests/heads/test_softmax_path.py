@@ -27,7 +27,7 @@ def folds_of(n, num_folds):
 def last_of_path(rotated, labels, train, strengths, **options):
     """Return (N, K, F) logits of the weakest strength."""
     *_, (_, point) = solve_path(rotated, labels, row_weights=train, strengths=strengths, num_classes=4, **options)
-    return point.logits.numpy()
+    return point.logits.permute(2, 0, 1).numpy()
 
 
 def centred(logits):
@@ -55,7 +55,7 @@ def test_weights_give_the_logits():
     rotated = rotate(x)
     solved = solve_path(rotated, labels, row_weights=folds_of(50, 2), strengths=[1e-3, 1e-2], num_classes=3)
     for _, point in solved:
-        again = torch.einsum("nr,rkp->nkp", rotated.z, point.w[:-1]) + point.w[-1]
+        again = torch.einsum("nr,kpr->kpn", rotated.z, point.w[..., :-1]) + point.w[..., -1:]
         np.testing.assert_allclose(again, point.logits, atol=1e-3 * float(point.logits.abs().max()))
 
 
@@ -70,4 +70,4 @@ def test_features_that_tell_nothing_end_at_the_shares_of_the_classes(strength):
     labels = np.array([0] * 30 + [1] * 10)
     x = np.ones((40, 3), np.float32)
     ((_, point),) = solve_path(rotate(x), labels, row_weights=np.ones((40, 1)), strengths=[strength], num_classes=2)
-    np.testing.assert_allclose(torch.softmax(point.logits[:, :, 0], 1)[:, 0], 0.75, atol=1e-3)
+    np.testing.assert_allclose(torch.softmax(point.logits, 0)[0, 0], 0.75, atol=1e-3)

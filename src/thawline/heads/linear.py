@@ -96,7 +96,7 @@ def fit_folds(
     group = max(1, MAX_FLOATS // (n * num_classes))
     for start in range(0, num_folds, group):
         part = slice(start, start + group)
-        held_out = torch.from_numpy(row_weights[:kept, part] == 0)
+        held_out = torch.from_numpy(row_weights[:kept, part].T == 0)
         best = np.inf
         for place, point in solve_path(
             rotated,
@@ -106,8 +106,8 @@ def fit_folds(
             num_classes=num_classes,
             tolerance=tolerance,
         ):
-            logits[part, place] = point.logits[:kept].permute(2, 0, 1).numpy()
-            loss = _held_out_loss(point.logits[:kept], labels[:kept], held_out)
+            logits[part, place] = point.logits[..., :kept].permute(1, 2, 0).numpy()
+            loss = _held_out_loss(point.logits[..., :kept], labels[:kept], held_out)
             if loss > best:
                 break
             best = loss
@@ -115,8 +115,9 @@ def fit_folds(
 
 
 def _held_out_loss(logits: torch.Tensor, labels: Ints, held_out: torch.Tensor) -> float:
-    """Return the mean log-loss of the rows (M, F) that folds hold out; NaN where they hold out none."""
-    losses = torch.logsumexp(logits, 1) - logits[torch.arange(len(labels)), torch.from_numpy(labels)]
+    """Return the mean log-loss of the rows (F, M) that folds hold out, of (K, F, M); NaN where they hold out none."""
+    right = logits.gather(0, torch.from_numpy(labels).expand(1, *held_out.shape))[0]
+    losses = torch.logsumexp(logits, 0) - right
     return float(losses[held_out].mean())
 
 
@@ -149,4 +150,4 @@ def fit_linear(
         strengths=[l2, *stronger],
         num_classes=num_classes,
     )
-    return LinearHead(rotated.columns, rotated.back(point.w[:-1, :, 0]).numpy(), point.w[-1, :, 0].numpy())
+    return LinearHead(rotated.columns, rotated.back(point.w[:, 0, :-1].T).numpy(), point.w[:, 0, -1].numpy())

@@ -96,8 +96,8 @@ def neighbour_folds(
         similarity = keys[part] @ keys.T
         for fold in range(num_folds):
             held_out = torch.nonzero(~inside[part, fold]).squeeze(1)
-            train = torch.nonzero(inside[:, fold]).squeeze(1)
-            votes = _votes(similarity[held_out][:, train], classes[train], neighbours, num_classes)
+            near = similarity[held_out].masked_fill_(~inside[:, fold], -torch.inf)
+            votes = _votes(near, classes, neighbours, num_classes)
             logits[fold][:, start + held_out.numpy()] = votes
     return logits
 
