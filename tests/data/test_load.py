@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,8 @@ import pytest
 from thawline.core.errors import DataError
 from thawline.core.types import InputSpec
 from thawline.data.check import check
-from thawline.data.images import prepare
-from thawline.data.load import load_pixels, map_ordered
+from thawline.data.images import prepare, prepare_with_remarks
+from thawline.data.load import load_pixels, map_ordered, prepare_each
 
 SPEC = InputSpec(size_px=16, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 
@@ -75,3 +76,13 @@ def test_leaving_early_stops_the_threads():
     next(results)
     results.close()
     assert threading.active_count() == before
+
+
+def test_a_picture_is_prepared_in_every_way_and_its_oddities_are_told_once(pictures):
+    root, _ = pictures
+    data = (root / "a/03").read_bytes()
+    larger = replace(SPEC, size_px=24)
+    (small, large), remarks = prepare_each(data, (SPEC, larger))
+    assert (small == prepare(data, SPEC)).all()
+    assert (large == prepare(data, larger)).all()
+    assert remarks == prepare_with_remarks(data, SPEC)[1]

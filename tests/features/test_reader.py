@@ -12,7 +12,7 @@ from thawline.core.errors import BackboneError, StoreError
 from thawline.core.runtime import Runtime
 from thawline.features.network import load_backbone
 from thawline.features.pooling import pooled
-from thawline.features.reader import FeatureReader, StorageRangeError, measure_pass_ms, to_input
+from thawline.features.reader import FeatureReader, JoinedReader, StorageRangeError, measure_pass_ms, to_input
 
 RUNTIME = Runtime("cpu", "float32", 4)
 PIXELS = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
@@ -61,3 +61,19 @@ def test_features_that_cannot_be_stored_are_refused(tiny, factor, error, text):
 
 def test_a_pass_takes_time(tiny):
     assert 0 < measure_pass_ms(tiny, RUNTIME) < 10_000
+
+
+def test_joined_networks_are_read_side_by_side_each_from_its_own_pixels(tiny):
+    larger = load_backbone("test_efficientnet", pretrained=False, size_px=64)
+    first = len(tiny.backbone.cuts)
+    reader = JoinedReader([tiny, larger], RUNTIME, [(2, "mean"), (first + 5, "std")], "float16")
+    assert [spec.size_px for spec in reader.inputs] == [32, 64]
+    big = np.random.default_rng(1).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+    alone = [FeatureReader(tiny, RUNTIME, [(2, "mean")], "float16").read(PIXELS)]
+    alone.append(FeatureReader(larger, RUNTIME, [(5, "std")], "float16").read(big))
+    assert np.array_equal(reader.read(PIXELS, big), np.concatenate(alone, axis=1))
+
+
+def test_a_network_that_nothing_is_read_of_is_refused(tiny):
+    with pytest.raises(ValueError, match=r"^test_efficientnet: no cut of it is read\. Leave the network out\."):
+        JoinedReader([tiny, tiny], RUNTIME, [(2, "mean")], "float16")

@@ -121,7 +121,7 @@ def test_a_network_from_nothing_is_a_model_like_any_other(run, thawline, shared_
     bundle = package.load(tmp_path / "out/model")
     assert bundle.class_names == ("3", "8", "9")
     assert bundle.manifest.strategy == SCRATCH
-    assert bundle.classifier.network.backbone.name == "tutorial_cnn"
+    assert bundle.classifier.networks[0].backbone.name == "tutorial_cnn"
     scored = package.evaluate(bundle, run.photos)
     assert scored.accuracy.value == said.json["test"]["accuracy"]
 
@@ -129,7 +129,9 @@ def test_a_network_from_nothing_is_a_model_like_any_other(run, thawline, shared_
 def test_a_thawed_network_is_loaded_with_the_weights_that_it_learnt(run, tuned):
     bundle, frozen = package.load(tuned.out / "model"), package.load(run.out / "model")
     assert bundle.manifest.strategy == tuned.read("run.json")["winner"]
-    assert bundle.classifier.network.backbone.weights_sha256 != frozen.classifier.network.backbone.weights_sha256
+    assert (
+        bundle.classifier.networks[0].backbone.weights_sha256 != frozen.classifier.networks[0].backbone.weights_sha256
+    )
 
 
 def test_tensorboard_has_a_log_of_every_training(tuned):

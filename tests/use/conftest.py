@@ -13,12 +13,15 @@ from PIL import Image
 
 from thawline.core.runtime import Runtime
 from thawline.data.images import prepare
+from thawline.data.load import prepare_each
+from thawline.features.joined import joined_blocks
 from thawline.features.network import load_backbone
 from thawline.heads.columns import fit_columns
 from thawline.heads.dense import DenseHead
 from thawline.heads.linear import fit_linear
 from thawline.heads.nearest import fit_class_mean, fit_neighbours
-from thawline.use.bundle import Classifier, Training, load_bundle, save_bundle
+from thawline.use.bundle import Training, load_bundle, save_bundle
+from thawline.use.classifier import Classifier
 
 NAMES = ("cross", 'stripe, "wide"', "träne 🦜")
 CLASSES = len(NAMES)
@@ -66,10 +69,10 @@ def make(place, *, name="simple_cnn", size_px=64, head="linear", poolings=("mean
     runtime = Runtime("cpu", dtype, 8)
     pictures = [draw(seed) for seed in range(18)]
     kept = {"blocks": blocks, "storage": "float16", "temperature": 0.7, "class_names": NAMES}
-    reader = Classifier(network, runtime, head=None, **kept).reader  # type: ignore[arg-type]
+    reader = Classifier([network], runtime, head=None, **kept).reader  # type: ignore[arg-type]
     features = reader.read(np.stack([prepare(data, network.backbone.input) for data in pictures]))
     labels = np.arange(18, dtype=np.int64) % CLASSES
-    classifier = Classifier(network, runtime, head=HEADS[head](features, labels), **kept)
+    classifier = Classifier([network], runtime, head=HEADS[head](features, labels), **kept)
     training = Training("drawn", "0" * 64, [], pictures[:3], {}, "0.0.0")
     save_bundle(place, classifier, training=training)
     return load_bundle(place, device="cpu")
@@ -97,6 +100,32 @@ def make_head():
 def drawn_model(tmp_path_factory):
     """Return a small model of three classes in float32, loaded."""
     return make(tmp_path_factory.mktemp("drawn") / "model")
+
+
+def make_joined(place):
+    """Write a model of three networks, the first two of the same weights at two sizes, the last read as the second."""
+    runtime = Runtime("cpu", "float32", 8)
+    sizes = (("simple_cnn", 64), ("simple_cnn", 96), ("deep_cnn", 96))
+    networks = [load_backbone(name, pretrained=False, size_px=size_px) for name, size_px in sizes]
+    last = len(networks[0].backbone.cuts) - 1
+    blocks = joined_blocks(
+        [[(0, "mean"), (last, "std")], [(last, "mean")], [(1, "max")]], [n.backbone for n in networks]
+    )
+    kept = {"blocks": blocks, "storage": "float16", "temperature": 0.7, "class_names": NAMES}
+    blank = Classifier(networks, runtime, head=None, **kept)  # type: ignore[arg-type]
+    pictures = [draw(seed) for seed in range(18)]
+    prepared = [prepare_each(data, blank.inputs)[0] for data in pictures]
+    features = blank.reader.read(*(np.stack(same) for same in zip(*prepared, strict=True)))
+    head = HEADS["linear"](features, np.arange(18, dtype=np.int64) % CLASSES)
+    classifier = Classifier(networks, runtime, head=head, **kept)
+    save_bundle(place, classifier, training=Training("joined", "0" * 64, [], pictures[:3], {}, "0.0.0"))
+    return load_bundle(place, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def joined_model(tmp_path_factory):
+    """Return a model that reads three networks, whose pictures are prepared in two ways, loaded."""
+    return make_joined(tmp_path_factory.mktemp("joined") / "model")
 
 
 @pytest.fixture(scope="session")

@@ -27,7 +27,8 @@ from thawline.features.network import Network, load_backbone
 from thawline.features.reader import FeatureReader
 from thawline.heads.linear import fit_linear
 from thawline.heads.nearest import fit_neighbours
-from thawline.use.bundle import Classifier, Training, load_bundle, save_bundle
+from thawline.use.bundle import Training, load_bundle, save_bundle
+from thawline.use.classifier import Classifier
 from thawline.use.manifest import Manifest
 
 BLOCKS = ((8, "mean"), (8, "std"), (9, "mean"), (9, "std"))
@@ -62,7 +63,9 @@ def classifier(pixels):
     runtime = choose_runtime("cpu", "float32")
     features = FeatureReader(network, runtime, BLOCKS, "float16").read(pixels)
     head = fit_linear(features, np.arange(12) % 3, l2=1e-3, num_classes=3)
-    return Classifier(network, runtime, blocks=BLOCKS, storage="float16", head=head, temperature=2.5, class_names=NAMES)
+    return Classifier(
+        [network], runtime, blocks=BLOCKS, storage="float16", head=head, temperature=2.5, class_names=NAMES
+    )
 
 
 def training(**changed) -> Training:
@@ -133,7 +136,7 @@ def test_save_and_load_give_the_same_probabilities(saved, classifier, pixels):
     assert expected.argmax(axis=1).tolist() == (np.arange(12) % 3).tolist()
     np.testing.assert_allclose(expected.sum(axis=1), 1, atol=1e-6)
     assert bundle.class_names == NAMES
-    assert bundle.classifier.input == classifier.input
+    assert bundle.classifier.inputs == classifier.inputs
     assert bundle.classifier.temperature == 2.5
     assert bundle.training_digests == {hashlib.sha256(data).hexdigest() for data in PICTURES}
     assert bundle.manifest.provenance == training().provenance
@@ -142,7 +145,7 @@ def test_save_and_load_give_the_same_probabilities(saved, classifier, pixels):
 def test_a_neighbour_head_is_kept_too(classifier, pixels, tmp_path):
     head = fit_neighbours(classifier.reader.read(pixels), np.arange(12) % 3, k=3, num_classes=3)
     other = Classifier(
-        classifier.network,
+        classifier.networks,
         classifier.reader.runtime,
         blocks=BLOCKS,
         storage="float16",
@@ -166,11 +169,11 @@ def test_what_is_not_the_default_is_kept_too(tmp_path):
     head = fit_linear(FeatureReader(network, runtime, blocks, "float32").read(pixels), np.arange(12) % 3, l2=1.0,
                       num_classes=3)  # fmt: skip
     kept = {"blocks": blocks, "head": head, "temperature": 1.5, "class_names": NAMES}
-    classifier = Classifier(network, runtime, storage="float32", **kept)
+    classifier = Classifier([network], runtime, storage="float32", **kept)
     place = tmp_path / "not" / "there yet" / "model"
     save_bundle(place, classifier, training=training())
     again = load_bundle(place, device="cpu").classifier
-    assert again.network.backbone == backbone
+    assert again.networks[0].backbone == backbone
     assert (again.reader.blocks, again.reader.storage) == (blocks, np.float32)
     assert np.array_equal(again.probabilities(pixels), classifier.probabilities(pixels))
 
@@ -311,10 +314,10 @@ def test_a_golden_answer_within_rounding_is_met(copy):
         ({"input__std": [1e-30, 1.0, 1.0]}, "differ by"),
         ({"blocks": [[8, "mean"]]}, r"load the head: .* shape \(\d+,\)"),
         ({"blocks": [[8, "std"], [8, "mean"], [9, "mean"], [9, "std"]]}, "differ by"),
-        ({"blocks": [[99, "mean"]]}, r"no 'mean' at cut 99; it has .* at cuts 0 to 16"),
-        ({"blocks": [[17, "mean"]]}, "no 'mean' at cut 17"),
-        ({"blocks": [[-1, "mean"]]}, "no 'mean' at cut -1"),
-        ({"blocks": [[8, "token"]]}, "no 'token' at cut 8"),
+        ({"blocks": [[99, "mean"]]}, r"blocks: there is no cut 99; there are 0 to 16\. Write the bundle again"),
+        ({"blocks": [[17, "mean"]]}, "there is no cut 17"),
+        ({"blocks": [[-1, "mean"]]}, "there is no cut -1"),
+        ({"blocks": [[8, "token"]]}, "no 'token' at cut 8; it has .* at cuts 0 to 16"),
         ({"blocks": [[8, "../x"]]}, "no '../x' at cut 8"),
         ({"backbone__weights_sha256": "0" * 64}, "the backbone's tensors are not those of the manifest"),
         ({"backbone__architecture": "resnet18"}, "its backbone: .*do not fit resnet18"),
@@ -325,6 +328,77 @@ def test_a_golden_answer_within_rounding_is_met(copy):
 )
 def test_a_manifest_that_does_not_fit_its_files_is_refused(copy, changes, match):
     forged(copy, match, **changes)
+
+
+@pytest.fixture
+def joined(joined_model, tmp_path) -> Path:
+    """Return a bundle of three networks that a test may spoil."""
+    return Path(shutil.copytree(joined_model.directory, tmp_path / "joined", copy_function=os.link))
+
+
+def test_weights_that_several_networks_share_are_kept_once(joined_model):
+    names = sorted(path.name for path in joined_model.directory.iterdir() if path.suffix == ".safetensors")
+    assert names == ["backbone-2.safetensors", "backbone.safetensors", "head.safetensors", "pictures.safetensors"]
+    sizes = [network.backbone.input.size_px for network in joined_model.classifier.networks]
+    assert (joined_model.manifest.format, sizes) == (2, [64, 96, 96])
+    assert [spec.size_px for spec in joined_model.classifier.inputs] == [64, 96]
+
+
+def test_a_model_of_several_networks_saved_again_is_the_same(joined_model, tmp_path):
+    kept = Training("joined", "0" * 64, [], [draw.read_bytes() for draw in golden_files(joined_model)], {}, "0.0.0")
+    again = save_bundle(tmp_path / "model", joined_model.classifier, training=kept)
+    assert again == joined_model.manifest
+    answers = [load_bundle(tmp_path / "model", device="cpu").classifier.answer(data) for data in PICTURES]
+    expected = [joined_model.classifier.answer(data) for data in PICTURES]
+    assert np.array_equal(answers, expected)
+
+
+def golden_files(bundle):
+    return [bundle.directory / picture.file for picture in bundle.manifest.golden]
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"format": 1}, "format 1 has one network and format 2 has several"),
+        ({"further": []}, "further"),
+        ({"further": None}, "format 1 has one network and format 2 has several"),
+    ],
+)
+def test_a_format_that_is_not_that_of_its_networks_is_refused(joined, changes, match):
+    facts = json.loads((joined / "manifest.json").read_bytes()) | changes
+    put(joined / "manifest.json", json.dumps(facts).encode())
+    with pytest.raises(BundleError, match=match):
+        load_bundle(joined, device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"blocks": [[0, "mean"]]}, "blocks: no cut of simple_cnn is read"),
+        ({"blocks": [[0, "mean"], [99, "std"]]}, "there is no cut 99"),
+        ({"further__0__input__std": [1e-30, 1.0, 1.0]}, "gets no answer: extract: features of simple_cnn exceed"),
+        ({"further__1__backbone__weights_sha256": "0" * 64}, "the backbone's tensors are not those of the manifest"),
+        ({"further__1__backbone__architecture": "simple_cnn"}, "its backbone: .*do not fit simple_cnn"),
+    ],
+)
+def test_further_networks_are_held_to_the_manifest_too(joined, changes, match):
+    forged(joined, match, **changes)
+
+
+def test_blocks_go_network_after_network(joined):
+    blocks = json.loads((joined / "manifest.json").read_bytes())["blocks"]
+    forged(joined, "is read after those of another network", blocks=blocks[::-1])
+
+
+def test_a_further_file_of_weights_that_is_missing_or_not_named_is_refused(joined):
+    shutil.copy(joined / "backbone-2.safetensors", joined / "backbone-3.safetensors")
+    with pytest.raises(BundleError, match=r"unknown file backbone-3\.safetensors"):
+        load_bundle(joined, device="cpu")
+    (joined / "backbone-3.safetensors").unlink()
+    (joined / "backbone-2.safetensors").unlink()
+    with pytest.raises(BundleError, match=r"missing file backbone-2\.safetensors"):
+        load_bundle(joined, device="cpu")
 
 
 def test_a_pickle_is_refused_unread(copy, tmp_path):

@@ -80,7 +80,7 @@ def test_classes_are_matched_by_name_and_answers_are_those_of_the_model(drawn_mo
     pictures = [picture(seed) for seed in range(50, 53)]
     dataset = make_dataset(tmp_path, pictures, labels=[1, 0, 1])
     result = evaluate_model(drawn_model, dataset)
-    pixels = np.stack([prepare(data, drawn_model.classifier.input) for data in pictures])
+    pixels = np.stack([prepare(data, drawn_model.classifier.inputs[0]) for data in pictures])
     assert result.class_names == drawn_model.class_names
     assert result.labels.tolist() == [2, 0, 2]
     np.testing.assert_allclose(result.probabilities, drawn_model.classifier.probabilities(pixels), atol=1e-6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,14 +14,9 @@ import torch
 from thawline import api
 from thawline.core.errors import BundleError, StoreError, UsageError
 from thawline.data.images import prepare
-from thawline.features.reader import FeatureReader
-from thawline.heads.linear import fit_linear
 from thawline.use import export
-from thawline.use.bundle import Classifier
 from thawline.use.export import EXPORT_TOLERANCE, export_onnx
 from thawline.use.onnx_model import open_onnx, sealed
-
-NAMES = ("cross", "stripe", "spot")
 
 
 @pytest.fixture
@@ -39,7 +35,7 @@ def onnx_bytes(exported):
 
 
 def assert_same_answers(bundle, path, picture):
-    pixels = np.stack([prepare(picture(seed), bundle.classifier.input) for seed in range(100, 105)])
+    pixels = np.stack([prepare(picture(seed), bundle.classifier.inputs[0]) for seed in range(100, 105)])
     model = open_onnx(path)
     assert np.abs(model.probabilities(pixels) - bundle.classifier.probabilities(pixels)).max() <= EXPORT_TOLERANCE
     assert np.abs(model.probabilities(pixels[:1]) - bundle.classifier.probabilities(pixels[:1])).max() < 1e-3
@@ -85,37 +81,23 @@ def test_the_file_stands_alone_and_names_no_place_of_this_machine(exported, onnx
         assert place.encode() not in onnx_bytes, place
 
 
-@pytest.mark.parametrize("kind", ["linear", "class mean", "neighbours", "dense"])
-def test_a_head_gives_the_same_logits_as_a_module(make_head, kind):
-    rng = np.random.default_rng(0)
-    features = rng.normal(size=(18, 9)).astype(np.float32)
-    head = make_head(kind, features, np.arange(18) % 3)
-    others = np.concatenate([rng.normal(size=(5, 9)), np.zeros((1, 9))]).astype(np.float32)
-    with torch.inference_mode():
-        logits = export._head_module(head)(torch.from_numpy(others)).numpy()
-    np.testing.assert_allclose(logits, head.logits(others), rtol=1e-4, atol=1e-4)
-
-
-def test_a_head_without_a_graph_is_an_error():
-    with pytest.raises(BundleError, match=r"export: a object cannot be expressed in ONNX\. Serve the model folder"):
-        export._head_module(object())
-
-
-@pytest.mark.parametrize("storage", ["float16", "float32"])
-def test_the_graph_reads_the_blocks_in_their_order_and_rounds_as_stored(bundle, picture, storage):
-    kept = bundle.classifier
-    blocks = tuple(reversed(kept.reader.blocks))
-    reader = FeatureReader(kept.network, kept.reader.runtime, blocks, storage)
-    pixels = np.stack([prepare(picture(seed), kept.input) for seed in range(100, 103)])
-    head = fit_linear(reader.read(pixels), np.arange(3), l2=1e-3, num_classes=3)
-    classifier = Classifier(
-        kept.network, kept.reader.runtime, blocks=blocks, storage=storage, head=head, temperature=0.5, class_names=NAMES
-    )
-    graph = export.Graph(classifier).eval()
-    assert graph.storage == getattr(torch, storage)
-    with torch.inference_mode():
-        answers = graph(torch.from_numpy(pixels)).numpy()
-    np.testing.assert_allclose(answers, classifier.probabilities(pixels), atol=1e-3)
+def test_several_networks_are_one_file_with_an_input_for_each_preparation(joined_model, picture, tmp_path):
+    done = export_onnx(joined_model, tmp_path / "model.onnx")
+    content = done.path.read_bytes()
+    proto, model = onnx.load_from_string(content), open_onnx(done.path)
+    assert [node.name for node in proto.graph.input] == ["pixels", "pixels_2"]
+    assert json.loads(proto.metadata_props[0].value)["format"] == 2
+    assert model.inputs == joined_model.classifier.inputs
+    assert model.facts.backbone == "simple_cnn + simple_cnn + deep_cnn"
+    weights = {tensor.raw_data for tensor in proto.graph.initializer if len(tensor.raw_data) > 1000}
+    assert len(weights) == sum(len(tensor.raw_data) > 1000 for tensor in proto.graph.initializer)
+    assert done.difference <= EXPORT_TOLERANCE
+    for seed in range(100, 104):
+        answer = model.predict("a", picture(seed))
+        expected = joined_model.classifier.answer(picture(seed))
+        shares = [answer.probabilities[name] for name in joined_model.class_names]
+        np.testing.assert_allclose(shares, expected, atol=EXPORT_TOLERANCE)
+    assert onnx.checker.check_model(proto, full_check=True) is None
 
 
 @pytest.fixture
@@ -173,7 +155,7 @@ def test_another_first_class_is_refused_however_close(bundle, onnx_bytes, tmp_pa
             return torch.tensor([[0.3336, 0.3332, 0.3332]])
 
     class Model:
-        input = bundle.classifier.input
+        inputs = bundle.classifier.inputs
 
         def probabilities(self, pixels):
             return np.array([[0.3332, 0.3336, 0.3332]], np.float32)

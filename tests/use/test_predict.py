@@ -22,7 +22,8 @@ from thawline.features.extract import extract
 from thawline.features.network import load_backbone
 from thawline.heads.calibrate import probabilities
 from thawline.heads.linear import fit_linear
-from thawline.use.bundle import Classifier, Training, load_bundle, save_bundle
+from thawline.use.bundle import Training, load_bundle, save_bundle
+from thawline.use.classifier import Classifier
 from thawline.use.predict import (
     predict_pictures,
     predictions_csv,
@@ -62,7 +63,7 @@ def trained(tmp_path_factory):
     features = bank.read([sample.sha256 for sample in dataset.samples], BLOCKS)
     head = fit_linear(features, dataset.labels, l2=1e-3, num_classes=3)
     classifier = Classifier(
-        network, RUNTIME, blocks=BLOCKS, storage="float16", head=head, temperature=3.0, class_names=NAMES
+        [network], RUNTIME, blocks=BLOCKS, storage="float16", head=head, temperature=3.0, class_names=NAMES
     )
     training = Training("drawn", "0" * 64, [], [picture(0), picture(1)], {}, "0.0.0")
     save_bundle(root / "model", classifier, training=training)

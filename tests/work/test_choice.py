@@ -56,7 +56,7 @@ def test_rows_have_options_folders_and_names_of_their_own(compared, compared_for
 def test_a_solved_head_that_is_named_may_win(compared, compared_for, order):
     outcome = choose(compared_for(replace(order, rows=(Row(name="as a whole", frozen="whole"),))))
     assert outcome.strategy == "simple_cnn · whole · linear"
-    assert outcome.classifier.network is compared.session.context.network
+    assert outcome.classifier.networks[0] is compared.session.context.network
     any_of_them = choose(compared_for(replace(order, rows=(Row(name="best", frozen="best"), NOTHING))))
     best = any_of_them.leaderboard
     assert best.trials[best.winner].name == any_of_them.strategy

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -15,9 +15,9 @@ from thawline.core.errors import DataError
 from thawline.core.runtime import num_workers
 from thawline.core.types import InputSpec, Pixels
 from thawline.data.dataset import Sample
-from thawline.data.images import prepare
+from thawline.data.images import MAX_MEGAPIXELS, prepare, prepare_with_remarks
 
-__all__ = ["load_pixels", "map_ordered", "read_checked"]
+__all__ = ["load_pixels", "map_ordered", "prepare_each", "read_checked"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -81,3 +81,21 @@ def load_pixels(sample: Sample, spec: InputSpec) -> Pixels:
         return prepare(data, spec)
     except DataError as error:
         raise DataError(f"decode: {sample.path}: {error}. Run again: `thawline check` says what to do.") from None
+
+
+def prepare_each(
+    data: bytes, specs: Sequence[InputSpec], *, max_megapixels: int = MAX_MEGAPIXELS
+) -> tuple[tuple[Pixels, ...], tuple[str, ...]]:
+    """Return one picture prepared in every way that a model needs, and what is odd about it, in words.
+
+    Args:
+        data: The encoded picture.
+        specs: One or several preparations.
+        max_megapixels: As in `prepare`.
+
+    Raises:
+        DataError: As `prepare`.
+    """
+    prepared = [prepare_with_remarks(data, spec, max_megapixels=max_megapixels) for spec in specs]
+    remarks = dict.fromkeys(remark for _, own in prepared for remark in own)
+    return tuple(pixels for pixels, _ in prepared), tuple(remarks)

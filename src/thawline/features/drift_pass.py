@@ -155,7 +155,9 @@ def _activations(
     batches: list[list[_Activations]] = []
     with progress.stage("drift", len(samples)) as advance:
         for part, unpooled in ((samples[:MAX_UNPOOLED], True), (samples[MAX_UNPOOLED:], False)):
-            for batch in map_pictures(partial(run, unpooled=unpooled), part, spec=spec, batch_size=runtime.batch_size):
+            for batch in map_pictures(
+                partial(run, unpooled=unpooled), part, specs=(spec,), batch_size=runtime.batch_size
+            ):
                 batches.append(batch)
                 advance(len(batch[0].top1))
     whole = [_joined(parts) for parts in zip(*batches, strict=True)]

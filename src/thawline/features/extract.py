@@ -23,7 +23,7 @@ import torch
 from thawline.core.progress import Progress, SilentProgress
 from thawline.core.runtime import Runtime, num_workers
 from thawline.core.store import NoRoomError, require_space, sweep_staging
-from thawline.core.types import Floats, InputSpec, Pixels
+from thawline.core.types import Floats, InputSpec
 from thawline.data.augment import PLAIN, checked_view, seen_as
 from thawline.data.dataset import Dataset, Sample
 from thawline.data.load import load_pixels, map_ordered
@@ -276,16 +276,22 @@ def _batches(reader: FeatureReader, samples: Sequence[Sample], view: str, segmen
 
 
 def map_pictures(
-    work: Callable[[Pixels], Result], samples: Sequence[Sample], *, spec: InputSpec, batch_size: int
+    work: Callable[..., Result], samples: Sequence[Sample], *, specs: Sequence[InputSpec], batch_size: int
 ) -> Iterator[Result]:
-    """Yield work((B, H, W, 3) uint8 pixels) for consecutive batches of pictures, decoded and processed in streams.
+    """Yield work(pixels, …) for consecutive batches of pictures, decoded and processed in streams.
+
+    Args:
+        work: Takes one (B, H, W, 3) uint8 array for each of `specs`.
+        samples: The pictures.
+        specs: How each picture is prepared, in one or several ways.
+        batch_size: B, but for the last batch.
 
     Raises:
         DataError: A picture vanished or changed since it was checked.
     """
 
     def on_batch(batch: Sequence[Sample]) -> Result:
-        return work(np.stack([load_pixels(sample, spec) for sample in batch]))
+        return work(*(np.stack([load_pixels(sample, spec) for sample in batch]) for spec in specs))
 
     yield from in_streams(on_batch, [samples[at : at + batch_size] for at in range(0, len(samples), batch_size)])
 

@@ -1,6 +1,7 @@
 """Prepared pixels + Network -> features in the storage format, in one forward pass that stops after the deepest cut.
 
-The same reader fills banks and serves predictions, so a model sees in use what it saw in training.
+The same reader fills banks and serves predictions, so a model sees in use what it saw in training. A joined one has a
+reader a network, and puts their columns side by side.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from thawline.core.errors import BackboneError, StoreError
 from thawline.core.runtime import Runtime
 from thawline.core.types import Floats, InputSpec, Pixels
 from thawline.features.bank import Block
+from thawline.features.joined import distinct_inputs, own_blocks
 from thawline.features.network import Network, frozen_for_inference
 from thawline.features.pooling import pooled
 
-__all__ = ["FeatureReader", "StorageRangeError", "measure_pass_ms", "to_input"]
+__all__ = ["FeatureReader", "JoinedReader", "StorageRangeError", "measure_pass_ms", "to_input"]
 
 
 class StorageRangeError(StoreError):
@@ -98,6 +100,52 @@ class FeatureReader:
             f"extract: features of {name} exceed what {self.storage} can hold (65,504 for float16). "
             f"Pass --storage float32."
         )
+
+
+class JoinedReader:
+    """Prepared pixels in, the features of one or several networks out, side by side.
+
+    Attributes:
+        readers: One a network.
+        blocks: (cut, pooling) pairs of the joined networks in the order of the columns.
+        inputs: How a picture is prepared: the preparations that differ.
+        input_of: For each network, which of `inputs` it takes.
+        runtime: Where the networks run.
+        storage: Number format of the features.
+    """
+
+    def __init__(
+        self,
+        networks: Sequence[Network],
+        runtime: Runtime,
+        blocks: Sequence[Block],
+        storage: Literal["float16", "float32"],
+    ) -> None:
+        """Make a reader for every network.
+
+        Raises:
+            ValueError: `blocks` are not in the order of the networks, or leave one out.
+        """
+        backbones = [network.backbone for network in networks]
+        parts = own_blocks(blocks, backbones)
+        if unread := [backbone.name for backbone, part in zip(backbones, parts, strict=True) if not part]:
+            raise ValueError(f"{', '.join(unread)}: no cut of it is read. Leave the network out.")
+        self.readers = tuple(
+            FeatureReader(network, runtime, part, storage) for network, part in zip(networks, parts, strict=True)
+        )
+        self.blocks = tuple(blocks)
+        self.inputs, self.input_of = distinct_inputs([backbone.input for backbone in backbones])
+        self.runtime = runtime
+        self.storage = np.dtype(storage)
+
+    def read(self, *pixels: Pixels) -> Floats:
+        """Return (B, D) features of the same B pictures, one (B, H, W, 3) uint8 array for each of `inputs`.
+
+        Raises:
+            StoreError: As `FeatureReader.read`.
+        """
+        parts = [reader.read(pixels[place]) for reader, place in zip(self.readers, self.input_of, strict=True)]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
 
 def measure_pass_ms(network: Network, runtime: Runtime) -> float:

@@ -210,7 +210,7 @@ def held_out_logits(network: Network, head: Head, *, context: Context, rows: Int
     samples = [context.dataset.samples[row] for row in rows]
     spec, size = network.backbone.input, context.runtime.batch_size
     return np.concatenate(
-        list(map_pictures(lambda pixels: head.logits(reader.read(pixels)), samples, spec=spec, batch_size=size))
+        list(map_pictures(lambda pixels: head.logits(reader.read(pixels)), samples, specs=(spec,), batch_size=size))
     )
 
 

@@ -268,7 +268,7 @@ def measure_picture_s(context: Context, rows: Ints) -> float:
     network, runtime = context.network, context.runtime
     reader = FeatureReader(network, runtime, [head_block(network)], "float16")
     samples, size = [context.dataset.samples[row] for row in rows[:TIMED_PICTURES]], runtime.batch_size
-    list(map_pictures(reader.read, samples[: 2 * size], spec=network.backbone.input, batch_size=size))
+    list(map_pictures(reader.read, samples[: 2 * size], specs=(network.backbone.input,), batch_size=size))
     start = time.perf_counter()
-    list(map_pictures(reader.read, samples, spec=network.backbone.input, batch_size=size))
+    list(map_pictures(reader.read, samples, specs=(network.backbone.input,), batch_size=size))
     return (time.perf_counter() - start) / len(samples)

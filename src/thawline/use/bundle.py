@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
@@ -21,73 +21,31 @@ from safetensors.numpy import save as save_tensors
 from safetensors.torch import save as save_torch
 
 from thawline.core.errors import BackboneError, BundleError, ThawlineError, first_few
-from thawline.core.runtime import Runtime, choose_runtime
+from thawline.core.runtime import choose_runtime
 from thawline.core.store import disk_errors, file_sha256, replace_directory, staging_directory, write_json
-from thawline.core.types import Floats, InputSpec, Pixels
-from thawline.data.images import prepare
+from thawline.features.joined import own_blocks
 from thawline.features.network import Network, load_backbone
 from thawline.features.pooling import POOLINGS, pooling_columns
-from thawline.features.reader import FeatureReader
-from thawline.heads.calibrate import probabilities
-from thawline.heads.head import Head, head_from_tensors, head_tensors
+from thawline.heads.head import head_from_tensors, head_tensors
+from thawline.use.classifier import Classifier
 from thawline.use.manifest import (
-    BACKBONE_FILE,
-    FORMAT,
     HEAD_FILE,
     PICTURES_FILE,
     BackboneFacts,
     Golden,
     InputFacts,
     Manifest,
+    NetworkFacts,
     left_behind,
     read_manifest,
     require_own_bundle,
+    weight_files,
 )
 
-__all__ = ["Bundle", "Classifier", "Training", "load_bundle", "replace_bundle", "save_bundle", "write_bundle"]
+__all__ = ["Bundle", "Training", "load_bundle", "replace_bundle", "save_bundle", "write_bundle"]
 
 GOLDEN_TOLERANCE = 0.02
 DIGEST_BYTES = 32
-
-
-class Classifier:
-    """Prepared pixels in, class probabilities out: the model of a bundle, in memory.
-
-    Attributes:
-        class_names: K names.
-        head: Turns features into logits.
-        temperature: Divides the logits.
-        reader: Turns pixels into features.
-    """
-
-    def __init__(
-        self,
-        network: Network,
-        runtime: Runtime,
-        *,
-        blocks: Sequence[tuple[int, str]],
-        storage: Literal["float16", "float32"],
-        head: Head,
-        temperature: float,
-        class_names: Sequence[str],
-    ) -> None:
-        self.network = network
-        self.reader = FeatureReader(network, runtime, blocks, storage)
-        self.head = head
-        self.temperature = temperature
-        self.class_names = tuple(class_names)
-
-    def __repr__(self) -> str:
-        return f"<Classifier {self.network.backbone.name}: {len(self.class_names):,} classes>"
-
-    @property
-    def input(self) -> InputSpec:
-        """How pictures are prepared."""
-        return self.network.backbone.input
-
-    def probabilities(self, pixels: Pixels) -> Floats:
-        """Return (B, K) float32 probabilities of (B, H, W, 3) uint8 pixels prepared as `input` says."""
-        return probabilities(self.head.logits(self.reader.read(pixels)), self.temperature)
 
 
 @dataclass(frozen=True)
@@ -170,33 +128,43 @@ def replace_bundle(staged: Path, directory: Path, *, doing: str = "write the mod
 def write_bundle(folder: Path, classifier: Classifier, *, training: Training) -> Manifest:
     """Write the classifier to a new folder of our own and return its manifest.
 
-    Writes `manifest.json`, three safetensors files and `golden/*.jpg`.
+    Writes `manifest.json`, three safetensors files and `golden/*.jpg`; the weights of every further network are one
+    more file, unless they are those of an earlier one that reads pictures in another way.
 
     Raises:
         StoreError: The disk is full or cannot be written.
     """
-    backbone = classifier.network.backbone
+    first, *further = [
+        NetworkFacts(
+            backbone=BackboneFacts(**{name: getattr(backbone, name) for name in BackboneFacts.model_fields}),
+            input=InputFacts.of(backbone.input),
+        )
+        for backbone in (network.backbone for network in classifier.networks)
+    ]
     digests = np.frombuffer(bytes.fromhex("".join(training.sha256s)), dtype=np.uint8).reshape(-1, DIGEST_BYTES)
     with disk_errors("write the model", folder):
         (folder / "golden").mkdir(parents=True)
-        tensors = {name: value.contiguous() for name, value in classifier.network.model.state_dict().items()}
-        (folder / BACKBONE_FILE).write_bytes(save_torch(tensors))
+        weights = weight_files([first, *further])
+        for name, network in dict(zip(weights, classifier.networks, strict=True)).items():
+            tensors = {key: value.contiguous() for key, value in network.model.state_dict().items()}
+            (folder / name).write_bytes(save_torch(tensors))
         (folder / HEAD_FILE).write_bytes(save_tensors(head_tensors(classifier.head)))
         (folder / PICTURES_FILE).write_bytes(save_tensors({"sha256": digests}))
         golden = []
         for number, data in enumerate(training.golden):
             name = f"golden/{number}.jpg"
             (folder / name).write_bytes(data)
-            answer = classifier.probabilities(prepare(data, classifier.input)[None])[0]
+            answer = classifier.answer(data)
             golden.append(Golden(file=name, probabilities=[float(share) for share in answer]))
-        names = [BACKBONE_FILE, HEAD_FILE, PICTURES_FILE, *(picture.file for picture in golden)]
+        names = [*dict.fromkeys(weights), HEAD_FILE, PICTURES_FILE, *(picture.file for picture in golden)]
         manifest = Manifest(
-            format=FORMAT,
+            format=2 if further else 1,
             thawline=training.version,
             class_names=list(classifier.class_names),
             strategy=training.strategy,
-            backbone=BackboneFacts(**{name: getattr(backbone, name) for name in BackboneFacts.model_fields}),
-            input=InputFacts.of(classifier.input),
+            backbone=first.backbone,
+            input=first.input,
+            further=further or None,
             compute=classifier.reader.runtime.dtype,
             storage="float32" if classifier.reader.storage == np.float32 else "float16",
             blocks=list(classifier.reader.blocks),
@@ -224,10 +192,13 @@ def load_bundle(directory: Path | str, *, device: str = "auto") -> Bundle:
     manifest = read_manifest(directory)
     runtime = choose_runtime(device, manifest.compute)
     digests, tensors = _training_digests(directory, manifest), _tensors(directory / HEAD_FILE)
-    network = _load_network(directory, manifest)
-    num_columns = _num_columns(directory, manifest, network)
+    networks = [
+        _load_network(directory, facts, name)
+        for facts, name in zip(manifest.networks, weight_files(manifest.networks), strict=True)
+    ]
+    num_columns = _num_columns(directory, manifest, networks)
     classifier = Classifier(
-        network,
+        networks,
         runtime,
         blocks=manifest.blocks,
         storage=manifest.storage,
@@ -239,48 +210,62 @@ def load_bundle(directory: Path | str, *, device: str = "auto") -> Bundle:
     return Bundle(directory, manifest, classifier, digests)
 
 
-def _load_network(directory: Path, manifest: Manifest) -> Network:
-    """Return the backbone of the bundle, under its own name and with its own input preparation."""
-    facts, spec = manifest.backbone, manifest.input
-    path = directory / BACKBONE_FILE
+def _load_network(directory: Path, network: NetworkFacts, name: str) -> Network:
+    """Return a backbone of the bundle, under its own name and with its own input preparation.
+
+    Args:
+        directory: The bundle.
+        network: What the manifest says of it.
+        name: Of the file with its weights.
+    """
+    facts, spec, path = network.backbone, network.input, directory / name
     with path.open("rb") as file:
         if file.read(9)[8:] != b"{":  # without a JSON header it would be read as a pickle
             raise BundleError(f"load {path}: not a safetensors file. Copy the bundle again.")
     try:
-        network = load_backbone(facts.architecture, weights=path, size_px=spec.size_px)
+        loaded = load_backbone(facts.architecture, weights=path, size_px=spec.size_px)
     except BackboneError as error:
         raise BundleError(f"load {directory}: its backbone: {error}") from None
-    if network.backbone.weights_sha256 != facts.weights_sha256:
+    if loaded.backbone.weights_sha256 != facts.weights_sha256:
         raise BundleError(f"load {directory}: the backbone's tensors are not those of the manifest. Write it again.")
     backbone = replace(
-        network.backbone,
+        loaded.backbone,
         name=facts.name,
         license=facts.license,
         weights_origin=facts.weights_origin,
         input=spec.spec(),
     )
-    return Network(backbone, network.model)
+    return Network(backbone, loaded.model)
 
 
-def _num_columns(directory: Path, manifest: Manifest, network: Network) -> int:
-    """Return how many columns the head reads; refuses blocks that the network does not have."""
-    backbone = network.backbone
-    poolings = [name for name in POOLINGS if name != "token" or backbone.has_class_token]
-    for cut, pooling in manifest.blocks:
-        if not 0 <= cut < len(backbone.cuts) or pooling not in poolings:
-            raise BundleError(
-                f"load {directory}: {backbone.name} has no {pooling!r} at cut {cut}; it has {first_few(poolings)} at "
-                f"cuts 0 to {len(backbone.cuts) - 1}. Write the bundle again with `thawline fit`."
-            )
-    return sum(pooling_columns(pooling, backbone.cuts[cut].channels) for cut, pooling in manifest.blocks)
+def _num_columns(directory: Path, manifest: Manifest, networks: Sequence[Network]) -> int:
+    """Return how many columns the head reads; refuses blocks that the networks do not have, or that leave one out."""
+    backbones = [network.backbone for network in networks]
+    again = "Write the bundle again with `thawline fit`."
+    try:
+        parts = own_blocks(manifest.blocks, backbones)
+    except ValueError as error:
+        raise BundleError(f"load {directory}: blocks: {error}. {again}") from None
+    num_columns = 0
+    for backbone, blocks in zip(backbones, parts, strict=True):
+        poolings = [name for name in POOLINGS if name != "token" or backbone.has_class_token]
+        if not blocks:
+            raise BundleError(f"load {directory}: blocks: no cut of {backbone.name} is read. {again}")
+        for cut, pooling in blocks:
+            if pooling not in poolings:
+                raise BundleError(
+                    f"load {directory}: {backbone.name} has no {pooling!r} at cut {cut}; it has {first_few(poolings)} "
+                    f"at cuts 0 to {len(backbone.cuts) - 1}. {again}"
+                )
+            num_columns += pooling_columns(pooling, backbone.cuts[cut].channels)
+    return num_columns
 
 
 def _verify_golden(directory: Path, manifest: Manifest, classifier: Classifier) -> None:
     """Refuse a model whose answers here differ from those where it was trained."""
     for picture in manifest.golden:
         try:
-            pixels = prepare((directory / picture.file).read_bytes(), classifier.input)
-            answer = classifier.probabilities(pixels[None])[0]
+            answer = classifier.answer((directory / picture.file).read_bytes())
         except ThawlineError as error:
             raise BundleError(
                 f"load {directory}: {picture.file} gets no answer: {error}. Write the bundle again with `thawline fit`."

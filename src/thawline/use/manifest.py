@@ -10,13 +10,21 @@ import hashlib
 import json
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from thawline.core.errors import BundleError, StoreError, first_few
 from thawline.core.rendering import AS_BEFORE, Background, Levels, Rendering
@@ -24,20 +32,20 @@ from thawline.core.store import disk_errors, file_sha256
 from thawline.core.types import InputSpec
 
 __all__ = [
-    "BACKBONE_FILE",
-    "FORMAT",
     "HEAD_FILE",
     "PICTURES_FILE",
     "BackboneFacts",
     "Golden",
     "InputFacts",
     "Manifest",
+    "NetworkFacts",
     "left_behind",
     "read_manifest",
     "require_own_bundle",
+    "weight_files",
 ]
 
-FORMAT: Literal[1] = 1
+FORMATS = "1 (one network) or 2 (several)"
 _LEFT_BEHIND = re.compile(
     r"(^|/)(\.DS_Store|\._[^/]*|\.localized|Icon\r|(ehthumbs(_vista)?|thumbs)\.db|desktop\.ini|\.directory|"
     r"(@eaDir|#recycle|\.AppleDouble|__MACOSX)/.*)$",
@@ -45,7 +53,7 @@ _LEFT_BEHIND = re.compile(
 )
 """Files of macOS, Windows, KDE and network drives: nothing that is loaded has such a name, so they are passed over."""
 
-BACKBONE_FILE, HEAD_FILE, PICTURES_FILE = "backbone.safetensors", "head.safetensors", "pictures.safetensors"
+HEAD_FILE, PICTURES_FILE = "head.safetensors", "pictures.safetensors"
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^(golden/)?[a-z0-9][a-z0-9_.-]*$", max_length=80)]
@@ -124,6 +132,13 @@ class InputFacts(_Strict):
         return {name: value for name, value in facts.items() if name not in absent or value != absent[name]}
 
 
+class NetworkFacts(_Strict):
+    """A network of a model: a backbone and how pictures are prepared for it."""
+
+    backbone: BackboneFacts
+    input: InputFacts
+
+
 class Golden(_Strict):
     """A picture of the bundle and the probabilities that it must get."""
 
@@ -135,15 +150,16 @@ class Manifest(_Strict):
     """Everything about a bundle that is not a tensor.
 
     Attributes:
-        format: Version of this layout.
+        format: Version of this layout: 1 with one network, 2 with several.
         thawline: Version of the program that wrote it.
         class_names: K names in the order of the outputs.
         strategy: Name of the strategy.
-        backbone: The network.
-        input: Input preparation.
+        backbone: The network, or the first of several.
+        input: Its input preparation.
+        further: The other networks, in the order of their cuts; None where there is one.
         compute: Number format of the network, in training and here.
         storage: Number format that features are rounded to.
-        blocks: (cut, pooling) pairs that the head reads, in order.
+        blocks: (cut, pooling) pairs that the head reads, in order; cuts are numbered on from network to network.
         temperature: Divides the logits.
         num_pictures: Pictures that the head was trained on.
         images_key: Hash of the data set's pictures.
@@ -153,12 +169,13 @@ class Manifest(_Strict):
         seal: SHA-256 of all of the above.
     """
 
-    format: Literal[1]
+    format: Literal[1, 2]
     thawline: str
     class_names: list[str] = Field(min_length=2, repr=False)
     strategy: str
     backbone: BackboneFacts
     input: InputFacts
+    further: Annotated[list[NetworkFacts], Field(min_length=1)] | None = None
     compute: Literal["float32", "bfloat16", "float16"]
     storage: Literal["float16", "float32"]
     blocks: list[tuple[int, str]] = Field(min_length=1, repr=False)
@@ -170,10 +187,34 @@ class Manifest(_Strict):
     provenance: dict[str, Any] = Field(repr=False)
     seal: Sha256
 
+    @property
+    def networks(self) -> tuple[NetworkFacts, ...]:
+        """All networks, in the order of their cuts."""
+        return (NetworkFacts(backbone=self.backbone, input=self.input), *(self.further or ()))
+
+    @model_validator(mode="after")
+    def _of_its_format(self) -> Manifest:
+        if (self.format == 2) != (self.further is not None):
+            raise ValueError("format 1 has one network and format 2 has several")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_none(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave further networks out where there are none: a model of one network is kept as it always was."""
+        facts: dict[str, Any] = dump(self)
+        return {name: value for name, value in facts.items() if name != "further" or value is not None}
+
     def sealed(self) -> Manifest:
         """Return this manifest with the seal that belongs to it."""
         content = self.model_dump_json(exclude={"seal"})
         return self.model_copy(update={"seal": hashlib.sha256(content.encode()).hexdigest()})
+
+
+def weight_files(networks: Sequence[NetworkFacts]) -> tuple[str, ...]:
+    """Return the file with the weights of each network; those that have the same weights share one."""
+    digests = list(dict.fromkeys(network.backbone.weights_sha256 for network in networks))
+    names = ["backbone.safetensors", *(f"backbone-{number}.safetensors" for number in range(2, len(digests) + 1))]
+    return tuple(names[digests.index(network.backbone.weights_sha256)] for network in networks)
 
 
 def read_manifest(directory: Path) -> Manifest:
@@ -270,7 +311,7 @@ def _read(directory: Path) -> Manifest:
     except ValidationError as error:
         wrong = [f"{'.'.join(map(str, item['loc'])) or 'all of it'}: {item['msg']}" for item in error.errors()]
         raise BundleError(
-            f"load {directory}: manifest.json does not describe a bundle of format {FORMAT}: {first_few(wrong, 3)}. "
+            f"load {directory}: manifest.json does not describe a bundle of format {FORMATS}: {first_few(wrong, 3)}. "
             "It was altered, or written by another version. Copy the bundle again."
         ) from None
     if manifest != manifest.sealed():
@@ -280,7 +321,12 @@ def _read(directory: Path) -> Manifest:
 
 def _verify_files(directory: Path, manifest: Manifest, names: set[str]) -> None:
     """Refuse files that are missing, altered or not named by the manifest."""
-    required = {BACKBONE_FILE, HEAD_FILE, PICTURES_FILE, *(picture.file for picture in manifest.golden)}
+    required = {
+        *weight_files(manifest.networks),
+        HEAD_FILE,
+        PICTURES_FILE,
+        *(picture.file for picture in manifest.golden),
+    }
     unknown = sorted((names | set(manifest.files)) - required - {"manifest.json"})
     missing = sorted(name for name in required if name not in names or name not in manifest.files)
     if unknown or missing:

@@ -9,15 +9,23 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from thawline.core.errors import BundleError, DataError, UsageError, first_few
 from thawline.core.runtime import num_workers
 from thawline.core.types import Floats, Pixels, Prediction
-from thawline.data.images import MAX_MEGAPIXELS, prepare_with_remarks
+from thawline.data.images import MAX_MEGAPIXELS
+from thawline.data.load import prepare_each
 from thawline.use.manifest import InputFacts
 
 if TYPE_CHECKING:
@@ -25,18 +33,17 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FACTS_KEY",
-    "FORMAT",
-    "INPUT",
     "MAX_FILE_BYTES",
     "OUTPUT",
     "OnnxFacts",
     "OnnxModel",
+    "input_names",
     "is_sealed",
     "open_onnx",
     "sealed",
 ]
 
-FORMAT: Literal[1] = 1
+FORMATS = "1 (a picture is prepared once) or 2 (in several ways)"
 FACTS_KEY, INPUT, OUTPUT = "thawline", "pixels", "probabilities"
 SEAL_KEY = "thawline_sha256"
 SEAL_BYTES = 2 + 2 + len(SEAL_KEY) + 2 + 64
@@ -51,24 +58,48 @@ class OnnxFacts(BaseModel, extra="forbid", frozen=True, strict=True):
     """Facts of an exported file: JSON under the metadata key `thawline`.
 
     Attributes:
-        format: Version of this layout.
+        format: Version of this layout: 1 where a picture is prepared once, 2 where networks need it in several ways.
         thawline: Version of the program that wrote the file.
         class_names: K names in the order of the outputs.
         strategy: Name of the strategy.
-        backbone: Name of the network.
-        license: Licence of the network's weights.
+        backbone: Name of the network; of several, joined by ` + `.
+        license: Licence of the weights.
         input: How a picture is prepared; mean and standard deviation are in the graph already.
+        further_inputs: The other ways, each for an input of its own; None where there is one.
         manifest_seal: Seal of the manifest of the model folder that the file was made from.
     """
 
-    format: Literal[1]
+    format: Literal[1, 2]
     thawline: str
     class_names: list[str] = Field(min_length=2)
     strategy: str
     backbone: str
     license: str
     input: InputFacts
+    further_inputs: Annotated[list[InputFacts], Field(min_length=1)] | None = None
     manifest_seal: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+    @property
+    def inputs(self) -> tuple[InputFacts, ...]:
+        """All ways in which a picture is prepared, in the order of the graph's inputs."""
+        return (self.input, *(self.further_inputs or ()))
+
+    @model_validator(mode="after")
+    def _of_its_format(self) -> OnnxFacts:
+        if (self.format == 2) != (self.further_inputs is not None):
+            raise ValueError("format 1 has one input and format 2 has several")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_none(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave further inputs out where there are none: such a file stays as it always was."""
+        facts: dict[str, Any] = dump(self)
+        return {name: value for name, value in facts.items() if name != "further_inputs" or value is not None}
+
+
+def input_names(count: int) -> list[str]:
+    """Return the names of the inputs of a graph that takes a picture in `count` ways."""
+    return [INPUT, *(f"{INPUT}_{number}" for number in range(2, count + 1))]
 
 
 class OnnxModel:
@@ -76,21 +107,22 @@ class OnnxModel:
 
     Attributes:
         facts: The metadata of the file.
-        input: How a picture is prepared.
+        inputs: How a picture is prepared, in as many ways as the graph has inputs.
     """
 
     def __init__(self, session: onnxruntime.InferenceSession, facts: OnnxFacts) -> None:
         self._session = session
         self.facts = facts
-        self.input = facts.input.spec()
+        self.inputs = tuple(one.spec() for one in facts.inputs)
+        self._names = input_names(len(self.inputs))
 
-    def probabilities(self, pixels: Pixels) -> Floats:
-        """Return (B, K) float32 probabilities of (B, H, W, 3) uint8 pixels prepared as `input` says.
+    def probabilities(self, *pixels: Pixels) -> Floats:
+        """Return (B, K) float32 probabilities of B pictures, one (B, H, W, 3) uint8 array for each of `inputs`.
 
         Raises:
             DataError: The answer is not finite.
         """
-        shares: Floats = self._session.run([OUTPUT], {INPUT: pixels})[0]
+        shares: Floats = self._session.run([OUTPUT], dict(zip(self._names, pixels, strict=True)))[0]
         if not np.isfinite(shares).all():
             raise DataError("the model's answer is not finite")
         return shares
@@ -104,8 +136,8 @@ class OnnxModel:
             max_megapixels: Pictures whose header claims more are refused.
         """
         try:
-            pixels, remarks = prepare_with_remarks(data, self.input, max_megapixels=max_megapixels)
-            shares = self.probabilities(pixels[None])[0]
+            prepared, remarks = prepare_each(data, self.inputs, max_megapixels=max_megapixels)
+            shares = self.probabilities(*(pixels[None] for pixels in prepared))[0]
         except DataError as error:
             return Prediction.failed(name, str(error))
         return Prediction.ranked(name, shares, class_names=self.facts.class_names, remarks=remarks)
@@ -206,20 +238,21 @@ def _facts(metadata: dict[str, str], name: str) -> OnnxFacts:
     except ValidationError as error:
         wrong = [f"{'.'.join(map(str, item['loc'])) or 'all of it'}: {item['msg']}" for item in error.errors()]
         raise BundleError(
-            f"load {name}: its metadata are not of format {FORMAT}: {first_few(wrong, 3)}. It was altered, or written "
+            f"load {name}: its metadata are not of format {FORMATS}: {first_few(wrong, 3)}. It was altered, or written "
             "by another version: export it again."
         ) from None
 
 
 def _check_signature(session: onnxruntime.InferenceSession, facts: OnnxFacts, name: str) -> None:
-    """Refuse a graph whose input and output are not those of its metadata."""
-    side = facts.input.size_px
-    required = [(INPUT, "tensor(uint8)", [side, side, 3]), (OUTPUT, "tensor(float)", [len(facts.class_names)])]
+    """Refuse a graph whose inputs and output are not those of its metadata."""
+    sides = zip(input_names(len(facts.inputs)), (one.size_px for one in facts.inputs), strict=True)
+    required = [(label, "tensor(uint8)", [side, side, 3]) for label, side in sides]
+    required.append((OUTPUT, "tensor(float)", [len(facts.class_names)]))
     present = [(node.name, node.type, node.shape) for node in (*session.get_inputs(), *session.get_outputs())]
     sound = [(label, kind, shape[1:]) for label, kind, shape in present] == required
     if not sound or not all(isinstance(shape[0], str) for _, _, shape in present):
         has = [f"{label} {kind} {shape}" for label, kind, shape in present]
         needs = [f"{label} {kind} {['batch', *shape]}" for label, kind, shape in required]
         raise BundleError(
-            f"load {name}: its graph has {first_few(has, 4)}; {first_few(needs)} are required. Export it again."
+            f"load {name}: its graph has {first_few(has)}; {first_few(needs)} are required. Export it again."
         )

@@ -16,11 +16,12 @@ from thawline.core.progress import Progress, SilentProgress
 from thawline.core.spreadsheet import csv_line, distinct_columns
 from thawline.core.types import Floats, Pixels, Prediction
 from thawline.data.dataset import Sample, Source
-from thawline.data.images import prepare_with_remarks
+from thawline.data.load import prepare_each
 from thawline.data.sources.listing import FileSource
 from thawline.data.sources.unlabelled import Answerable, pictures_in
 from thawline.features.extract import in_streams, map_pictures
-from thawline.use.bundle import Bundle, Classifier
+from thawline.use.bundle import Bundle
+from thawline.use.classifier import Classifier
 
 __all__ = [
     "classify_samples",
@@ -85,23 +86,23 @@ def classify_samples(classifier: Classifier, samples: Sequence[Sample], *, progr
     size = classifier.reader.runtime.batch_size
     parts = []
     with (progress or SilentProgress()).stage("evaluate", len(samples)) as advance:
-        for shares in map_pictures(classifier.probabilities, samples, spec=classifier.input, batch_size=size):
+        for shares in map_pictures(classifier.probabilities, samples, specs=classifier.inputs, batch_size=size):
             parts.append(shares)
             advance(len(shares))
     return np.concatenate(parts)
 
 
 def _predict_batch(classifier: Classifier, pictures: Sequence[Answerable]) -> list[Prediction]:
-    prepared: list[Pixels] = []
+    prepared: list[tuple[Pixels, ...]] = []
     errors: dict[int, str] = {}
     remarks: dict[int, tuple[str, ...]] = {}
     for index, (_, source) in enumerate(pictures):
         try:
-            pixels, remarks[index] = prepare_with_remarks(_read(source), classifier.input)
+            pixels, remarks[index] = prepare_each(_read(source), classifier.inputs)
             prepared.append(pixels)
         except DataError as error:
             errors[index] = str(error)
-    answers = iter(list(classifier.probabilities(np.stack(prepared))) if prepared else [])
+    answers = iter(list(classifier.probabilities(*map(np.stack, zip(*prepared, strict=True)))) if prepared else [])
     rows = []
     for index, (name, _) in enumerate(pictures):
         if index in errors:

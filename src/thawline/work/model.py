@@ -34,7 +34,8 @@ from thawline.train.context import Ground
 from thawline.train.folds import held_out_logits, strategy_of, train_rows
 from thawline.train.job import set_aside
 from thawline.train.plan import Plan
-from thawline.use.bundle import Classifier, Training
+from thawline.use.bundle import Training
+from thawline.use.classifier import Classifier
 from thawline.use.evaluate import evaluate_rows
 from thawline.use.evaluation import Evaluation
 from thawline.use.predict import classify_samples
@@ -146,7 +147,7 @@ def classifier_of(
     """Return a network and the head that reads it at a strategy's depths as one model of the session's pictures."""
     context = compared.session.context
     return Classifier(
-        network,
+        (network,),
         context.runtime,
         blocks=strategy.blocks,
         storage=context.storage,
@@ -203,7 +204,7 @@ def drift_of(compared: Compared, made: Made) -> Mapping[str, Any]:
     known = {name: indices for name, indices in imagenet.items() if name in dataset.class_names}
     drift = measure_drift(
         context.network,
-        made.classifier.network,
+        made.classifier.networks[0],
         runtime=context.runtime,
         samples=[dataset.samples[sample] for sample in test],
         labels=dataset.labels[test],

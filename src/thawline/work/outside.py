@@ -69,7 +69,7 @@ def answer_outside(
         try:
             if answer.label is None or answer.probability is None:
                 raise DataError(answer.error or "it cannot be read")
-            data, rendering = FileSource(path).read(), bundle.classifier.input.rendering
+            data, rendering = FileSource(path).read(), bundle.classifier.inputs[0].rendering
             jpeg = encode_jpeg(decode(data, longest_px, rendering=rendering).image, longest_px)
         except DataError as error:
             unread.append(f"{answer.path} ({error})")

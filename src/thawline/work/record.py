@@ -210,7 +210,7 @@ def _row_notes(compared: Compared, outcome: Outcome, *, has_own_test: bool) -> l
 
 def _provenance(compared: Compared, outcome: Outcome) -> dict[str, Any]:
     """Return what a run stands on: backbone, input, pictures, options, times, versions."""
-    session, backbone = compared.session, outcome.classifier.network.backbone
+    session, backbone = compared.session, outcome.classifier.networks[0].backbone
     name = session.order.expectations.name
     return {
         **({"recipe": name} if name else {}),

@@ -28,7 +28,7 @@ from thawline.train.context import Ground
 from thawline.train.folds import answer_fold, answers_of
 from thawline.train.job import plan_network
 from thawline.train.phases import phases
-from thawline.use.bundle import Classifier
+from thawline.use.classifier import Classifier
 from thawline.use.evaluate import evaluate_rows
 from thawline.use.evaluation import Evaluation
 from thawline.work.model import Made, answer_test, drift_of, evaluate_test, frozen_model, trained_model

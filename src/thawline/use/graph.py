@@ -1,0 +1,148 @@
+"""A classifier -> one torch module from prepared pixels to probabilities: what `export` writes as ONNX.
+
+One idea: normalisation, networks, pooling, head and temperature are one graph in float32, with an input for each
+preparation of a picture that differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from thawline.core.errors import BundleError
+from thawline.core.runtime import Runtime
+from thawline.core.types import Floats, InputSpec
+from thawline.features.network import Network, frozen_for_inference
+from thawline.features.pooling import pooled
+from thawline.heads.columns import Columns
+from thawline.heads.dense import DenseHead
+from thawline.heads.head import Head
+from thawline.heads.linear import LinearHead
+from thawline.heads.nearest import VOTE_FLOOR, VOTE_TEMPERATURE, NeighbourHead
+from thawline.use.classifier import Classifier
+
+__all__ = ["Graph"]
+
+
+class Graph(nn.Module):
+    """Prepared pixels in, probabilities out, all of it torch in float32 on the CPU."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        """Fold the networks for inference and turn the head into a module.
+
+        Raises:
+            BundleError: The head has no form in ONNX.
+        """
+        super().__init__()
+        reader = classifier.reader
+        self.columns = nn.ModuleList(
+            _Columns(network, part.blocks) for network, part in zip(classifier.networks, reader.readers, strict=True)
+        )
+        self.input_of = reader.input_of
+        self.storage = torch.float16 if reader.storage == np.float16 else torch.float32
+        self.head = _head_module(classifier.head)
+        self.temperature = classifier.temperature
+
+    def forward(self, *pixels: Tensor) -> Tensor:
+        """Return (B, K) probabilities of B pictures, one (B, H, W, 3) uint8 tensor for each of the reader's inputs."""
+        parts = [columns(pixels[place]) for columns, place in zip(self.columns, self.input_of, strict=True)]
+        features = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+        stored = features.to(self.storage).float()  # rounded as the features that the head was trained on
+        return torch.softmax(self.head(stored) / self.temperature, dim=1)
+
+
+class _Columns(nn.Module):
+    """One network's columns, in the order of its blocks."""
+
+    def __init__(self, network: Network, blocks: Sequence[tuple[int, str]]) -> None:
+        super().__init__()
+        self.network = frozen_for_inference(network, Runtime("cpu", "float32", 1))
+        self.model = self.network.model  # makes its parameters this module's
+        self.scaling = _Scaling(network.backbone.input)
+        self.blocks = tuple(blocks)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        x = self.scaling(pixels)
+        by_cut: dict[int, list[str]] = {}
+        for cut, pooling in self.blocks:
+            by_cut.setdefault(cut, []).append(pooling)
+        columns_by_block, num_prefix_tokens = {}, self.network.num_prefix_tokens
+        for cut, activation in self.network.features(x, sorted(by_cut)):
+            for pooling, columns in pooled(activation, by_cut[cut], num_prefix_tokens=num_prefix_tokens).items():
+                columns_by_block[cut, pooling] = columns
+        return torch.cat([columns_by_block[block] for block in self.blocks], dim=1)
+
+
+class _Scaling(nn.Module):
+    """Pixels -> the network's input, as `to_input` makes it."""
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, spec: InputSpec) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(spec.mean) * 255)
+        self.register_buffer("scale", 1 / (torch.tensor(spec.std) * 255))
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return ((pixels.float() - self.mean) * self.scale).permute(0, 3, 1, 2)
+
+
+class _PreparedColumns(nn.Module):
+    """`Columns.apply` in torch."""
+
+    rooted: Tensor
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, columns: Columns) -> None:
+        super().__init__()
+        for name, values in asdict(columns).items():
+            self.register_buffer(name, torch.from_numpy(values))
+
+    def forward(self, features: Tensor) -> Tensor:
+        root = features.abs().sqrt() * features.sign()
+        return (torch.where(self.rooted, root, features) - self.mean) * self.scale
+
+
+class _Votes(nn.Module):
+    """`NeighbourHead.logits` behind its columns: every training picture is in the graph."""
+
+    keys: Tensor
+    members: Tensor
+
+    def __init__(self, head: NeighbourHead) -> None:
+        super().__init__()
+        self.k = head.k
+        self.register_buffer("keys", torch.from_numpy(head.keys.astype(np.float32)))
+        self.register_buffer("members", torch.from_numpy(np.eye(head.num_classes, dtype=np.float32)[head.labels]))
+
+    def forward(self, columns: Tensor) -> Tensor:
+        unit = columns / columns.square().sum(1, keepdim=True).sqrt().clamp_min(1e-12)
+        similarity, nearest = (unit @ self.keys.T).topk(self.k, dim=1)
+        weights = torch.exp((similarity - 1) / VOTE_TEMPERATURE)
+        votes = (weights.unsqueeze(2) * self.members[nearest]).sum(1)
+        return torch.log(votes / votes.sum(1, keepdim=True) + VOTE_FLOOR)
+
+
+def _head_module(head: Head) -> nn.Module:
+    """Return raw features -> logits as a torch module."""
+    if isinstance(head, LinearHead):
+        return nn.Sequential(_PreparedColumns(head.columns), _linear(head.weight, head.bias))
+    if isinstance(head, DenseHead):
+        layers = (_linear(head.weight1, head.bias1), nn.ReLU(), _linear(head.weight2, head.bias2))
+        return nn.Sequential(_PreparedColumns(head.columns), *layers)
+    if isinstance(head, NeighbourHead):
+        return nn.Sequential(_PreparedColumns(head.columns), _Votes(head))
+    raise BundleError(f"export: a {type(head).__name__} cannot be expressed in ONNX. Serve the model folder instead.")
+
+
+def _linear(weight: Floats, bias: Floats) -> nn.Linear:
+    """Return a dense layer with a (D, K) weight and a (K,) bias."""
+    layer = nn.Linear(*weight.shape)
+    layer.load_state_dict({"weight": torch.from_numpy(weight.T.copy()), "bias": torch.from_numpy(bias)})
+    return layer
