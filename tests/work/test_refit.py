@@ -116,7 +116,7 @@ def test_the_usual_number_of_epochs_is_that_of_the_measured_run(compared, compar
         return "network", "head", None
 
     monkeypatch.setattr("thawline.work.refit.train_rows", train_rows)
-    monkeypatch.setattr("thawline.work.refit.classifier_of", lambda _, network, *, head, **__: (network, head))
+    monkeypatch.setattr("thawline.work.refit.classifier_of", lambda _, networks, *, head, **__: (*networks, head))
     values = (0.5,) * 7
     measured = frozen_model(laid, laid.leaderboard.trials[0], logits=np.eye(2), labels=np.arange(2))
     curve = Curve(values, values, values, values)

@@ -26,9 +26,6 @@ def own_blocks(blocks: Sequence[Block], backbones: Sequence[Backbone]) -> tuple[
 
     Raises:
         ValueError: There is no such cut, or a network is returned to after the next one.
-
-    >>> own_blocks([(3, "mean"), (16, "mean"), (17, "std")], [a, b])  # doctest: +SKIP
-    (((3, 'mean'), (16, 'mean')), ((0, 'std'),))
     """
     parts: list[list[Block]] = [[] for _ in backbones]
     latest = 0

@@ -31,16 +31,14 @@ from thawline.use.classifier import Classifier
 from thawline.use.manifest import (
     HEAD_FILE,
     PICTURES_FILE,
-    BackboneFacts,
     Golden,
-    InputFacts,
     Manifest,
-    NetworkFacts,
     left_behind,
     read_manifest,
     require_own_bundle,
     weight_files,
 )
+from thawline.use.network_facts import BackboneFacts, InputFacts, NetworkFacts
 
 __all__ = ["Bundle", "Training", "load_bundle", "replace_bundle", "save_bundle", "write_bundle"]
 

@@ -26,7 +26,7 @@ from thawline.core.version import __version__
 from thawline.data.load import prepare_each
 from thawline.use.bundle import GOLDEN_TOLERANCE, Bundle
 from thawline.use.graph import Graph
-from thawline.use.manifest import InputFacts
+from thawline.use.network_facts import InputFacts
 from thawline.use.onnx_model import (
     FACTS_KEY,
     MAX_FILE_BYTES,

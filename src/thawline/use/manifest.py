@@ -12,13 +12,10 @@ import re
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
     ValidationError,
@@ -27,18 +24,14 @@ from pydantic import (
 )
 
 from thawline.core.errors import BundleError, StoreError, first_few
-from thawline.core.rendering import AS_BEFORE, Background, Levels, Rendering
 from thawline.core.store import disk_errors, file_sha256
-from thawline.core.types import InputSpec
+from thawline.use.network_facts import BackboneFacts, InputFacts, NetworkFacts, Sha256, Strict
 
 __all__ = [
     "HEAD_FILE",
     "PICTURES_FILE",
-    "BackboneFacts",
     "Golden",
-    "InputFacts",
     "Manifest",
-    "NetworkFacts",
     "left_behind",
     "read_manifest",
     "require_own_bundle",
@@ -55,98 +48,17 @@ _LEFT_BEHIND = re.compile(
 
 HEAD_FILE, PICTURES_FILE = "head.safetensors", "pictures.safetensors"
 
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^(golden/)?[a-z0-9][a-z0-9_.-]*$", max_length=80)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class BackboneFacts(_Strict):
-    """The network, its weights and their licence."""
-
-    name: str
-    architecture: Annotated[str, Field(pattern=r"^\w+$")]
-    weights_sha256: Sha256
-    license: str
-    weights_origin: str
-
-
-class LevelsFacts(_Strict):
-    """`Levels` as JSON."""
-
-    kind: str
-    low: float
-    high: float
-
-
-class RenderingFacts(_Strict):
-    """`Rendering` as JSON."""
-
-    levels: list[LevelsFacts]
-    background: Background
-
-
-class InputFacts(_Strict):
-    """`InputSpec` as JSON; folders that were written before there was a rendering have none.
-
-    A model that sees the whole shorter side says nothing of its share, as folders from before there was one.
-    """
-
-    size_px: Annotated[int, Field(ge=8, le=4096)]
-    mean: list[float] = Field(min_length=3, max_length=3)
-    std: list[Annotated[float, Field(gt=0)]] = Field(min_length=3, max_length=3)
-    interpolation: Literal["bilinear", "bicubic"]
-    fit: Literal["crop", "letterbox", "stretch"]
-    rendering: RenderingFacts | None = None
-    crop_share: Annotated[float, Field(ge=0.1, le=1)] = 1.0
-
-    @classmethod
-    def of(cls, spec: InputSpec) -> InputFacts:
-        """Return the facts of an input preparation."""
-        return cls.model_validate(asdict(spec), strict=False)
-
-    def spec(self) -> InputSpec:
-        """Return the input preparation that they describe."""
-        (red, green, blue), (red_std, green_std, blue_std) = self.mean, self.std
-        rendering = AS_BEFORE
-        if self.rendering is not None:
-            levels = tuple(Levels(item.kind, item.low, item.high) for item in self.rendering.levels)
-            rendering = Rendering(levels, self.rendering.background)
-        return InputSpec(
-            self.size_px,
-            (red, green, blue),
-            (red_std, green_std, blue_std),
-            interpolation=self.interpolation,
-            fit=self.fit,
-            rendering=rendering,
-            crop_share=self.crop_share,
-        )
-
-    @model_serializer(mode="wrap")
-    def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out what an older folder does not have: its seal is that of what it holds."""
-        facts: dict[str, Any] = dump(self)
-        absent = {"rendering": None, "crop_share": 1.0}
-        return {name: value for name, value in facts.items() if name not in absent or value != absent[name]}
-
-
-class NetworkFacts(_Strict):
-    """A network of a model: a backbone and how pictures are prepared for it."""
-
-    backbone: BackboneFacts
-    input: InputFacts
-
-
-class Golden(_Strict):
+class Golden(Strict):
     """A picture of the bundle and the probabilities that it must get."""
 
     file: FileName
     probabilities: list[float]
 
 
-class Manifest(_Strict):
+class Manifest(Strict):
     """Everything about a bundle that is not a tensor.
 
     Attributes:

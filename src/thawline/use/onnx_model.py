@@ -26,7 +26,7 @@ from thawline.core.runtime import num_workers
 from thawline.core.types import Floats, Pixels, Prediction
 from thawline.data.images import MAX_MEGAPIXELS
 from thawline.data.load import prepare_each
-from thawline.use.manifest import InputFacts
+from thawline.use.network_facts import InputFacts
 
 if TYPE_CHECKING:
     import onnxruntime

@@ -6,7 +6,7 @@ That it may learn from the held-out pictures too, once they have been read, is `
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from thawline.data.dataset import Dataset
 from thawline.data.images import decode, encode_jpeg
 from thawline.data.load import read_checked
 from thawline.data.split import leaked
+from thawline.features.bank import Block
 from thawline.features.drift_pass import measure_drift
 from thawline.features.network import Network
 from thawline.heads.calibrate import fit_temperature, probabilities
@@ -97,10 +98,9 @@ def frozen_model(compared: Compared, trial: Trial, *, logits: Floats, labels: In
     start = time.perf_counter()
     head = fit_head(compared, trial, rows=compared.split.pool)
     seconds = trial.fit_s + time.perf_counter() - start
-    network = compared.session.context.network
-    classifier = classifier_of(
-        compared, network, strategy=trial.strategy, head=head, temperature=fit_temperature(logits, labels)
-    )
+    networks = (compared.session.context.network,)
+    temperature = fit_temperature(logits, labels)
+    classifier = classifier_of(compared, networks, blocks=trial.strategy.blocks, head=head, temperature=temperature)
     return Made(classifier, trial.strategy, None, seconds, trial=trial)
 
 
@@ -132,7 +132,7 @@ def trained_model(
         answers = held_out_logits(network, head, context=ground.context, rows=watched, block=strategy.blocks[0])
         temperature = fit_temperature(answers, compared.dataset.labels[watched])
     return Made(
-        classifier_of(compared, network, strategy=strategy, head=head, temperature=temperature),
+        classifier_of(compared, (network,), blocks=strategy.blocks, head=head, temperature=temperature),
         strategy,
         trained.curve,
         seconds,
@@ -142,14 +142,14 @@ def trained_model(
 
 
 def classifier_of(
-    compared: Compared, network: Network, *, strategy: Strategy, head: Head, temperature: float
+    compared: Compared, networks: Sequence[Network], *, blocks: Sequence[Block], head: Head, temperature: float
 ) -> Classifier:
-    """Return a network and the head that reads it at a strategy's depths as one model of the session's pictures."""
+    """Return networks and the head that reads them at `blocks` as one model of the session's pictures."""
     context = compared.session.context
     return Classifier(
-        (network,),
+        networks,
         context.runtime,
-        blocks=strategy.blocks,
+        blocks=blocks,
         storage=context.storage,
         head=head,
         temperature=temperature,

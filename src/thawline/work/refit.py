@@ -15,7 +15,7 @@ from thawline.features.network import Network
 from thawline.heads.head import Head
 from thawline.train.folds import train_rows
 from thawline.train.hyperparameters import TrainOptions
-from thawline.use.bundle import Classifier
+from thawline.use.classifier import Classifier
 from thawline.work.model import Made, classifier_of, fit_head
 from thawline.work.order import overridden
 from thawline.work.session import Compared
@@ -62,11 +62,12 @@ def deliver(compared: Compared, made: Made) -> Delivered:
         return Delivered(made.classifier, split.pool)
     rows, measured = np.union1d(split.pool, split.test), made.classifier
     if made.trial is not None:
-        network, head = measured.network, fit_head(compared, made.trial, rows=rows)
+        networks, head = measured.networks, fit_head(compared, made.trial, rows=rows)
     else:
         network, head = _trained_again(made, rows)
-    strategy, temperature = made.strategy, measured.temperature
-    return Delivered(classifier_of(compared, network, strategy=strategy, head=head, temperature=temperature), rows)
+        networks = (network,)
+    blocks, temperature = measured.reader.blocks, measured.temperature
+    return Delivered(classifier_of(compared, networks, blocks=blocks, head=head, temperature=temperature), rows)
 
 
 def _trained_again(made: Made, rows: Ints) -> tuple[Network, Head]:
