@@ -99,34 +99,55 @@ def test_chunks_do_not_change_the_answer(rng, monkeypatch):
     np.testing.assert_allclose(pieces[1], whole[1])
 
 
-def test_a_bootstrapped_balanced_accuracy_agrees_with_scipy(rng):
+def test_intervals_of_class_means_agree_with_a_bootstrap_where_pictures_are_many(rng):
     labels, predicted = some_predictions(rng, n=300, k=3)
 
     def score(rows):
-        return metrics.balanced_accuracy(metrics.confusion_matrix(labels[rows], predicted[rows], num_classes=3))
+        return metrics.class_means(metrics.confusion_matrix(labels[rows], predicted[rows], num_classes=3))
 
-    mine = intervals.confusion_bootstrap(
-        labels, predicted, groups=np.arange(300), num_classes=3, statistic=metrics.balanced_accuracy
-    )
-    theirs = stats.bootstrap((np.arange(300),), score, vectorized=False, method="percentile", n_resamples=2000, rng=2)
-    np.testing.assert_allclose(mine, theirs.confidence_interval, atol=0.01)
-
-
-def test_a_bootstrap_of_accuracy_is_the_same_by_either_function(rng):
-    labels, predicted = some_predictions(rng, n=120, k=4)
-    groups = rng.integers(0, 50, 120)
-    by_matrix = intervals.confusion_bootstrap(
-        labels, predicted, groups=groups, num_classes=4, statistic=lambda c: float(np.trace(c) / c.sum())
-    )
-    np.testing.assert_allclose(by_matrix, intervals.group_bootstrap(labels == predicted, groups))
+    means, low, high = intervals.class_mean_intervals(labels, predicted, groups=np.arange(300), num_classes=3)
+    drawn = np.array([score(rng.integers(0, 300, 300)) for _ in range(1500)])
+    np.testing.assert_allclose(means, score(np.arange(300)))
+    np.testing.assert_allclose((high - low) / (4 * drawn.std(axis=0)), 0.98, atol=0.06)
 
 
-def test_a_bootstrap_that_collapses_gives_way_to_wilson():
+def test_an_interval_of_class_means_stays_open_when_every_picture_is_right():
     labels = np.repeat(np.arange(4), 25)
-    low, high = intervals.confusion_bootstrap(
-        labels, labels, groups=np.arange(100), num_classes=4, statistic=metrics.macro_f1
-    )
-    np.testing.assert_allclose((low, high), intervals.wilson(100, 100))
+    means, low, high = intervals.class_mean_intervals(labels, labels, groups=np.arange(100), num_classes=4)
+    np.testing.assert_allclose(means, 1)
+    np.testing.assert_allclose((low, high), np.transpose([intervals.wilson(100, 100)] * 3))
+
+
+def test_a_rare_class_counts_by_its_few_pictures():
+    labels = np.repeat([0, 1], [95, 5])
+    _, low, _ = intervals.class_mean_intervals(labels, labels, groups=np.arange(100), num_classes=2)
+    assert low[1] == pytest.approx(intervals.wilson(19, 19)[0])  # 4 / (1/95 + 1/5)
+
+
+def test_copies_count_once_in_class_means(rng):
+    labels, predicted = some_predictions(rng, n=80, k=3)
+    alone = intervals.class_mean_intervals(labels, predicted, groups=np.arange(80), num_classes=3)
+    copied = (np.repeat(rows, 4) for rows in (labels, predicted, np.arange(80)))
+    labels, predicted, groups = copied
+    found = intervals.class_mean_intervals(labels, predicted, groups=groups, num_classes=3)
+    np.testing.assert_allclose(found, alone, atol=0.01)
+
+
+@pytest.mark.parametrize("sizes", [(20, 20, 20), (40, 15, 5)])
+def test_intervals_of_class_means_hold_the_truth_as_often_as_they_say(rng, sizes):
+    shares = np.array(sizes) / sum(sizes)
+    given = np.array([[0.8, 0.1, 0.1], [0.1, 0.9, 0.0], [0.3, 0.1, 0.6]])
+    truth = metrics.class_means((given * shares[:, None] * 10**6).round().astype(np.int64))
+    inside, widths, found = np.zeros(3), np.zeros(3), []
+    for _ in range(600):
+        labels = rng.choice(3, sum(sizes), p=shares)
+        predicted = (rng.random((len(labels), 1)) > given.cumsum(axis=1)[labels]).sum(axis=1)
+        means, low, high = intervals.class_mean_intervals(labels, predicted, groups=np.arange(60), num_classes=3)
+        inside += (low <= truth) & (truth <= high)
+        widths += high - low
+        found.append(means)
+    assert (inside / 600 > 0.915).all()
+    assert (widths / 600 < 1.2 * 3.92 * np.std(found, axis=0)).all()
 
 
 def test_equal_strategies_have_p_one():

@@ -1,24 +1,36 @@
-"""Per-picture scores and groups of copies -> 95 % intervals of a mean, and paired tests.
+"""Scores of pictures and groups of copies -> 95 % intervals of a share, and of means over classes.
 
-One idea: what is resampled is a group of copies, never a picture, so that a hundred copies of one photo count as one
-piece of evidence. Intervals speak of the pictures only: that another training set would give another model is not in
-them.
+One idea: a group of copies counts as one piece of evidence, however many pictures it has. An interval is Wilson's at
+the number of independent pictures that would vary as much, so it stays within [0, 1] and never closes. The intervals
+here are of a model that stands, on pictures that it never saw; what a training set may do is added in `search/`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from statistics import NormalDist
 
 import numpy as np
 
-from thawline.core.metrics import confusion_matrix, require_equal_lengths
+from thawline.core.metrics import class_means, confusion_matrix, per_class, require_equal_lengths
 from thawline.core.types import Floats, Ints
 
-__all__ = ["accuracy_interval", "confusion_bootstrap", "group_bootstrap", "paired_sign_flip", "wilson"]
+__all__ = [
+    "accuracy_interval",
+    "class_mean_intervals",
+    "copies_factor",
+    "group_bootstrap",
+    "interval_of",
+    "paired_sign_flip",
+    "wilson",
+]
 
 _ENDS = (0.025, 0.975)  # of a 95 % percentile interval
 _CHUNK_ENTRIES = 1 << 21  # entries of a (resamples, groups) matrix held at once: 16 MiB, and twice that in the making
+WIDER = (1.96**2 + 1) / 4
+"""Student's 97.5 % point is about 1 + this / degrees of freedom times Gauss's."""
+PRIOR_PICTURES = 2
+"""Pictures of each class that are taken to vary as those of all classes do: one picture of a class says nothing."""
 
 
 def wilson(successes: float, n: float, *, confidence: float = 0.95) -> tuple[float, float]:
@@ -47,6 +59,20 @@ def wilson(successes: float, n: float, *, confidence: float = 0.95) -> tuple[flo
     return (0.0 if successes == 0 else low), (1.0 if successes == n else high)
 
 
+def interval_of(mean: float, variance: float, *, most: float) -> tuple[float, float]:
+    """Return the Wilson interval of a mean in [0, 1] with a variance: at the number of trials that vary as much.
+
+    Args:
+        mean: Of scores; rounding errors beyond [0, 1] are cut.
+        variance: Of the mean, at least 0.
+        most: Trials where the mean is 0 or 1, or the variance 0: so many independent ones there are.
+    """
+    mean = min(1.0, max(0.0, mean))
+    spread = mean * (1 - mean)
+    n = most if spread <= 0 or variance <= 0 else spread / variance
+    return wilson(mean * n, n)
+
+
 def accuracy_interval(scores: Floats, groups: Ints) -> tuple[float, float]:
     """Return the 95 % Wilson interval of a mean of per-picture scores whose copies count as one picture.
 
@@ -59,10 +85,85 @@ def accuracy_interval(scores: Floats, groups: Ints) -> tuple[float, float]:
         groups: (N,) integers; equal ones are copies.
     """
     require_equal_lengths(scores=scores, groups=groups)
-    sizes = np.unique(groups, return_counts=True)[1].astype(np.float64)
-    effective = float(sizes.sum() ** 2 / (sizes**2).sum())
+    effective = len(groups) / copies_factor(groups)
     mean = min(1.0, max(0.0, float(np.mean(scores, dtype=np.float64))))
     return wilson(mean * effective, effective)
+
+
+def copies_factor(groups: Ints) -> float:
+    """Return by how much copies raise the variance of a mean over (N,) pictures: Σ size² / N, 1 without copies."""
+    sizes = np.unique(groups, return_counts=True)[1].astype(np.float64)
+    return float((sizes**2).sum() / sizes.sum())
+
+
+def class_mean_intervals(
+    labels: Ints, predicted: Ints, *, groups: Ints, num_classes: int
+) -> tuple[Floats, Floats, Floats]:
+    """Return the means over the classes of precision, recall and F1, with their 95 % intervals: three arrays of (3,).
+
+    The variance comes from what each picture adds to a mean, summed by groups (Hampel 1974, "The influence curve and
+    its role in robust estimation"). A class with few pictures hardly shows how much its own share varies, and with one
+    not at all, so it borrows from all classes: as if it had two more pictures that vary as those of all do.
+    `benchmarks/coverage.py` measures how often these intervals hold.
+
+    Args:
+        labels: (N,) true class indices in [0, K).
+        predicted: (N,) predicted class indices in [0, K).
+        groups: (N,) integers; equal ones are copies.
+        num_classes: K; classes without a picture do not count.
+
+    Returns:
+        Means, low ends and high ends, each in [0, 1].
+    """
+    require_equal_lengths(labels=labels, predicted=predicted, groups=groups)
+    confusion = confusion_matrix(labels, predicted, num_classes=num_classes)  # refuses classes out of range
+    support, calls, hits = confusion.sum(axis=1), confusion.sum(axis=0), np.diagonal(confusion)
+    present = support > 0
+    copies, num_present = copies_factor(groups), int(present.sum())
+    evenly = copies * float((1 / support[present]).sum()) / num_present**2  # variance of a mean recall of even chance
+    means = class_means(confusion)
+    precision, recall = (_shares_variance(hits / copies, of / copies, present) for of in (calls, support))
+    f1 = _f1_variance(labels, predicted, groups=groups, confusion=confusion, prior=means[2] * (1 - means[2]) * evenly)
+    variances = (precision[0] * precision[1], recall[0] * recall[1], f1 * recall[1])
+    ends = [
+        interval_of(float(mean), variance, most=1 / evenly) for mean, variance in zip(means, variances, strict=True)
+    ]
+    low, high = np.array(ends).T
+    return means, low, high
+
+
+def _shares_variance(hits: Floats, totals: Floats, present: Ints) -> tuple[float, float]:
+    """Return the variance of the mean over the present classes of shares hits / totals, each class's own but shrunk.
+
+    And the factor by which it is raised where few pictures say how large it is: Student's against Gauss's square, with
+    the degrees of freedom of Satterthwaite (1946), "An approximate distribution of estimates of variance components".
+    """
+    hits, totals = hits[present], np.maximum(totals[present], 1)
+    squares = hits * (1 - hits / totals)
+    typical = squares.sum() / max(totals.sum() - len(totals), 1)
+    freedom = np.maximum(totals - 1, 0) + PRIOR_PICTURES
+    parts = (squares + PRIOR_PICTURES * typical) / freedom / totals
+    variance = parts.sum()
+    degrees = variance**2 / (parts**2 / freedom).sum() if variance > 0 else np.inf
+    return float(variance / len(totals) ** 2), float((1 + WIDER / degrees) ** 2)
+
+
+def _f1_variance(labels: Ints, predicted: Ints, *, groups: Ints, confusion: Ints, prior: float) -> float:
+    """Return the variance of the mean F1 by influences, shrunk towards `prior` as if each class had two more pictures.
+
+    F1 of a class is 2 · hits / (support + calls): a picture adds to the hits of one class and to the total of two.
+    """
+    _, _, f1 = per_class(confusion)
+    present = confusion.sum(axis=1) > 0
+    num_present, total = int(present.sum()), np.maximum(confusion.sum(axis=1) + confusion.sum(axis=0), 1)
+    added = np.where(labels == predicted, 2 / total[labels], 0.0)
+    added -= f1[labels] / total[labels] + present[predicted] * f1[predicted] / total[predicted]
+    _, place = np.unique(groups, return_inverse=True)
+    by_group = np.bincount(place, added / num_present)
+    num_groups = len(by_group)
+    own = float((by_group**2).sum()) * num_groups / max(num_groups - num_present, 1)
+    pictures = PRIOR_PICTURES * num_present
+    return (num_groups * own + pictures * prior) / (num_groups + pictures)
 
 
 def group_bootstrap(scores: Floats, groups: Ints, *, num_resamples: int = 2000, seed: int = 0) -> tuple[Floats, Floats]:
@@ -88,52 +189,6 @@ def group_bootstrap(scores: Floats, groups: Ints, *, num_resamples: int = 2000, 
     means = resampled[:, :-1] / resampled[:, -1:]
     low, high = np.quantile(means, _ENDS, axis=0)
     return low.reshape(np.shape(scores)[1:]), high.reshape(np.shape(scores)[1:])
-
-
-def confusion_bootstrap(
-    labels: Ints,
-    predicted: Ints,
-    *,
-    groups: Ints,
-    num_classes: int,
-    statistic: Callable[[Ints], Floats | float],
-    num_resamples: int = 2000,
-    seed: int = 0,
-) -> tuple[Floats, Floats]:
-    """Return `group_bootstrap`'s interval for statistics of the confusion matrix.
-
-    Where every resample gives the same value, as when every picture is right, a percentile interval would claim
-    certainty: the Wilson interval of `accuracy_interval` at that value stands in for it.
-
-    Args:
-        labels: (N,) true class indices in [0, K).
-        predicted: (N,) predicted class indices in [0, K).
-        groups: (N,) integers; equal ones are copies.
-        num_classes: K; time grows with R · (N + K²), memory does not grow with R.
-        statistic: From a (K, K) matrix of counts to one number in [0, 1], as `macro_f1`, or to (S,), as `class_means`.
-        num_resamples: R.
-        seed: As in `group_bootstrap`.
-
-    Returns:
-        Low and high ends, each of shape () or (S,), float64.
-    """
-    require_equal_lengths(labels=labels, predicted=predicted, groups=groups)
-    whole = confusion_matrix(labels, predicted, num_classes=num_classes)  # refuses classes out of range
-    cells = labels.astype(np.int64) * num_classes + predicted
-    _, inverse = np.unique(groups, return_inverse=True)
-    values = np.array(
-        [
-            statistic(np.bincount(cells, row[inverse], num_classes**2).reshape(whole.shape).astype(np.int64))
-            for weights in _resample_weights(int(inverse.max()) + 1, num_resamples, seed)
-            for row in weights
-        ]
-    )
-    columns = values.reshape(num_resamples, -1)
-    ends = np.quantile(columns, _ENDS, axis=0)
-    for column in np.flatnonzero(columns.max(axis=0) == columns.min(axis=0)):
-        ends[:, column] = accuracy_interval(np.full(len(labels), columns[0, column]), groups)
-    low, high = ends.reshape(2, *values.shape[1:])
-    return low, high
 
 
 def paired_sign_flip(differences: Floats, groups: Ints, *, num_resamples: int = 2000, seed: int = 0) -> Floats:

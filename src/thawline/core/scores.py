@@ -11,8 +11,8 @@ from functools import cached_property
 
 import numpy as np
 
-from thawline.core.intervals import accuracy_interval, confusion_bootstrap
-from thawline.core.metrics import class_means, confusion_matrix, within_top_k
+from thawline.core.intervals import accuracy_interval, class_mean_intervals
+from thawline.core.metrics import confusion_matrix, within_top_k
 from thawline.core.types import Floats, Ints
 
 __all__ = ["SCORES", "Score", "ScoreInput", "ScoreKind", "compute_scores"]
@@ -64,8 +64,11 @@ class ScoreInput:
 
     @cached_property
     def class_means(self) -> tuple[Score, ...]:
-        """Precision, recall and F1, each as the mean over the classes that have pictures; from one bootstrap."""
-        return self.of_confusion(class_means)
+        """Precision, recall and F1, each as the mean over the classes that have pictures."""
+        num_classes = self.probabilities.shape[1]
+        found = class_mean_intervals(self.labels, self.predicted, groups=self.groups, num_classes=num_classes)
+        rows = zip(*(numbers.tolist() for numbers in found), strict=True)
+        return tuple(Score(value, low, high, len(self.labels)) for value, low, high in rows)
 
     def share(self, hits: Floats, *, of: Ints | None = None) -> Score:
         """Return the share of hits with its Wilson interval.
@@ -76,19 +79,6 @@ class ScoreInput:
         """
         rows = np.arange(len(hits)) if of is None else of
         return Score(float(hits[rows].mean()), *accuracy_interval(hits[rows], self.groups[rows]), len(rows))
-
-    def of_confusion(self, statistic: Callable[[Ints], Floats]) -> tuple[Score, ...]:
-        """Return S statistics of the confusion matrix with their bootstrap intervals.
-
-        Args:
-            statistic: From (K, K) counts to (S,) numbers in [0, 1].
-        """
-        num_classes = self.probabilities.shape[1]
-        lows, highs = confusion_bootstrap(
-            self.labels, self.predicted, groups=self.groups, num_classes=num_classes, statistic=statistic
-        )
-        ends = zip(statistic(self.confusion), lows, highs, strict=True)
-        return tuple(Score(float(value), float(low), float(high), len(self.labels)) for value, low, high in ends)
 
 
 @dataclass(frozen=True)
