@@ -9,6 +9,7 @@ from thawline.core.errors import BundleError
 from thawline.heads.head import head_from_tensors, head_tensors
 from thawline.heads.linear import fit_linear
 from thawline.heads.nearest import fit_class_mean, fit_neighbours
+from thawline.heads.together import Member, TogetherHead
 
 D, K = 5, 3
 
@@ -21,9 +22,18 @@ def rows():
     return x, np.arange(24) % K
 
 
+def together(rows):
+    """Return two heads as one, the first on all columns, the second on two of them."""
+    x, labels = rows
+    some = np.arange(D) % 2 == 1
+    heads = [fit_linear(x[:, reads], labels, l2=1e-3, num_classes=K) for reads in (some | True, some)]
+    return TogetherHead((Member(some | True, heads[0], 1.0), Member(some, heads[1], 0.5)))
+
+
 def all_heads(rows):
     x, labels = rows
     return {
+        "together": together(rows),
         "linear": fit_linear(x, labels, l2=1e-3, num_classes=K),
         "class mean": fit_class_mean(x, labels, num_classes=K),
         "k-NN": fit_neighbours(x, labels, k=5, num_classes=K),
@@ -34,7 +44,7 @@ def load(tensors):
     return head_from_tensors(tensors, num_columns=D, num_classes=K)
 
 
-@pytest.mark.parametrize("name", ["linear", "class mean", "k-NN"])
+@pytest.mark.parametrize("name", ["linear", "class mean", "k-NN", "together"])
 def test_round_trip(rows, name):
     head = all_heads(rows)[name]
     tensors = head_tensors(head)
@@ -49,7 +59,7 @@ def test_something_else_is_no_head():
         head_tensors("head")
 
 
-@pytest.mark.parametrize("name", ["linear", "k-NN"])
+@pytest.mark.parametrize("name", ["linear", "k-NN", "together"])
 def test_unknown_and_missing_tensors_are_refused(rows, name):
     tensors = head_tensors(all_heads(rows)[name])
     with pytest.raises(BundleError, match=r"more.* found, .* required.*write it again with `thawline fit`"):
@@ -61,7 +71,7 @@ def test_unknown_and_missing_tensors_are_refused(rows, name):
         load({})
 
 
-@pytest.mark.parametrize("name", ["linear", "k-NN"])
+@pytest.mark.parametrize("name", ["linear", "k-NN", "together"])
 def test_a_tensor_of_another_shape_is_refused(rows, name):
     tensors = head_tensors(all_heads(rows)[name])
     for key, value in tensors.items():
@@ -90,6 +100,37 @@ def test_a_number_that_is_none_is_refused(rows, name, value):
         spoilt.reshape(-1)[0] = value
         with pytest.raises(BundleError, match=f"load the head: {key}"):
             load({**tensors, key: spoilt})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("0.reads", np.full(D, 2, np.uint8)),
+        ("1.reads", np.zeros(D, np.uint8)),
+        ("1.reads", np.ones(D, np.uint8)),  # its head has two columns
+        ("1.reads", np.ones(D, np.float32)),
+        ("0.temperature", np.zeros(1, np.float32)),
+        ("0.temperature", np.full(1, -1, np.float32)),
+        ("0.temperature", np.full(1, np.nan, np.float32)),
+        ("1.temperature", np.full(1, np.inf, np.float32)),
+        ("1.temperature", np.ones(1, np.float64)),
+        ("1.weight", np.full((2, K), np.nan, np.float32)),
+    ],
+)
+def test_what_a_head_of_several_reads_and_its_temperature_must_make_sense(rows, name, value):
+    tensors = head_tensors(together(rows))
+    with pytest.raises(BundleError, match="load the head: "):
+        load({**tensors, name: value})
+
+
+@pytest.mark.parametrize("first", ["00", "2", "-1", ""])
+def test_heads_of_several_are_numbered_from_zero(rows, first):
+    tensors = head_tensors(together(rows))
+    numbered = {
+        name.replace("0.", f"{first}.", 1) if name[:2] == "0." else name: value for name, value in tensors.items()
+    }
+    with pytest.raises(BundleError, match=r"0\.bias.* required of 2 heads together\. The bundle was altered"):
+        load(numbered)
 
 
 def test_numbers_of_another_kind_are_refused(rows):
@@ -127,6 +168,7 @@ def test_a_head_for_other_features_or_classes_is_refused(rows):
 
 def test_heads_print_in_a_line(rows):
     assert [repr(head) for head in all_heads(rows).values()] == [
+        f"<TogetherHead: 2 heads on {D} columns>",
         f"<LinearHead: {D} columns, {K} classes>",
         f"<LinearHead: {D} columns, {K} classes>",
         f"<NeighbourHead: 5 of 24 pictures, {K} classes>",

@@ -20,6 +20,7 @@ from thawline.heads.columns import fit_columns
 from thawline.heads.dense import DenseHead
 from thawline.heads.linear import fit_linear
 from thawline.heads.nearest import fit_class_mean, fit_neighbours
+from thawline.heads.together import Member, TogetherHead
 from thawline.use.bundle import Training, load_bundle, save_bundle
 from thawline.use.classifier import Classifier
 
@@ -52,11 +53,24 @@ def dense_head(features, labels):
     return DenseHead(fit_columns(features), *(rng.normal(0, 0.3, shape).astype(np.float32) for shape in shapes))
 
 
+def together_head(features, labels):
+    """Return three heads as one: on all columns, on every other one, on the last half, at their own temperatures."""
+    columns = np.arange(features.shape[1])
+    reads = (columns >= 0, columns % 2 == 0, columns >= len(columns) // 2)
+    return TogetherHead(
+        tuple(
+            Member(mask, fit_linear(features[:, mask], labels, l2=1e-3, num_classes=CLASSES), temperature)
+            for mask, temperature in zip(reads, (1.0, 0.5, 3.0), strict=True)
+        )
+    )
+
+
 HEADS = {
     "linear": lambda features, labels: fit_linear(features, labels, l2=1e-3, num_classes=CLASSES),
     "class mean": lambda features, labels: fit_class_mean(features, labels, num_classes=CLASSES),
     "neighbours": lambda features, labels: fit_neighbours(features, labels, k=3, num_classes=CLASSES),
     "dense": dense_head,
+    "together": together_head,
 }
 
 

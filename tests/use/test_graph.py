@@ -17,7 +17,7 @@ from thawline.use.graph import Graph, _head_module
 NAMES = ("cross", "stripe", "spot")
 
 
-@pytest.mark.parametrize("kind", ["linear", "class mean", "neighbours", "dense"])
+@pytest.mark.parametrize("kind", ["linear", "class mean", "neighbours", "dense", "together"])
 def test_a_head_gives_the_same_logits_as_a_module(make_head, kind):
     rng = np.random.default_rng(0)
     features = rng.normal(size=(18, 9)).astype(np.float32)

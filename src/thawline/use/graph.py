@@ -6,6 +6,7 @@ preparation of a picture that differs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 
@@ -23,6 +24,7 @@ from thawline.heads.dense import DenseHead
 from thawline.heads.head import Head
 from thawline.heads.linear import LinearHead
 from thawline.heads.nearest import VOTE_FLOOR, VOTE_TEMPERATURE, NeighbourHead
+from thawline.heads.together import TogetherHead
 from thawline.use.classifier import Classifier
 
 __all__ = ["Graph"]
@@ -129,8 +131,28 @@ class _Votes(nn.Module):
         return torch.log(votes / votes.sum(1, keepdim=True) + VOTE_FLOOR)
 
 
+class _Together(nn.Module):
+    """`TogetherHead.logits`: each head on its columns, then the logarithm of their mean probabilities."""
+
+    def __init__(self, head: TogetherHead) -> None:
+        super().__init__()
+        self.heads = nn.ModuleList(_head_module(member.head) for member in head.members)
+        self.temperatures = [member.temperature for member in head.members]
+        for number, member in enumerate(head.members):
+            self.register_buffer(f"reads{number}", torch.from_numpy(np.flatnonzero(member.reads)))
+
+    def forward(self, features: Tensor) -> Tensor:
+        shares = [
+            torch.log_softmax(head(features[:, self.get_buffer(f"reads{number}")]) / temperature, dim=1)
+            for number, (head, temperature) in enumerate(zip(self.heads, self.temperatures, strict=True))
+        ]
+        return torch.logsumexp(torch.stack(shares), dim=0) - math.log(len(shares))
+
+
 def _head_module(head: Head) -> nn.Module:
     """Return raw features -> logits as a torch module."""
+    if isinstance(head, TogetherHead):
+        return _Together(head)
     if isinstance(head, LinearHead):
         return nn.Sequential(_PreparedColumns(head.columns), _linear(head.weight, head.bias))
     if isinstance(head, DenseHead):
