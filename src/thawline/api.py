@@ -37,13 +37,16 @@ def extract(photos: Photos, options: Options | None = None, *, progress: Progres
     from thawline.core.runtime import choose_runtime
     from thawline.features.extract import extract as fill
     from thawline.features.network import rendering_as
-    from thawline.work.session import load_network
+    from thawline.work.networks import load_networks
 
     options = options or Options()
+    network, *further = load_networks(options)
+    if further:
+        raise UsageError("extract: several networks are named. Name one --backbone at a time.")
     dataset, _ = check(photos, options, progress=progress)
     return fill(
         dataset,
-        rendering_as(load_network(options), dataset.rendering),
+        rendering_as(network, dataset.rendering),
         runtime=choose_runtime(options.device, options.dtype),
         cache=cache_root(options.cache_dir),
         poolings=options.pooling,

@@ -14,7 +14,7 @@ from thawline.core.options import Options, make_options
 def test_the_defaults_are_what_most_people_want():
     options = make_options()
     assert options == Options()
-    assert (options.backbone, options.fit, options.pooling) == ("efficientnet_lite0", "crop", ("mean", "std"))
+    assert (options.backbone, options.fit, options.pooling) == (("efficientnet_lite0",), "crop", ("mean", "std"))
     assert (options.folds, options.repeats, options.seed, options.on_bad) == (5, 2, 0, "skip")
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from thawline.core.errors import BackboneError
 from thawline.core.types import InputSpec
-from thawline.features.backbone import Backbone, CutPoint
+from thawline.features.backbone import Backbone, CutPoint, join_backbones
 
 
 def backbone_of(*modules, removed=None):
@@ -53,3 +53,16 @@ def test_a_description_is_plain_json():
 def test_it_prints_in_a_line():
     backbone = replace(backbone_of(*(f"blocks.{block}" for block in range(24))), weights_origin="hub timm/drawn")
     assert repr(backbone) == "<Backbone drawn: 24 cuts, 32 px, hub timm/drawn>"
+
+
+def test_joined_networks_count_their_cuts_on_and_cost_in_passes_of_the_first():
+    small = replace(backbone_of("blocks.0", "conv_head"), name="small")
+    large = replace(backbone_of("layer1.0", "layer2.0", "layer3.0"), name="large", num_macs=4_000_000)
+    joined = join_backbones([small, large])
+    assert (joined.name, joined.networks, joined.relative_costs) == ("small + large", (small, large), (1.0, 4.0))
+    assert [cut.index for cut in joined.cuts] == [0, 1, 2, 3, 4]
+    assert [cut.cost_fraction for cut in joined.cuts] == pytest.approx([0.5, 1, 4 / 3, 8 / 3, 4])
+    assert [cut.label for cut in joined.named_cuts["large"]] == ["layer1.0", "layer2.0", "layer3.0"]
+    assert [(cut.index, cut.cost_fraction) for cut in joined.named_cuts["large"]] == [(2, 1 / 3), (3, 2 / 3), (4, 1.0)]
+    assert join_backbones([small]) is small
+    assert (small.networks, small.relative_costs) == ((small,), (1.0,))

@@ -7,36 +7,29 @@ from dataclasses import replace
 import pytest
 
 from thawline.core.types import InputSpec
-from thawline.features.joined import distinct_inputs, joined_blocks, own_blocks
-from thawline.features.network import load_backbone
+from thawline.features.joined import distinct_inputs, joined_blocks, network_of, own_blocks
 
 SPEC = InputSpec(size_px=64, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 
 
-@pytest.fixture(scope="module")
-def backbones():
-    return [load_backbone(name, pretrained=False).backbone for name in ("simple_cnn", "deep_cnn")]
+def test_cuts_are_numbered_on():
+    parts = (((0, "mean"), (3, "std")), ((0, "std"), (4, "mean")))
+    blocks = joined_blocks(parts, [4, 5])
+    assert [cut for cut, _ in blocks] == [0, 3, 4, 8]
+    assert own_blocks(blocks, [4, 5]) == parts
+    assert own_blocks(blocks[2:], [4, 5]) == ((), parts[1])
+    assert [network_of(cut, [4, 5]) for cut in (0, 3, 4, 8)] == [0, 0, 1, 1]
 
 
-def test_cuts_are_numbered_on(backbones):
-    first, second = (len(backbone.cuts) for backbone in backbones)
-    parts = (((0, "mean"), (first - 1, "std")), ((0, "std"), (second - 1, "mean")))
-    blocks = joined_blocks(parts, backbones)
-    assert [cut for cut, _ in blocks] == [0, first - 1, first, first + second - 1]
-    assert own_blocks(blocks, backbones) == parts
-    assert own_blocks(blocks[2:], backbones) == ((), parts[1])
-
-
-@pytest.mark.parametrize(("cuts", "text"), [((99,), "no cut 99; there are 0 to"), ((-1,), "no cut -1")])
-def test_a_cut_that_is_not_there_is_refused(backbones, cuts, text):
+@pytest.mark.parametrize(("cut", "text"), [(9, "no cut 9; there are 0 to 8"), (-1, "no cut -1")])
+def test_a_cut_that_is_not_there_is_refused(cut, text):
     with pytest.raises(ValueError, match=text):
-        own_blocks([(cut, "mean") for cut in cuts], backbones)
+        own_blocks([(cut, "mean")], [4, 5])
 
 
-def test_no_network_is_returned_to(backbones):
-    second = len(backbones[0].cuts)
-    with pytest.raises(ValueError, match="cut 0 of simple_cnn is read after those of another network"):
-        own_blocks([(second, "mean"), (0, "mean")], backbones)
+def test_no_network_is_returned_to():
+    with pytest.raises(ValueError, match="cut 0 is read after those of another network"):
+        own_blocks([(4, "mean"), (0, "mean")], [4, 5])
 
 
 def test_what_is_applied_to_prepared_pixels_makes_no_other_preparation():

@@ -123,7 +123,7 @@ def make_joined(place):
     networks = [load_backbone(name, pretrained=False, size_px=size_px) for name, size_px in sizes]
     last = len(networks[0].backbone.cuts) - 1
     blocks = joined_blocks(
-        [[(0, "mean"), (last, "std")], [(last, "mean")], [(1, "max")]], [n.backbone for n in networks]
+        [[(0, "mean"), (last, "std")], [(last, "mean")], [(1, "max")]], [len(n.backbone.cuts) for n in networks]
     )
     kept = {"blocks": blocks, "storage": "float16", "temperature": 0.7, "class_names": NAMES}
     blank = Classifier(networks, runtime, head=None, **kept)  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ import report_cases as cases
 
 from thawline.core.scores import Score
 from thawline.core.types import Prediction
+from thawline.features.backbone import CutPoint
 from thawline.search.leaderboard import Leaderboard, Trial
 from thawline.search.strategy import Strategy
 from thawline.search.ties import TIE_WORDS
@@ -24,6 +25,11 @@ from thawline.view.summary import (
     run_text,
     thaw_line_text,
 )
+
+
+def cuts_of(*labels):
+    """The cuts of a single network, which has no name where it stands alone."""
+    return {"": tuple(CutPoint(index, f"blocks.{label}", 8, 8, 0, 1.0) for index, label in enumerate(labels))}
 
 
 def make_trial(depths, mean, *, head="linear", name=None, tied=False, lead=0.9):
@@ -125,7 +131,7 @@ def test_a_forecast_is_aligned_and_adds_up():
 def test_the_thaw_line_leaves_out_what_trains_the_network():
     trials = [of_kind("partial", make_trial((1,), 0.95)), make_trial((1,), 0.9)]
     trials += [of_kind("scratch", make_trial((), 0.4, name="cnn"))]
-    _, line = thaw_line_text(make_board(trials), ("3.0", "4.0")).splitlines()
+    _, line = thaw_line_text(make_board(trials), cuts_of("3.0", "4.0")).splitlines()
     assert line.split()[0] == "4.0"
     assert "0.900" in line
 
@@ -146,7 +152,7 @@ def test_the_thaw_line_has_a_bar_for_each_depth_alone():
             make_trial((0,), 0.5),
         ]
     )
-    title, *lines = thaw_line_text(board, ("3.0", "4.0", "head")).splitlines()
+    title, *lines = thaw_line_text(board, cuts_of("3.0", "4.0", "head")).splitlines()
     assert "linear head on each depth alone" in title
     assert [line.split()[0] for line in lines] == ["3.0", "4.0", "head"]
     assert [line.count("█") for line in lines] == [20, 36, 30]
@@ -155,8 +161,21 @@ def test_the_thaw_line_has_a_bar_for_each_depth_alone():
     assert lines[0].index("0.500") == lines[1].index("0.900")
 
 
+def test_every_network_has_a_line_of_its_own():
+    trials = [make_trial((1,), 0.9), make_trial((2,), 0.8), make_trial((0,), 0.5)]
+    cuts = cuts_of("3.0", "4.0", "head")[""]
+    first, second = thaw_line_text(make_board(trials), {"small": cuts[:2], "large": cuts[2:]}).split("\n\n")
+    assert first.splitlines()[0] == "The thaw line of small: a linear head on each depth alone"
+    assert [line.split()[0] for line in first.splitlines()[1:]] == ["3.0", "4.0"]
+    assert second.splitlines()[0].startswith("The thaw line of large")
+    assert [line.split()[2] for line in second.splitlines()[1:]] == ["0.800"]
+
+
 def test_without_a_single_depth_there_is_no_line():
-    assert thaw_line_text(make_board([make_trial((0, 1), 0.9), make_trial((1,), 0.8, head="k-NN")]), ("a", "b")) == ""
+    assert (
+        thaw_line_text(make_board([make_trial((0, 1), 0.9), make_trial((1,), 0.8, head="k-NN")]), cuts_of("a", "b"))
+        == ""
+    )
 
 
 def test_an_evaluation_in_words():

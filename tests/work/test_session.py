@@ -7,7 +7,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from thawline.core.errors import BackboneError
 from thawline.core.options import Options
 from thawline.data.sources.places import Place
 from thawline.train.hyperparameters import TrainOptions
@@ -18,7 +17,6 @@ from thawline.work.session import (
     Clock,
     compare_frozen,
     depth_names,
-    load_network,
     open_session,
     split_of,
 )
@@ -91,15 +89,6 @@ def test_rows_compare_what_they_name_and_the_cuts_of_the_thaw_line(order, tmp_pa
     assert names(compare_frozen(open_session(asked, tmp_path))) == {"whole · linear", "1 block cut · linear"}
     best = replace(asked, rows=(Row(name="best", frozen="best"),))
     assert len(names(compare_frozen(open_session(best, tmp_path)))) > len(cuts)
-
-
-def test_a_recipe_whose_weights_are_not_there_is_told_of_one_that_needs_no_network(tmp_path):
-    missing = Options(backbone="resnet18", weights=tmp_path / "none.safetensors")
-    with pytest.raises(BackboneError, match=r"recipe mine: .*Or run it with --backbone efficientnet_lite0"):
-        load_network(missing, where="recipe mine")
-    with pytest.raises(BackboneError) as error:
-        load_network(missing)
-    assert "Or run it with" not in str(error.value)
 
 
 def test_a_clock_books_the_time_since_its_last_lap(monkeypatch):

@@ -35,7 +35,7 @@ def say_thaw_line(result: Run) -> None:
     """Print the score at every depth of the network."""
     from thawline.view.summary import thaw_line_text
 
-    say(thaw_line_text(result.leaderboard, [cut.label for cut in result.data.cuts]) + "\n")
+    say(thaw_line_text(result.leaderboard, result.data.cuts_of) + "\n")
 
 
 def say_compared(compared: Compared, *, as_json: bool) -> None:
@@ -46,7 +46,8 @@ def say_compared(compared: Compared, *, as_json: bool) -> None:
     if as_json:
         say_json(leaderboard_json(compared.leaderboard))
         return
-    say(thaw_line_text(compared.leaderboard, [cut.label for cut in compared.cuts]) + "\n")
+    cuts_of = compared.backbone.named_cuts if compared.backbone.parts else {"": compared.cuts}
+    say(thaw_line_text(compared.leaderboard, cuts_of) + "\n")
     say(leaderboard_text(compared.leaderboard))
 
 

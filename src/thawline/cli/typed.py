@@ -96,6 +96,8 @@ def lay_beneath(arguments: ArgumentCollection, options: Mapping[str, Any], *, so
     for name, value in options.items():
         argument = arguments_by_name.get(name)
         if argument is not None and name not in typed and not (name == "warmup" and "epochs" in typed):
+            if isinstance(value, str) and isinstance(argument.field_info.default, tuple):
+                value = (value,)  # a file may say one of several as plain text
             argument.append(Token(keyword=name, implicit_value=value, source=source))
 
 

@@ -6,9 +6,9 @@ import difflib
 import re
 from dataclasses import fields
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict, ValidationError
+from pydantic import BeforeValidator, ConfigDict, ValidationError
 from pydantic.dataclasses import dataclass
 
 from thawline.core.errors import UsageError
@@ -17,6 +17,8 @@ from thawline.core.types import Fit
 __all__ = ["CheckOptions", "Options", "make_options", "refusal"]
 
 Pooling = Literal["mean", "std", "max", "grid"]
+Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
+"""One name, or several; files say one as plain text."""
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -85,7 +87,7 @@ class CheckOptions:
 class Options(CheckOptions):
     """Options of `fit`, `compare` and `extract`; the defaults are what most people want."""
 
-    backbone: str = "efficientnet_lite0"
+    backbone: Names = ("efficientnet_lite0",)
     """Network to read: the bundled `efficientnet_lite0`, any timm name, `hf-hub:OWNER/NAME` or `local-dir:FOLDER`."""
 
     weights: Path | None = None
@@ -132,6 +134,15 @@ class Options(CheckOptions):
         if not self.pooling or len(set(self.pooling)) != len(self.pooling):
             raise UsageError(
                 f"--pooling is {', '.join(self.pooling) or 'empty'}: name each reading once, at least one."
+            )
+        if not self.backbone or len(set(self.backbone)) != len(self.backbone):
+            raise UsageError(
+                f"--backbone is {', '.join(self.backbone) or 'empty'}: name each network once, at least one."
+            )
+        if self.weights is not None and len(self.backbone) > 1:
+            raise UsageError(
+                f"--weights {self.weights}: a file belongs to one network, and {', '.join(self.backbone)} are named. "
+                "Name one, or put each file into a folder with its config.json and name local-dir:FOLDER."
             )
         if self.folds < 2 or self.repeats < 1:
             raise UsageError(

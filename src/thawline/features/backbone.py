@@ -6,12 +6,13 @@ weights; `features.cuts` works the cut points out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from thawline.core.errors import BackboneError, first_few
 from thawline.core.types import InputSpec
 
-__all__ = ["Backbone", "CutPoint"]
+__all__ = ["Backbone", "CutPoint", "join_backbones"]
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class Backbone:
         has_suffix: Whether the network can be continued from a cut; otherwise it can only be read.
         license: Licence of the weights, `unknown` for the user's own file.
         weights_origin: Where the weights come from, in words.
+        parts: The networks that it joins, in the order of their cuts; empty for one network.
     """
 
     name: str
@@ -75,9 +77,30 @@ class Backbone:
     has_suffix: bool
     license: str
     weights_origin: str
+    parts: tuple[Backbone, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Backbone {self.name}: {len(self.cuts)} cuts, {self.input.size_px} px, {self.weights_origin}>"
+
+    @property
+    def networks(self) -> tuple[Backbone, ...]:
+        """The networks that it joins, or itself."""
+        return self.parts or (self,)
+
+    @property
+    def relative_costs(self) -> tuple[float, ...]:
+        """What a whole pass of each network costs, as a share of the first one's."""
+        return tuple(network.num_macs / max(1, self.networks[0].num_macs) for network in self.networks)
+
+    @property
+    def named_cuts(self) -> dict[str, tuple[CutPoint, ...]]:
+        """Name → cuts of each network, numbered on, with costs as shares of its own whole pass."""
+        named: dict[str, tuple[CutPoint, ...]] = {}
+        start = 0
+        for network in self.networks:
+            named[network.name] = tuple(replace(cut, index=start + cut.index) for cut in network.cuts)
+            start += len(network.cuts)
+        return named
 
     def cut_removing(self, num_blocks: int) -> CutPoint:
         """Return the cut that leaves out the last `num_blocks` blocks.
@@ -92,3 +115,20 @@ class Backbone:
         raise BackboneError(
             f"{self.name}: no cut removes {num_blocks} blocks; its cuts remove {removed}. Choose one of these."
         )
+
+
+def join_backbones(backbones: Sequence[Backbone]) -> Backbone:
+    """Return several networks as one whose cuts are numbered on; one network is returned as it is.
+
+    The cost of a cut is a share of the FIRST network's whole pass, and above 1 where another network costs more. What
+    is said of weights and input is the first one's; `parts` has each network's own.
+    """
+    first, *others = backbones
+    if not others:
+        return first
+    whole = replace(first, name=" + ".join(backbone.name for backbone in backbones), parts=tuple(backbones))
+    cuts: list[CutPoint] = []
+    for backbone, cost in zip(backbones, whole.relative_costs, strict=True):
+        start = len(cuts)
+        cuts += [replace(cut, index=start + cut.index, cost_fraction=cut.cost_fraction * cost) for cut in backbone.cuts]
+    return replace(whole, cuts=tuple(cuts), has_class_token=any(backbone.has_class_token for backbone in backbones))

@@ -11,47 +11,47 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from thawline.core.types import InputSpec
-from thawline.features.backbone import Backbone
 from thawline.features.bank import Block
 
-__all__ = ["distinct_inputs", "joined_blocks", "own_blocks"]
+__all__ = ["distinct_inputs", "joined_blocks", "network_of", "own_blocks"]
 
 
-def own_blocks(blocks: Sequence[Block], backbones: Sequence[Backbone]) -> tuple[tuple[Block, ...], ...]:
+def own_blocks(blocks: Sequence[Block], num_cuts: Sequence[int]) -> tuple[tuple[Block, ...], ...]:
     """Return what each network is read at, by its own cuts; nothing for one that is not read.
 
     Args:
         blocks: (cut, pooling) pairs of the joined networks, network after network.
-        backbones: The networks, in the order of their cuts.
+        num_cuts: Cuts of each network, in order.
 
     Raises:
         ValueError: There is no such cut, or a network is returned to after the next one.
+
+    >>> own_blocks([(3, "mean"), (16, "mean"), (17, "std")], [17, 17])
+    (((3, 'mean'), (16, 'mean')), ((0, 'std'),))
     """
-    parts: list[list[Block]] = [[] for _ in backbones]
+    parts: list[list[Block]] = [[] for _ in num_cuts]
     latest = 0
     for cut, pooling in blocks:
-        own, network = cut, 0
-        while network < len(backbones) - 1 and own >= len(backbones[network].cuts):
-            own -= len(backbones[network].cuts)
-            network += 1
-        if not 0 <= own < len(backbones[network].cuts):
-            count = sum(len(backbone.cuts) for backbone in backbones)
-            raise ValueError(f"there is no cut {cut}; there are 0 to {count - 1}")
+        if not 0 <= cut < sum(num_cuts):
+            raise ValueError(f"there is no cut {cut}; there are 0 to {sum(num_cuts) - 1}")
+        network = network_of(cut, num_cuts)
         if network < latest:
-            raise ValueError(f"cut {cut} of {backbones[network].name} is read after those of another network")
+            raise ValueError(f"cut {cut} is read after those of another network")
         latest = network
-        parts[network].append((own, pooling))
+        parts[network].append((cut - sum(num_cuts[:network]), pooling))
     return tuple(map(tuple, parts))
 
 
-def joined_blocks(parts: Sequence[Sequence[Block]], backbones: Sequence[Backbone]) -> tuple[Block, ...]:
+def network_of(cut: int, num_cuts: Sequence[int]) -> int:
+    """Return which network a cut of joined networks belongs to."""
+    return next(network for network in range(len(num_cuts)) if cut < sum(num_cuts[: network + 1]))
+
+
+def joined_blocks(parts: Sequence[Sequence[Block]], num_cuts: Sequence[int]) -> tuple[Block, ...]:
     """Return the blocks of joined networks, given what each is read at by its own cuts: the inverse of `own_blocks`."""
-    joined: list[Block] = []
-    start = 0
-    for part, backbone in zip(parts, backbones, strict=True):
-        joined += [(start + cut, pooling) for cut, pooling in part]
-        start += len(backbone.cuts)
-    return tuple(joined)
+    starts = [sum(num_cuts[:network]) for network in range(len(num_cuts))]
+    pairs = zip(parts, starts, strict=True)
+    return tuple((start + cut, pooling) for part, start in pairs for cut, pooling in part)
 
 
 def distinct_inputs(specs: Sequence[InputSpec]) -> tuple[tuple[InputSpec, ...], tuple[int, ...]]:

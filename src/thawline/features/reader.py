@@ -127,7 +127,7 @@ class JoinedReader:
             ValueError: `blocks` are not in the order of the networks, or leave one out.
         """
         backbones = [network.backbone for network in networks]
-        parts = own_blocks(blocks, backbones)
+        parts = own_blocks(blocks, [len(backbone.cuts) for backbone in backbones])
         if unread := [backbone.name for backbone, part in zip(backbones, parts, strict=True) if not part]:
             raise ValueError(f"{', '.join(unread)}: no cut of it is read. Leave the network out.")
         self.readers = tuple(

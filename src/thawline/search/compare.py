@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from operator import mul
 
 import numpy as np
 
@@ -18,13 +19,13 @@ from thawline.core.types import Curve, Floats, Ints
 from thawline.data.dataset import Dataset
 from thawline.data.split import Split
 from thawline.features.backbone import Backbone
-from thawline.features.bank import FeatureBank
 from thawline.features.extract import in_streams
+from thawline.features.joined_bank import Bank
 from thawline.heads.epochs import train_epochs
 from thawline.search.answers import Answers
 from thawline.search.frozen import CompareOptions, FrozenAnswers, answer_frozen
 from thawline.search.judge import rank, score_choosing
-from thawline.search.leaderboard import Leaderboard
+from thawline.search.leaderboard import Leaderboard, Trial
 
 __all__ = ["CompareOptions", "Comparison", "FrozenAnswers", "answer_frozen", "compare", "leaderboard_of", "with_curves"]
 
@@ -57,15 +58,16 @@ class Comparison:
 
 
 def compare(
-    bank: FeatureBank,
+    bank: Bank,
     backbone: Backbone,
     *,
     dataset: Dataset,
     split: Split,
     options: CompareOptions | None = None,
-    view_banks: Sequence[FeatureBank] = (),
+    view_banks: Sequence[Bank] = (),
     view_policy: str = "none",
     full_pass_ms: float = 0.0,
+    further_pass_ms: Sequence[float] = (),
     progress: Progress | None = None,
 ) -> Comparison:
     """Return the leaderboard of every candidate feature set under every head.
@@ -79,6 +81,7 @@ def compare(
         view_banks: As in `answer_frozen`.
         view_policy: As in `answer_frozen`.
         full_pass_ms: Milliseconds that a picture takes through the whole backbone here, for `Trial.predict_ms`.
+        further_pass_ms: The same of each further network.
         progress: Where to report to.
     """
     options = options or CompareOptions()
@@ -92,7 +95,7 @@ def compare(
         view_policy=view_policy,
         progress=progress,
     )
-    return leaderboard_of(frozen, full_pass_ms=full_pass_ms, seed=options.seed)
+    return leaderboard_of(frozen, full_pass_ms=full_pass_ms, further_pass_ms=further_pass_ms, seed=options.seed)
 
 
 def leaderboard_of(
@@ -100,6 +103,7 @@ def leaderboard_of(
     extra: Sequence[Answers] = (),
     *,
     full_pass_ms: float = 0.0,
+    further_pass_ms: Sequence[float] = (),
     seed: int = 0,
     eligible: Sequence[bool] | None = None,
 ) -> Comparison:
@@ -109,6 +113,7 @@ def leaderboard_of(
         frozen: From `answer_frozen`.
         extra: Answers of other strategies to `frozen.rows`, to all folds or some.
         full_pass_ms: Milliseconds that a picture takes through the whole backbone here, for `Trial.predict_ms`.
+        further_pass_ms: The same of each further network.
         seed: Of resampling.
         eligible: Which may win, one entry for each of `frozen.answers` and then of `extra`; None: all.
     """
@@ -119,7 +124,7 @@ def leaderboard_of(
     board = Leaderboard(
         metric=frozen.metric,
         rule=frozen.rule,
-        trials=trials,
+        trials=tuple(_timed(trial, (full_pass_ms, *further_pass_ms), frozen.relative_costs) for trial in trials),
         winner=place,
         chosen_mean=chosen[0],
         chosen_low=chosen[1],
@@ -134,7 +139,16 @@ def leaderboard_of(
     return Comparison(board, logits[known], frozen.rows.samples[frozen.rows.scored[known]], frozen)
 
 
-def with_curves(board: Leaderboard, bank: FeatureBank, *, dataset: Dataset, split: Split, seed: int = 0) -> Leaderboard:
+def _timed(trial: Trial, pass_ms: Sequence[float], relative_costs: Sequence[float]) -> Trial:
+    """Return a trial whose milliseconds come from the measured pass of each network that it reads."""
+    passes = trial.strategy.passes
+    if not passes:
+        return trial
+    head = trial.strategy.cost - sum(map(mul, passes, relative_costs))
+    return replace(trial, predict_ms=sum(map(mul, passes, pass_ms)) + head * pass_ms[0])
+
+
+def with_curves(board: Leaderboard, bank: Bank, *, dataset: Dataset, split: Split, seed: int = 0) -> Leaderboard:
     """Return the leaderboard with epoch-wise training drawn for linear heads on the last four cuts and the best cut.
 
     Trained by Adam on the first fold, as tutorials do; no choice depends on it. Heads trained on views, and trained

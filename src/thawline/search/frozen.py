@@ -19,20 +19,16 @@ from thawline.core.types import Floats, Ints
 from thawline.data.dataset import Dataset
 from thawline.data.split import Split
 from thawline.features.backbone import Backbone
-from thawline.features.bank import Block, FeatureBank
+from thawline.features.bank import Block
 from thawline.features.extract import in_streams
+from thawline.features.joined_bank import Bank, banks_in
 from thawline.heads.linear import L2_STRENGTHS, fit_folds
 from thawline.heads.nearest import class_mean_folds, neighbour_folds
 from thawline.heads.rotation import Rotated, rotate
 from thawline.search.answers import Answers, Rows, answers_from
 from thawline.search.leaderboard import MetricName
-from thawline.search.strategy import (
-    Strategy,
-    candidate_features,
-    default_pooling,
-    strategies_for,
-    with_views,
-)
+from thawline.search.side_by_side import strategies_of
+from thawline.search.strategy import Strategy, with_views
 
 __all__ = [
     "CompareOptions",
@@ -79,6 +75,7 @@ class FrozenAnswers:
         balanced: Whether classes are weighted equally in training.
         answers: One entry a strategy.
         seconds: Wall time.
+        relative_costs: What a whole pass of each network costs, as a share of the first one's.
     """
 
     rows: Rows
@@ -87,6 +84,7 @@ class FrozenAnswers:
     balanced: bool
     answers: tuple[Answers, ...]
     seconds: float
+    relative_costs: tuple[float, ...] = (1.0,)
 
     @property
     def num_fits(self) -> int:
@@ -112,13 +110,13 @@ def class_row_weights(labels: Ints) -> Floats:
 
 
 def answer_frozen(
-    bank: FeatureBank,
+    bank: Bank,
     backbone: Backbone,
     *,
     dataset: Dataset,
     split: Split,
     options: CompareOptions | None = None,
-    view_banks: Sequence[FeatureBank] = (),
+    view_banks: Sequence[Bank] = (),
     view_policy: str = "none",
     progress: Progress | None = None,
 ) -> FrozenAnswers:
@@ -129,8 +127,8 @@ def answer_frozen(
     times the memory.
 
     Args:
-        bank: Holds all pictures of the split, as they are.
-        backbone: Its cut points and costs.
+        bank: Holds all pictures of the split, as they are; of joined networks, the banks of all.
+        backbone: Its cut points and costs; of several networks, joined.
         dataset: Labels and groups; labels of test rows are not read.
         split: Folds of the rows of choosing.
         options: Metric and weights.
@@ -165,10 +163,11 @@ def answer_frozen(
         balanced=balanced,
         answers=tuple(answers),
         seconds=time.perf_counter() - start,
+        relative_costs=backbone.relative_costs,
     )
 
 
-def stacked_views(banks: Sequence[FeatureBank], hashes: Sequence[str], *, blocks: Sequence[Block]) -> Floats:
+def stacked_views(banks: Sequence[Bank], hashes: Sequence[str], *, blocks: Sequence[Block]) -> Floats:
     """Return (V·N, D) float32 features: those of all N pictures in the first of V banks, then in the next, and so on.
 
     Args:
@@ -186,7 +185,7 @@ def stacked_views(banks: Sequence[FeatureBank], hashes: Sequence[str], *, blocks
     return stacked.reshape(-1, first.shape[1])
 
 
-def _require_views(bank: FeatureBank, view_banks: Sequence[FeatureBank], policy: str) -> None:
+def _require_views(bank: Bank, view_banks: Sequence[Bank], policy: str) -> None:
     """Refuse views of another network or reading, and views without a policy."""
     for other in view_banks:
         if replace(other.spec, views=bank.spec.views) != bank.spec or other.spec.views == bank.spec.views:
@@ -226,25 +225,19 @@ def rows_of(dataset: Dataset, split: Split, *, options: CompareOptions) -> tuple
     return Rows(samples, labels, groups, train, tuple(held_out), repeat, scored, weight), metric, balanced
 
 
-def _candidates(
-    bank: FeatureBank, backbone: Backbone, rows: Rows, only: frozenset[str] | None
-) -> list[tuple[Strategy, ...]]:
+def _candidates(bank: Bank, backbone: Backbone, rows: Rows, only: frozenset[str] | None) -> list[tuple[Strategy, ...]]:
     """Return the strategies to compare; those that read the same features together."""
-    of_features = [
-        strategies_for(
-            features,
-            backbone,
-            num_classes=int(rows.labels.max()) + 1,
-            num_rows=len(rows.samples),
-            plain_pooling=default_pooling(bank.spec),
-        )
-        for features in candidate_features(bank.spec)
-    ]
+    of_features = strategies_of(
+        [one.spec for one in banks_in(bank)],
+        backbone,
+        num_classes=int(rows.labels.max()) + 1,
+        num_rows=len(rows.samples),
+    )
     wanted = [tuple(head for head in heads if only is None or head.name in only) for heads in of_features]
     return [heads for heads in wanted if heads]
 
 
-def _score_features(heads: Sequence[Strategy], hashes: Sequence[str], rows: Rows, bank: FeatureBank) -> list[Answers]:
+def _score_features(heads: Sequence[Strategy], hashes: Sequence[str], rows: Rows, bank: Bank) -> list[Answers]:
     """Return the held-out answers of every head on one set of features."""
     num_classes = int(rows.labels.max()) + 1
     start = time.perf_counter()
@@ -267,7 +260,7 @@ def _held_out_logits(strategy: Strategy, rotated: Rotated, rows: Rows, num_class
     return neighbour_folds(rotated, rows.labels, row_weights=rows.train, num_classes=num_classes)
 
 
-def _score_views(viewed: Strategy, hashes: Sequence[str], rows: Rows, banks: Sequence[FeatureBank]) -> Answers:
+def _score_views(viewed: Strategy, hashes: Sequence[str], rows: Rows, banks: Sequence[Bank]) -> Answers:
     """Return the held-out answers of a linear head that learns from every view, the plain one first.
 
     A held-out row has weight 0 in all its views: another view of it would give its label away.

@@ -33,17 +33,21 @@ class Strategy:
     """One way to turn a backbone into a classifier.
 
     Attributes:
-        backbone: Name of the backbone, e.g. `efficientnet_lite0`.
-        depths: Indices into `Backbone.cuts`, ascending; several mean that the head reads them all, fused.
+        backbone: Name of the backbone, e.g. `efficientnet_lite0`; of several, joined by ` + `.
+        depths: Indices into `Backbone.cuts`, ascending; several mean that the head reads them all, fused. Of joined
+            networks they are numbered on.
         pooling: What is read at each depth: some of `mean`, `std`, `max`, `grid`, `token`.
         head: Trained on the features.
         name: Short readable name, unique on a leaderboard, e.g. `efficientnet_lite0 · 2 blocks cut · linear`.
-        cost: Cost of a prediction relative to the whole backbone at one reading, about 0 to 1.2; decides among ties.
+        cost: Cost of a prediction relative to the whole (first) backbone at one reading; decides among ties.
         kind: How much of the backbone is trained: nothing (`frozen`), its last layers (`partial`), all of it (`full`),
             or all of it from random weights (`scratch`).
         augment: Name of the augmentation policy that it learns from; `none` reads each picture once.
         blocks_removed: Blocks above the deepest depth read; 0 means the whole backbone runs.
         tune: The thaw plan by which the backbone is trained, e.g. `head, then last 7 blocks`; empty where it is frozen.
+        reads: (cut, pooling) pairs where the depths are not all read alike; empty: every depth by every pooling.
+        passes: Of several networks, the share of each one's pass that must run, 0 for one that is not read; empty
+            where there is one network.
     """
 
     backbone: str
@@ -56,11 +60,18 @@ class Strategy:
     augment: str = "none"
     blocks_removed: int = 0
     tune: str = ""
+    reads: tuple[tuple[int, str], ...] = ()
+    passes: tuple[float, ...] = ()
 
     @property
     def blocks(self) -> tuple[tuple[int, str], ...]:
         """(cut, pooling) pairs that the head reads, as a bank names them."""
-        return tuple((depth, pooling) for depth in self.depths for pooling in self.pooling)
+        return self.reads or tuple((depth, pooling) for depth in self.depths for pooling in self.pooling)
+
+    @property
+    def num_networks(self) -> int:
+        """How many networks run for a prediction."""
+        return max(1, sum(share > 0 for share in self.passes))
 
     @property
     def is_plain(self) -> bool:

@@ -51,11 +51,12 @@ class Context:
 
     Attributes:
         dataset: Checked pictures.
-        network: The pretrained backbone, as loaded; it is left as it is.
+        network: The pretrained backbone, as loaded; it is left as it is. Training runs start from it.
         options: Of the run.
         training: How networks are trained.
         machine: What it computes on and reports to.
         folder: Where training runs are kept until the run is done.
+        further: Other networks that frozen strategies read too.
     """
 
     dataset: Dataset
@@ -64,10 +65,16 @@ class Context:
     training: TrainOptions
     machine: Machine
     folder: Path
+    further: tuple[Network, ...] = ()
 
     def __repr__(self) -> str:
         """Return one short line."""
         return f"Context({len(self.dataset):,} pictures, {self.network.backbone.name}, {self.folder})"
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """All networks that frozen strategies read, in the order of their cuts."""
+        return (self.network, *self.further)
 
     @property
     def seed(self) -> int:

@@ -241,7 +241,7 @@ def _num_columns(directory: Path, manifest: Manifest, networks: Sequence[Network
     backbones = [network.backbone for network in networks]
     again = "Write the bundle again with `thawline fit`."
     try:
-        parts = own_blocks(manifest.blocks, backbones)
+        parts = own_blocks(manifest.blocks, [len(backbone.cuts) for backbone in backbones])
     except ValueError as error:
         raise BundleError(f"load {directory}: blocks: {error}. {again}") from None
     num_columns = 0

@@ -61,7 +61,7 @@ def render_report(data: ReportData) -> str:
         "drifts": _drifts(data),
     }
     facts |= _kind_facts(board) | _test_facts(data) | _curve_facts(data) | _budget_facts(data)
-    facts |= _thaw_facts(data.comparison.frozen if data.comparison else board, data.cuts)
+    facts |= _thaw_facts(data.comparison.frozen if data.comparison else board, data)
     facts |= _row_facts(data, data.comparison) if data.comparison else _choice_facts(data)
     return render_page(data, facts | {"sections": _sections(data, facts)})
 
@@ -73,7 +73,7 @@ def _sections(data: ReportData, facts: dict[str, Any]) -> dict[str, str]:
         "result": ("Result", True),
         "comparison": ("Comparison", rows),
         "story": ("Time" if rows else "From nothing to thawed", facts["story"]),
-        "thaw-line": ("Thaw line", facts["thaw_line"]),
+        "thaw-line": ("Thaw line", facts["thaw_lines"]),
         "leaderboard": ("Leaderboard", not rows),
         "budget": ("Budget", data.forecast),
         "curves": ("Curves", facts["curves"] or facts["finder"]),
@@ -147,16 +147,20 @@ def _budget_facts(data: ReportData) -> dict[str, Any]:
     }
 
 
-def _thaw_facts(board: Leaderboard | None, cuts: Sequence[CutPoint]) -> dict[str, Any]:
-    """Return the thaw line of the frozen strategies; there is none where they read a single depth."""
+def _thaw_facts(board: Leaderboard | None, data: ReportData) -> dict[str, Any]:
+    """Return the thaw line of every network's frozen strategies; there is none where they read a single depth."""
     trials = [trial for trial in board.trials if trial.strategy.is_plain] if board else []
     num_depths = len({depth for trial in trials for depth in trial.strategy.depths})
-    drawn = board is not None and bool(cuts) and num_depths > 1
+    drawn = board is not None and num_depths > 1
     return {
         "frozen": board,
         "num_depths": num_depths,
-        "thaw_line": both_widths(thaw_line_svg, board, cuts) if drawn else None,
-        "last_cut": _last_cut(trials, cuts),
+        "thaw_lines": [
+            (name, both_widths(partial(thaw_line_svg, prefix=f"thaw{place or ''}"), board, cuts))
+            for place, (name, cuts) in enumerate(data.cuts_of.items())
+            if drawn and cuts
+        ],
+        "last_cut": _last_cut(trials, data.cuts),
         "has_fused": any(trial.strategy.is_fused for trial in trials),
     }
 

@@ -158,7 +158,7 @@ class ReportData:
         counts: Role (`train`, `validation`, `test`) → pictures of each class, K numbers in the order of `class_names`.
             Without `test` and with `comparison`, the parts of the first fold: every picture was held out in turn.
         leaderboard: Strategies; or, with `comparison`, its rows as trials, named as the rows are.
-        cuts: Cut points of the backbone, shallow to deep.
+        cuts: Cut points of the (first) backbone, shallow to deep.
         evaluation: Of the model that is kept, on the pictures that it was tested on; None where none were read.
         pictures: The sample grid; about eight for each class are enough.
         mistakes: Most confident mistakes of the model that is kept, surest first.
@@ -176,6 +176,7 @@ class ReportData:
         drifts: Name of a strategy or row → how far its training moved the backbone, as `Drift` in plain data.
         comparison: The rows side by side, where they were answered one by one; else None.
         warnings: Sentences without which scores would be misread; shown with them.
+        networks: Where several networks were compared, name → cut points of each, numbered on; else empty.
         num_refitted: Held-out pictures that the delivered model learnt from after they were read; 0 where it is the
             measured one.
     """
@@ -203,6 +204,12 @@ class ReportData:
     comparison: RowComparison | None = None
     warnings: tuple[str, ...] = ()
     num_refitted: int = 0
+    networks: Mapping[str, tuple[CutPoint, ...]] = field(default_factory=dict)
+
+    @property
+    def cuts_of(self) -> Mapping[str, tuple[CutPoint, ...]]:
+        """Cut points of every network that was compared, by its name; of a single one under no name."""
+        return self.networks or {"": self.cuts}
 
     @property
     def rows(self) -> tuple[RowData, ...]:
@@ -265,6 +272,8 @@ class ReportData:
             raw["evaluation"] = raw["evaluation"] and evaluation_from(raw["evaluation"])
             raw["comparison"] = raw["comparison"] and _comparison_from(raw["comparison"])
             raw["cuts"] = tuple(CutPoint(**cut) for cut in raw["cuts"])
+            networks = raw.get("networks", {})
+            raw["networks"] = {name: tuple(CutPoint(**cut) for cut in cuts) for name, cuts in networks.items()}
             raw["pictures"] = tuple(Picture(**with_jpeg(picture)) for picture in raw["pictures"])
             raw["mistakes"] = tuple(Mistake(**with_jpeg(mistake)) for mistake in raw["mistakes"])
             raw["counts"] = {role: tuple(counts) for role, counts in raw["counts"].items()}

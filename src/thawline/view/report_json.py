@@ -6,6 +6,7 @@ import base64
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,8 @@ def leaderboard_from(raw: dict[str, Any]) -> Leaderboard:
 def _trial_from(raw: dict[str, Any]) -> Trial:
     strategy = raw["strategy"]
     strategy = Strategy(**strategy | {name: tuple(strategy[name]) for name in ("depths", "pooling")})
+    reads = tuple((cut, pooling) for cut, pooling in strategy.reads)
+    strategy = replace(strategy, reads=reads, passes=tuple(strategy.passes))
     curve = raw["curve"] and Curve(**{name: tuple(values) for name, values in raw["curve"].items()})
     return Trial(**raw | {"strategy": strategy, "curve": curve, "fold_scores": tuple(raw["fold_scores"])})
 

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from thawline.core.html import file_link
 from thawline.core.types import Prediction
+from thawline.features.backbone import CutPoint
 from thawline.search.leaderboard import Leaderboard, Trial
 from thawline.search.ties import TIE_WORDS
 from thawline.use.evaluation import ALL_LEAKED, Evaluation
@@ -182,22 +183,29 @@ def forecast_text(rows: Sequence[Mapping[str, Any]], budget_s: float | None) -> 
     )
 
 
-def thaw_line_text(board: Leaderboard, labels: Sequence[str]) -> str:
-    """Return the thaw line as bars: the score of a linear head on each frozen cut alone, shallow to deep.
+def thaw_line_text(board: Leaderboard, cuts_of: Mapping[str, Sequence[CutPoint]]) -> str:
+    """Return the thaw line of each network as bars: the score of a linear head on each frozen cut alone.
 
     Args:
         board: A leaderboard.
-        labels: Short name of every cut.
+        cuts_of: Name of every network → its cuts, shallow to deep; a single one may have an empty name.
     """
+    lines = [_network_line(board, name, {cut.index: cut.label for cut in cuts}) for name, cuts in cuts_of.items()]
+    return "\n\n".join(line for line in lines if line)
+
+
+def _network_line(board: Leaderboard, name: str, labels: Mapping[int, str]) -> str:
+    """Return the thaw line of one network, or empty text where no single cut of it was read."""
     single: dict[int, Trial] = {}
     for trial in reversed(board.trials):  # the best of each cut is written last
         strategy = trial.strategy
-        if strategy.is_plain and not strategy.is_fused and strategy.head == "linear":
+        is_single = strategy.is_plain and not strategy.is_fused and strategy.head == "linear"
+        if is_single and strategy.depths[0] in labels:
             single[strategy.depths[0]] = trial
     if not single:
         return ""
     best = max(single.values(), key=lambda trial: trial.mean)
-    lines = ["The thaw line: a linear head on each depth alone"]
+    lines = [f"The thaw line{f' of {name}' if name else ''}: a linear head on each depth alone"]
     for depth, trial in sorted(single.items()):
         bar = "█" * round(trial.mean * BAR_WIDTH)
         lines.append(f"  {labels[depth]:>12} {bar:<{BAR_WIDTH}} {trial.mean:.3f}{'  ← best' if trial is best else ''}")

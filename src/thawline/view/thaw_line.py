@@ -60,7 +60,9 @@ def _by_depth(leaderboard: Leaderboard, cuts: Sequence[CutPoint]) -> _Depths:
     return _Depths(ordered, position, single, tuple(shown))
 
 
-def thaw_line_svg(leaderboard: Leaderboard, cuts: Sequence[CutPoint], *, width_px: int = 920) -> str:
+def thaw_line_svg(
+    leaderboard: Leaderboard, cuts: Sequence[CutPoint], *, width_px: int = 920, prefix: str = "thaw"
+) -> str:
     """Return the thaw line: score against the depth at which the frozen network is read.
 
     Below, a line with its interval band joins the best strategies that read one cut with a linear head; thinner
@@ -71,6 +73,7 @@ def thaw_line_svg(leaderboard: Leaderboard, cuts: Sequence[CutPoint], *, width_p
         leaderboard: Trials whose strategies index `cuts`; those that read no cut are left out.
         cuts: Cut points of the backbone, in any order.
         width_px: Width that the text is laid out for, 320 or more; the element itself scales.
+        prefix: Of the ids, unique on a page.
 
     Returns:
         A self-contained `<svg>` element, readable on a light and on a dark ground; equal bytes for equal arguments.
@@ -91,7 +94,7 @@ def thaw_line_svg(leaderboard: Leaderboard, cuts: Sequence[CutPoint], *, width_p
             rows = _panel(figure, page, (page.rows_from_px, page.rows_px), len(depths.cuts))
             _draw_fused(rows, leaderboard, depths, tooltips, wide=page.wide)
         label = "The thaw line: score against the depth at which the network is read"
-        return figure_svg(figure, prefix=f"thaw{width_px}", label=label, tooltips=tooltips)
+        return figure_svg(figure, prefix=f"{prefix}{width_px}", label=label, tooltips=tooltips)
 
 
 @dataclass(frozen=True)

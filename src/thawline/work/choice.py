@@ -76,6 +76,7 @@ def _with_trained(compared: Compared, rows: Sequence[Row]) -> tuple[tuple[Tried,
         frozen,
         [answers for answers, _ in answered],
         full_pass_ms=compared.full_pass_ms,
+        further_pass_ms=compared.further_pass_ms,
         seed=order.options.seed,
         eligible=[takes_any or entry.strategy.name in solved for entry in frozen.answers] + [True] * len(answered),
     )

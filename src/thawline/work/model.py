@@ -23,6 +23,7 @@ from thawline.data.load import read_checked
 from thawline.data.split import leaked
 from thawline.features.bank import Block
 from thawline.features.drift_pass import measure_drift
+from thawline.features.joined import joined_blocks, own_blocks
 from thawline.features.network import Network
 from thawline.heads.calibrate import fit_temperature, probabilities
 from thawline.heads.head import Head
@@ -98,9 +99,9 @@ def frozen_model(compared: Compared, trial: Trial, *, logits: Floats, labels: In
     start = time.perf_counter()
     head = fit_head(compared, trial, rows=compared.split.pool)
     seconds = trial.fit_s + time.perf_counter() - start
-    networks = (compared.session.context.network,)
+    networks, blocks = networks_of(compared, trial.strategy)
     temperature = fit_temperature(logits, labels)
-    classifier = classifier_of(compared, networks, blocks=trial.strategy.blocks, head=head, temperature=temperature)
+    classifier = classifier_of(compared, networks, blocks=blocks, head=head, temperature=temperature)
     return Made(classifier, trial.strategy, None, seconds, trial=trial)
 
 
@@ -141,6 +142,16 @@ def trained_model(
     )
 
 
+def networks_of(compared: Compared, strategy: Strategy) -> tuple[tuple[Network, ...], tuple[Block, ...]]:
+    """Return the networks that a frozen strategy reads, and its blocks numbered on through these alone."""
+    networks = compared.session.context.networks
+    num_cuts = [len(network.backbone.cuts) for network in networks]
+    parts = own_blocks(strategy.blocks, num_cuts)
+    read = [place for place, part in enumerate(parts) if part]
+    blocks = joined_blocks([parts[place] for place in read], [num_cuts[place] for place in read])
+    return tuple(networks[place] for place in read), blocks
+
+
 def classifier_of(
     compared: Compared, networks: Sequence[Network], *, blocks: Sequence[Block], head: Head, temperature: float
 ) -> Classifier:
@@ -167,7 +178,7 @@ def fit_head(compared: Compared, trial: Trial, *, rows: Ints) -> Head:
     """
     dataset, strategy = compared.dataset, trial.strategy
     num_classes = len(dataset.class_names)
-    banks = (compared.extraction.bank, *(compared.view_banks if strategy.augment != "none" else ()))
+    banks = (compared.bank, *(compared.view_banks if strategy.augment != "none" else ()))
     features = stacked_views(banks, [dataset.samples[row].sha256 for row in rows], blocks=strategy.blocks)
     labels = np.tile(dataset.labels[rows], len(banks))
     if strategy.head == "linear":
@@ -183,7 +194,7 @@ def answer_test(compared: Compared, made: Made) -> Floats:
 
     What a frozen backbone says of them lies in the bank where the pass read it; a trained one reads the pictures.
     """
-    bank, samples = compared.extraction.bank, [compared.dataset.samples[row] for row in compared.split.test]
+    bank, samples = compared.bank, [compared.dataset.samples[row] for row in compared.split.test]
     strategy, classifier = made.strategy, made.classifier
     if strategy.kind == "frozen" and set(strategy.blocks) <= set(bank.spec.columns):
         features = bank.read([sample.sha256 for sample in samples], strategy.blocks)
@@ -248,8 +259,9 @@ def thumbnail(dataset: Dataset, row: int, *, max_px: int) -> bytes:
 
 
 def options_json(options: Options) -> dict[str, Any]:
-    """Return the options as plain data."""
-    return {
+    """Return the options as plain data; a single backbone is its name alone."""
+    plain = {
         name: str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
         for name, value in asdict(options).items()
     }
+    return plain | ({"backbone": options.backbone[0]} if len(options.backbone) == 1 else {})

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from thawline.core.runtime import package_versions
 from thawline.core.store import write_json
 from thawline.core.types import InputSpec, Ints
 from thawline.core.version import __version__
@@ -22,8 +21,8 @@ from thawline.search.leaderboard import Leaderboard
 from thawline.train.budget import forecast_rows
 from thawline.view.csv_text import comparison_csv, history_csv, leaderboard_csv
 from thawline.view.report_data import Outside, ReportData, RowComparison, RowData
-from thawline.work.model import options_json
 from thawline.work.order import Expected
+from thawline.work.provenance import provenance
 from thawline.work.rows import Outcome
 from thawline.work.session import Compared
 from thawline.work.shown import alike_pictures, sample_grid, surest_mistakes
@@ -68,11 +67,12 @@ def report_data(
         },
         leaderboard=leaderboard,
         cuts=session.context.network.backbone.cuts,
+        networks=compared.backbone.named_cuts if compared.backbone.parts else {},
         evaluation=outcome.evaluation,
         pictures=(*sample_grid(compared, roles), *alike_pictures(compared)),
         mistakes=surest_mistakes(dataset, outcome.evaluation),
         check=session.report.to_json(),
-        provenance=_provenance(compared, outcome),
+        provenance=provenance(compared, outcome),
         notes=(*_notes(compared, outcome), *unread),
         forecast=forecast_rows(outcome.tried),
         budget_s=session.order.budget_s,
@@ -89,7 +89,7 @@ def report_data(
 def _comparison(compared: Compared, outcome: Outcome, outside: tuple[Outside, ...]) -> RowComparison:
     """Return the rows side by side, next to what is stated of them."""
     session, expected = compared.session, _stated(compared)
-    expectations, extraction = session.order.expectations, compared.extraction
+    expectations = session.order.expectations
     rows = tuple(
         RowData(
             name=answered.row.name,
@@ -107,7 +107,7 @@ def _comparison(compared: Compared, outcome: Outcome, outside: tuple[Outside, ..
         story=expectations.story.strip(),
         rows=rows,
         delivered=outcome.delivered,
-        pass_s=extraction.seconds if extraction.num_extracted else 0.0,
+        pass_s=sum(extraction.seconds for extraction in compared.extractions if extraction.num_extracted),
         total_s=session.clock.parts["total"],
         frozen=compared.leaderboard,
         outside=outside,
@@ -208,37 +208,13 @@ def _row_notes(compared: Compared, outcome: Outcome, *, has_own_test: bool) -> l
     return notes
 
 
-def _provenance(compared: Compared, outcome: Outcome) -> dict[str, Any]:
-    """Return what a run stands on: backbone, input, pictures, options, times, versions."""
-    session, backbone = compared.session, outcome.classifier.networks[0].backbone
-    name = session.order.expectations.name
-    return {
-        **({"recipe": name} if name else {}),
-        "backbone": {
-            "name": backbone.name,
-            "weights": backbone.weights_origin,
-            "licence": backbone.license,
-            "sha256": backbone.weights_sha256,
-            "parameters": backbone.num_params,
-        },
-        "input": asdict(backbone.input),
-        "bank": compared.extraction.bank.key,
-        "pictures_key": compared.dataset.images_key,
-        "pictures and labels": compared.dataset.labelled_key,
-        "options": options_json(session.order.options),
-        "runtime": asdict(session.context.runtime),
-        "seconds": {f"{part}_s": seconds for part, seconds in session.clock.parts.items()},
-        "versions": package_versions(),
-    }
-
-
 def run_json(compared: Compared, outcome: Outcome, *, data: ReportData) -> dict[str, Any]:
     """Return what `run.json` holds; scripts may rely on `pictures`, `extraction`, `test`, `winner` and `rows`.
 
     `test` are the scores of the model that is kept, on held-out pictures; `refit` says of how many pictures it then
     learnt again, and how many of them had been held out, or is None where the measured model is delivered.
     """
-    report, extraction, clock = compared.session.report, compared.extraction, compared.session.clock
+    report, extractions, clock = compared.session.report, compared.extractions, compared.session.clock
     return {
         "thawline": __version__,
         "winner": data.leaderboard.trials[data.leaderboard.winner].name,
@@ -252,9 +228,9 @@ def run_json(compared: Compared, outcome: Outcome, *, data: ReportData) -> dict[
             **({"groups": report.groups.groups} if report.groups else {}),
         },
         "extraction": {
-            "pictures": extraction.num_extracted,
-            "seconds": round(extraction.seconds, 3),
-            "damaged_rows": extraction.num_damaged,
+            "pictures": sum(extraction.num_extracted for extraction in extractions),
+            "seconds": round(sum(extraction.seconds for extraction in extractions), 3),
+            "damaged_rows": sum(extraction.num_damaged for extraction in extractions),
         },
         **({"warnings": list(data.warnings)} if data.warnings else {}),
         "budget_s": data.budget_s,

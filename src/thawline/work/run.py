@@ -194,7 +194,7 @@ def _with_curves(compared: Compared, outcome: Outcome) -> Leaderboard:
     """Return the leaderboard with the epochs of some linear heads; rows have those of their own training alone."""
     if outcome.rows:
         return outcome.leaderboard
-    bank, seed = compared.extraction.bank, compared.session.order.options.seed
+    bank, seed = compared.bank, compared.session.order.options.seed
     return with_curves(outcome.leaderboard, bank, dataset=compared.dataset, split=compared.split, seed=seed)
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from thawline.core.errors import BackboneError
-from thawline.core.options import Options
 from thawline.core.progress import Progress, SilentProgress
 from thawline.core.runtime import choose_runtime
 from thawline.core.store import content_key
@@ -18,15 +16,16 @@ from thawline.data.augment import view_names
 from thawline.data.check import CheckReport, check
 from thawline.data.dataset import Dataset
 from thawline.data.split import Split, make_split
-from thawline.features.backbone import CutPoint
-from thawline.features.bank import FeatureBank
+from thawline.features.backbone import Backbone, CutPoint, join_backbones
 from thawline.features.extract import Extraction, extract_views
-from thawline.features.network import Network, load_backbone, rendering_as
+from thawline.features.joined_bank import Bank, join_banks
+from thawline.features.network import Network, rendering_as
 from thawline.features.reader import measure_pass_ms
 from thawline.search.compare import CompareOptions, Comparison, compare
 from thawline.search.leaderboard import Leaderboard
 from thawline.train.context import Context, Ground, Machine
 from thawline.train.processes import join_processes
+from thawline.work.networks import load_networks
 from thawline.work.order import BEST_FROZEN, Order
 from thawline.work.run_folder import WORK
 
@@ -36,14 +35,12 @@ __all__ = [
     "Session",
     "compare_frozen",
     "depth_names",
-    "load_network",
     "open_session",
     "split_of",
 ]
 
 FOLDS_OF_LARGE_SETS = 3
 LARGE_SET = 20_000
-OFFLINE_BACKBONE = "efficientnet_lite0"
 
 
 @dataclass
@@ -67,7 +64,7 @@ class Session:
 
     Attributes:
         order: What is asked for.
-        context: Pictures, network, machine: what every step shares.
+        context: Pictures, networks, machine: what every step shares.
         report: What the check found.
         clock: Of the run.
     """
@@ -85,10 +82,12 @@ class Compared:
     Attributes:
         session: Pictures, network, machine.
         split: Folds and test rows.
-        extraction: The bank and what filling it took.
+        extraction: The (first) network's bank and what filling it took.
         comparison: The leaderboard and the winner's held-out logits.
-        full_pass_ms: Milliseconds that a picture takes through the whole backbone here.
-        view_banks: Banks of augmented views that heads learnt from too, one a view.
+        full_pass_ms: Milliseconds that a picture takes through the whole (first) backbone here.
+        view_banks: Banks of augmented views that heads learnt from too, one a view; of several networks, joined.
+        further: The extraction of every further network.
+        further_pass_ms: Milliseconds of a pass of each.
     """
 
     session: Session
@@ -96,7 +95,9 @@ class Compared:
     extraction: Extraction
     comparison: Comparison
     full_pass_ms: float
-    view_banks: tuple[FeatureBank, ...] = ()
+    view_banks: tuple[Bank, ...] = ()
+    further: tuple[Extraction, ...] = ()
+    further_pass_ms: tuple[float, ...] = ()
 
     def __repr__(self) -> str:
         """Return one short line."""
@@ -111,9 +112,24 @@ class Compared:
         """The frozen strategies, best first."""
         return self.comparison.leaderboard
 
+    @cached_property
+    def backbone(self) -> Backbone:
+        """The backbone that frozen strategies read: of several networks, joined."""
+        return join_backbones([network.backbone for network in self.session.context.networks])
+
+    @property
+    def extractions(self) -> tuple[Extraction, ...]:
+        """The bank of every network and what filling it took."""
+        return (self.extraction, *self.further)
+
+    @cached_property
+    def bank(self) -> Bank:
+        """What heads are fitted on: the bank of the network, or of all of them."""
+        return join_banks([extraction.bank for extraction in self.extractions])
+
     @property
     def cuts(self) -> tuple[CutPoint, ...]:
-        """The cut points of the backbone, shallow to deep."""
+        """The cut points of the (first) backbone, shallow to deep."""
         return self.session.context.network.backbone.cuts
 
     @property
@@ -155,12 +171,12 @@ def open_session(
     if processes.state is not None:
         runtime = replace(runtime, device=str(processes.state.device))
     progress = progress if progress is not None and processes.is_first else SilentProgress()
-    network = load_network(options, where=order.expectations.name and order.where)
+    networks = load_networks(options, where=order.expectations.name and order.where)
     clock.lap("load")
     dataset, report = check(order.photos, options, progress=progress)
     if order.protocol == "folds":  # every picture is held out once: the person's own parts are pooled
         dataset = replace(dataset, samples=tuple(replace(sample, split=None) for sample in dataset.samples))
-    network = rendering_as(network, dataset.rendering)
+    network, *further = (rendering_as(network, dataset.rendering) for network in networks)
     clock.lap("check")
     facts = [__version__, order.key, network.backbone.weights_sha256, dataset.labelled_key]
     facts += [dataset.groups.tolist()] if dataset.has_named_groups else []
@@ -172,35 +188,9 @@ def open_session(
         training=order.training,
         machine=Machine(runtime, processes, progress),
         folder=out / WORK / key,
+        further=tuple(further),
     )
     return Session(order, context, report, clock)
-
-
-def load_network(options: Options, *, where: str = "") -> Network:
-    """Return the backbone that the options name.
-
-    Args:
-        options: Of the run.
-        where: Names a recipe whose backbone may need the network: then the error names one that needs none.
-
-    Raises:
-        BackboneError: There is no such backbone, or its weights are not there.
-    """
-    try:
-        return load_backbone(
-            options.backbone,
-            weights=options.weights,
-            fit=options.fit,
-            crop_share=options.crop_share,
-            size_px=options.size,
-            seed=options.seed,
-        )
-    except BackboneError as error:
-        if not where or options.backbone == OFFLINE_BACKBONE:
-            raise
-        raise BackboneError(
-            f"{where}: {error} Or run it with --backbone {OFFLINE_BACKBONE}, which needs no network."
-        ) from None
 
 
 def split_of(session: Session, *, hold_out: bool) -> Split:
@@ -226,27 +216,20 @@ def compare_frozen(session: Session, *, hold_out: bool = True) -> Compared:
         hold_out: Whether a test part is kept out of it.
     """
     order, context, clock = session.order, session.context, session.clock
-    options, network, runtime = context.options, context.network, context.runtime
+    options = context.options
     is_choice = order.protocol == "choose"
     split = split_of(session, hold_out=hold_out)
     policy = (is_choice and context.training.augment) or "none"
+    views = context.training.view_names if policy != "none" else view_names("none", 1)
     with context.machine.processes.first_alone():
-        extraction, *views = extract_views(
-            context.dataset,
-            network,
-            runtime=runtime,
-            views=context.training.view_names if policy != "none" else view_names("none", 1),
-            cache=context.cache,
-            poolings=options.pooling,
-            storage=options.storage,
-            progress=context.machine.progress,
-        )
+        filled = [_filled(context, network, views) for network in context.networks]
     clock.lap("extract")
-    view_banks = tuple(view.bank for view in views)
-    full_pass_ms = measure_pass_ms(network, runtime)
+    (extraction, *further), *others = zip(*filled, strict=True)
+    view_banks = tuple(join_banks([one.bank for one in view]) for view in others)
+    full_pass_ms, *further_pass_ms = (measure_pass_ms(network, context.runtime) for network in context.networks)
     comparison = compare(
-        extraction.bank,
-        network.backbone,
+        join_banks([extraction.bank, *(one.bank for one in further)]),
+        join_backbones([network.backbone for network in context.networks]),
         dataset=context.dataset,
         split=split,
         options=CompareOptions(
@@ -258,10 +241,34 @@ def compare_frozen(session: Session, *, hold_out: bool = True) -> Compared:
         view_banks=view_banks,
         view_policy=policy,
         full_pass_ms=full_pass_ms,
+        further_pass_ms=further_pass_ms,
         progress=context.machine.progress,
     )
     clock.lap("compare")
-    return Compared(session, split, extraction, comparison, full_pass_ms, view_banks)
+    return Compared(
+        session,
+        split,
+        extraction,
+        comparison,
+        full_pass_ms,
+        view_banks,
+        further=tuple(further),
+        further_pass_ms=tuple(further_pass_ms),
+    )
+
+
+def _filled(context: Context, network: Network, views: Sequence[str]) -> tuple[Extraction, ...]:
+    """Return a network's bank for each view, with every picture in it."""
+    return extract_views(
+        context.dataset,
+        network,
+        runtime=context.runtime,
+        views=views,
+        cache=context.cache,
+        poolings=context.options.pooling,
+        storage=context.options.storage,
+        progress=context.machine.progress,
+    )
 
 
 def depth_names(network: Network) -> list[str]:
