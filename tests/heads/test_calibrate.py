@@ -70,3 +70,11 @@ def test_a_few_right_answers_in_a_row_do_not_make_a_model_certain(n):
     logits = 4.0 * np.eye(3)[labels] + rng.normal(0, 0.3, (n, 3))
     shares = probabilities(logits, fit_temperature(logits, labels))
     assert shares.max(axis=1).mean() == pytest.approx((n + 1) / (n + 2), abs=1e-4)
+
+
+def test_answers_in_several_repeats_warrant_no_more_than_their_pictures():
+    logits = np.array([[9.0, 0.0], [0.0, 9.0]] * 20)
+    labels = np.array([0, 1] * 20)
+    once = fit_temperature(logits, labels)
+    assert fit_temperature(np.tile(logits, (3, 1)), np.tile(labels, 3), repeats=3) == pytest.approx(once)
+    assert probabilities(logits, once).max(axis=1).mean() == pytest.approx(41 / 42, abs=1e-4)

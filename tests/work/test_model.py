@@ -21,6 +21,7 @@ from thawline.heads.calibrate import fit_temperature
 from thawline.heads.linear import fit_linear
 from thawline.search.compare import leaderboard_of
 from thawline.search.frozen import answer_frozen, stacked_views
+from thawline.search.settled import settled_logits
 from thawline.train.context import Context, Machine
 from thawline.train.hyperparameters import TrainOptions
 from thawline.train.job import Trained
@@ -102,12 +103,36 @@ def test_a_linear_winner_is_trained_on_all_that_it_learnt_from(compared, augment
     assert (made.strategy, made.curve) == (trial.strategy, None)
 
 
-def test_the_temperature_is_that_of_the_held_out_logits(compared):
-    trial, given = compared.leaderboard.trials[0], held_out(compared)
-    temperature = frozen_model(compared, trial, **given).classifier.temperature
-    assert temperature == pytest.approx(fit_temperature(given["logits"], given["labels"]))
-    louder = frozen_model(compared, trial, logits=3 * given["logits"], labels=given["labels"])
-    assert louder.classifier.temperature == pytest.approx(3 * temperature, rel=0.02)
+def own_logits(compared, trial):
+    """Return the held-out logits of the trial's strength in all folds, and their classes."""
+    rows = compared.comparison.frozen.rows
+    hashes = [HASHES[row] for row in rows.samples]
+    return settled_logits([compared.extraction.bank], hashes, rows=rows, strategy=trial.strategy, l2=trial.l2)
+
+
+def test_the_temperature_is_that_of_the_head_s_own_strength_in_every_fold(compared):
+    trial = next(trial for trial in compared.leaderboard.trials if trial.l2 is not None and trial.strategy.is_plain)
+    given = held_out(compared)
+    for l2 in (1e-5, 1e-2):
+        own = replace(trial, l2=l2)
+        logits, labels = own_logits(compared, own)
+        assert len(labels) == 2 * len(compared.split.pool)
+        temperature = frozen_model(compared, own, **given).classifier.temperature
+        assert temperature == pytest.approx(fit_temperature(logits, labels, repeats=2))
+        louder = frozen_model(compared, own, logits=3 * given["logits"], labels=given["labels"])
+        assert louder.classifier.temperature == temperature
+
+
+def test_a_head_without_strengths_and_a_single_fold_take_the_answers_of_the_comparison(compared):
+    given = held_out(compared)
+    expected = pytest.approx(fit_temperature(given["logits"], given["labels"]))
+    trial = next(trial for trial in compared.leaderboard.trials if trial.l2 is None)
+    assert frozen_model(compared, trial, **given).classifier.temperature == expected
+    comparison = compared.comparison
+    rows = comparison.frozen.rows
+    once = replace(rows, held_out=rows.held_out[:1], train=rows.train[:, :1], repeat=rows.repeat[:1])
+    parted = replace(compared, comparison=replace(comparison, frozen=replace(comparison.frozen, rows=once)))
+    assert frozen_model(parted, compared.leaderboard.trials[0], **given).classifier.temperature == expected
 
 
 def trained_temperature(compared, monkeypatch, *, logits=None, labels=None, **training):

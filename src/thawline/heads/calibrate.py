@@ -15,7 +15,7 @@ from thawline.core.types import Floats, Ints
 __all__ = ["fit_temperature", "probabilities"]
 
 
-def fit_temperature(logits: Floats, labels: Ints) -> float:
+def fit_temperature(logits: Floats, labels: Ints, *, repeats: int = 1) -> float:
     """Return the temperature T > 0 that minimises the cross-entropy of softmax(logits / T), within reason.
 
     Where all pictures are right the minimum lies at 0, and the model would be certain of everything. N right answers in
@@ -25,6 +25,7 @@ def fit_temperature(logits: Floats, labels: Ints) -> float:
     Args:
         logits: (N, K) of pictures that the head was not trained on.
         labels: (N,) true classes.
+        repeats: How many answers there are to each picture: N right ones of so many each warrant what N / repeats do.
     """
     logits = logits.astype(np.float64)
     right = logits[np.arange(len(labels)), labels]
@@ -36,7 +37,8 @@ def fit_temperature(logits: Floats, labels: Ints) -> float:
 
     centre = np.log(spread)
     best = float(minimize_scalar(loss, bounds=(centre - 6, centre + 6), method="bounded").x)
-    warranted = (len(labels) + 1) / (len(labels) + 2)
+    num_pictures = len(labels) / repeats
+    warranted = (num_pictures + 1) / (num_pictures + 2)
 
     def excess(log_temperature: float) -> float:
         return float(softmax(logits * np.exp(-log_temperature), axis=1).max(axis=1).mean()) - warranted

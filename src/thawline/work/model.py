@@ -24,6 +24,7 @@ from thawline.data.split import leaked
 from thawline.features.bank import Block
 from thawline.features.drift_pass import measure_drift
 from thawline.features.joined import joined_blocks, own_blocks
+from thawline.features.joined_bank import Bank
 from thawline.features.network import Network
 from thawline.heads.calibrate import fit_temperature, probabilities
 from thawline.heads.head import Head
@@ -31,6 +32,7 @@ from thawline.heads.linear import fit_linear
 from thawline.heads.nearest import fit_class_mean, fit_neighbours
 from thawline.search.frozen import class_row_weights, stacked_views
 from thawline.search.leaderboard import Trial
+from thawline.search.settled import settled_logits
 from thawline.search.strategy import Strategy
 from thawline.train.context import Ground
 from thawline.train.folds import held_out_logits, strategy_of, train_rows
@@ -88,21 +90,41 @@ class Made:
 def frozen_model(compared: Compared, trial: Trial, *, logits: Floats, labels: Ints) -> Made:
     """Return the head of a frozen strategy, fitted on every row of choosing.
 
-    A strategy that learnt from augmented views is fitted on every view of these rows.
+    A strategy that learnt from augmented views is fitted on every view of these rows. The temperature of a linear head
+    comes from the held-out logits of its own strength in every fold, where there are folds.
 
     Args:
         compared: The comparison.
         trial: Of the strategy.
-        logits: (n, K) of held-out rows, for the temperature.
+        logits: (n, K) of held-out rows, for the temperature of any other head.
         labels: (n,) their classes.
     """
     start = time.perf_counter()
     head = fit_head(compared, trial, rows=compared.split.pool)
     seconds = trial.fit_s + time.perf_counter() - start
     networks, blocks = networks_of(compared, trial.strategy)
-    temperature = fit_temperature(logits, labels)
+    temperature = _own_temperature(compared, trial) or fit_temperature(logits, labels)
     classifier = classifier_of(compared, networks, blocks=blocks, head=head, temperature=temperature)
     return Made(classifier, trial.strategy, None, seconds, trial=trial)
+
+
+def _own_temperature(compared: Compared, trial: Trial) -> float | None:
+    """Return the temperature of a linear head's own strength; None where no fold can have had another one.
+
+    With one fold, the validation folder, the answers of the comparison are those of that strength.
+    """
+    rows = compared.comparison.frozen.rows
+    if trial.l2 is None or len(rows.held_out) == 1:
+        return None
+    hashes = [compared.dataset.samples[sample].sha256 for sample in rows.samples]
+    banks = _banks_of(compared, trial.strategy)
+    logits, labels = settled_logits(banks, hashes, rows=rows, strategy=trial.strategy, l2=trial.l2)
+    return fit_temperature(logits, labels, repeats=int(rows.repeat.max()) + 1) if len(labels) else None
+
+
+def _banks_of(compared: Compared, strategy: Strategy) -> tuple[Bank, ...]:
+    """Return the banks that a strategy learns from, the plain one first."""
+    return (compared.bank, *(compared.view_banks if strategy.augment != "none" else ()))
 
 
 def trained_model(
@@ -178,7 +200,7 @@ def fit_head(compared: Compared, trial: Trial, *, rows: Ints) -> Head:
     """
     dataset, strategy = compared.dataset, trial.strategy
     num_classes = len(dataset.class_names)
-    banks = (compared.bank, *(compared.view_banks if strategy.augment != "none" else ()))
+    banks = _banks_of(compared, strategy)
     features = stacked_views(banks, [dataset.samples[row].sha256 for row in rows], blocks=strategy.blocks)
     labels = np.tile(dataset.labels[rows], len(banks))
     if strategy.head == "linear":
