@@ -2,10 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import report_cases as cases
 
-from thawline.view.outcome import goal_text, tied_rows, unclear_rows
+from thawline.core.scores import Score
+from thawline.use.expectation import Expectation
+from thawline.view.outcome import (
+    choosing_text,
+    disagreement_text,
+    goal_text,
+    is_cross_validated,
+    refit_text,
+    source_text,
+    tied_rows,
+    unclear_rows,
+)
+
+TEST, CHOOSING = Score(0.927, 0.857, 0.964, 96), Score(0.807, 0.765, 0.844, 384)
+
+
+def expecting(*, is_pooled=True, p_value=0.006, test=TEST, metric="accuracy"):
+    """Return a run's data with what is to be expected of it."""
+    score = Score(0.831, 0.795, 0.862, 480) if is_pooled else test
+    return replace(cases.make_choice(), expectation=Expectation(metric, score, test, CHOOSING, is_pooled, p_value))
+
+
+def with_folder(board):
+    """Return a leaderboard as the validation folder gives it: one fold."""
+    trials = tuple(replace(trial, fold_scores=trial.fold_scores[:1]) for trial in board.trials)
+    return replace(board, trials=trials, rule="the validation folder")
 
 
 @pytest.mark.parametrize(
@@ -27,3 +54,49 @@ def test_the_best_row_and_its_ties_are_the_leaderboards():
     assert data.best_row.name == "thawed"
     assert [row.name for row in tied_rows(data)] == ["solved"]
     assert unclear_rows(data) == ()
+
+
+def test_the_expected_score_says_what_it_is_taken_from():
+    assert source_text(cases.make_choice()) == ""
+    assert source_text(expecting()) == ("from the 96 test pictures and the folds together, each by what it is worth")
+    own = expecting(is_pooled=False, test=Score(0.9, 0.8, 0.95, 11))
+    assert source_text(own) == "from your own test alone, its 11 pictures without a copy in training"
+    whole = expecting(is_pooled=False, test=Score(0.9, 0.8, 0.95, 12))
+    assert source_text(whole) == "from your own test alone, its 12 pictures"
+
+
+def test_a_test_further_from_the_folds_than_chance_explains_is_told_with_what_it_means():
+    assert disagreement_text(cases.make_choice(), "{:.3f}".format) == ""
+    assert disagreement_text(expecting(p_value=0.06), "{:.3f}".format) == ""
+    kind = disagreement_text(expecting(), "{:.3f}".format)
+    assert kind.startswith("The test says 0.927 (0.857 to 0.964), the folds 0.807 (0.765 to 0.844): further apart than")
+    assert "once in 20 runs" in kind
+    assert "a kind test rather than a better model: expect what the two say together" in kind
+    unkind = disagreement_text(expecting(test=Score(0.7, 0.6, 0.78, 96)), "{:.3f}".format)
+    assert "an unkind test rather than a worse model" in unkind
+    own = disagreement_text(expecting(is_pooled=False), "{:.3f}".format)
+    assert "Your test pictures are then of another kind than those for training" in own
+    assert "runs" not in own
+
+
+def test_nothing_is_cross_validated_where_one_part_was_named_for_choosing():
+    board = cases.make_board()
+    assert is_cross_validated(board)
+    assert choosing_text(board).startswith("each fold scored by what the other folds chose")
+    folder = with_folder(board)
+    assert not is_cross_validated(folder)
+    assert choosing_text(folder) == "on the pictures that it was chosen by, so with the optimism of having been picked"
+    own = replace(expecting(is_pooled=False), leaderboard=folder)
+    text = disagreement_text(own, "{:.3f}".format)
+    assert "the pictures that it was chosen by 0.807" in text
+    assert "Having been picked by them makes some of the difference." in text
+    partial = cases.make_mixed_board(winner=1)
+    assert is_cross_validated(partial)
+    assert choosing_text(partial).startswith("the winner's own, on the folds that it ran")
+
+
+def test_the_refitted_model_is_told_to_be_another_than_the_measured_one():
+    assert refit_text(cases.make_choice()) == ""
+    text = refit_text(replace(cases.make_choice(), num_refitted=12))
+    assert text.startswith("The delivered model learnt from all 45 pictures, the 12 held-out ones too,")
+    assert text.endswith("the scores are of the model before, which learnt from the others alone.")

@@ -10,6 +10,7 @@ import report_cases as cases
 
 from thawline.core.scores import Score
 from thawline.search.ties import MARGIN_WORDS, TEST_WORDS
+from thawline.use.expectation import Expectation
 from thawline.view.report import render_report
 from thawline.view.report_data import Picture, ReportData
 
@@ -285,3 +286,49 @@ def test_scenes_of_many_pictures_are_shown_with_their_pictures():
     assert [html.count(f'title="{path} (ant)"') for path in scene["pictures"]] == [1, 1]
     assert 'title="ant/7.jpg (alike)"' not in html
     assert "of many pictures" not in cases.words(render_report(data))
+
+
+def test_what_to_expect_leads_the_page_and_the_refit_is_told():
+    test, choosing = Score(0.927, 0.857, 0.964, 96), Score(0.807, 0.765, 0.844, 384)
+    found = Expectation("accuracy", Score(0.831, 0.795, 0.862, 480), test, choosing, True, 0.006)
+    data = replace(cases.make_choice(leaked=0), expectation=found, num_refitted=12, goal=0.82)
+    shown = cases.words(render_report(data))
+    assert "83.1 % of further pictures right is what to expect" in shown
+    assert "95 % interval 79.5–86.2 %, from the 96 test pictures and the folds together" in shown
+    assert "Of the test alone, read once, 91.7 % were right (66.1–95.8 %)." in shown
+    assert "The test says 92.7 % (85.7 % to 96.4 %), the folds 80.7 %" in shown
+    assert "the scores are of the model before" in shown
+    assert (
+        "1 of all 12 test pictures was wrong. On further pictures of the same kind, expect between about 1 in 7 and"
+        in shown
+    )
+    assert "was reached , but its interval begins at 79.5 %" in shown  # the goal is held against what is expected
+    assert data.headline == found.score
+    balanced = replace(data, expectation=replace(found, metric="balanced_accuracy"))
+    balanced = replace(balanced, leaderboard=replace(data.leaderboard, metric="balanced_accuracy"))
+    assert "83.1 % balanced accuracy is what to expect" in cases.words(render_report(balanced))
+    assert balanced.headline == data.evaluation.accuracy
+
+
+def test_a_test_of_one_s_own_leads_with_the_pictures_that_have_no_copy_in_training():
+    data = cases.make_choice(leaked=1)
+    clean = data.evaluation.accuracy_without_leaks
+    choosing = Score(0.8871, 0.8522, 0.9166, 368)
+    data = replace(data, expectation=Expectation("accuracy", clean, clean, choosing, False, 0.5))
+    shown = cases.words(render_report(data))
+    assert "76.5 % of 11 unseen pictures right" in shown
+    assert (
+        "from your own test alone, its 11 pictures without a copy in training. With the 1 that has one: 91.7 %" in shown
+    )
+    assert data.from_json(data.to_json()).expectation == data.expectation
+
+
+def test_with_a_validation_folder_nothing_is_held_out_in_turn():
+    data = cases.make_choice()
+    board = data.leaderboard
+    trials = tuple(replace(trial, fold_scores=trial.fold_scores[:1]) for trial in board.trials)
+    folder = replace(board, trials=trials, rule="the validation folder")
+    for changes in ({}, {"evaluation": None}):
+        shown = cases.words(render_report(replace(data, leaderboard=folder, **changes)))
+        assert "on the pictures that it was chosen by" in shown
+        assert not [word for word in ("in turn", "cross-validat", "first fold", "other folds") if word in shown]

@@ -15,6 +15,7 @@ from thawline.search.leaderboard import Leaderboard, Trial
 from thawline.search.strategy import Strategy
 from thawline.search.ties import TIE_WORDS
 from thawline.use.evaluation import ClassScore, Evaluation
+from thawline.use.expectation import Expectation
 from thawline.view.row_table import rows_html
 from thawline.view.summary import (
     evaluation_text,
@@ -212,6 +213,45 @@ def test_a_run_tells_what_its_budget_went_to_and_whether_its_goal_was_reached():
     assert lines[-1].startswith("FAIL  goal 0.950: not reached, but its interval ends at 0.958, above the goal")
     assert (
         run_text(replace(data, goal=0.5)).splitlines()[-1] == "PASS  goal 0.500: reached, by the whole of the interval."
+    )
+
+
+def test_what_to_expect_comes_before_the_test_and_what_speaks_against_it(tmp_path):
+    test, choosing = Score(0.927, 0.857, 0.964, 96), Score(0.807, 0.765, 0.844, 384)
+    found = Expectation("accuracy", Score(0.831, 0.795, 0.862, 480), test, choosing, True, 0.006)
+    data = replace(cases.make_choice(), expectation=found, num_refitted=12)
+    lines = run_text(data).splitlines()
+    place = next(number for number, line in enumerate(lines) if line.startswith("Expect: "))
+    assert lines[place] == (
+        "Expect: 0.831 [0.795, 0.862] of further pictures right, from the 96 test pictures and the folds together, "
+        "each by what it is worth"
+    )
+    assert lines[place + 1].startswith("Note: The test says 0.927 (0.857 to 0.964), the folds 0.807")
+    assert lines[place + 2].startswith("Test: 0.917")
+    assert any(line.startswith("Note: The delivered model learnt from all 45 pictures") for line in lines)
+    html = run_html(data, tmp_path)
+    assert "<b>Expect: 0.831</b> [0.795, 0.862] accuracy" in html
+    assert "further apart than chance explains" in html
+    assert "The delivered model learnt from all 45 pictures" in html
+    own = replace(data, expectation=replace(found, is_pooled=False, score=test, p_value=0.5), num_refitted=0)
+    assert "Expect" not in run_text(own) + run_html(own, tmp_path)
+    balanced = replace(data, expectation=replace(found, metric="balanced_accuracy"))
+    assert "Expect: 0.831 [0.795, 0.862] balanced accuracy, from" in run_text(balanced)
+
+
+def test_a_choice_by_one_part_is_not_called_cross_validated():
+    board = cases.make_board()
+    assert "The whole choice, cross-validated: 0.887" in leaderboard_text(board)
+    trials = tuple(replace(trial, fold_scores=trial.fold_scores[:1]) for trial in board.trials)
+    text = leaderboard_text(replace(board, trials=trials, rule="the validation folder"))
+    assert "Its score on the pictures that it was chosen by: 0.887" in text
+    assert "cross" not in text
+
+
+def test_pictures_that_were_all_learnt_from_are_no_test():
+    evaluation = replace(make_evaluation(), leaked=np.ones(4, dtype=np.int64))
+    assert evaluation_text(evaluation).splitlines()[1] == (
+        "      All of them, or a copy of each, were learnt from: this is no test."
     )
 
 

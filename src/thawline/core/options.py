@@ -112,7 +112,7 @@ class Options(CheckOptions):
     """Weigh classes equally in training (`balanced`), pictures equally (`none`), or as the metric asks (`auto`)."""
 
     folds: int = 5
-    """Folds of the cross-validation; fewer where a class has fewer pictures."""
+    """Folds of the cross-validation; fewer where a class has fewer pictures, none where a validation part is given."""
 
     repeats: int = 2
     """How many times folds are drawn."""

@@ -9,10 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from thawline.core.intervals import wilson
+from thawline.search.leaderboard import Leaderboard
 from thawline.search.ties import SIGNIFICANCE
 from thawline.view.report_data import ReportData, RowData
 
-__all__ = ["goal_text", "is_held_out_once", "refit_text", "scored_text", "small_part_text", "tied_rows", "unclear_rows"]
+__all__ = [
+    "choosing_text",
+    "disagreement_text",
+    "goal_text",
+    "is_cross_validated",
+    "is_held_out_once",
+    "refit_text",
+    "scored_text",
+    "small_part_text",
+    "source_text",
+    "tied_rows",
+    "unclear_rows",
+]
 
 SMALL_PART = 100
 """Held-out pictures below which an accuracy is called a rough one."""
@@ -68,6 +81,61 @@ def goal_text(data: ReportData, share: Callable[[float], str]) -> str:
         above = f"its interval ends at {share(score.high)}, above the goal"
         return f"not reached, but {above}: these pictures cannot tell"
     return "not reached, by the whole of the interval"
+
+
+def is_cross_validated(board: Leaderboard) -> bool:
+    """Return whether the choice was made by folds; else by the one part that the person named for it."""
+    return any(len(trial.fold_scores) > 1 for trial in board.trials)
+
+
+def choosing_text(board: Leaderboard) -> str:
+    """Return what the score of the choosing is, as the second half of a sentence."""
+    if board.trials[board.winner].num_pictures < board.num_pictures:
+        return "the winner's own, on the folds that it ran, so with the optimism of having been picked"
+    if not is_cross_validated(board):
+        return "on the pictures that it was chosen by, so with the optimism of having been picked"
+    return "each fold scored by what the other folds chose, so with most of the optimism of having been picked removed"
+
+
+def source_text(data: ReportData) -> str:
+    """Return what the expected score is taken from; empty text where nothing was expected."""
+    found = data.expectation
+    if found is None:
+        return ""
+    if found.is_pooled:
+        return f"from the {found.test.n:,} test pictures and the folds together, each by what it is worth"
+    without = data.evaluation is not None and found.test.n < data.evaluation.accuracy.n
+    clean = f" without {data.evaluation.leaked_by} in training" if without and data.evaluation else ""
+    return f"from your own test alone, its {found.test.n:,} pictures{clean}"
+
+
+def disagreement_text(data: ReportData, share: Callable[[float], str]) -> str:
+    """Return what it means that the test and the choosing are further apart than chance explains; else empty text.
+
+    Args:
+        data: Of the run.
+        share: How a share is written.
+    """
+    found = data.expectation
+    if found is None or not found.disagrees:
+        return ""
+    test, choosing = (
+        f"{share(score.value)} ({share(score.low)} to {share(score.high)})" for score in (found.test, found.choosing)
+    )
+    board = data.leaderboard
+    by = "folds" if is_cross_validated(board) else "pictures that it was chosen by"
+    apart = f"The test says {test}, the {by} {choosing}: further apart than chance explains"
+    if found.is_pooled:
+        test_is, model_is = ("a kind", "better") if found.test.value > found.choosing.value else ("an unkind", "worse")
+        return (
+            f"{apart}, but for once in {1 / SIGNIFICANCE:.0f} runs. Both were drawn from the same pictures, so this is "
+            f"{test_is} test rather than a {model_is} model: expect what the two say together."
+        )
+    picked = "" if is_cross_validated(board) else " Having been picked by them makes some of the difference."
+    return (
+        f"{apart}.{picked} Your test pictures are then of another kind than those for training; the score holds for "
+        "pictures like those of the test."
+    )
 
 
 def refit_text(data: ReportData) -> str:

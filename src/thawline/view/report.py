@@ -22,11 +22,15 @@ from thawline.use.evaluation import Evaluation
 from thawline.view.curves import curve_svg, finder_svg, is_stepped
 from thawline.view.drift_plot import drift_svg, head_words
 from thawline.view.outcome import (
+    choosing_text,
+    disagreement_text,
     goal_text,
+    is_cross_validated,
     is_held_out_once,
     refit_text,
     scored_text,
     small_part_text,
+    source_text,
     tied_rows,
     unclear_rows,
 )
@@ -56,6 +60,10 @@ def render_report(data: ReportData) -> str:
         "held_out_once": is_held_out_once(data),
         "goal_text": goal_text(data, percent),
         "refit_text": refit_text(data),
+        "source_text": source_text(data),
+        "disagreement": disagreement_text(data, percent),
+        "choosing_text": choosing_text(board),
+        "cross_validated": is_cross_validated(board),
         "goal_marks": [("goal", data.goal)] if data.goal is not None else [],
         "finder": both_widths(finder_svg, data.finder, data.finder_rate) if data.finder else None,
         "drifts": _drifts(data),

@@ -15,7 +15,15 @@ from thawline.core.scores import Score
 from thawline.features.backbone import CutPoint
 from thawline.search.leaderboard import Leaderboard, Trial
 from thawline.use.evaluation import Evaluation
-from thawline.view.report_json import encode, evaluation_from, leaderboard_from, refusing_damage, with_jpeg
+from thawline.use.expectation import Expectation
+from thawline.view.report_json import (
+    encode,
+    evaluation_from,
+    expectation_from,
+    leaderboard_from,
+    refusing_damage,
+    with_jpeg,
+)
 
 __all__ = ["ALIKE", "Mistake", "Outside", "Picture", "ReportData", "RowComparison", "RowData", "Verdict"]
 
@@ -179,6 +187,7 @@ class ReportData:
         networks: Where several networks were compared, name → cut points of each, numbered on; else empty.
         num_refitted: Held-out pictures that the delivered model learnt from after they were read; 0 where it is the
             measured one.
+        expectation: What to expect on further pictures, where a strategy was chosen and tested; else None.
     """
 
     title: str
@@ -205,6 +214,7 @@ class ReportData:
     warnings: tuple[str, ...] = ()
     num_refitted: int = 0
     networks: Mapping[str, tuple[CutPoint, ...]] = field(default_factory=dict)
+    expectation: Expectation | None = None
 
     @property
     def cuts_of(self) -> Mapping[str, tuple[CutPoint, ...]]:
@@ -229,7 +239,9 @@ class ReportData:
 
     @property
     def headline(self) -> Score | None:
-        """The accuracy that a report opens with and a goal is held against: the best row's, or the kept model's."""
+        """The accuracy that a goal is held against: the best row's, what is expected of the winner, or its test's."""
+        if self.expectation is not None and self.expectation.metric == "accuracy":
+            return self.expectation.score
         evaluation = self.best_row.evaluation if self.rows else self.evaluation
         return evaluation.accuracy if evaluation else None
 
@@ -271,6 +283,7 @@ class ReportData:
             raw["leaderboard"] = leaderboard_from(raw["leaderboard"])
             raw["evaluation"] = raw["evaluation"] and evaluation_from(raw["evaluation"])
             raw["comparison"] = raw["comparison"] and _comparison_from(raw["comparison"])
+            raw["expectation"] = raw.get("expectation") and expectation_from(raw["expectation"])
             raw["cuts"] = tuple(CutPoint(**cut) for cut in raw["cuts"])
             networks = raw.get("networks", {})
             raw["networks"] = {name: tuple(CutPoint(**cut) for cut in cuts) for name, cuts in networks.items()}

@@ -16,8 +16,9 @@ from thawline.core.scores import Score
 from thawline.search.leaderboard import Curve, Leaderboard, Trial
 from thawline.search.strategy import Strategy
 from thawline.use.evaluation import ClassScore, Evaluation
+from thawline.use.expectation import Expectation
 
-__all__ = ["encode", "evaluation_from", "leaderboard_from", "refusing_damage", "with_jpeg"]
+__all__ = ["encode", "evaluation_from", "expectation_from", "leaderboard_from", "refusing_damage", "with_jpeg"]
 
 
 def encode(value: object) -> dict[str, Any]:
@@ -63,6 +64,11 @@ def evaluation_from(raw: dict[str, Any]) -> Evaluation:
     typed |= {name: tuple(raw[name]) for name in ("class_names", "paths")}
     typed |= {name: _array_from(raw[name]) for name in ("confusion", "labels", "probabilities", "leaked")}
     return Evaluation(**raw | typed | {"per_class": tuple(ClassScore(**row) for row in raw["per_class"])})
+
+
+def expectation_from(raw: dict[str, Any]) -> Expectation:
+    """Return the expectation whose fields, as JSON gives them back, are `raw`."""
+    return Expectation(**raw | {name: Score(**raw[name]) for name in ("score", "test", "choosing")})
 
 
 @contextmanager

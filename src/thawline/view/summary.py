@@ -15,7 +15,14 @@ from thawline.search.leaderboard import Leaderboard, Trial
 from thawline.search.ties import TIE_WORDS
 from thawline.use.evaluation import ALL_LEAKED, Evaluation
 from thawline.view.dataset_text import groups_text, skipped_text
-from thawline.view.outcome import goal_text, refit_text, small_part_text
+from thawline.view.outcome import (
+    disagreement_text,
+    goal_text,
+    is_cross_validated,
+    refit_text,
+    small_part_text,
+    source_text,
+)
 from thawline.view.report_data import ReportData
 from thawline.view.row_table import rows_html, rows_text
 from thawline.view.words import duration_text, printable, size_text
@@ -57,9 +64,21 @@ def _choice_lines(data: ReportData) -> list[str]:
         lines += [forecast_text(data.forecast, data.budget_s), ""]
     lines += _check_lines(data)
     lines.append(f"Winner: {board.trials[board.winner].name}")
+    lines += _expectation_lines(data)
     if data.evaluation is not None:
         lines.append(evaluation_text(data.evaluation, rule="read once"))
     return lines
+
+
+def _expectation_lines(data: ReportData) -> list[str]:
+    """Return what to expect, where that is not the score of the test alone, and what stands against it."""
+    found = data.expectation
+    if found is None:
+        return []
+    score, what = found.score, "of further pictures right" if found.metric == "accuracy" else "balanced accuracy"
+    line = f"Expect: {score.value:.3f} [{score.low:.3f}, {score.high:.3f}] {what}, {source_text(data)}"
+    note = disagreement_text(data, "{:.3f}".format)
+    return [line] * found.is_pooled + [f"Note: {note}"] * bool(note)
 
 
 def _comparison_lines(data: ReportData) -> list[str]:
@@ -89,13 +108,18 @@ def run_html(data: ReportData, out: Path) -> str:
     board, parts = data.leaderboard, []
     if not data.rows and data.evaluation is not None:
         score = data.evaluation.accuracy
+        if data.expectation is not None and data.expectation.is_pooled:
+            lead, what = data.expectation.score, data.expectation.metric.replace("_", " ")
+            expected = Markup("<b>Expect: {:.3f}</b> [{:.3f}, {:.3f}] {}")
+            parts.append(expected.format(lead.value, lead.low, lead.high, what))
         test = Markup("<b>Test: {:.3f}</b> [{:.3f}, {:.3f}] of {:,} pictures, read once")
         parts.append(test.format(score.value, score.low, score.high, score.n))
         if data.goal is not None:
             parts.append(Markup("goal {:.3f}: {}").format(data.goal, goal_text(data, "{:.3f}".format)))
     below = Markup(" · ").join([*parts, file_link(out / "report.html")])
     table = rows_html(data) if data.rows else board._repr_html_()
-    notes = [f"⚠ {text}" for text in data.warnings] + [note for note in (refit_text(data),) if note]
+    notes = [f"⚠ {text}" for text in data.warnings]
+    notes += [note for note in (disagreement_text(data, "{:.3f}".format), refit_text(data)) if note]
     told = Markup("").join(Markup('<div style="padding:.4em .7em">{}</div>').format(text) for text in notes)
     return table + told + Markup('<div style="padding:.4em .7em">{}</div>').format(below)
 
@@ -144,8 +168,12 @@ def _choice(board: Leaderboard) -> str:
         chosen = f"the best of the plans that were named; = are tied with the leader: {TIE_WORDS}"
     else:
         chosen = f"the cheapest of {len(board.ties)} tied (=): {TIE_WORDS}"
-    is_partial = board.trials[board.winner].num_pictures < board.num_pictures
-    scored = "Its score on the folds that it ran" if is_partial else "The whole choice, cross-validated"
+    if board.trials[board.winner].num_pictures < board.num_pictures:
+        scored = "Its score on the folds that it ran"
+    elif is_cross_validated(board):
+        scored = "The whole choice, cross-validated"
+    else:
+        scored = "Its score on the pictures that it was chosen by"
     score = f"{board.chosen_mean:.3f} [{board.chosen_low:.3f}, {board.chosen_high:.3f}]"
     return f"* winner: {chosen}. {scored}: {score}"
 

@@ -14,10 +14,11 @@ from thawline.search.compare import Comparison, leaderboard_of
 from thawline.train.budget import Tried, spend, try_named
 from thawline.train.folds import answers_of
 from thawline.train.phases import candidate_plans
+from thawline.use.expectation import expect
 from thawline.work.model import answer_test, drift_of, evaluate_test, frozen_model, trained_model
 from thawline.work.order import BEST_FROZEN, Row
 from thawline.work.recipe import rows_of_plans
-from thawline.work.refit import deliver
+from thawline.work.refit import deliver, draws_test
 from thawline.work.rows import Outcome, candidates_of, ground_of, solved_trial
 from thawline.work.session import Compared, Session
 
@@ -45,7 +46,8 @@ def choose(compared: Compared) -> Outcome:
     drifts = {winner.name: drift_of(compared, made)} if row is not None and row.drift else {}
     final = deliver(compared, made)
     session.clock.lap("refit")
-    return Outcome(board, winner.name, final, evaluation, tried=tried, drifts=drifts)
+    expectation = expect(evaluation, board, drew_test=draws_test(compared))
+    return Outcome(board, winner.name, final, evaluation, tried=tried, drifts=drifts, expectation=expectation)
 
 
 def rows_to_try(session: Session) -> tuple[Row, ...]:

@@ -79,7 +79,7 @@ class Goal:
     """What somebody wants to reach.
 
     Attributes:
-        accuracy: To be exceeded by the best row, or by the model on the test; in [0, 1].
+        accuracy: To be exceeded by the best row, or by what is to be expected of the model; in [0, 1].
         words: The same in words.
     """
 

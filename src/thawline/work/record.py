@@ -82,6 +82,7 @@ def report_data(
         comparison=_comparison(compared, outcome, outside) if outcome.rows else None,
         warnings=(compared.split.warning,) if compared.split.warning else (),
         num_refitted=_num_refitted(compared, outcome),
+        expectation=outcome.expectation,
         **_finder(outcome),
     )
 
@@ -213,6 +214,7 @@ def run_json(compared: Compared, outcome: Outcome, *, data: ReportData) -> dict[
 
     `test` are the scores of the model that is kept, on held-out pictures; `refit` says of how many pictures it then
     learnt again, and how many of them had been held out, or is None where the measured model is delivered.
+    `expectation` is what to expect on further pictures, from the test and the choosing.
     """
     report, extractions, clock = compared.session.report, compared.extractions, compared.session.clock
     return {
@@ -220,6 +222,7 @@ def run_json(compared: Compared, outcome: Outcome, *, data: ReportData) -> dict[
         "winner": data.leaderboard.trials[data.leaderboard.winner].name,
         "rule": data.leaderboard.rule,
         "test": outcome.evaluation.values_json(),
+        **({"expectation": data.expectation.to_json()} if data.expectation else {}),
         "refit": {"pictures": len(outcome.final.rows), "held_out": data.num_refitted} if data.num_refitted else None,
         "pictures": {
             "used": report.used,

@@ -31,6 +31,7 @@ from thawline.train.phases import phases
 from thawline.use.classifier import Classifier
 from thawline.use.evaluate import evaluate_rows
 from thawline.use.evaluation import Evaluation
+from thawline.use.expectation import Expectation
 from thawline.work.model import Made, answer_test, drift_of, evaluate_test, frozen_model, trained_model
 from thawline.work.order import BEST_FROZEN, Row
 from thawline.work.refit import Delivered, deliver
@@ -78,6 +79,7 @@ class Outcome:
         delivered: Name of the row whose model is kept; empty under `choose`.
         tried: Training runs beside what was expected of them.
         drifts: Strategy or row → how far its backbone moved, in plain data.
+        expectation: What to expect of the model on further pictures; None where rows were answered one by one.
     """
 
     leaderboard: Leaderboard
@@ -88,6 +90,7 @@ class Outcome:
     delivered: str = ""
     tried: tuple[Tried, ...] = ()
     drifts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    expectation: Expectation | None = None
 
     @property
     def classifier(self) -> Classifier:
