@@ -11,9 +11,25 @@ from thawline.core.progress import Progress, SilentProgress
 from thawline.features.network import Network, load_backbone
 from thawline.features.shortlist import AUTO, auto_names, auto_words
 
-__all__ = ["load_networks"]
+__all__ = ["load_at", "load_networks"]
 
 OFFLINE_BACKBONE = "efficientnet_lite0"
+
+
+def load_at(options: Options, name: str) -> Network:
+    """Return a network at the size and fit of the options.
+
+    Raises:
+        BackboneError: There is no such backbone, or its weights are not there.
+    """
+    return load_backbone(
+        name,
+        weights=options.weights,
+        fit=options.fit,
+        crop_share=options.crop_share,
+        size_px=options.size,
+        seed=options.seed,
+    )
 
 
 def load_networks(options: Options, *, where: str = "", progress: Progress | None = None) -> tuple[Network, ...]:
@@ -30,14 +46,7 @@ def load_networks(options: Options, *, where: str = "", progress: Progress | Non
     Raises:
         BackboneError: There is no such backbone, or its weights are not there.
     """
-    load = partial(
-        load_backbone,
-        weights=options.weights,
-        fit=options.fit,
-        crop_share=options.crop_share,
-        size_px=options.size,
-        seed=options.seed,
-    )
+    load = partial(load_at, options)
     if options.backbone == (AUTO,):
         return _loaded_auto(load, progress or SilentProgress())
     try:

@@ -23,6 +23,7 @@ from thawline.view.csv_text import comparison_csv, history_csv, leaderboard_csv
 from thawline.view.report_data import Outside, ReportData, RowComparison, RowData
 from thawline.work.order import Expected
 from thawline.work.provenance import provenance
+from thawline.work.race import race_words
 from thawline.work.rows import Outcome
 from thawline.work.session import Compared
 from thawline.work.shown import alike_pictures, sample_grid, surest_mistakes
@@ -165,6 +166,8 @@ def _notes(compared: Compared, outcome: Outcome) -> list[str]:
     ]
     if compared.comparison.balanced:
         notes.append("Classes were weighted equally in training, since they differ in size.")
+    if compared.raced:
+        notes.append(race_words(compared.raced))
     return notes
 
 
@@ -231,10 +234,11 @@ def run_json(compared: Compared, outcome: Outcome, *, data: ReportData) -> dict[
             **({"groups": report.groups.groups} if report.groups else {}),
         },
         "extraction": {
-            "pictures": sum(extraction.num_extracted for extraction in extractions),
-            "seconds": round(sum(extraction.seconds for extraction in extractions), 3),
+            "pictures": sum(one.num_extracted for one in extractions) + sum(one.pictures for one in compared.raced),
+            "seconds": round(sum([*(one.seconds for one in extractions), *(one.seconds for one in compared.raced)]), 3),
             "damaged_rows": sum(extraction.num_damaged for extraction in extractions),
         },
+        **({"raced": [one.to_json() for one in compared.raced]} if compared.raced else {}),
         **({"warnings": list(data.warnings)} if data.warnings else {}),
         "budget_s": data.budget_s,
         "forecast": list(data.forecast),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ from thawline.data.check import CheckReport, check
 from thawline.data.dataset import Dataset
 from thawline.data.split import Split, make_split
 from thawline.features.backbone import Backbone, CutPoint, join_backbones
-from thawline.features.extract import Extraction, extract_views
+from thawline.features.extract import Extraction
 from thawline.features.joined_bank import Bank, join_banks
 from thawline.features.network import Network, rendering_as
 from thawline.features.reader import measure_pass_ms
@@ -27,6 +27,8 @@ from thawline.train.context import Context, Ground, Machine
 from thawline.train.processes import join_processes
 from thawline.work.networks import load_networks
 from thawline.work.order import BEST_FROZEN, Order
+from thawline.work.race import Raced
+from thawline.work.reading import read_pictures
 from thawline.work.run_folder import WORK
 
 __all__ = [
@@ -88,6 +90,7 @@ class Compared:
         view_banks: Banks of augmented views that heads learnt from too, one a view; of several networks, joined.
         further: The extraction of every further network.
         further_pass_ms: Milliseconds of a pass of each.
+        raced: What came of the networks that raced for the time.
     """
 
     session: Session
@@ -98,6 +101,7 @@ class Compared:
     view_banks: tuple[Bank, ...] = ()
     further: tuple[Extraction, ...] = ()
     further_pass_ms: tuple[float, ...] = ()
+    raced: tuple[Raced, ...] = ()
 
     def __repr__(self) -> str:
         """Return one short line."""
@@ -221,15 +225,14 @@ def compare_frozen(session: Session, *, hold_out: bool = True) -> Compared:
     split = split_of(session, hold_out=hold_out)
     policy = (is_choice and context.training.augment) or "none"
     views = context.training.view_names if policy != "none" else view_names("none", 1)
-    with context.machine.processes.first_alone():
-        filled = [_filled(context, network, views) for network in context.networks]
+    reading = read_pictures(context, order, pool=split.pool, views=views, started_at=clock.start)
+    session = replace(session, context=reading.context)
     clock.lap("extract")
-    (extraction, *further), *others = zip(*filled, strict=True)
-    view_banks = tuple(join_banks([one.bank for one in view]) for view in others)
-    full_pass_ms, *further_pass_ms = (measure_pass_ms(network, context.runtime) for network in context.networks)
+    networks = reading.context.networks
+    full_pass_ms, *further_pass_ms = (measure_pass_ms(network, context.runtime) for network in networks)
     comparison = compare(
-        join_banks([extraction.bank, *(one.bank for one in further)]),
-        join_backbones([network.backbone for network in context.networks]),
+        join_banks([extraction.bank for extraction in reading.extractions]),
+        join_backbones([network.backbone for network in networks]),
         dataset=context.dataset,
         split=split,
         options=CompareOptions(
@@ -238,36 +241,24 @@ def compare_frozen(session: Session, *, hold_out: bool = True) -> Compared:
             seed=options.seed,
             only=None if is_choice else _frozen_names(session),
         ),
-        view_banks=view_banks,
+        view_banks=reading.view_banks,
         view_policy=policy,
         full_pass_ms=full_pass_ms,
         further_pass_ms=further_pass_ms,
         progress=context.machine.progress,
     )
     clock.lap("compare")
+    extraction, *further = reading.extractions
     return Compared(
         session,
         split,
         extraction,
         comparison,
         full_pass_ms,
-        view_banks,
+        reading.view_banks,
         further=tuple(further),
         further_pass_ms=tuple(further_pass_ms),
-    )
-
-
-def _filled(context: Context, network: Network, views: Sequence[str]) -> tuple[Extraction, ...]:
-    """Return a network's bank for each view, with every picture in it."""
-    return extract_views(
-        context.dataset,
-        network,
-        runtime=context.runtime,
-        views=views,
-        cache=context.cache,
-        poolings=context.options.pooling,
-        storage=context.options.storage,
-        progress=context.machine.progress,
+        raced=reading.raced,
     )
 
 
