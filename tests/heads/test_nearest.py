@@ -103,10 +103,22 @@ def test_a_block_of_rows_sees_what_all_rows_see(monkeypatch):
     x, labels = blobs(5)
     rotated = rotate(x)
     whole = neighbour_folds(rotated, labels, row_weights=folds_of(60), num_classes=3)
-    monkeypatch.setattr(nearest, "ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(nearest, "SIMILARITIES", 7 * 60)
     np.testing.assert_allclose(
         neighbour_folds(rotated, labels, row_weights=folds_of(60), num_classes=3), whole, atol=1e-5
     )
+
+
+def test_neighbours_among_drawn_keys_are_those_of_a_search_among_them():
+    x, labels = blobs(5)
+    rotated, train = rotate(x), folds_of(60)
+    found = neighbour_folds(rotated, labels, row_weights=train, num_classes=3, max_keys=20)
+    drawn = np.zeros(60, dtype=bool)
+    drawn[np.random.default_rng(0).choice(60, 20, replace=False)] = True
+    alone = neighbour_folds(rotated, labels, row_weights=train * drawn[:, None], num_classes=3)
+    held = train == 0
+    for fold in range(3):
+        np.testing.assert_allclose(found[fold][:, held[:, fold]], alone[fold][:, held[:, fold]], atol=1e-5)
 
 
 def test_more_neighbours_than_rows_are_all_rows():

@@ -38,16 +38,48 @@ def test_weights_turned_back_answer_alike(n, d):
 
 
 @pytest.mark.parametrize("d", [30, 90])
-def test_large_sets_are_rotated_into_the_directions_of_some_rows(monkeypatch, d):
-    monkeypatch.setattr(rotation, "MAX_DIRECTIONS", 25)
+def test_large_sets_are_rotated_into_the_directions_of_some_rows(d):
     x = drawn(200, d)
-    rotated, prepared = rotate(x), torch.from_numpy(fit_columns(x).apply(x))
+    rotated, prepared = rotate(x, max_directions=25), torch.from_numpy(fit_columns(x).apply(x))
     assert rotated.z.shape == (200, 25)
     assert (rotated.num_columns, rotated.rows.shape) == (d, (25, d))
     weight = torch.randn(25, 3, generator=torch.manual_seed(0))
     np.testing.assert_allclose(prepared @ rotated.back(weight), rotated.z @ weight, atol=1e-2 * d**0.5)
     np.testing.assert_allclose(rotated.lengths, rotated.z.square().sum(0), rtol=1e-5)
-    again = rotate(x)
+    again = rotate(x, max_directions=25)
     assert torch.equal(again.z, rotated.z)
     inside = rotated.rows @ rotated.back(torch.eye(25))  # the rows that were drawn keep their inner products
     np.testing.assert_allclose(inside @ inside.T, rotated.rows @ rotated.rows.T, atol=2e-3 * d)
+
+
+@pytest.mark.parametrize("d", [20, 30])
+def test_rows_that_are_read_in_parts_are_the_same_rows(monkeypatch, d):
+    x = drawn(200, d)
+    whole = rotate(x, max_directions=25)
+    monkeypatch.setattr(rotation, "ROWS_AT_ONCE", 64)
+    parts = rotate(Read(x), max_directions=25)
+    assert Read.most <= 64
+    np.testing.assert_allclose(parts.z @ parts.z.T, whole.z @ whole.z.T, atol=1e-3 * d)
+
+
+class Read:
+    """A table that is read, and remembers the most rows that were asked for at once beyond all of them."""
+
+    most = 0
+
+    def __init__(self, x):
+        self.x, self.shape = x, x.shape
+
+    def __getitem__(self, rows):
+        found = self.x[rows]
+        if len(found) < len(self.x):
+            Read.most = max(Read.most, len(found))
+        return found
+
+
+def test_scales_of_large_sets_come_from_drawn_rows(monkeypatch):
+    x = drawn(400, 8)
+    monkeypatch.setattr(rotation, "ROWS_OF_SCALES", 100)
+    scaled = rotate(x).columns
+    np.testing.assert_allclose(scaled.scale, fit_columns(x).scale, rtol=0.3)
+    assert not np.array_equal(scaled.scale, fit_columns(x).scale)

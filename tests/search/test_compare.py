@@ -17,7 +17,8 @@ from thawline.features.segment import write_segment
 from thawline.heads.linear import L2_STRENGTHS
 from thawline.heads.nearest import NEIGHBOURS, class_mean_folds
 from thawline.heads.rotation import rotate
-from thawline.search import frozen as module
+from thawline.search import frozen as frozen_module
+from thawline.search import held_out as module
 from thawline.search.answers import answers_from
 from thawline.search.compare import CompareOptions, compare, leaderboard_of, with_curves
 from thawline.search.frozen import answer_frozen, imbalance, stacked_views
@@ -306,7 +307,7 @@ def test_a_setting_is_chosen_for_a_fold_by_the_rows_outside_it(one_good_depth, m
     right = np.stack([in_fold_0 | (place % 5 < 2), ~in_fold_0 & (place % 5 >= 2)])
     assert right[0].sum() > right[1].sum()
 
-    def answers(rotated, labels, row_weights, *, num_classes, neighbours=NEIGHBOURS):
+    def answers(rotated, labels, row_weights, *, num_classes, neighbours=NEIGHBOURS, **_):
         logits = np.zeros((row_weights.shape[1], len(neighbours), len(labels), num_classes), np.float32)
         for setting in range(len(neighbours)):
             said = np.where(right[min(setting, 1)], labels, (labels + 1) % num_classes)
@@ -355,7 +356,7 @@ def answer_as_told(monkeypatch, right):
         shape = (row_weights.shape[1], len(strengths), len(labels), num_classes)
         return np.broadcast_to(np.eye(num_classes, dtype=np.float32)[said], shape).copy()
 
-    def neighbours(rotated, labels, row_weights, *, num_classes, neighbours=NEIGHBOURS):
+    def neighbours(rotated, labels, row_weights, *, num_classes, neighbours=NEIGHBOURS, **_):
         return linear(rotated, labels, row_weights, neighbours, num_classes=num_classes)
 
     def means(rotated, labels, row_weights, *, num_classes):
@@ -521,6 +522,53 @@ def test_progress_is_told_of_every_feature_set(one_good_depth):
     one_good_depth.compare(split=make_split(one_good_depth.dataset, num_folds=2, num_repeats=1), progress=Heard())
     total = len(candidate_features(one_good_depth.bank.spec))
     assert told == [("compare", total, 1)] * total
+
+
+# Large sets: sketched, then solved
+
+
+@pytest.fixture
+def screening(monkeypatch):
+    """Let every set count as large."""
+    monkeypatch.setattr(frozen_module, "SCREENED_ROWS", 1)
+
+
+def test_of_large_sets_what_may_win_is_solved_and_the_rest_is_sketched(one_good_depth, good_board, screening):
+    found = one_good_depth.compare(full_pass_ms=10.0)
+    board, whole = found.leaderboard, good_board.leaderboard
+    assert [entry.strategy for entry in found.frozen.answers] == [e.strategy for e in good_board.frozen.answers]
+    assert board.trials[0].name == whole.trials[0].name
+    assert board.trials[board.winner].name == whole.trials[whole.winner].name
+    assert board.num_fits < whole.num_fits
+    sketched = {entry.strategy.name for entry in found.frozen.answers if entry.sketched}
+    solved = {e.strategy.name: e for e in good_board.frozen.answers}
+    assert 0 < len(sketched) < len(solved)
+    for entry in found.frozen.answers:
+        assert entry.is_complete
+        if entry.strategy.name not in sketched:
+            assert (entry.predicted == solved[entry.strategy.name].predicted).mean() > 0.98
+    exhaustive = one_good_depth.compare(replace(PLAIN, screened=False), full_pass_ms=10.0)
+    assert numbers(exhaustive.leaderboard) == numbers(whole)
+
+
+def test_scrambled_test_labels_change_nothing_where_strategies_are_screened(one_good_depth, screening):
+    split = make_split(one_good_depth.dataset)
+    labels = one_good_depth.dataset.labels.copy()
+    labels[split.test] = np.random.default_rng(5).permutation(labels[split.test])
+    boards = [
+        one_good_depth.compare(dataset=one_good_depth.labelled(of), split=split).leaderboard
+        for of in (one_good_depth.dataset.labels, labels)
+    ]
+    assert numbers(boards[0]) == numbers(boards[1])
+
+
+def test_of_large_sets_views_are_learned_from_too(one_good_depth, screening):
+    drawn = one_good_depth
+    view = drawn.view("flip.1", [drawn.bank.read(drawn.hashes, [(cut, "mean")]) for cut in range(4)])
+    found = drawn.compare(view_banks=[view], view_policy="flip")
+    viewed = [entry for entry in found.frozen.answers if entry.strategy.augment == "flip"]
+    assert len(viewed) == 3
+    assert not any(entry.sketched for entry in viewed)
 
 
 # Answers from elsewhere
@@ -690,6 +738,10 @@ def test_views_are_stacked_bank_by_bank(one_good_depth):
     assert np.array_equal(stacked[:7], plain[:7])
     assert np.array_equal(stacked[7:], other.read(drawn.hashes[:7], [(0, "mean"), (2, "mean")]))
     assert np.array_equal(stacked_views([drawn.bank], drawn.hashes[:7], blocks=[(0, "mean")]), plain[:7, :8])
+    table = module.BankTable((drawn.bank, other), drawn.hashes[:7], [(0, "mean"), (2, "mean")])
+    assert table.shape == stacked.shape
+    for rows in (slice(None), slice(5, 9), np.array([1, 8, 13])):
+        assert np.array_equal(table[rows], stacked[rows])
 
 
 def test_views_of_another_network_or_of_no_policy_are_refused(one_good_depth):

@@ -17,7 +17,9 @@ import numpy.typing as npt
 
 from thawline.core.types import Floats
 
-__all__ = ["Columns", "fit_columns"]
+__all__ = ["Columns", "fit_columns", "prepare_columns"]
+
+FLOATS_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,16 @@ def fit_columns(features: Floats, *, rooted: bool = True) -> Columns:
         features: (N, D) raw features.
         rooted: Take the square root of columns that are never negative; without it the preparation is affine.
     """
+    return prepare_columns(features, rooted=rooted)[0]
+
+
+def prepare_columns(features: Floats, *, rooted: bool = True) -> tuple[Columns, Floats]:
+    """Return the preparation that suits (N, D) raw features, and the (N, D) float32 prepared features.
+
+    Args:
+        features: As in `fit_columns`.
+        rooted: As in `fit_columns`.
+    """
     roots = features.min(axis=0) >= 0 if rooted else np.zeros(features.shape[1], dtype=np.bool_)
     x = _rooted(features, roots)
     mean = x.mean(axis=0, dtype=np.float64).astype(np.float32)  # in float32 a constant column of 50,000 rows varies
@@ -56,11 +68,19 @@ def fit_columns(features: Floats, *, rooted: bool = True) -> Columns:
     deviation = np.sqrt(np.einsum("nd,nd->d", x, x) / len(x))
     floor = 1e-6 * (np.abs(mean) + 1e-6)
     scale = np.where(deviation > floor, 1 / np.maximum(deviation, floor), 0).astype(np.float32)
-    return Columns(roots, mean, scale)
+    x *= scale
+    return Columns(roots, mean, scale), x
 
 
 def _rooted(features: Floats, rooted: npt.NDArray[np.bool_]) -> Floats:
+    """Return a float32 copy with the roots taken, block by block: temporaries of one size are not asked for again."""
     x = np.array(features, dtype=np.float32)
-    part = x[:, rooted]
-    x[:, rooted] = np.copysign(np.sqrt(np.abs(part)), part)
+    rows_at_once = max(1, FLOATS_AT_ONCE // max(1, x.shape[1]))
+    for start in range(0, len(x), rows_at_once):
+        block = x[start : start + rows_at_once]
+        if rooted.all():  # of most networks every column is: then no part is copied out and back
+            np.copysign(np.sqrt(np.abs(block)), block, out=block)
+        else:
+            part = block[:, rooted]
+            block[:, rooted] = np.copysign(np.sqrt(np.abs(part)), part)
     return x

@@ -27,7 +27,10 @@ NEIGHBOURS = (1, 5, 10, 20)
 VOTE_TEMPERATURE = 0.07
 VOTE_FLOOR = 1e-4
 """Share of a class without a vote, so that its logit is finite."""
-ROWS_AT_ONCE = 2048
+SIMILARITIES = 1 << 23
+"""Similarities that are held at once."""
+DIRECTIONS = 512
+"""Directions in which folds are searched; what lies beyond hardly turns a neighbour."""
 NEVER = -1e30
 """Logit of a class without a training picture: below all others, and finite."""
 
@@ -80,25 +83,43 @@ def class_mean_folds(rotated: Rotated, labels: Ints, *, row_weights: Floats, num
 
 
 def neighbour_folds(
-    rotated: Rotated, labels: Ints, *, row_weights: Floats, num_classes: int, neighbours: Sequence[int] = NEIGHBOURS
+    rotated: Rotated,
+    labels: Ints,
+    *,
+    row_weights: Floats,
+    num_classes: int,
+    neighbours: Sequence[int] = NEIGHBOURS,
+    max_keys: int | None = None,
 ) -> Floats:
     """Return (F, S, N, K) logits of k-NN for S values of k; only the held-out rows of each fold are filled, others 0.
 
-    Similarities of a block of rows to all rows are computed once for all folds; memory is bounded by the block.
+    Similarities of a block of rows to all keys are computed once for all folds; memory is bounded by the block.
+    Of more than `DIRECTIONS` directions the longest are compared.
+
+    Args:
+        rotated: From `rotate`; N rows.
+        labels: (N,) class indices.
+        row_weights: (N, F); 0 leaves a row out.
+        num_classes: K.
+        neighbours: S values of k.
+        max_keys: Rows that are searched at most, drawn by a fixed seed; None: all.
     """
-    keys = torch.from_numpy(_unit(rotated.z.numpy()))
-    inside = torch.from_numpy(row_weights > 0)
-    classes = torch.from_numpy(labels)
-    num_folds = row_weights.shape[1]
-    logits = np.zeros((num_folds, len(neighbours), len(keys), num_classes), np.float32)
-    for start in range(0, len(keys), ROWS_AT_ONCE):
-        part = slice(start, start + ROWS_AT_ONCE)
-        similarity = keys[part] @ keys.T
+    n, num_folds = row_weights.shape
+    z = torch.from_numpy(_unit(rotated.z[:, -DIRECTIONS:].numpy()))
+    drawn = np.arange(n)
+    if max_keys is not None and n > max_keys:
+        drawn = np.sort(np.random.default_rng(0).choice(n, max_keys, replace=False))
+    keys, classes = z[torch.from_numpy(drawn)], torch.from_numpy(labels[drawn])
+    held_out, outside = torch.from_numpy(row_weights == 0), torch.from_numpy(row_weights[drawn] == 0)
+    logits = np.zeros((num_folds, len(neighbours), n, num_classes), np.float32)
+    rows_at_once = max(1, SIMILARITIES // len(keys))
+    for start in range(0, n, rows_at_once):
+        part = slice(start, start + rows_at_once)
+        similarity = z[part] @ keys.T
         for fold in range(num_folds):
-            held_out = torch.nonzero(~inside[part, fold]).squeeze(1)
-            near = similarity[held_out].masked_fill_(~inside[:, fold], -torch.inf)
-            votes = _votes(near, classes, neighbours, num_classes)
-            logits[fold][:, start + held_out.numpy()] = votes
+            asked = torch.nonzero(held_out[part, fold]).squeeze(1)
+            near = similarity[asked].masked_fill_(outside[:, fold], -torch.inf)
+            logits[fold][:, start + asked.numpy()] = _votes(near, classes, neighbours, num_classes)
     return logits
 
 

@@ -77,6 +77,9 @@ class Answers:
         seconds: Its share of the wall time.
         num_fits: Heads or networks trained for them.
         curve: Its loss and accuracy by epoch, where it was trained by epochs.
+        merits: One a setting, the mean over the rows of what it is chosen by, higher is better; -inf where a fold was
+            not solved for it; empty where there are no settings.
+        sketched: Whether it was answered in the first repeat alone, by looser fits, since it cannot win.
     """
 
     strategy: Strategy
@@ -88,6 +91,8 @@ class Answers:
     seconds: float
     num_fits: int
     curve: Curve | None = None
+    merits: tuple[float, ...] = ()
+    sketched: bool = False
 
     def __repr__(self) -> str:
         return f"<Answers {self.strategy.name}: {int(self.answered.sum()):,} of {len(self.scores):,} rows>"

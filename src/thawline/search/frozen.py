@@ -1,20 +1,21 @@
 """Cached features, labels and a Split in, held-out answers out: every frozen strategy, cross-validated in seconds.
 
-One idea: each picture is answered only by heads that never saw it, nor another view of it. What is chosen inside a
-strategy (the L2 strength, k) is chosen for a fold by the pictures outside that fold. Test rows are not read.
+One idea: each picture is answered only by heads that never saw it, nor another view of it. All strategies are sketched
+(`search.held_out`), those that may win are solved (`search.screen`). Test rows are not read.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import groupby
 from typing import Literal
 
 import numpy as np
-from scipy.special import log_softmax
 
-from thawline.core.progress import Progress, SilentProgress
+from thawline.core.progress import Advance, Progress, SilentProgress
 from thawline.core.types import Floats, Ints
 from thawline.data.dataset import Dataset
 from thawline.data.split import Split
@@ -22,11 +23,10 @@ from thawline.features.backbone import Backbone
 from thawline.features.bank import Block
 from thawline.features.extract import in_streams
 from thawline.features.joined_bank import Bank, banks_in
-from thawline.heads.linear import L2_STRENGTHS, fit_folds
-from thawline.heads.nearest import class_mean_folds, neighbour_folds
-from thawline.heads.rotation import Rotated, rotate
-from thawline.search.answers import Answers, Rows, answers_from
+from thawline.search.answers import Answers, Rows
+from thawline.search.held_out import SKETCH, SOLVED, BankTable, Effort, answer_features, weakest_worth_solving
 from thawline.search.leaderboard import MetricName
+from thawline.search.screen import may_win
 from thawline.search.side_by_side import strategies_of
 from thawline.search.strategy import Strategy, with_views
 
@@ -43,6 +43,9 @@ __all__ = [
 IMBALANCED = 3.0
 VIEWED = 3
 """Feature sets whose linear head is trained on augmented views too."""
+SCREENED_ROWS = 1500
+SCREENED_LOGITS = 30_000
+"""Rows, and rows × classes, from which on all strategies are sketched and those that may win are solved."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +59,14 @@ class CompareOptions:
             the metric.
         seed: Of resampling.
         only: Names of the strategies to compare, at least one; None: all that are worth trying.
+        screened: Whether, of large sets, strategies are sketched before those that may win are solved.
     """
 
     metric: MetricName | Literal["auto"] = "auto"
     class_weights: Literal["auto", "balanced", "none"] = "auto"
     seed: int = 0
     only: frozenset[str] | None = None
+    screened: bool = True
 
 
 @dataclass(frozen=True)
@@ -122,9 +127,10 @@ def answer_frozen(
 ) -> FrozenAnswers:
     """Return the held-out answers of every candidate feature set under every head.
 
-    With views, the linear heads of the best three feature sets are trained once more, on all views of the training
-    rows of a fold; held-out rows are answered as they are. These are fitted one after the other, since V views take V
-    times the memory.
+    Of large sets, or of many classes, all strategies are sketched, and those that may win are solved: the others keep
+    the answers of their sketch, to every row in the first repeat. With views, the linear heads of the best three
+    feature sets are trained once more, on all views of the training rows of a fold; held-out rows are answered as they
+    are. These are fitted one after the other, since V views take V times the memory.
 
     Args:
         bank: Holds all pictures of the split, as they are; of joined networks, the banks of all.
@@ -146,15 +152,17 @@ def answer_frozen(
     hashes = [dataset.samples[sample].sha256 for sample in rows.samples]
     candidates = _candidates(bank, backbone, rows, options.only)
     num_viewed = min(VIEWED, len(candidates)) if view_banks else 0
-    answers: list[Answers] = []
+
+    def answer(heads: Sequence[Strategy], effort: Effort, banks: Sequence[Bank] = (bank,)) -> list[Answers]:
+        return answer_features(heads, BankTable(tuple(banks), hashes, heads[0].blocks), rows=rows, effort=effort)
+
     with (progress or SilentProgress()).stage("compare", len(candidates) + num_viewed, unit="feature sets") as advance:
-        for entries in in_streams(lambda heads: _score_features(heads, hashes, rows, bank), candidates):
-            answers.extend(entries)
-            advance(1)
+        compare = _screened if options.screened and _is_dear(rows) else _all_solved
+        answers = compare(answer, candidates, bank, rows=rows, advance=advance)
         linear = [entry for entry in answers if entry.strategy.head == "linear"]
         for best in sorted(linear, key=lambda entry: -float(entry.scores.mean()))[:num_viewed]:
             viewed = with_views(best.strategy, view_policy, num_views=1 + len(view_banks))
-            answers.append(_score_views(viewed, hashes, rows, (bank, *view_banks)))
+            answers += answer([viewed], SOLVED, (bank, *view_banks))
             advance(1)
     return FrozenAnswers(
         rows=rows,
@@ -165,6 +173,76 @@ def answer_frozen(
         seconds=time.perf_counter() - start,
         relative_costs=backbone.relative_costs,
     )
+
+
+def _is_dear(rows: Rows) -> bool:
+    """Return whether rows or classes are so many that not every strategy is solved."""
+    n, num_classes = len(rows.labels), int(rows.labels.max()) + 1
+    return n >= SCREENED_ROWS or n * num_classes >= SCREENED_LOGITS
+
+
+def _screened(
+    answer: Callable[..., list[Answers]],
+    candidates: Sequence[Sequence[Strategy]],
+    bank: Bank,
+    *,
+    rows: Rows,
+    advance: Advance,
+) -> list[Answers]:
+    """Return the answers of all candidates: the sketch of those that cannot win, the solution of those that may.
+
+    Args:
+        answer: Answers with strategies on the same features, given an `Effort`.
+        candidates: As from `_candidates`.
+        bank: What they read.
+        rows: What they answer.
+        advance: Told of every feature set that is sketched.
+    """
+    answers = _dearest_first(partial(answer, effort=SKETCH), candidates, bank, advance)
+    chosen = np.flatnonzero(may_win(answers, rows)).tolist()
+    sketched = {answers[place].strategy.name: answers[place] for place in chosen}
+
+    def solve(heads: Sequence[Strategy]) -> list[Answers]:
+        weakest = weakest_worth_solving([sketched[head.name] for head in heads])
+        return answer(heads, effort=replace(SOLVED, weakest=weakest))
+
+    closer = _alike([answers[place].strategy for place in chosen])
+    for place, entry in zip(chosen, _dearest_first(solve, closer, bank, lambda done: None), strict=True):
+        answers[place] = entry
+    return answers
+
+
+def _all_solved(
+    answer: Callable[..., list[Answers]],
+    candidates: Sequence[Sequence[Strategy]],
+    bank: Bank,
+    *,
+    rows: Rows,
+    advance: Advance,
+) -> list[Answers]:
+    """Return the solution of all candidates; arguments are those of `_screened`."""
+    return _dearest_first(partial(answer, effort=SOLVED), candidates, bank, advance)
+
+
+def _alike(strategies: Sequence[Strategy]) -> list[tuple[Strategy, ...]]:
+    """Return strategies in their order, neighbours that read the same features together."""
+    return [tuple(heads) for _, heads in groupby(strategies, key=lambda strategy: strategy.blocks)]
+
+
+def _dearest_first(
+    answer: Callable[[Sequence[Strategy]], list[Answers]],
+    candidates: Sequence[Sequence[Strategy]],
+    bank: Bank,
+    advance: Advance,
+) -> list[Answers]:
+    """Return the answers of all candidates in their order; those of most columns are begun first, and end no later."""
+    widths = {(cut, pooling): width for cut, pooling, width in bank.spec.blocks}
+    order = sorted(range(len(candidates)), key=lambda at: -sum(widths[block] for block in candidates[at][0].blocks))
+    found: dict[int, list[Answers]] = {}
+    for place, entries in zip(order, in_streams(answer, [candidates[at] for at in order]), strict=True):
+        found[place] = entries
+        advance(1)
+    return [entry for place in range(len(candidates)) for entry in found[place]]
 
 
 def stacked_views(banks: Sequence[Bank], hashes: Sequence[str], *, blocks: Sequence[Block]) -> Floats:
@@ -235,90 +313,3 @@ def _candidates(bank: Bank, backbone: Backbone, rows: Rows, only: frozenset[str]
     )
     wanted = [tuple(head for head in heads if only is None or head.name in only) for heads in of_features]
     return [heads for heads in wanted if heads]
-
-
-def _score_features(heads: Sequence[Strategy], hashes: Sequence[str], rows: Rows, bank: Bank) -> list[Answers]:
-    """Return the held-out answers of every head on one set of features."""
-    num_classes = int(rows.labels.max()) + 1
-    start = time.perf_counter()
-    rotated = rotate(bank.read(hashes, heads[0].blocks))
-    shared_s = (time.perf_counter() - start) / len(heads)
-    scored = []
-    for strategy in heads:
-        start = time.perf_counter()
-        logits = _held_out_logits(strategy, rotated, rows, num_classes)
-        scored.append(_choose_within(strategy, logits, rows, shared_s + time.perf_counter() - start))
-    return scored
-
-
-def _held_out_logits(strategy: Strategy, rotated: Rotated, rows: Rows, num_classes: int) -> Floats:
-    """Return (F, S, N, K) logits of a head under S settings; only the held-out rows of a fold matter."""
-    if strategy.head == "linear":
-        return fit_folds(rotated, rows.labels, row_weights=rows.train, strengths=L2_STRENGTHS, num_classes=num_classes)
-    if strategy.head == "class mean":
-        return class_mean_folds(rotated, rows.labels, row_weights=rows.train, num_classes=num_classes)[:, None]
-    return neighbour_folds(rotated, rows.labels, row_weights=rows.train, num_classes=num_classes)
-
-
-def _score_views(viewed: Strategy, hashes: Sequence[str], rows: Rows, banks: Sequence[Bank]) -> Answers:
-    """Return the held-out answers of a linear head that learns from every view, the plain one first.
-
-    A held-out row has weight 0 in all its views: another view of it would give its label away.
-    """
-    start = time.perf_counter()
-    logits = fit_folds(
-        rotate(stacked_views(banks, hashes, blocks=viewed.blocks)),
-        np.tile(rows.labels, len(banks)),
-        row_weights=np.tile(rows.train / np.float32(len(banks)), (len(banks), 1)),
-        strengths=L2_STRENGTHS,
-        num_classes=int(rows.labels.max()) + 1,
-        num_answers=len(hashes),
-    )
-    return _choose_within(viewed, logits, rows, time.perf_counter() - start)
-
-
-def _choose_within(strategy: Strategy, logits: Floats, rows: Rows, seconds: float) -> Answers:
-    """Return the strategy's answers, its setting chosen for each fold by the rows outside that fold.
-
-    A strength is chosen by log-loss, which tells fits apart that answer alike; the others by right answers. A setting
-    that some fold was not solved for is never chosen.
-    """
-    num_repeats, n = int(rows.repeat.max()) + 1, len(rows.labels)
-    merit = np.full((num_repeats, logits.shape[1], n), np.nan)
-    for fold, held_out in enumerate(rows.held_out):
-        merit[rows.repeat[fold]][:, held_out] = _merit(strategy, logits[fold][:, held_out], rows.labels[held_out])
-    by_row = (merit * rows.weight).mean(axis=0)[:, rows.scored]  # (S, n)
-    by_row[np.isnan(by_row).any(axis=1)] = -np.inf
-    totals = by_row.sum(axis=1)
-    predicted = np.zeros((num_repeats, n), dtype=np.int64)
-    kept = np.zeros((n, logits.shape[3]), dtype=np.float32)
-    for fold, held_out in enumerate(rows.held_out):
-        outside = np.delete(by_row, np.searchsorted(rows.scored, held_out), axis=1).sum(axis=1)
-        setting = _largest(outside if len(held_out) < len(rows.scored) else totals)
-        answers = logits[fold, setting, held_out]
-        predicted[rows.repeat[fold], held_out] = answers.argmax(axis=1)
-        if rows.repeat[fold] == 0:
-            kept[held_out] = answers
-    return answers_from(
-        strategy,
-        predicted[:, rows.scored],
-        logits=kept[rows.scored],
-        rows=rows,
-        seconds=seconds,
-        choice=_largest(totals),
-        num_fits=int((~np.isnan(logits[:, :, 0, 0])).sum()),
-    )
-
-
-def _merit(strategy: Strategy, logits: Floats, labels: Ints) -> Floats:
-    """Return (S, h) how good (S, h, K) answers to h rows are; higher is better."""
-    if strategy.head == "linear":
-        merit: Floats = log_softmax(logits.astype(np.float64), axis=2)[:, np.arange(len(labels)), labels]
-        return merit
-    right: Floats = (logits.argmax(axis=2) == labels).astype(np.float64)
-    return right
-
-
-def _largest(totals: Floats) -> int:
-    """Return the last setting whose total is largest: the strongest penalty, the most neighbours."""
-    return int(len(totals) - 1 - np.argmax(totals[::-1] >= totals.max() - 1e-9))
