@@ -18,6 +18,7 @@ from thawline.train.forecast import Forecast, forecast_plan, forecast_plans, for
 from thawline.train.hyperparameters import TrainOptions
 from thawline.train.plan import parse_plan
 from thawline.train.prefix import prefix_bytes
+from thawline.train.reckoning import TRAINING_SHARE
 
 PICTURE_S = 0.01
 
@@ -26,11 +27,29 @@ def weights_of(network):
     return {name: tensor.clone() for name, tensor in network.model.state_dict().items()}
 
 
-def test_folds_share_one_cache():
-    forecast = Forecast(
-        parse_plan("all"), "x · all", prefix_s=5.0, fold_s=3.0, final_s=4.0, memory_bytes=0, disk_bytes=0
-    )
-    assert (forecast.folds_s(1), forecast.folds_s(4)) == (8.0, 17.0)
+def test_folds_share_one_cache_and_fewer_epochs_take_less():
+    costs = {"prefix_s": 5.0, "start_s": 1.0, "epoch_s": 0.5, "answers_s": 0.25, "epochs": 4.0, "growth": 2.0}
+    forecast = Forecast(parse_plan("all"), "x · all", **costs, memory_bytes=0, disk_bytes=0)
+    assert (forecast.folds_s(1), forecast.folds_s(4)) == (5 + 3.25, 5 + 4 * 3.25)
+    assert (forecast.fold_s, forecast.run_s(2)) == (3.25, 2.25)
+    assert (forecast.final_s, forecast.last_s(2)) == (5, 3)
+
+
+@pytest.mark.parametrize(("limit_s", "steps"), [(1e-3, 0), (1.0, 4), (1e3, 4)])
+def test_where_there_is_no_time_to_measure_a_plan_is_reckoned(make_job, monkeypatch, limit_s, steps):
+    taken = []
+
+    def gradients(engine, batch, *_, **__):
+        taken.append(len(batch))
+
+    monkeypatch.setattr("thawline.train.engine._StreamEngine.gradients", gradients)
+    job = make_job("all")
+    found = forecast_plan(job, num_final=36, picture_s=1e-3, limit_s=limit_s)
+    assert len(taken) == steps
+    assert found.memory_bytes > 0
+    if not steps:
+        assert found.epoch_s == pytest.approx(1e-3 * TRAINING_SHARE * (27 + 9 / 3))
+        assert found.answers_s == pytest.approx(9 * 1e-3)
 
 
 @pytest.mark.parametrize("plan", ["last 2 blocks", "all", "gradual last 2 blocks", "simple_cnn from nothing"])

@@ -29,6 +29,7 @@ from thawline.data.images import prepare
 from thawline.features.network import load_backbone
 from thawline.features.pooling import pooled
 from thawline.features.reader import to_input
+from thawline.train.allowance import Allowance
 from thawline.train.checkpoint import Checkpoints
 from thawline.train.job import set_aside
 from thawline.train.loop import train
@@ -525,6 +526,7 @@ from thawline.core.options import Options
 from thawline.core.runtime import Runtime
 from thawline.data.check import check
 from thawline.features.network import load_backbone
+from thawline.train.allowance import Allowance
 from thawline.train.checkpoint import Checkpoints
 from thawline.train.context import Context, Machine
 from thawline.train.job import Job
@@ -613,3 +615,27 @@ def test_a_killed_training_ends_with_the_same_bytes(driver, photos, tmp_path):
     assert all(torch.equal(resumed[name], tensor) for name, tensor in whole.items())
     assert (tmp_path / "whole.safetensors").read_bytes() == (tmp_path / "killed.safetensors").read_bytes()
     assert not list((tmp_path / "killed").glob(".thawline-staging/*"))
+
+
+# an end by the clock
+
+
+def test_a_run_that_must_end_is_annealed_by_then_and_says_how_far_it_came(make_job):
+    job = make_job("last 2 blocks", epochs=400)
+    start = time.monotonic()
+    trained = train(job, allowance=Allowance(ends_at=start + 1.0))
+    assert 0 < trained.epochs < trained.wanted_epochs == 400
+    assert len(trained.curve.train_loss) == -(-trained.epochs // 1)  # the last epoch may be a part of one
+    assert trained.curve.learning_rate[-1] < 0.3 * max(trained.curve.learning_rate)
+
+
+def test_fewer_epochs_give_the_bytes_of_a_run_that_is_as_short(make_job):
+    short, cut = (
+        train(make_job("last 2 blocks", epochs=2)),
+        train(make_job("last 2 blocks", epochs=4), allowance=Allowance(epochs=2)),
+    )
+    assert (short.epochs, cut.epochs, cut.wanted_epochs) == (2, 2, 4)
+    assert all(torch.equal(tensor, cut.tensors[name]) for name, tensor in short.tensors.items())
+    half = train(make_job("last 2 blocks", epochs=4), allowance=Allowance(epochs=1.5))
+    assert half.epochs == 1.5
+    assert len(half.curve.train_loss) == 2

@@ -14,7 +14,8 @@ from thawline.train.schedule import PLATEAU_FACTOR, PLATEAU_PATIENCE
 
 
 def end(position):
-    return position.end_epoch(validation_loss=0.7, validation_accuracy=0.6, learning_rate=0.1)
+    position.rate = 0.1
+    return position.end_epoch(validation_loss=0.7, validation_accuracy=0.6)
 
 
 def test_an_epoch_is_the_mean_over_its_pictures_and_the_next_one_starts_empty():

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
+from thawline.search.compare import leaderboard_of
+from thawline.train.budget import spend
 from thawline.train.hyperparameters import TrainOptions
 from thawline.train.phases import candidate_plans
+from thawline.work import choice
 from thawline.work.choice import choose, rows_to_try
 from thawline.work.order import Row
 from thawline.work.recipe import rows_of_plans
-from thawline.work.rows import ground_of
+from thawline.work.rows import _ground_at_side, candidates_of, ground_of
 
+WORSE = "measured worse than the best frozen strategy"
+ONE_EPOCH = TrainOptions(epochs=1, augment="none")
 HEAD, NOTHING = Row(name="head", plan="head"), Row(name="tutorial_cnn from nothing", plan="tutorial_cnn from nothing")
 
 
@@ -66,14 +73,17 @@ def test_a_budget_that_reaches_nothing_changes_no_ranking(compared, compared_for
     outcome = choose(compared_for(replace(order, rows=(HEAD,), budget_s=1.0)))
     assert outcome.leaderboard.trials == compared.leaderboard.trials
     assert outcome.leaderboard.winner == compared.leaderboard.winner
-    assert [result.outcome for result in outcome.tried] == ["left out: not enough of the budget was left"]
+    (result,) = outcome.tried
+    assert result.outcome.startswith("left out: it takes ")
+    assert result.outcome.endswith(" s or more, and 0 s were left")
 
 
 def test_a_trained_network_must_be_the_best_to_win_within_a_budget(compared, compared_for, order):
     asked = replace(order, rows=(NOTHING,), training=TrainOptions(epochs=1, learning_rate=1e-9, augment="none"))
     laid = compared_for(replace(asked, budget_s=36_000.0))  # steps too small to learn anything
     outcome = choose(laid)
-    assert [result.outcome for result in outcome.tried] == ["ran 3 of 3 folds"]
+    (result,) = outcome.tried
+    assert result.outcome in ("ran 3 of 3 folds", f"ran {len(result.folds)} of 3 folds; {WORSE}")
     assert outcome.strategy == compared.leaderboard.trials[compared.leaderboard.winner].name
 
 
@@ -82,3 +92,32 @@ def test_without_rows_the_candidates_are_tried(compared, compared_for, order):
     plans = candidate_plans(laid.session.context.network)
     assert rows_to_try(laid.session) == rows_of_plans(plans)
     assert rows_to_try(compared_for(replace(order, rows=(HEAD,))).session) == (HEAD,)
+
+
+def test_a_smaller_input_has_a_name_a_cost_a_folder_and_features_of_its_own(compared, compared_for, order):
+    row = Row(name="all", plan="all")
+    laid = compared_for(replace(order, rows=(row,)))
+    ground = _ground_at_side(laid, row, 0.5)
+    assert ground.context.network.backbone.input.size_px == 32  # no less than the least stride
+    whole = ground_of(laid, row).context
+    assert ground.context.folder.name == f"{whole.folder.name}-32px"
+    assert candidates_of(laid, (row,))[0][1].at_side is None  # a network from nothing has the size that suits it
+
+
+@pytest.mark.parametrize("final_s", [1.0, 1e9])
+def test_what_cannot_be_trained_in_time_may_not_win(compared_for, order, monkeypatch, final_s):
+    told = []
+
+    def spend_all(candidates, **limits):
+        tried = spend(candidates, **limits)
+        tried[0].final_s = final_s
+        return tried
+
+    def ranked(*answers, eligible, **facts):
+        told.append(eligible[-1])
+        return leaderboard_of(*answers, eligible=eligible, **facts)
+
+    monkeypatch.setattr(choice, "spend", spend_all)
+    monkeypatch.setattr(choice, "leaderboard_of", ranked)
+    choose(compared_for(replace(order, rows=(NOTHING,), training=ONE_EPOCH, budget_s=36_000.0)))
+    assert told == [final_s == 1.0]

@@ -10,7 +10,7 @@ import pytest
 from thawline.core.errors import ThawlineError, TrainingError
 from thawline.work.order import Row
 from thawline.work.rows import answer_rows, require_rows
-from thawline.work.session import compare_frozen, open_session
+from thawline.work.session import Clock, compare_frozen, open_session
 
 HEAD, NOTHING = Row(name="head", plan="head"), Row(name="tutorial_cnn from nothing", plan="tutorial_cnn from nothing")
 
@@ -62,15 +62,19 @@ def test_under_folds_every_picture_is_answered_by_a_model_that_never_saw_it(comp
     np.testing.assert_allclose(outcome.evaluation.probabilities.sum(axis=1), 1, atol=1e-5)
 
 
-def test_a_budget_answers_the_rows_that_fit_and_says_of_the_others_that_they_did_not(compared_for, order):
+def test_within_a_budget_a_row_that_does_not_fit_whole_has_fewer_epochs_and_says_so(compared_for, order):
     rows = (Row(name="solved", frozen="whole"), Row(name="by epochs", plan="head"), Row(name="long", plan="all"))
     long = replace(rows[2], training={"epochs": 100_000})
-    asked = replace(order, rows=(*rows[:2], long), protocol="test", budget_s=600.0)
-    outcome = answer_rows(compared_for(asked))
-    assert [answered.row.name for answered in outcome.rows] == ["solved", "by epochs"]
-    assert outcome.delivered == "by epochs"  # the last one that was answered: the one to be delivered did not fit
-    assert {result.name: result.took_s is None for result in outcome.tried} == {"by epochs": False, "long": True}
-    assert "left out" in outcome.tried[1].outcome
+    laid = compared_for(replace(order, rows=(*rows[:2], long), protocol="test", budget_s=9.0, deliver="by epochs"))
+    laid = replace(laid, session=replace(laid.session, clock=Clock()))
+    outcome = answer_rows(laid)
+    assert [answered.row.name for answered in outcome.rows] == ["solved", "by epochs", "long"]
+    assert outcome.delivered == "by epochs"
+    by_epochs, shortened = outcome.tried
+    assert by_epochs.outcome == "trained on every training picture"
+    assert shortened.outcome.endswith("of 100000 epochs")
+    assert 0 < shortened.epochs[0] < 100_000
+    assert [answered.ran_epochs for answered in outcome.rows] == [0, 1, shortened.epochs[0]]
 
 
 def test_a_budget_that_no_row_fits_is_refused(compared_for, order):

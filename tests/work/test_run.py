@@ -16,7 +16,6 @@ from thawline.core.errors import BackboneError, UsageError
 from thawline.data.check import check
 from thawline.data.split import make_split
 from thawline.train import folds as trial
-from thawline.train.forecast import Forecast
 from thawline.use.predict import predict_pictures
 from thawline.view.summary import run_text
 from thawline.work.order import Row
@@ -527,17 +526,10 @@ def test_a_budget_run_that_was_cut_off_goes_on(photos, place, monkeypatch):
     recipe, rows = parse_recipe(ONE_ROW, "mine"), rows_of_plans(["head", "tutorial_cnn from nothing"])
     options = {"cache_dir": place / "cache"}
     order = recipe.order(photos, rows=rows, protocol="choose", options=options, budget_s=3600.0)
-
-    def in_order(forecast, num_folds):
-        """Let every plan take as long: they are tried in their order, whatever pace was measured."""
-        return 1.0 * num_folds
-
-    monkeypatch.setattr(Forecast, "folds_s", in_order)
     begun = count_trainings(monkeypatch, stop_at=3)
     with pytest.raises(KeyboardInterrupt):
         carry_out(order, place / "budget")
     monkeypatch.undo()
-    monkeypatch.setattr(Forecast, "folds_s", in_order)
     again = count_trainings(monkeypatch)
     made = resume(place / "budget")
     assert len(begun) == 3

@@ -27,6 +27,7 @@ from thawline.heads.linear import L2_STRENGTHS, fit_linear
 from thawline.search.answers import Answers, answers_from
 from thawline.search.frozen import class_row_weights
 from thawline.search.strategy import Strategy
+from thawline.train.allowance import UNLIMITED, Allowance
 from thawline.train.checkpoint import Checkpoints, State
 from thawline.train.context import Context, Ground
 from thawline.train.job import Job, Trained, plan_network
@@ -38,6 +39,7 @@ from thawline.train.thawed import write_back
 __all__ = [
     "FoldAnswers",
     "answer_fold",
+    "answer_folds",
     "answers_of",
     "final_model",
     "held_out_logits",
@@ -132,7 +134,7 @@ def _solved_head(ground: Ground, rows: Ints) -> tuple[Floats, Floats]:
     return head.folded()
 
 
-def answer_fold(plan: Plan, ground: Ground, *, fold: int) -> FoldAnswers:
+def answer_fold(plan: Plan, ground: Ground, *, fold: int, allowance: Allowance = UNLIMITED) -> FoldAnswers:
     """Return the answers of a plan to one fold's held-out rows, trained now or in an earlier run of the same folder."""
     rows, held_out = ground.split.folds[fold]
     job = job_of(plan, ground, rows=rows, held_out=held_out)
@@ -143,10 +145,28 @@ def answer_fold(plan: Plan, ground: Ground, *, fold: int) -> FoldAnswers:
         seconds = trained.seconds + time.perf_counter() - start
         return State({"logits": torch.from_numpy(logits)}, _facts(trained) | {"fold_seconds": seconds})
 
-    done = _done(job, f"fold-{fold + 1}", answered)
+    done = _done(job, f"fold-{fold + 1}", answered, allowance)
     return FoldAnswers(
         fold, done.tensors["logits"].numpy(), _trained({}, done.facts), float(done.facts["fold_seconds"])
     )
+
+
+def answer_folds(plan: Plan, ground: Ground, *, allowance: Allowance = UNLIMITED) -> tuple[FoldAnswers, ...]:
+    """Return the answers of a plan to every fold, the later ones for no more epochs than the first one had.
+
+    Args:
+        plan: What is trained.
+        ground: On what.
+        allowance: Of all folds together; each gets its share of the time that is left.
+    """
+    folds: list[FoldAnswers] = []
+    num_folds, epochs = len(ground.split.folds), allowance.epochs
+    for fold in range(num_folds):
+        now = time.monotonic()
+        own = Allowance(now + (allowance.ends_at - now) / (num_folds - fold), epochs)
+        folds.append(answer_fold(plan, ground, fold=fold, allowance=own))
+        epochs = folds[0].trained.epochs
+    return tuple(folds)
 
 
 def final_model(plan: Plan, ground: Ground) -> tuple[Network, Head, Trained]:
@@ -154,7 +174,9 @@ def final_model(plan: Plan, ground: Ground) -> tuple[Network, Head, Trained]:
     return train_rows(plan, ground, rows=ground.split.pool, watched=np.empty(0, dtype=np.int64), part="final")
 
 
-def train_rows(plan: Plan, ground: Ground, *, rows: Ints, watched: Ints, part: str) -> tuple[Network, Head, Trained]:
+def train_rows(
+    plan: Plan, ground: Ground, *, rows: Ints, watched: Ints, part: str, allowance: Allowance = UNLIMITED
+) -> tuple[Network, Head, Trained]:
     """Return the network and head of a plan trained on some rows, now or in an earlier run of the same folder.
 
     The head reads the block that `strategy_of` names. Plans that are trained more than once in a run, with other
@@ -166,14 +188,15 @@ def train_rows(plan: Plan, ground: Ground, *, rows: Ints, watched: Ints, part: s
         rows: Rows to learn from, as indices of samples.
         watched: Rows to watch, for the curves; may be empty. With `TrainOptions.watches` a tenth of `rows` is instead.
         part: Names the training run in the folder of the plan and, hyphens as spaces, in the log: `final`.
+        allowance: When it must end, and after how many epochs.
     """
     job = job_of(plan, ground, rows=rows, held_out=watched)
-    done = _done(job, part, lambda trained: State(trained.tensors, _facts(trained)))
+    done = _done(job, part, lambda trained: State(trained.tensors, _facts(trained)), allowance)
     trained = _trained(done.tensors, done.facts)
     return *_model(job, trained), trained
 
 
-def _done(job: Job, part: str, kept: Callable[[Trained], State]) -> State:
+def _done(job: Job, part: str, kept: Callable[[Trained], State], allowance: Allowance) -> State:
     """Return what is kept of a finished training run, after running it where that is not there yet."""
     slug = re.sub(r"[^a-z0-9]+", "-", job.name.lower().replace("%", "percent")).strip("-")
     machine = job.context.machine
@@ -182,7 +205,7 @@ def _done(job: Job, part: str, kept: Callable[[Trained], State]) -> State:
     if done is None:
         log, name = machine.log, f"{job.name}, {part.replace('-', ' ')}"
         news = None if log is None else lambda epoch, values: log(name, epoch, values)
-        trained = train(job, checkpoints=checkpoints, news=news)
+        trained = train(job, checkpoints=checkpoints, news=news, allowance=allowance)
         done = kept(trained)
         if machine.processes.is_first:
             checkpoints.finish(done)
@@ -242,6 +265,8 @@ def _facts(trained: Trained) -> dict[str, Any]:
         "seconds": trained.seconds,
         "learning_rate": trained.learning_rate,
         "finder": trained.finder,
+        "epochs": trained.epochs,
+        "wanted_epochs": trained.wanted_epochs,
     }
 
 
@@ -249,4 +274,12 @@ def _trained(tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> T
     """Return the result whose `_facts` are given."""
     curve = Curve(**{name: tuple(values) for name, values in facts["curve"].items()})
     points = tuple((float(rate), float(loss)) for rate, loss in facts["finder"])
-    return Trained(tensors, curve, float(facts["seconds"]), float(facts["learning_rate"]), points)
+    return Trained(
+        tensors,
+        curve,
+        float(facts["seconds"]),
+        float(facts["learning_rate"]),
+        points,
+        epochs=float(facts["epochs"]),
+        wanted_epochs=float(facts["wanted_epochs"]),
+    )

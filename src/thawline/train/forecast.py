@@ -1,11 +1,14 @@
 """A plan and a few measured batches -> the time, memory and disk that it will take on this machine.
 
 Nothing is trained: the steps that are timed run on a copy, with the very engine, batch size and number format of the
-training run to come. What is measured a picture is multiplied by pictures and epochs.
+training run to come. What is measured a picture is multiplied by pictures and epochs. Where forecasting may take a few
+seconds only, steps are smaller, and a plan whose steps would still be too long is reckoned from the pass: what it costs
+is then learnt when it runs.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,13 +34,16 @@ from thawline.train.objective import Objective
 from thawline.train.optimizer import make_optimizer, set_rate
 from thawline.train.phases import Phase, phases
 from thawline.train.plan import Plan
-from thawline.train.pooled import num_passes, pooled_bytes, pooled_spec
-from thawline.train.prefix import activation_shape, prefix_bytes
+from thawline.train.prefix import activation_shape
+from thawline.train.reckoning import reckoned_s, store_of
 from thawline.train.thawed import Thawed
 
 __all__ = ["Forecast", "forecast_plan", "forecast_plans", "forecast_run", "measure_picture_s"]
 
 TIMED_STEPS = 3
+MEASURED_PICTURES = 48
+MEASURING_S = 0.7
+"""What measuring a plan takes at least: so many pictures through its steps, and the copy of the network."""
 TIMED_PICTURES = 48
 FROZEN_SHARE = 1.7
 """Seconds of extraction and comparison of the frozen strategies over those of the passes alone, as measured."""
@@ -51,8 +57,11 @@ class Forecast:
         plan: Which.
         name: The strategy's name.
         prefix_s: Seconds to fill the cache of the frozen prefix, once for all folds.
-        fold_s: Seconds to train and answer one fold.
-        final_s: Seconds to train on every row of choosing.
+        start_s: Seconds to prepare a training run.
+        epoch_s: Seconds of an epoch on the rows of a fold.
+        answers_s: Seconds to answer the held-out rows of a fold.
+        epochs: Epochs that are wanted.
+        growth: Rows of the final training run over those of a fold.
         memory_bytes: Resident memory of a training run beyond that of the program itself.
         disk_bytes: Of the cached prefix.
         answer_s: Seconds to answer one more picture by the trained network.
@@ -61,11 +70,32 @@ class Forecast:
     plan: Plan
     name: str
     prefix_s: float
-    fold_s: float
-    final_s: float
+    start_s: float
+    epoch_s: float
+    answers_s: float
+    epochs: float
+    growth: float
     memory_bytes: int
     disk_bytes: int
     answer_s: float = 0.0
+
+    @property
+    def fold_s(self) -> float:
+        """Seconds to train and answer one fold."""
+        return self.run_s(self.epochs)
+
+    @property
+    def final_s(self) -> float:
+        """Seconds to train on every row of choosing."""
+        return self.last_s(self.epochs)
+
+    def run_s(self, epochs: float) -> float:
+        """Return the seconds to train so many epochs on the rows of a fold, and to answer the others."""
+        return self.start_s + epochs * self.epoch_s + self.answers_s
+
+    def last_s(self, epochs: float) -> float:
+        """Return the seconds to train so many epochs on every row of choosing."""
+        return self.start_s + epochs * self.epoch_s * self.growth
 
     def folds_s(self, count: int) -> float:
         """Return the seconds that so many folds take, the cache included."""
@@ -78,6 +108,7 @@ def forecast_plans(
     *,
     bank: BankSpec | None = None,
     picture_s: float | None = None,
+    limit_s: float = math.inf,
 ) -> tuple[Forecast, ...]:
     """Return what every plan will take on the first fold's rows, in the order given; a few steps of each are run.
 
@@ -86,13 +117,15 @@ def forecast_plans(
         split: Folds.
         bank: That of the run's pooled features, or None.
         picture_s: From `measure_picture_s`; measured here where it is None.
+        limit_s: Seconds that measuring may take, about.
     """
     if not entries:
         return ()
     shared, (train_rows, held_out) = entries[0][1], split.folds[0]
     if picture_s is None:
         picture_s = measure_picture_s(shared, split.pool)
-    forecasts = []
+    forecasts: list[Forecast] = []
+    start, each_s = time.perf_counter(), limit_s / len(entries)
     with shared.machine.progress.stage("forecast", len(entries), unit="strategies") as advance:
         for plan, context in entries:
             job = Job(
@@ -104,7 +137,9 @@ def forecast_plans(
                 class_weights=np.ones(len(context.dataset.class_names), dtype=np.float32),
                 bank=bank,
             )
-            forecasts.append(forecast_plan(job, num_final=len(split.pool), picture_s=picture_s))
+            spared_s = len(forecasts) * each_s - (time.perf_counter() - start)
+            own_s = shared.machine.processes.agree(each_s + min(0.0, spared_s)) if limit_s < math.inf else math.inf
+            forecasts.append(forecast_plan(job, num_final=len(split.pool), picture_s=picture_s, limit_s=own_s))
             advance(1)
     return tuple(forecasts)
 
@@ -145,48 +180,52 @@ def forecast_run(
     )
 
 
-def forecast_plan(job: Job, *, num_final: int, picture_s: float) -> Forecast:
+def forecast_plan(job: Job, *, num_final: int, picture_s: float, limit_s: float = math.inf) -> Forecast:
     """Return what a plan will take, from a few steps of each of its phases.
 
     Args:
         job: The training run of one fold.
         num_final: Rows that the final training run learns from.
         picture_s: Seconds to decode a picture and run it through the pretrained backbone, from `measure_picture_s`.
+        limit_s: Seconds that measuring may take, about.
     """
+    stretches = phases(job.plan, job.network, epochs=job.num_epochs)
+    num_rows, backbone = len(job.train) + len(job.held_out), job.network.backbone
+    stores = [store_of(job, phase, num_rows=num_rows) for phase in stretches]
+    read = backbone.cuts[job.block[0]]
+    own_s = picture_s * (min(1.0, backbone.num_macs / 1e8) if job.plan.from_nothing else read.cost_fraction)
+    reckoned = [reckoned_s(job, store.cut, whole_s=own_s / max(read.cost_fraction, 1e-9)) for store in stores]
     start = time.perf_counter()
-    network, head = job.new_network(), job.new_head()
-    stretches = phases(job.plan, network, epochs=job.num_epochs)
+    is_measured = MEASURED_PICTURES * sum(reckoned) + MEASURING_S < limit_s
+    network, head = (job.new_network() if is_measured else job.network), job.new_head()
     prepared_s = time.perf_counter() - start
-    training, runtime = job.context.training, job.context.runtime
-    num_views, num_rows = len(training.view_names), len(job.train) + len(job.held_out)
-    disk = prefix_s = epochs_s = 0.0
-    memory = 0
-    for phase in stretches:
-        cut = phase.cut
-        if cut == job.block[0]:
-            spec = pooled_spec(job.network, job.block, runtime=runtime, bank=job.bank)
-            share = job.network.backbone.cuts[max(index for index, _, _ in spec.blocks)].cost_fraction
-            prefix_s += num_passes(spec, job.bank, num_views=num_views) * num_rows * picture_s * share
-            disk += pooled_bytes(spec, job.bank, num_pictures=num_rows, num_views=num_views)
-        elif cut is not None:
-            needed = prefix_bytes(job.network, cut, num_pictures=num_rows, num_views=num_views, runtime=runtime)
-            if needed > training.disk_budget_bytes:
-                cut = None
-            else:
-                disk += needed
-                prefix_s += num_views * num_rows * picture_s * job.network.backbone.cuts[cut].cost_fraction
-        step_s, answer_s, held_bytes = _measure(job, phase, network=network, head=head, cut=cut)
+    epochs_s, memory = 0.0, 0
+    for phase, store, step_s in zip(stretches, stores, reckoned, strict=True):
+        answer_s, held_bytes = step_s / 3, 0
+        if is_measured:
+            most = limit_s / len(stretches) / (TIMED_STEPS + 1) / step_s
+            size = int(min(job.context.training.batch_size, max(MEASURED_PICTURES / 3, most)))
+            step_s, answer_s, held_bytes = _measure(job, phase, network=network, head=head, cut=store.cut, size=size)
         epochs_s += phase.epochs * (len(job.train) * step_s + len(job.held_out) * answer_s)
         memory = max(memory, held_bytes)
-    backbone, read = job.network.backbone, job.network.backbone.cuts[job.block[0]]
-    own_s = picture_s * (min(1.0, backbone.num_macs / 1e8) if job.plan.from_nothing else read.cost_fraction)
-    fold_s = prepared_s + epochs_s + len(job.held_out) * own_s
-    final_s = prepared_s + epochs_s * num_final / len(job.train)
     if job.plan.kind == "frozen":
-        memory += num_rows * num_views * read.channels * 4
-    elif disk == 0:
+        memory += num_rows * len(job.context.training.view_names) * read.channels * 4
+    elif not any(store.disk_bytes for store in stores):
         memory += num_rows * backbone.input.size_px**2 * 3
-    return Forecast(job.plan, job.name, prefix_s, fold_s, final_s, memory, int(disk), own_s)
+    epochs = sum(phase.epochs for phase in stretches)
+    return Forecast(
+        plan=job.plan,
+        name=job.name,
+        prefix_s=picture_s * sum(store.passes for store in stores),
+        start_s=prepared_s,
+        epoch_s=epochs_s / epochs,
+        answers_s=len(job.held_out) * own_s,
+        epochs=epochs,
+        growth=num_final / len(job.train),
+        memory_bytes=memory,
+        disk_bytes=int(sum(store.disk_bytes for store in stores)),
+        answer_s=own_s,
+    )
 
 
 @dataclass(frozen=True)
@@ -200,12 +239,24 @@ class _Stored:
         return self.x[np.arange(len(samples)) % len(self.x)]
 
 
-def _measure(job: Job, phase: Phase, *, network: Network, head: NewHead, cut: int | None) -> tuple[float, float, int]:
-    """Return seconds a picture of training and of answering, and the bytes that a training run holds."""
+def _measure(
+    job: Job, phase: Phase, *, network: Network, head: NewHead, cut: int | None, size: int
+) -> tuple[float, float, int]:
+    """Return seconds a picture of training and of answering, and the bytes that a training run holds.
+
+    Args:
+        job: The training run.
+        phase: Of it.
+        network: Copy that is trained.
+        head: On it.
+        cut: Where the inputs come from; None: the pictures.
+        size: Pictures of a step that is timed.
+    """
     context, training, runtime = job.context, job.context.training, job.context.runtime
     rows: Rows
     labels = context.dataset.labels[job.train]
     batches = list(epoch_batches(job.train, labels, epoch=0, training=training, seed=context.seed))[: TIMED_STEPS + 1]
+    batches = [batch.part(np.arange(min(size, len(batch)))) for batch in batches]
     used = np.unique(np.concatenate([np.union1d(batch.samples, batch.partners) for batch in batches]))
     if cut is None:
         rows = Pictures(
@@ -238,8 +289,8 @@ def _measure(job: Job, phase: Phase, *, network: Network, head: NewHead, cut: in
             engine.refresh()
             times.append((time.perf_counter() - start) / len(batch))
         start = time.perf_counter()
-        engine.logits(used, rows)
-        answer_s = (time.perf_counter() - start) / len(used)
+        engine.logits(used[:size], rows)
+        answer_s = (time.perf_counter() - start) / len(used[:size])
         streams = 1 if keeps_norms or thawed.reads_features else num_workers()
         memory_bytes = _held_bytes(engine, rows, used, training.batch_size, streams=streams)
     return float(np.median(times[1:] or times)), answer_s, memory_bytes

@@ -128,6 +128,8 @@ class Trained:
         seconds: Wall time, what earlier runs of a resumed one took included.
         learning_rate: Largest step size used.
         finder: (step size, smoothed loss) of the range test, where there was one.
+        epochs: That it ran, with fractions.
+        wanted_epochs: That it would have run without an allowance.
     """
 
     tensors: Mapping[str, Tensor]
@@ -135,6 +137,8 @@ class Trained:
     seconds: float
     learning_rate: float
     finder: tuple[tuple[float, float], ...] = ()
+    epochs: float = 0.0
+    wanted_epochs: float = 0.0
 
     def __repr__(self) -> str:
         """Return one short line."""

@@ -21,6 +21,7 @@ from thawline.core.errors import TrainingError, first_few
 from thawline.core.progress import Advance
 from thawline.core.types import Curve, Floats
 from thawline.features.layers import layer_scales
+from thawline.train.allowance import UNLIMITED, Allowance, Course
 from thawline.train.batches import Batch, Rows, epoch_batches
 from thawline.train.checkpoint import Checkpoints, State
 from thawline.train.engine import Engine, StepSums, open_engine
@@ -42,21 +43,29 @@ NOTE_EVERY_S = 5.0
 EpochNews = Callable[[int, Mapping[str, float]], None]
 
 
-def train(job: Job, *, checkpoints: Checkpoints | None = None, news: EpochNews | None = None) -> Trained:
+def train(
+    job: Job,
+    *,
+    checkpoints: Checkpoints | None = None,
+    news: EpochNews | None = None,
+    allowance: Allowance = UNLIMITED,
+) -> Trained:
     """Return the trained network of a job; with checkpoints, training goes on where the last one stands.
 
-    Equal jobs give equal bytes on a CPU, in one run or in several. Writes checkpoints, and activations to the cache.
+    Equal jobs give equal bytes on a CPU, in one run or in several, unless the allowance ends one before its time.
+    Writes checkpoints, and activations to the cache.
 
     Args:
         job: What to train.
         checkpoints: Where to keep the state, or None to keep none.
         news: Called after every epoch with its number, from 1, and its values by name.
+        allowance: When it must end, however far it is; its schedule is brought to its end by then.
 
     Raises:
         TrainingError: The loss is no number, or the checkpoint is of another training run.
         StoreError: A checkpoint or the activations cannot be written; the last good checkpoint stays.
     """
-    return _Training(job, checkpoints, news).run()
+    return _Training(job, checkpoints, news, allowance).run()
 
 
 @dataclass(frozen=True)
@@ -73,7 +82,7 @@ class _RunningPhase:
 class _Training:
     """A training run in progress: its weights, its position, and the loop."""
 
-    def __init__(self, job: Job, checkpoints: Checkpoints | None, news: EpochNews | None) -> None:
+    def __init__(self, job: Job, checkpoints: Checkpoints | None, news: EpochNews | None, allowance: Allowance) -> None:
         context = job.context
         self.job, self.training, self.checkpoints, self.news = job, context.training, checkpoints, news
         self.dataset, self.runtime, self.seed = context.dataset, context.runtime, context.seed
@@ -85,6 +94,8 @@ class _Training:
         self.keeps_norms = job.plan.from_nothing
         self.network, self.head = job.new_network(), job.new_head()
         self.phases = phases(job.plan, self.network, epochs=job.num_epochs)
+        epochs, num_steps = [phase.epochs for phase in self.phases], -(-len(self.rows) // self.training.batch_size)
+        self.course = Course(allowance, epochs, num_steps=num_steps, agree=self.processes.agree)
         self.pretrained: dict[str, Tensor] = {}
         if self.training.l2_sp:
             self.pretrained = {
@@ -150,27 +161,33 @@ class _Training:
                 )
             for name, weight in weights.items() if self.training.ema else ():
                 self.mean.setdefault(name, weight.detach().clone())
-            while self.at.epoch < phase.epochs and not self.at.is_over:
+            self.course.begin()
+            while (self.at.step or self.course.is_left(self.at, self.course.planned(self.at))) and not self.at.is_over:
                 self._run_epoch(running, advance)
 
     def _run_epoch(self, running: _RunningPhase, advance: Advance) -> None:
-        """Take the remaining steps of an epoch, then answer the rows to watch."""
+        """Take the remaining steps of an epoch, or those that time allows, then answer the rows to watch."""
         batches = self._batches()
         for step in range(self.at.step, len(batches)):
-            set_rate(running.optimizer, self._rate_at(running.phase, step, len(batches)))
+            planned = self.course.planned(self.at)
+            if step and not self.course.is_left(self.at, planned):
+                break
+            self.at.rate = self._rate_at(planned)
+            set_rate(running.optimizer, self.at.rate)
             sums = self._gradients(running, batches[step], step, scale=running.scaler.get_scale())
             self._take_step(running)
             self.at.add_step(sums.loss, sums.right, count=sums.count)
+            self.course.add_step()
             advance(sums.count)
             if time.monotonic() - self.saved_at >= self.training.checkpoint_every_s:
                 self._save(running)
-        self._end_epoch(running, self._rate_at(running.phase, len(batches) - 1, len(batches)))
+        self._end_epoch(running)
+        self.course.add_answers()
 
-    def _rate_at(self, phase: Phase, step: int, num_steps: int) -> float:
-        """Return the step size at a step of the current epoch."""
-        done = self.at.epoch + step / num_steps
-        training = self.training
-        factor = schedule_factor(training.schedule, done, num_epochs=phase.epochs, warmup=training.warmup)
+    def _rate_at(self, planned: float) -> float:
+        """Return the step size at the next step of a phase that is planned for so many epochs."""
+        kind, warmup, done = self.training.schedule, self.training.warmup, self.course.done(self.at)
+        factor = schedule_factor(kind, done, num_epochs=max(planned, done + 1e-3), warmup=warmup)
         return self.rate * self.at.plateau.factor * factor
 
     def _gradients(self, running: _RunningPhase, batch: Batch, step: int, *, scale: float = 1.0) -> StepSums:
@@ -216,7 +233,7 @@ class _Training:
                 mean.lerp_(weights[name], 1 - min(self.training.ema, (1 + self.at.steps) / (10 + self.at.steps)))
         running.engine.refresh()
 
-    def _end_epoch(self, running: _RunningPhase, rate: float) -> None:
+    def _end_epoch(self, running: _RunningPhase) -> None:
         """Write the epoch into the history; whether to stop is decided by rows set aside, never by those held out."""
         engine, at = running.engine, self.at
         self._average_norms(engine)
@@ -228,7 +245,7 @@ class _Training:
                 is_best = self.training.watches and at.watch(loss, self.training)
                 if is_best and (self.training.keep == "best" or self.training.patience is not None):
                     self.best = self._tensors(engine.thawed)
-        values = at.end_epoch(validation_loss=loss, validation_accuracy=accuracy, learning_rate=rate)
+        values = at.end_epoch(validation_loss=loss, validation_accuracy=accuracy)
         if self.news is not None:
             self.news(at.epochs, values)
         if time.monotonic() - self.noted_at >= NOTE_EVERY_S:
@@ -325,4 +342,6 @@ class _Training:
             time.monotonic() - self.began_at,
             self.rate,
             self.finder,
+            epochs=self.at.steps / self.course.num_steps,
+            wanted_epochs=sum(phase.epochs for phase in self.phases),
         )

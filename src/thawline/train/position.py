@@ -27,6 +27,7 @@ class Position:
         loss: Summed loss of the epoch's pictures so far.
         right: How many of them were answered right.
         count: How many they are.
+        rate: Step size of the last step.
         seconds: Wall time when the last checkpoint was written.
         best_loss: Lowest watched loss.
         stalled: Epochs since then.
@@ -42,6 +43,7 @@ class Position:
     loss: float = 0.0
     right: float = 0.0
     count: int = 0
+    rate: float = 0.0
     seconds: float = 0.0
     best_loss: float = math.inf
     stalled: int = 0
@@ -78,16 +80,14 @@ class Position:
         self.is_over = training.patience is not None and self.stalled >= training.patience
         return False
 
-    def end_epoch(
-        self, *, validation_loss: float, validation_accuracy: float, learning_rate: float
-    ) -> dict[str, float]:
+    def end_epoch(self, *, validation_loss: float, validation_accuracy: float) -> dict[str, float]:
         """Write the epoch into the history and begin the next one; return its values by the names of `CURVES`."""
         values = {
             "train_loss": self.loss / self.count,
             "validation_loss": validation_loss,
             "train_accuracy": self.right / self.count,
             "validation_accuracy": validation_accuracy,
-            "learning_rate": learning_rate,
+            "learning_rate": self.rate,
         }
         for name, value in values.items():
             self.history[name].append(value)

@@ -17,13 +17,13 @@ CYCLE_START = 0.04
 PLATEAU_FACTOR, PLATEAU_PATIENCE, PLATEAU_GAIN = 0.3, 2, 1e-3
 
 
-def schedule_factor(schedule: str, epoch: float, *, num_epochs: int, warmup: float) -> float:
+def schedule_factor(schedule: str, epoch: float, *, num_epochs: float, warmup: float) -> float:
     """Return the factor on the step size, in (0, 1].
 
     Args:
         schedule: `cosine`, `one-cycle`, `constant` or `plateau` (whose falls are `Plateau`'s).
         epoch: Epochs done so far, with fractions.
-        num_epochs: All epochs of the phase.
+        num_epochs: All epochs of the phase, as it is planned now.
         warmup: Epochs of linear rise at the start; `one-cycle` has its own.
 
     >>> schedule_factor("cosine", 5, num_epochs=10, warmup=0) > schedule_factor("cosine", 9, num_epochs=10, warmup=0)

@@ -34,6 +34,7 @@ from thawline.search.frozen import class_row_weights, stacked_views
 from thawline.search.leaderboard import Trial
 from thawline.search.settled import settled_logits
 from thawline.search.strategy import Strategy
+from thawline.train.allowance import UNLIMITED, Allowance
 from thawline.train.context import Ground
 from thawline.train.folds import held_out_logits, strategy_of, train_rows
 from thawline.train.job import set_aside
@@ -76,6 +77,7 @@ class Made:
         trial: Of the frozen strategy whose head was fitted, or None.
         plan: By which a network was trained, or None.
         ground: What that training run started from.
+        epochs: That it had, with fractions.
     """
 
     classifier: Classifier
@@ -85,6 +87,7 @@ class Made:
     trial: Trial | None = None
     plan: Plan | None = None
     ground: Ground | None = None
+    epochs: float = 0.0
 
 
 def frozen_model(compared: Compared, trial: Trial, *, logits: Floats, labels: Ints) -> Made:
@@ -128,7 +131,13 @@ def _banks_of(compared: Compared, strategy: Strategy) -> tuple[Bank, ...]:
 
 
 def trained_model(
-    compared: Compared, row: Row, *, ground: Ground, logits: Floats | None = None, labels: Ints | None = None
+    compared: Compared,
+    row: Row,
+    *,
+    ground: Ground,
+    logits: Floats | None = None,
+    labels: Ints | None = None,
+    allowance: Allowance = UNLIMITED,
 ) -> Made:
     """Return the network of a row's plan, trained on every row of choosing.
 
@@ -139,12 +148,13 @@ def trained_model(
         logits: (n, K) of held-out rows, for the temperature; None: it comes from the tenth of the training rows that
             the run watched, and is 1 where it watched none.
         labels: (n,) their classes.
+        allowance: Of the training run.
     """
     start = time.perf_counter()
     plan, pool = row.parsed, compared.split.pool
     if plan is None:
         raise ValueError(f"train the row {row.name!r}: it has no plan.")
-    network, head, trained = train_rows(plan, ground, rows=pool, watched=NONE, part="final")
+    network, head, trained = train_rows(plan, ground, rows=pool, watched=NONE, part="final", allowance=allowance)
     seconds = max(trained.seconds, time.perf_counter() - start)
     strategy = strategy_of(plan, ground.context)
     temperature = 1.0
@@ -161,6 +171,7 @@ def trained_model(
         seconds,
         plan=plan,
         ground=ground,
+        epochs=trained.epochs,
     )
 
 

@@ -18,7 +18,7 @@ from thawline.core.types import InputSpec, Ints
 from thawline.core.version import __version__
 from thawline.data.check import ledger_csv
 from thawline.search.leaderboard import Leaderboard
-from thawline.train.budget import forecast_rows
+from thawline.train.tried import forecast_rows
 from thawline.view.csv_text import comparison_csv, history_csv, leaderboard_csv
 from thawline.view.report_data import Outside, ReportData, RowComparison, RowData
 from thawline.work.order import Expected

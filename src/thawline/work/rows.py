@@ -12,26 +12,33 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from thawline.core.errors import ThawlineError, TrainingError, UsageError
 from thawline.data.split import Split
+from thawline.features.network import load_backbone, rendering_as
+from thawline.features.scratch import SCRATCH
+from thawline.features.shortlist import AUTO
 from thawline.heads.calibrate import probabilities
 from thawline.search.answers import Answers, answers_from
 from thawline.search.compare import leaderboard_of
 from thawline.search.frozen import CompareOptions, FrozenAnswers, rows_of
 from thawline.search.leaderboard import Leaderboard, Trial
-from thawline.train.budget import Candidate, Tried, spend_on_rows
+from thawline.train.allowance import UNLIMITED, Allowance
 from thawline.train.context import Ground
-from thawline.train.folds import answer_fold, answers_of
+from thawline.train.folds import answer_folds, answers_of
 from thawline.train.job import plan_network
 from thawline.train.phases import phases
+from thawline.train.row_budget import spend_on_rows
+from thawline.train.tried import Candidate, Tried
 from thawline.use.classifier import Classifier
 from thawline.use.evaluate import evaluate_rows
 from thawline.use.evaluation import Evaluation
 from thawline.use.expectation import Expectation
+from thawline.work.allotment import final_allowance, left_for_training_s
 from thawline.work.model import Made, answer_test, drift_of, evaluate_test, frozen_model, trained_model
 from thawline.work.order import BEST_FROZEN, Row
 from thawline.work.refit import Delivered, deliver
@@ -41,6 +48,7 @@ __all__ = ["AnsweredRow", "Outcome", "answer_rows", "candidates_of", "ground_of"
 
 NONE = np.empty(0, dtype=np.int64)
 LONGEST_SLUG = 40
+STRIDE_PX = 32
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,8 @@ class AnsweredRow:
         answers: Its answers, as the leaderboard takes them; named as the row is.
         evaluation: Its scores on the held-out pictures.
         seconds: Of its own training and answering.
-        epochs: Of its training run, or None for a solved head.
+        epochs: Of its training run, begun ones included, or None for a solved head.
+        ran_epochs: The same with fractions, the mean over folds; 0 for a solved head.
         made: Its model, where one was made.
     """
 
@@ -64,6 +73,7 @@ class AnsweredRow:
     seconds: float
     epochs: int | None
     made: Made | None = None
+    ran_epochs: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -150,11 +160,38 @@ def _frozen_answers(compared: Compared, trial: Trial) -> Answers:
 
 def candidates_of(compared: Compared, rows: Sequence[Row]) -> tuple[tuple[Row, Candidate], ...]:
     """Return the rows that train, each as a candidate for the time that there is, in their order."""
-    return tuple(
-        (row, Candidate(plan, ground_of(compared, row), name="" if row.name == row.plan else row.name))
-        for row in rows
-        if (plan := row.parsed) is not None
+    backbone, is_choice = compared.session.context.network.backbone, compared.session.order.protocol == "choose"
+    has_sizes = is_choice and not backbone.num_prefix_tokens and backbone.name not in SCRATCH
+    candidates = []
+    for row in rows:
+        if (plan := row.parsed) is not None:
+            name = "" if row.name == row.plan else row.name
+            resizes = has_sizes and plan.kind in ("partial", "full")
+            at_side = partial(_ground_at_side, compared, row) if resizes else None
+            candidates.append((row, Candidate(plan, ground_of(compared, row), name=name, at_side=at_side)))
+    return tuple(candidates)
+
+
+def _ground_at_side(compared: Compared, row: Row, side: float) -> Ground:
+    """Return what a row's training runs start from on a smaller input, whose side is a share of the backbone's own."""
+    options, ground = compared.session.order.options, ground_of(compared, row)
+    backbone, folder = ground.context.network.backbone, ground.context.folder
+    spec, (first, *_) = backbone.input, options.backbone
+    size_px = max(STRIDE_PX, STRIDE_PX * round(side * spec.size_px / STRIDE_PX))
+    network = load_backbone(
+        backbone.name if first == AUTO else first,
+        weights=options.weights,
+        fit=spec.fit,
+        crop_share=spec.crop_share,
+        size_px=size_px,
+        seed=options.seed,
     )
+    context = replace(
+        ground.context,
+        network=rendering_as(network, spec.rendering),
+        folder=folder.with_name(f"{folder.name}-{size_px}px"),
+    )
+    return replace(ground, context=context)
 
 
 def answer_rows(compared: Compared) -> Outcome:
@@ -176,7 +213,7 @@ def answer_rows(compared: Compared) -> Outcome:
         seed=order.options.seed,
     ).leaderboard
     kept = answered[order.delivered if order.delivered in answered else names[-1]]
-    made = kept.made or _make(compared, kept.row, kept.answers)
+    made = kept.made or _make(compared, kept.row, kept.answers, allowance=final_allowance(compared, kept.ran_epochs))
     moved = [(name, one.made) for name in names if (one := answered[name]).row.drift]
     drifts = {name: drift_of(compared, one) for name, one in moved if one is not None}
     return Outcome(
@@ -193,24 +230,24 @@ def answer_rows(compared: Compared) -> Outcome:
 
 def _answer_all(compared: Compared, frozen: FrozenAnswers) -> tuple[dict[str, AnsweredRow], tuple[Tried, ...]]:
     """Return the rows that were answered, by name, and with a budget what every training run took of it."""
-    session, order = compared.session, compared.session.order
+    order = compared.session.order
     answer, is_test = (_answer_once, True) if order.protocol == "test" else (_answer_by_folds, False)
     if order.budget_s is None:
         return {row.name: answer(compared, row, frozen) for row in order.rows}, ()
     answered = {row.name: answer(compared, row, frozen) for row in order.rows if row.plan is None}
     candidates = candidates_of(compared, order.rows)
 
-    def run(candidate: Candidate) -> None:
+    def run(candidate: Candidate, allowance: Allowance) -> float:
         row = next(row for row, other in candidates if other is candidate)
-        answered[row.name] = answer(compared, row, frozen)
+        answered[row.name] = answer(compared, row, frozen, allowance)
+        return answered[row.name].ran_epochs
 
     tried = spend_on_rows(
         [candidate for _, candidate in candidates],
         run,
         num_folds=0 if is_test else len(compared.split.folds),
         delivered=order.delivered,
-        budget_s=order.budget_s,
-        started_at=session.clock.start,
+        left_s=lambda: left_for_training_s(compared),
     )
     return answered, tried
 
@@ -228,9 +265,9 @@ def _scored_rows(compared: Compared) -> FrozenAnswers:
     return replace(frozen, rows=scored, rule=rule, answers=(), seconds=0.0)
 
 
-def _answer_once(compared: Compared, row: Row, frozen: FrozenAnswers) -> AnsweredRow:
+def _answer_once(compared: Compared, row: Row, frozen: FrozenAnswers, allowance: Allowance = UNLIMITED) -> AnsweredRow:
     """Return a row that learnt from every training picture and answered the held-out ones: its only reading of them."""
-    made = _make(compared, row)
+    made = _make(compared, row, allowance=allowance)
     start = time.perf_counter()
     shares = answer_test(compared, made)
     seconds = made.seconds + time.perf_counter() - start
@@ -245,19 +282,21 @@ def _answer_once(compared: Compared, row: Row, frozen: FrozenAnswers) -> Answere
         curve=made.curve,
     )
     epochs = len(made.curve.train_loss) if made.curve is not None else None
-    return AnsweredRow(row, made.strategy.name, answers, evaluation, seconds, epochs, made)
+    return AnsweredRow(row, made.strategy.name, answers, evaluation, seconds, epochs, made, made.epochs)
 
 
-def _answer_by_folds(compared: Compared, row: Row, frozen: FrozenAnswers) -> AnsweredRow:
+def _answer_by_folds(
+    compared: Compared, row: Row, frozen: FrozenAnswers, allowance: Allowance = UNLIMITED
+) -> AnsweredRow:
     """Return a row's answers to every picture, each by a model that was trained without it."""
-    plan, epochs = row.parsed, None
+    plan, epochs, ran_epochs = row.parsed, None, 0.0
     if plan is None:
         answers = _frozen_answers(compared, solved_trial(compared, row))
     else:
         ground = ground_of(compared, row)
-        answers = answers_of(
-            plan, ground, folds=[answer_fold(plan, ground, fold=fold) for fold in range(len(compared.split.folds))]
-        )
+        folds = answer_folds(plan, ground, allowance=allowance)
+        answers = answers_of(plan, ground, folds=folds)
+        ran_epochs = float(np.mean([done.trained.epochs for done in folds]))
         epochs = len(answers.curve.train_loss) if answers.curve is not None else None
     samples = frozen.rows.samples[frozen.rows.scored]
     evaluation = evaluate_rows(
@@ -269,10 +308,10 @@ def _answer_by_folds(compared: Compared, row: Row, frozen: FrozenAnswers) -> Ans
     )
     does = answers.strategy.name
     named = replace(answers, strategy=replace(answers.strategy, name=row.name))
-    return AnsweredRow(row, does, named, evaluation, answers.seconds, epochs)
+    return AnsweredRow(row, does, named, evaluation, answers.seconds, epochs, ran_epochs=ran_epochs)
 
 
-def _make(compared: Compared, row: Row, answers: Answers | None = None) -> Made:
+def _make(compared: Compared, row: Row, answers: Answers | None = None, *, allowance: Allowance = UNLIMITED) -> Made:
     """Return a row's model, trained on every picture that is not held out.
 
     Its temperature comes from pictures that it did not learn from: those of the folds, or the tenth that its training
@@ -282,10 +321,12 @@ def _make(compared: Compared, row: Row, answers: Answers | None = None) -> Made:
         compared: The frozen comparison.
         row: Which.
         answers: Its answers to the folds, where there are any.
+        allowance: Of its training run.
     """
     labels = compared.comparison.frozen.rows.scored_labels
     if row.plan is None:
         trial = solved_trial(compared, row)
         return frozen_model(compared, trial, logits=_frozen_answers(compared, trial).logits, labels=labels)
     logits = None if answers is None else answers.logits
-    return trained_model(compared, row, ground=ground_of(compared, row), logits=logits, labels=labels)
+    ground = ground_of(compared, row)
+    return trained_model(compared, row, ground=ground, logits=logits, labels=labels, allowance=allowance)

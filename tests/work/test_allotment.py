@@ -1,0 +1,59 @@
+"""What a budget leaves for racing, for training and for what follows is told by the clock and what was measured."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import replace
+
+import pytest
+
+from thawline.train.allowance import UNLIMITED
+from thawline.work import allotment
+from thawline.work.allotment import RACE_SHARE, final_allowance, left_for_racing_s, left_for_training_s, picture_s
+
+
+@pytest.fixture
+def budgeted(compared_for, order):
+    """Return a function from a budget to the comparison under it, begun a hundred seconds ago."""
+
+    def lay(budget_s):
+        laid = compared_for(replace(order, budget_s=budget_s))
+        clock = replace(laid.session.clock, start=time.perf_counter() - 100)
+        return replace(laid, session=replace(laid.session, clock=clock))
+
+    return lay
+
+
+def test_without_a_budget_training_may_take_all_its_time_and_nothing_is_raced(budgeted):
+    assert left_for_training_s(budgeted(None)) == math.inf
+    assert left_for_racing_s(budgeted(None)) == 0
+    assert final_allowance(budgeted(None), 3.0) is UNLIMITED
+
+
+def test_what_was_spent_and_what_follows_are_taken_off(budgeted):
+    left_s = left_for_training_s(budgeted(180.0))
+    assert 60 < left_s < 180 - 100 - allotment.REPORT_S
+    assert left_for_training_s(budgeted(400.0)) - left_s == pytest.approx(220, abs=1)
+    assert left_for_training_s(budgeted(90.0)) < 0
+
+
+def test_the_race_gets_its_share_of_what_is_left(budgeted):
+    laid = budgeted(400.0)
+    assert left_for_racing_s(laid) == pytest.approx(RACE_SHARE * left_for_training_s(laid), abs=0.1)
+    assert left_for_racing_s(budgeted(90.0)) == 0
+
+
+def test_the_final_run_has_the_epochs_that_were_measured_and_the_time_that_is_left(budgeted):
+    laid = budgeted(180.0)
+    allowance = final_allowance(laid, 2.5)
+    assert allowance.epochs == 2.5
+    assert allowance.ends_at - time.monotonic() == pytest.approx(left_for_training_s(laid), abs=0.5)
+    assert final_allowance(laid, 0.0).epochs == math.inf
+
+
+def test_a_picture_takes_what_the_extraction_measured_or_else_what_the_pass_did(compared):
+    many = replace(compared, extraction=replace(compared.extraction, num_extracted=100, seconds=2.0))
+    assert picture_s(many) == 0.02
+    few = replace(compared, full_pass_ms=8.0, extraction=replace(compared.extraction, num_extracted=3, seconds=2.0))
+    assert 0 < picture_s(few) <= 0.012
