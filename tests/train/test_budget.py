@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from tests.train.budgeted import EPOCHS, NUM_FOLDS, World
+from budget_cases import EPOCHS, NUM_FOLDS, World
 
 from thawline.train import budget
 from thawline.train.hyperparameters import TrainOptions

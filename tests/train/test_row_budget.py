@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.train.budgeted import EPOCHS, World
+from budget_cases import EPOCHS, World
 
 from thawline.train.row_budget import spend_on_rows
 from thawline.train.tried import Candidate

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.train.budgeted import EPOCHS, World, forecast_of
+from budget_cases import EPOCHS, World, forecast_of
 
 from thawline.train.plan import parse_plan
 from thawline.train.tried import Candidate, Pace, Tried, cost_of, forecast_rows, untried

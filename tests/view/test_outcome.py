@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import report_cases as cases
@@ -10,6 +11,7 @@ import report_cases as cases
 from thawline.core.scores import Score
 from thawline.use.expectation import Expectation
 from thawline.view.outcome import (
+    better_frozen_text,
     choosing_text,
     disagreement_text,
     goal_text,
@@ -19,6 +21,8 @@ from thawline.view.outcome import (
     tied_rows,
     unclear_rows,
 )
+from thawline.view.report import render_report
+from thawline.view.summary import run_html, run_text
 
 TEST, CHOOSING = Score(0.927, 0.857, 0.964, 96), Score(0.807, 0.765, 0.844, 384)
 
@@ -100,3 +104,42 @@ def test_the_refitted_model_is_told_to_be_another_than_the_measured_one():
     text = refit_text(replace(cases.make_choice(), num_refitted=12))
     assert text.startswith("The delivered model learnt from all 45 pictures, the 12 held-out ones too,")
     assert text.endswith("the scores are of the model before, which learnt from the others alone.")
+
+
+def with_named_winner(*, difference=-0.075, low=-0.158, high=-0.01, tied=False, is_named=True, kind="partial"):
+    """Return a run's data whose winner is a plan that was named, next to a frozen leader."""
+    data = cases.make_choice()
+    leader, *others = data.leaderboard.trials
+    gaps = {"difference": difference, "difference_low": low, "difference_high": high, "tied": tied}
+    strategy = replace(leader.strategy, name="net · last 20 %", kind=kind, tune="last 20 %")
+    plan = replace(leader, strategy=strategy, num_pictures=60, mean=leader.mean + difference, **gaps)
+    trials = (replace(leader, strategy=replace(leader.strategy, kind="frozen")), plan, *others)
+    return replace(data, leaderboard=replace(data.leaderboard, trials=trials, winner=1, is_named=is_named))
+
+
+def test_a_better_frozen_leader_is_told_with_its_interval_and_how_to_get_it():
+    data = with_named_winner()
+    leader = data.leaderboard.trials[0].name
+    assert better_frozen_text(data, "{:.3f}".format) == (
+        f"The frozen leader, {leader}, is better than the plan that wins among those named, net · last 20 %: by 0.075 "
+        "[0.010 to 0.158] on the 60 pictures that both answered. The same command with `fit`, and without plans, "
+        "delivers it."
+    )
+    unsure = better_frozen_text(with_named_winner(high=0.02), "{:.3f}".format)
+    assert "by 0.075 [0.020 worse to 0.158 better]" in unsure
+
+
+@pytest.mark.parametrize("facts", [{"tied": True}, {"is_named": False}, {"kind": "frozen"}])
+def test_no_frozen_strategy_is_called_better_that_is_not_or_might_have_won(facts):
+    assert better_frozen_text(with_named_winner(**facts), "{:.3f}".format) == ""
+
+
+def test_the_result_opens_with_the_better_frozen_leader_and_speaks_of_no_folds_that_did_not_run():
+    data = with_named_winner()
+    told = better_frozen_text(data, "{:.3f}".format)
+    assert run_text(data).splitlines()[0] == told
+    assert told in run_html(data, Path("runs/tune")).replace("&nbsp;", " ")
+    page = cases.words(render_report(data))
+    assert page.index("is better than the plan that wins among those named") < page.index("95 % interval")
+    assert "The winner, on the 60 of" in page
+    assert "The choosing, scored by" not in page

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from thawline.train.allowance import Allowance
 from thawline.train.budget import FORECAST_SHARE
-from thawline.train.spending import LEAST_EPOCHS, SLACK, Cost
+from thawline.train.spending import LEAST_EPOCHS, Cost, with_slack
 from thawline.train.tried import Candidate, Pace, Tried, untried
 
 __all__ = ["spend_on_rows"]
@@ -54,7 +54,7 @@ def spend_on_rows(
             )
             continue
         room_s = now_s - later_s - cost.final_s(epochs)
-        seconds = max(cost.fold_s(epochs), min(room_s, SLACK * cost.fold_s(epochs))) - cost.answers_s
+        seconds = with_slack(cost.fold_s(epochs), room_s) - cost.answers_s
         start = time.perf_counter()
         one.epochs = (run(one.candidate, Allowance(time.monotonic() + seconds)),)
         one.took_s = time.perf_counter() - start

@@ -17,7 +17,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-__all__ = ["LEAST_EPOCHS", "SIDES", "SLACK", "Cost", "Standing", "Step", "next_step"]
+__all__ = ["LEAST_EPOCHS", "SIDES", "Cost", "Standing", "Step", "next_step", "with_slack"]
 
 LEAST_EPOCHS = 2.0
 """Epochs below which a training run says little about a plan."""
@@ -25,8 +25,8 @@ SIDES = (1.0, 0.75, 0.5)
 """Sides of the input, as shares of the whole one, that a plan may be tried at."""
 FIRST_SHARE = 0.5
 """Share of the time that first folds may take, unless their smallest useful forms need more."""
-SLACK = 3.0
-"""A run whose time is not scarce may take so many times what was expected, before it is shortened."""
+SLACK, SLACK_S = 3.0, 2.0
+"""A run whose time is not scarce may take so many times what was expected, and seconds more, before it is shortened."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,7 @@ def _first_fold(standings: Sequence[Standing], *, left_s: float, first_s: float,
     pick = picks[0]
     own_s = pick.cost.fold_s(pick.shrunk(high))
     room_s = left_s - final_s(high) - (needed_s(high) - own_s)
-    seconds = max(own_s, min(room_s, SLACK * own_s)) if high == 1 else own_s
+    seconds = with_slack(own_s, room_s) if high == 1 else own_s
     return Step(pick.index, seconds, pick.epochs, pick.side)
 
 
@@ -214,5 +214,10 @@ def _further_fold(standings: Sequence[Standing], *, left_s: float, kept_back_s: 
         own_s = one.cost.fold_s(one.epochs)
         room_s = left_s - max(kept_back_s, one.cost.final_s(one.epochs))
         if own_s <= room_s:
-            return Step(index, min(room_s, SLACK * own_s), one.epochs)
+            return Step(index, with_slack(own_s, room_s), one.epochs)
     return None
+
+
+def with_slack(own_s: float, room_s: float) -> float:
+    """Return the seconds that a run may take which is expected to take `own_s`, where there is room for `room_s`."""
+    return max(own_s, min(room_s, SLACK * own_s + SLACK_S))

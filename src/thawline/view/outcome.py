@@ -14,6 +14,7 @@ from thawline.search.ties import SIGNIFICANCE
 from thawline.view.report_data import ReportData, RowData
 
 __all__ = [
+    "better_frozen_text",
     "choosing_text",
     "disagreement_text",
     "goal_text",
@@ -86,6 +87,28 @@ def goal_text(data: ReportData, share: Callable[[float], str]) -> str:
 def is_cross_validated(board: Leaderboard) -> bool:
     """Return whether the choice was made by folds; else by the one part that the person named for it."""
     return any(len(trial.fold_scores) > 1 for trial in board.trials)
+
+
+def better_frozen_text(data: ReportData, share: Callable[[float], str]) -> str:
+    """Return that a frozen strategy is better than the best of the plans that were named, and how to get it.
+
+    Empty text where any strategy might win, where a plan leads, or where the two are tied.
+
+    Args:
+        data: Of the run.
+        share: How a difference of shares is written, without a sign.
+    """
+    board = data.leaderboard
+    leader, winner = board.trials[0], board.trials[board.winner]
+    if not board.is_named or leader.strategy.kind != "frozen" or winner.strategy.kind == "frozen" or winner.tied:
+        return ""
+    gap, low, high = (-end for end in (winner.difference, winner.difference_high, winner.difference_low))
+    ends = f"{share(low)} to {share(high)}" if low >= 0 else f"{share(-low)} worse to {share(high)} better"
+    return (
+        f"The frozen leader, {leader.name}, is better than the plan that wins among those named, {winner.name}: by "
+        f"{share(gap)} [{ends}] on the {winner.num_pictures:,} pictures that both answered. The same command with "
+        "`fit`, and without plans, delivers it."
+    )
 
 
 def choosing_text(board: Leaderboard) -> str:

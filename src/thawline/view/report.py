@@ -22,6 +22,7 @@ from thawline.use.evaluation import Evaluation
 from thawline.view.curves import curve_svg, finder_svg, is_stepped
 from thawline.view.drift_plot import drift_svg, head_words
 from thawline.view.outcome import (
+    better_frozen_text,
     choosing_text,
     disagreement_text,
     goal_text,
@@ -61,6 +62,7 @@ def render_report(data: ReportData) -> str:
         "goal_text": goal_text(data, percent),
         "refit_text": refit_text(data),
         "source_text": source_text(data),
+        "better_frozen": better_frozen_text(data, percent),
         "disagreement": disagreement_text(data, percent),
         "choosing_text": choosing_text(board),
         "cross_validated": is_cross_validated(board),

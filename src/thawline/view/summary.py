@@ -16,6 +16,7 @@ from thawline.search.ties import TIE_WORDS
 from thawline.use.evaluation import ALL_LEAKED, Evaluation
 from thawline.view.dataset_text import groups_text, skipped_text
 from thawline.view.outcome import (
+    better_frozen_text,
     disagreement_text,
     goal_text,
     is_cross_validated,
@@ -59,7 +60,8 @@ def run_text(data: ReportData) -> str:
 def _choice_lines(data: ReportData) -> list[str]:
     """Return the leaderboard, what the budget went to, and the test of the winner."""
     board = data.leaderboard
-    lines = [leaderboard_text(board), ""]
+    better = better_frozen_text(data, "{:.3f}".format)
+    lines = [*([better, ""] if better else []), leaderboard_text(board), ""]
     if data.forecast:
         lines += [forecast_text(data.forecast, data.budget_s), ""]
     lines += _check_lines(data)
@@ -119,6 +121,7 @@ def run_html(data: ReportData, out: Path) -> str:
     below = Markup(" · ").join([*parts, file_link(out / "report.html")])
     table = rows_html(data) if data.rows else board._repr_html_()
     notes = [f"⚠ {text}" for text in data.warnings]
+    notes += [note for note in (better_frozen_text(data, "{:.3f}".format),) if note]
     notes += [note for note in (disagreement_text(data, "{:.3f}".format), refit_text(data)) if note]
     told = Markup("").join(Markup('<div style="padding:.4em .7em">{}</div>').format(text) for text in notes)
     return table + told + Markup('<div style="padding:.4em .7em">{}</div>').format(below)

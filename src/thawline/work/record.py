@@ -20,6 +20,7 @@ from thawline.data.check import ledger_csv
 from thawline.search.leaderboard import Leaderboard
 from thawline.train.tried import forecast_rows
 from thawline.view.csv_text import comparison_csv, history_csv, leaderboard_csv
+from thawline.view.outcome import better_frozen_text
 from thawline.view.report_data import Outside, ReportData, RowComparison, RowData
 from thawline.work.order import Expected
 from thawline.work.provenance import provenance
@@ -240,6 +241,7 @@ def run_json(compared: Compared, outcome: Outcome, *, data: ReportData) -> dict[
         },
         **({"raced": [one.to_json() for one in compared.raced]} if compared.raced else {}),
         **({"warnings": list(data.warnings)} if data.warnings else {}),
+        **({"better_frozen": better} if (better := better_frozen_text(data, "{:.3f}".format)) else {}),
         "budget_s": data.budget_s,
         "forecast": list(data.forecast),
         "goal": data.goal,
@@ -312,7 +314,7 @@ def write_files(out: Path, compared: Compared, *, outcome: Outcome, data: Report
         files["comparison.csv"] = comparison_csv(data).encode()
     for name, content in files.items():
         (out / name).write_bytes(content)
-    write_json(out / "leaderboard.json", leaderboard_json(data.leaderboard))
+    write_json(out / "leaderboard.json", leaderboard_json(data.leaderboard) | {"tried": list(data.forecast)})
     compared.session.clock.lap("report")
     facts = run_json(compared, outcome, data=data)
     write_json(out / "run.json", facts)
