@@ -121,6 +121,8 @@ def test_a_tensor_of_another_network_is_refused(model):
 class ReadBetween(nn.Module):
     """Is read between convolution and norm, so its norm cannot be folded; the convolution has a bias of its own."""
 
+    feature_info = ({"module": "conv"},)
+
     def __init__(self):
         super().__init__()
         self.conv, self.norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
@@ -129,7 +131,10 @@ class ReadBetween(nn.Module):
         return self.norm(self.conv(x))
 
     def forward_intermediates(self, x, **_):
-        return [self.conv(x)]
+        return self.forward(x), [self.conv(x)]
+
+    def forward_head(self, x, *, pre_logits):
+        return x.mean((2, 3)) if pre_logits else None
 
 
 def test_where_nothing_was_folded_biases_go_back_where_they_came_from():

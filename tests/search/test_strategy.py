@@ -101,7 +101,7 @@ def test_a_class_token_is_what_a_cut_is_read_by():
     spec = spec_of(4, poolings=("mean", "std", "token"))
     assert default_pooling(spec) == "token"
     alone = [features.pooling for features in candidate_features(spec) if len(features.depths) == 1]
-    assert alone == [("token",)] * 4
+    assert alone == [*[("token",)] * 4, ("token", "mean")]
     fused = {features.pooling for features in candidate_features(spec) if len(features.depths) > 1}
     assert fused == {("token",), ("mean", "std", "token")}
 
@@ -117,7 +117,7 @@ def everything(backbone, spec, num_classes=10, num_rows=1000):
     ]
 
 
-@pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet34", "vit_small_patch16_224"])
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "resnet34", "vit_small_patch16_224", "convnext_atto"])
 def test_names_are_unique_on_a_leaderboard_and_say_what_is_read(name):
     backbone = load_backbone(name, pretrained=False).backbone
     strategies = everything(backbone, bank_spec(backbone, Runtime("cpu", "float32", 8)))

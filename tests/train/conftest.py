@@ -27,7 +27,7 @@ SIZES = {
     "resnet18": 64,
     "resnet10t": 64,
     "mobilenetv3_small_050": 64,
-    "regnetx_002": 64,
+    "dla34": 64,
     "test_efficientnet": 32,
     "test_resnet": 64,
     "test_convnext": 64,

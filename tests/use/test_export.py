@@ -57,6 +57,11 @@ def test_any_batch_of_pictures_gets_the_answers_of_the_folder(bundle, exported, 
         ("convnext_atto", 64, "neighbours", ("mean",)),
         ("mobilenetv3_small_050", 64, "linear", ("mean", "std")),
         ("tutorial_cnn", 32, "dense", ("mean", "max")),
+        ("vit_small_patch16_dinov3", 64, "linear", ("token", "mean")),
+        ("eva02_tiny_patch14_224", 56, "linear", ("mean", "std")),
+        ("test_vit3", 160, "linear", ("mean", "std")),  # attention pooling
+        ("test_vit_relpos", 160, "linear", ("mean",)),  # the pass starts before its chain of modules
+        ("test_mambaout", 160, "linear", ("mean", "grid")),  # channels last
     ],
 )
 def test_every_head_pooling_and_family_can_be_exported(make_model, picture, tmp_path, name, size_px, head, poolings):

@@ -12,7 +12,10 @@ from dataclasses import dataclass, replace
 from thawline.core.errors import BackboneError, first_few
 from thawline.core.types import InputSpec
 
-__all__ = ["Backbone", "CutPoint", "join_backbones"]
+__all__ = ["POOL", "Backbone", "CutPoint", "join_backbones"]
+
+POOL = "pool"
+"""Module of the cut behind a network's own pooling, which is a depth where it is more than a mean or a token."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +28,9 @@ class CutPoint:
         channels: Channels of the activation.
         stride: Input pixels for each position of the activation, along one side.
         blocks_removed: Blocks that a network cut here loses; 0 at the last cut. A block is a residual or MBConv block,
-            or the convolution behind the last one where the architecture has it (EfficientNet, MobileNetV3). A final
-            norm is no block: the last block of a ViT is read behind it.
+            or the convolution behind the last one where the architecture has it (EfficientNet, MobileNetV3), or the
+            network's own attention pooling (SigLIP). A norm is no block: the last block of a ViT is read behind it, and
+            where a network normalises what it pooled (ConvNeXt), that is one more cut of the same block.
         cost_fraction: Multiply-adds up to and including this cut as a share of those up to the last cut, in (0, 1].
     """
 
@@ -108,10 +112,10 @@ class Backbone:
         Raises:
             BackboneError: The network has no such cut.
         """
-        for cut in self.cuts:
+        for cut in reversed(self.cuts):
             if cut.blocks_removed == num_blocks:
                 return cut
-        removed = first_few([cut.blocks_removed for cut in reversed(self.cuts)], 30)
+        removed = first_few(list(dict.fromkeys(cut.blocks_removed for cut in reversed(self.cuts))), 30)
         raise BackboneError(
             f"{self.name}: no cut removes {num_blocks} blocks; its cuts remove {removed}. Choose one of these."
         )

@@ -6,7 +6,6 @@ torch counts the multiplications that it would have done.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isqrt
@@ -16,29 +15,33 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from thawline.features.backbone import CutPoint
-from thawline.features.trunk import Trunk, chosen_blocks, stage_maps, trunk_of
+from thawline.features.backbone import POOL, CutPoint
+from thawline.features.shadow import shadow_of
+from thawline.features.steps import num_layers
+from thawline.features.trunk import chosen_blocks, readings_of, trunk_of
 
-__all__ = ["cut_points", "shadow_of"]
+__all__ = ["cut_points"]
 
 
 @dataclass(frozen=True)
 class _Reading:
-    """One place in the shadow: its module, the activation (shapes only), multiply-adds so far."""
+    """One place in the shadow: module, shape of the activation, multiply-adds so far, stage, whether a block ends."""
 
     module: str
     activation: Tensor
     cost: int
+    stage: int
+    is_block: bool
 
 
 def cut_points(model: nn.Module, size_px: int) -> tuple[tuple[CutPoint, ...], int]:
     """Return every cut point of `model`, shallowest first, and the multiply-adds of one picture up to the last.
 
     Counted are convolutions and matrix products, for square input of `size_px`. A model with a trunk is cut behind its
-    blocks, as `chosen_blocks` says; any other at the ends of its stages.
+    blocks, as `chosen_blocks` says; any other is read at the ends of its stages and where its classifier reads it.
     """
-    trunk = trunk_of(model)
-    readings, chosen = _read_shadow(model, trunk, size_px)
+    readings = _read_shadow(model, size_px)
+    chosen = chosen_blocks([reading.stage for reading in readings])
     whole = readings[-1].cost
     prefix_tokens = getattr(model, "num_prefix_tokens", 0)
     cuts = tuple(
@@ -47,7 +50,7 @@ def cut_points(model: nn.Module, size_px: int) -> tuple[tuple[CutPoint, ...], in
             module=readings[block].module,
             channels=_channels(readings[block].activation),
             stride=_stride(readings[block].activation, size_px, prefix_tokens),
-            blocks_removed=len(readings) - 1 - block,
+            blocks_removed=sum(reading.is_block for reading in readings[block + 1 :]),
             cost_fraction=readings[block].cost / whole if whole else (block + 1) / len(readings),
         )
         for index, block in enumerate(chosen)
@@ -55,38 +58,26 @@ def cut_points(model: nn.Module, size_px: int) -> tuple[tuple[CutPoint, ...], in
     return cuts, whole
 
 
-def shadow_of(model: nn.Module) -> nn.Module:
-    """Return a copy of `model` whose parameters and buffers have shapes and no numbers; takes milliseconds."""
-    memo: dict[int, Any] = {
-        id(p): nn.Parameter(torch.empty_like(p, device="meta"), requires_grad=False) for p in model.parameters()
-    }
-    memo |= {id(b): torch.empty_like(b, device="meta") for b in model.buffers()}
-    return copy.deepcopy(model, memo)
-
-
-def _read_shadow(model: nn.Module, trunk: Trunk | None, size_px: int) -> tuple[list[_Reading], tuple[int, ...]]:
-    """Return a reading for every block in forward order, and which of them are cut points."""
+def _read_shadow(model: nn.Module, size_px: int) -> list[_Reading]:
+    """Return a reading for every block in forward order."""
     try:
-        shadow = shadow_of(model)
-        readings = list(_readings(shadow, torch.empty(1, 3, size_px, size_px, device="meta")))
+        return list(_readings(shadow_of(model), torch.empty(1, 3, size_px, size_px, device="meta")))
     except (RuntimeError, NotImplementedError):  # an architecture that looks at numbers on its way
-        readings = list(_readings(model, torch.zeros(1, 3, size_px, size_px)))
-    if trunk is None:
-        return readings, tuple(range(len(readings)))
-    return readings, chosen_blocks([step.stage for step in trunk if step.stage is not None])
+        return list(_readings(model, torch.zeros(1, 3, size_px, size_px)))
 
 
 def _readings(model: nn.Module, x: Tensor) -> Iterator[_Reading]:
     """Yield a reading behind each block of the trunk, or each stage of a model without one."""
-    trunk = trunk_of(model)
+    trunk = trunk_of(model, x.shape[2])
     with torch.no_grad():
         if trunk is None:
             names = [info["module"] for info in _feature_info(model)]
-            for stage, activation in enumerate(stage_maps(model, x)):
+            maps = readings_of(model, x)
+            for stage, activation in enumerate(maps):
                 with FlopCounterMode(display=False) as counter:
-                    stage_maps(model, x, indices=[stage])
-                name = names[stage] if stage < len(names) else f"stage {stage}"
-                yield _Reading(name, activation, counter.get_total_flops() // 2)
+                    readings_of(model, x, indices=[stage])
+                name = POOL if stage == len(maps) - 1 else names[stage]
+                yield _Reading(name, activation, counter.get_total_flops() // 2, stage, name != POOL)
             return
         cost = 0
         for step in trunk:
@@ -94,7 +85,7 @@ def _readings(model: nn.Module, x: Tensor) -> Iterator[_Reading]:
                 x = step.module(x)
             cost += counter.get_total_flops() // 2
             if step.stage is not None:
-                yield _Reading(step.name, x, cost)
+                yield _Reading(step.name, x, cost, step.stage, step.name != POOL or num_layers(step.module) > 0)
 
 
 def _feature_info(model: Any) -> list[dict[str, Any]]:

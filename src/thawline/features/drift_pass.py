@@ -214,7 +214,7 @@ def _drawn(samples: Sequence[Sample], copies: Ints) -> tuple[Ints, int]:
 
 def _stages(network: Network) -> list[int]:
     """Return the stage of every cut; a network without a trunk is cut once a stage."""
-    trunk = trunk_of(network.model)
+    trunk = trunk_of(network.model, network.backbone.input.size_px)
     stage_of = {step.name: step.stage or 0 for step in trunk or ()}
     return [stage_of.get(cut.module, cut.index) for cut in network.backbone.cuts]
 

@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from thawline.core.errors import first_few
-from thawline.features.cuts import shadow_of
-from thawline.features.trunk import stage_maps, trunk_of
+from thawline.features.families import family_steps
+from thawline.features.shadow import shadow_of
+from thawline.features.trunk import activations_of
 
 __all__ = ["fold_batch_norms", "unfold_batch_norms"]
 
@@ -30,8 +31,8 @@ def fold_batch_norms(model: nn.Module, size_px: int) -> nn.Module:
     """Return a copy of `model` with its batch norms folded; outputs agree to rounding, in `eval()` only.
 
     Convolutions that change their weights on the way (standardised, mixed, conditional) keep their norms, and so does
-    everything where the shadow cannot run. An architecture without a trunk is folded only if a random input
-    gives the same maps at every stage end.
+    everything where the shadow cannot run. An architecture that is not written out is folded only if a random
+    input gives the same activations wherever it is read.
 
     Args:
         model: In `eval()`; left as it is.
@@ -45,7 +46,7 @@ def fold_batch_norms(model: nn.Module, size_px: int) -> nn.Module:
         rest = nn.Sequential(norm.drop, norm.act) if isinstance(norm, BatchNormAct2d) else nn.Identity()
         _replace(folded, convolution_name, fuse_conv_bn_eval(convolution, norm))
         _replace(folded, norm_name, rest.eval())
-    if pairs and trunk_of(model) is None and not _agree(model, folded, size_px):
+    if pairs and family_steps(model) is None and not _agree(model, folded, size_px):
         folded = copy.deepcopy(model)
     return folded.requires_grad_(False)
 
@@ -90,12 +91,12 @@ def unfold_batch_norms(model: nn.Module, trained: Mapping[str, Tensor], *, size_
 
 
 def _agree(model: nn.Module, folded: nn.Module, size_px: int) -> bool:
-    """Whether both give the same maps at every stage end; some architectures are read between convolution and norm."""
+    """Whether both give the same activations; some architectures are read between convolution and norm."""
     like = next(model.parameters())
     x = torch.randn(1, 3, size_px, size_px, generator=torch.Generator().manual_seed(0)).to(like)
     with torch.no_grad():
         copies = copy.deepcopy(model), copy.deepcopy(folded)  # some architectures keep what they computed
-        maps = zip(*(stage_maps(network, x) for network in copies), strict=True)
+        maps = zip(*(activations_of(network, x) for network in copies), strict=True)
         return all(torch.allclose(b, a, rtol=1e-3, atol=1e-3 * float(a.abs().max())) for a, b in maps)
 
 

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from thawline.core.errors import BackboneError, first_few
-from thawline.features.cuts import shadow_of
 from thawline.features.network import Network
+from thawline.features.shadow import shadow_of
 
 __all__ = ["layer_scales", "trained_parameters", "weight_layers"]
 

@@ -23,7 +23,7 @@ from thawline.features.backbone import Backbone, CutPoint
 from thawline.features.cuts import cut_points
 from thawline.features.folding import fold_batch_norms
 from thawline.features.hub import BUNDLED
-from thawline.features.trunk import Trunk, stage_maps, trunk_of
+from thawline.features.trunk import Trunk, num_prefix_tokens, readings_of, reads_class_token, trunk_of
 from thawline.features.weights import digest, load_model
 
 __all__ = ["Network", "frozen_for_inference", "lay_out_channels_last", "load_backbone", "rendering_as"]
@@ -46,7 +46,7 @@ class Network:
     def __init__(self, backbone: Backbone, model: nn.Module) -> None:
         self.backbone = backbone
         self.model = model
-        self._trunk = trunk_of(model)
+        self._trunk = trunk_of(model, backbone.input.size_px)
         self._ends = _cut_ends(self._trunk, backbone.cuts)
 
     def __repr__(self) -> str:
@@ -73,7 +73,7 @@ class Network:
         """
         wanted = sorted({self._checked(cut) for cut in cuts})
         if self._trunk is None:
-            yield from zip(wanted, stage_maps(self.model, x, indices=wanted), strict=True) if wanted else ()
+            yield from zip(wanted, readings_of(self.model, x, indices=wanted), strict=True) if wanted else ()
             return
         start = 0
         for cut in wanted:
@@ -113,7 +113,7 @@ class Network:
             raise BackboneError(
                 f"{self.backbone.name}: {type(self.model).__name__} can be read at its stages but not continued from "
                 f"one. Train a head on its frozen features, tune it whole, or choose one of the ResNet, EfficientNet, "
-                f"MobileNetV3, ConvNeXt or ViT families."
+                f"MobileNet, ConvNeXt, Swin, ViT, DINOv3 or EVA-02 families, among others."
             )
         return self._trunk
 
@@ -168,8 +168,7 @@ def load_backbone(
     if fit == "crop":
         spec = replace(spec, crop_share=crop_share or _crop_share(source.config))
     cuts, num_macs = _cuts(source.name, model, spec.size_px)
-    trunk = trunk_of(model)
-    tokens = trunk is not None and int(getattr(model, "num_prefix_tokens", 0))
+    trunk = trunk_of(model, spec.size_px)
     backbone = Backbone(
         name=source.name,
         architecture=source.name if source.packaged else source.architecture,
@@ -178,8 +177,8 @@ def load_backbone(
         cuts=cuts,
         num_macs=num_macs,
         num_params=sum(p.numel() for p in model.parameters()),
-        num_prefix_tokens=int(tokens),
-        has_class_token=bool(tokens) and bool(getattr(model, "has_class_token", False)),
+        num_prefix_tokens=0 if trunk is None else num_prefix_tokens(model),
+        has_class_token=trunk is not None and reads_class_token(model),
         has_suffix=trunk is not None,
         license=loaded.license,
         weights_origin=loaded.origin,

@@ -40,7 +40,8 @@ def pooled(h: Tensor, poolings: Sequence[str], *, num_prefix_tokens: int) -> dic
     """Return each pooling of one activation: (B, columns) float32 on the activation's device, any memory order.
 
     `mean`, `std` (population standard deviation) and `max` run over all positions and have C columns; `grid` is the
-    means of a 2×2 grid, 4·C columns, channel by channel, its cells in reading order; `token` is the class token.
+    means of a 2×2 grid, 4·C columns, channel by channel, its cells in reading order; `token` is the class token, or
+    what the network has pooled itself.
     `whole` is the activation itself, position by position: H·W·C columns of a map, channels last, tokens·C of tokens,
     the prefix tokens included. Each picture is pooled alone.
 
@@ -53,10 +54,7 @@ def pooled(h: Tensor, poolings: Sequence[str], *, num_prefix_tokens: int) -> dic
         UsageError: An unknown pooling, a class token where there is none, or a grid of tokens that form no square.
     """
     _require_known(poolings, (*POOLINGS, WHOLE))
-    if h.ndim == 4:
-        num_prefix_tokens, flat = 0, h.permute(0, 2, 3, 1).flatten(1, 2)
-    else:
-        flat = h[:, num_prefix_tokens:]
+    flat = h.permute(0, 2, 3, 1).flatten(1, 2) if h.ndim == 4 else h[:, num_prefix_tokens:]
     columns: dict[str, Tensor] = {}
     if "mean" in poolings or "std" in poolings:
         z = flat.to(torch.float32, copy=True)
@@ -71,11 +69,18 @@ def pooled(h: Tensor, poolings: Sequence[str], *, num_prefix_tokens: int) -> dic
     if "token" in poolings:
         if num_prefix_tokens == 0:
             raise UsageError("pooling: this network has no class token to read. Use mean, std, max or grid.")
-        columns["token"] = h[:, 0].float()
+        columns["token"] = (h[:, 0] if h.ndim == 3 else _only_position(h)).float()
     if WHOLE in poolings:
         positions_first = h.permute(0, 2, 3, 1) if h.ndim == 4 else h
         columns[WHOLE] = positions_first.to(torch.float32, copy=True).flatten(1)
     return {name: columns[name] for name in poolings}
+
+
+def _only_position(h: Tensor) -> Tensor:
+    """Return (B, C) of a map of one position: of a network of tokens, what it pools itself."""
+    if h.shape[2] * h.shape[3] > 1:
+        raise UsageError("pooling: a map has no class token to read. Use mean, std, max or grid.")
+    return h[:, :, 0, 0]
 
 
 def _as_map(h: Tensor, flat: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from thawline.features.backbone import Backbone
+from thawline.features.backbone import POOL, Backbone
 from thawline.features.bank import BankSpec
 
 __all__ = [
@@ -113,8 +113,9 @@ def candidate_features(spec: BankSpec) -> tuple[Features, ...]:
     """Return the features worth trying: every cut alone by its first pooling, and runs of depths fused.
 
     A fused head reads all cuts from a quarter, half or three quarters of the way up to the end, by the first pooling
-    alone and by all poolings kept; or the middle of the network without its end, by all. The set is small on purpose:
-    each further candidate makes a lucky winner likelier.
+    alone and by all poolings kept; or the middle of the network without its end, by all. The last block's class token
+    and mean of patches together are what DINOv2's authors probe (Oquab et al., "DINOv2", TMLR 2024). The set is small
+    on purpose: each further candidate makes a lucky winner likelier.
 
     Args:
         spec: What the bank holds at every cut.
@@ -131,6 +132,8 @@ def candidate_features(spec: BankSpec) -> tuple[Features, ...]:
         return Features(tuple(depths), pooling, sum(widths[depth, name] for depth in depths for name in pooling))
 
     alone = [features((depth,), (first,)) for depth in range(n)]
+    if first == "token" and "mean" in spec.poolings:
+        alone.append(features((n - 1 - (spec.cuts[-1][0] == POOL),), ("token", "mean")))
     fused = [features(range(start, stop), pooling) for start, stop, pooling in spans]
     return (*alone, *fused)
 
@@ -140,7 +143,8 @@ def strategies_for(
 ) -> tuple[Strategy, ...]:
     """Return one strategy for each head on the same features, named and costed.
 
-    A pooling other than `plain_pooling` is part of the name. The cost is the share of the backbone that must run, plus
+    A pooling other than `plain_pooling` is part of the name, and any pooling of a last block whose network pools it in
+    a way of its own. The cost is the share of the backbone that must run, plus
     a head's multiply-adds over the backbone's: D·K for linear and class-mean heads, D·N for k-NN.
     """
     deepest = backbone.cuts[features.depths[-1]]
@@ -150,7 +154,8 @@ def strategies_for(
         where = f"{deepest.blocks_removed} block{'s' if deepest.blocks_removed > 1 else ''} cut"
     else:
         where = "whole"
-    if features.pooling != (plain_pooling,):
+    is_before_own_pooling = deepest.index < len(backbone.cuts) - 1 and not deepest.blocks_removed
+    if features.pooling != (plain_pooling,) or (is_before_own_pooling and len(features.depths) == 1):
         where += f" ({'+'.join(features.pooling)})"
     rows = {"linear": num_classes, "class mean": num_classes, "k-NN": num_rows}
     return tuple(

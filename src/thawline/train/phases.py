@@ -54,7 +54,7 @@ def phases(plan: Plan, network: Network, *, epochs: int) -> tuple[Phase, ...]:
     bottom = network.backbone.cut_removing(blocks).index
     if not plan.gradual:
         return (Phase(layers[_num_below(network, layers, bottom) :], bottom, epochs),)
-    cuts = range(len(network.backbone.cuts) - 2, bottom - 1, -1)
+    cuts = range(network.backbone.cut_removing(1).index, bottom - 1, -1)
     each, rest = divmod(epochs, len(cuts))
     return tuple(
         Phase(layers[_num_below(network, layers, cut) :], cut, max(1, each + (place < rest)))
@@ -86,5 +86,5 @@ def candidate_plans(network: Network, num_hidden: int = 0) -> tuple[Plan, ...]:
     texts = [f"simple_cnn {FROM_NOTHING}", "last 20 %"]
     if network.backbone.has_suffix:
         cuts = network.backbone.cuts
-        texts.append(f"{lead}last {cuts[-1 - max(1, 2 * len(cuts) // 5)].blocks_removed} blocks")
+        texts.append(f"{lead}last {cuts[-1 - max(1, 2 * len(cuts) // 5)].blocks_removed or 1} blocks")
     return tuple(parse_plan(text) for text in (*texts, f"{lead}all"))

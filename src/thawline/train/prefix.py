@@ -18,12 +18,12 @@ from torch import Tensor
 from thawline.core.runtime import Runtime
 from thawline.core.store import NoRoomError
 from thawline.core.types import Ints
-from thawline.features.cuts import shadow_of
 from thawline.features.extract import bank_spec, extract_views
 from thawline.features.mapped import MappedRows
 from thawline.features.network import Network
 from thawline.features.pooling import WHOLE
 from thawline.features.reader import StorageRangeError
+from thawline.features.shadow import shadow_of
 from thawline.train.context import Context
 
 __all__ = ["PrefixCache", "activation_shape", "open_prefix", "prefix_bytes"]
