@@ -62,7 +62,9 @@ def test_the_best_row_and_its_ties_are_the_leaderboards():
 
 def test_the_expected_score_says_what_it_is_taken_from():
     assert source_text(cases.make_choice()) == ""
-    assert source_text(expecting()) == ("from the 96 test pictures and the folds together, each by what it is worth")
+    assert source_text(expecting()) == (
+        "from the 96 test pictures and the 384 of the folds together, the surer score counting more"
+    )
     own = expecting(is_pooled=False, test=Score(0.9, 0.8, 0.95, 11))
     assert source_text(own) == "from your own test alone, its 11 pictures without a copy in training"
     whole = expecting(is_pooled=False, test=Score(0.9, 0.8, 0.95, 12))

@@ -293,13 +293,13 @@ def test_what_to_expect_leads_the_page_and_the_refit_is_told():
     found = Expectation("accuracy", Score(0.831, 0.795, 0.862, 480), test, choosing, True, 0.006)
     data = replace(cases.make_choice(leaked=0), expectation=found, num_refitted=12, goal=0.82)
     shown = cases.words(render_report(data))
-    assert "83.1 % of further pictures right is what to expect" in shown
-    assert "95 % interval 79.5–86.2 %, from the 96 test pictures and the folds together" in shown
+    assert "83.1 % of further pictures should be right" in shown
+    assert "95 % interval 79.5–86.2 %, from the 96 test pictures and the 384 of the folds together" in shown
     assert "Of the test alone, read once, 91.7 % were right (66.1–95.8 %)." in shown
     assert "The test says 92.7 % (85.7 % to 96.4 %), the folds 80.7 %" in shown
     assert "the scores are of the model before" in shown
     assert (
-        "1 of all 12 test pictures was wrong. On further pictures of the same kind, expect between about 1 in 7 and"
+        "1 of the 12 test pictures was wrong. On further pictures of the same kind, expect between about 1 in 7 and"
         in shown
     )
     assert "was reached , but its interval begins at 79.5 %" in shown  # the goal is held against what is expected

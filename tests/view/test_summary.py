@@ -223,8 +223,8 @@ def test_what_to_expect_comes_before_the_test_and_what_speaks_against_it(tmp_pat
     lines = run_text(data).splitlines()
     place = next(number for number, line in enumerate(lines) if line.startswith("Expect: "))
     assert lines[place] == (
-        "Expect: 0.831 [0.795, 0.862] of further pictures right, from the 96 test pictures and the folds together, "
-        "each by what it is worth"
+        "Expect: 0.831 [0.795, 0.862] of further pictures right, from the 96 test pictures and the 384 of the folds "
+        "together, the surer score counting more"
     )
     assert lines[place + 1].startswith("Note: The test says 0.927 (0.857 to 0.964), the folds 0.807")
     assert lines[place + 2].startswith("Test: 0.917")

@@ -126,7 +126,8 @@ def source_text(data: ReportData) -> str:
     if found is None:
         return ""
     if found.is_pooled:
-        return f"from the {found.test.n:,} test pictures and the folds together, each by what it is worth"
+        num_pictures = f"{found.test.n:,} test pictures and the {found.choosing.n:,} of the folds"
+        return f"from the {num_pictures} together, the surer score counting more"
     without = data.evaluation is not None and found.test.n < data.evaluation.accuracy.n
     clean = f" without {data.evaluation.leaked_by} in training" if without and data.evaluation else ""
     return f"from your own test alone, its {found.test.n:,} pictures{clean}"
