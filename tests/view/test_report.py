@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import report_cases as cases
 
@@ -332,3 +333,11 @@ def test_with_a_validation_folder_nothing_is_held_out_in_turn():
         shown = cases.words(render_report(replace(data, leaderboard=folder, **changes)))
         assert "on the pictures that it was chosen by" in shown
         assert not [word for word in ("in turn", "cross-validat", "first fold", "other folds") if word in shown]
+
+
+def test_a_test_that_was_all_learnt_from_is_called_none():
+    data = cases.make_choice(leaked=0)
+    assert "this is no test" not in cases.words(render_report(data))
+    leaked = replace(data.evaluation, leaked=np.ones_like(data.evaluation.leaked))
+    shown = cases.words(render_report(replace(data, evaluation=leaked)))
+    assert "All of them, or a copy of each, were learnt from: this is no test." in shown

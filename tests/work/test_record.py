@@ -81,6 +81,16 @@ def test_run_json_has_what_scripts_rely_on(compared, outcome, data):
     assert json.loads(json.dumps(facts)).keys() == keys
 
 
+def test_a_trained_network_that_learnt_from_no_test_picture_says_how_it_would(compared, outcome, data):
+    assert data.num_refitted == len(compared.split.test)
+    assert run_json(compared, outcome, data=data)["refit"] == {"pictures": 36, "held_out": len(compared.split.test)}
+    assert not any("--refit all" in note for note in data.notes)
+    measured = replace(outcome, final=replace(outcome.final, rows=compared.split.pool))
+    kept = report_data(compared, measured, leaderboard=outcome.leaderboard)
+    assert any("`--refit all` alone, in a second training run" in note for note in kept.notes)
+    assert (kept.num_refitted, run_json(compared, measured, data=kept)["refit"]) == (0, None)
+
+
 def test_mistakes_are_the_surest_first(outcome, data):
     assert [mistake.probability for mistake in data.mistakes] == pytest.approx([0.8, 0.6])
     assert [mistake.path for mistake in data.mistakes] == list(outcome.evaluation.paths[:2])

@@ -18,7 +18,7 @@ from thawline.core.scores import SCORES, Score
 from thawline.features.backbone import CutPoint
 from thawline.features.drift import drift_from_json
 from thawline.search.leaderboard import Leaderboard, Trial
-from thawline.use.evaluation import Evaluation
+from thawline.use.evaluation import ALL_LEAKED, Evaluation
 from thawline.view.curves import curve_svg, finder_svg, is_stepped
 from thawline.view.drift_plot import drift_svg, head_words
 from thawline.view.outcome import (
@@ -119,6 +119,7 @@ def _test_facts(data: ReportData) -> dict[str, Any]:
     return {
         "opening": opening,
         "kept": kept,
+        "all_leaked": ALL_LEAKED.format(opening.leaked_by) if opening and opening.is_all_leaked else "",
         "answered": answered,
         "score_kinds": [kind for kind in SCORES if any(kind.name in test.scores for _, test in answered)],
         "wrong": int(opening.confusion.sum() - np.trace(opening.confusion)) if opening else 0,

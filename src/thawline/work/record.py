@@ -25,6 +25,7 @@ from thawline.view.report_data import Outside, ReportData, RowComparison, RowDat
 from thawline.work.order import Expected
 from thawline.work.provenance import provenance
 from thawline.work.race import race_words
+from thawline.work.refit import draws_test
 from thawline.work.rows import Outcome
 from thawline.work.session import Compared
 from thawline.work.shown import alike_pictures, sample_grid, surest_mistakes
@@ -152,7 +153,7 @@ def _finder(outcome: Outcome) -> dict[str, Any]:
 
 def _notes(compared: Compared, outcome: Outcome) -> list[str]:
     """Return sentences on what was decided for the person, and what a reader should know."""
-    split, board = compared.split, outcome.leaderboard
+    order, split, board = compared.session.order, compared.split, outcome.leaderboard
     has_own_test = any(sample.split == "test" for sample in compared.dataset.samples)
     if outcome.rows:
         return _row_notes(compared, outcome, has_own_test=has_own_test)
@@ -169,6 +170,11 @@ def _notes(compared: Compared, outcome: Outcome) -> list[str]:
         notes.append("Classes were weighted equally in training, since they differ in size.")
     if compared.raced:
         notes.append(race_words(compared.raced))
+    if order.options.refit == "auto" and draws_test(compared) and not _num_refitted(compared, outcome):
+        notes.append(
+            "The delivered model is the measured one: a trained network learns from the test pictures too with "
+            "`--refit all` alone, in a second training run."
+        )
     return notes
 
 
