@@ -36,6 +36,7 @@ from thawline.view.outcome import (
     unclear_rows,
 )
 from thawline.view.page import both_widths, render_page, safe_figure
+from thawline.view.pareto import pareto_front, pareto_svg
 from thawline.view.report_data import ReportData, RowComparison
 from thawline.view.story import story_svg
 from thawline.view.thaw_line import thaw_line_svg
@@ -84,6 +85,7 @@ def _sections(data: ReportData, facts: dict[str, Any]) -> dict[str, str]:
         "comparison": ("Comparison", rows),
         "story": ("Time" if rows else "From nothing to thawed", facts["story"]),
         "thaw-line": ("Thaw line", facts["thaw_lines"]),
+        "milliseconds": ("Milliseconds", facts["pareto"]),
         "leaderboard": ("Leaderboard", not rows),
         "budget": ("Budget", data.forecast),
         "curves": ("Curves", facts["curves"] or facts["finder"]),
@@ -195,6 +197,7 @@ def _choice_facts(data: ReportData) -> dict[str, Any]:
         "small_part": "",
         "result_scale": _scale([test] if test else [], lows, highs, data.goal),
         "story": both_widths(story_svg, board) if is_mixed else None,
+        "pareto": both_widths(pareto_svg, board) if len(pareto_front(board.trials)) > 1 else None,
     }
 
 
@@ -222,6 +225,7 @@ def _row_facts(data: ReportData, comparison: RowComparison) -> dict[str, Any]:
         "has_origins": bool(origins),
         "has_expected": any(row.expected for row in data.rows),
         "story": _row_times(data),
+        "pareto": None,
         "known": known,
         "num_known_right": sum(picture.is_right for picture in known),
     }
