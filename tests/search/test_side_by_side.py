@@ -74,7 +74,7 @@ def test_what_reads_both_is_a_few_sets_and_says_so():
 
 
 def test_of_three_networks_every_pair_is_fused_and_of_more_only_all():
-    for count, expected in ((3, {(1, 1, 0), (1, 0, 1), (0, 1, 1), (1, 1, 1)}), (4, {(1, 1, 1, 1)})):
+    for count, expected in ((3, {(1, 1, 0), (1, 0, 1), (0, 1, 1), (1, 1, 1)}), (5, {(1, 1, 1, 1, 1)})):
         names = [str(place) for place in range(count)]
         backbone = join_backbones([backbone_of(name, 3, 10**6) for name in names])
         fused = listed([spec_of(name, 3) for name in names], backbone)

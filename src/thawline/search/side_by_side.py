@@ -23,7 +23,7 @@ from thawline.search.strategy import (
 
 __all__ = ["strategies_of"]
 
-MOST_IN_PAIRS = 3
+MOST_IN_PAIRS = 4
 """Networks of which every pair is fused; of more, only all together."""
 
 FUSED_FROM = (0.25, 0.5)

@@ -47,7 +47,7 @@ LONG = 1.25
 
 OTHER_FITS: tuple[Fit, ...] = ("letterbox", "stretch")
 SAMPLE, LEAST_A_CLASS, GROWTH = 768, 6, 4
-MOST_READ = 4
+MOST_READ = 3
 """Further networks that are read whole: each is a pass more for the predictions that use it, and one more chance for a
 lucky winner."""
 
