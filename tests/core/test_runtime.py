@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import FrozenInstanceError
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 
 from thawline.core import runtime
 from thawline.core.errors import UsageError
-from thawline.core.runtime import Runtime, choose_runtime, num_workers, package_versions
+from thawline.core.runtime import Runtime, choose_runtime, keep_freed_memory, num_workers, package_versions
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def bare_machine(monkeypatch):
 
 
 def test_without_an_accelerator_the_processor_runs_float32(bare_machine):
-    assert choose_runtime() == Runtime(device="cpu", dtype="float32", batch_size=8)
+    assert choose_runtime() == Runtime(device="cpu", dtype="float32", batch_size=4)
 
 
 def test_a_processor_that_multiplies_bfloat16_uses_it(bare_machine, monkeypatch):
@@ -47,6 +48,23 @@ def test_a_device_that_is_not_here_is_refused_with_a_way_on(device):
         choose_runtime(device)
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == 2
+
+
+def test_freed_memory_is_kept_where_glibc_allocates_and_nowhere_else(monkeypatch):
+    asked = []
+    library = SimpleNamespace(mallopt=lambda parameter, value: asked.append((parameter, value)))
+    monkeypatch.setattr(runtime.ctypes, "CDLL", lambda name: library)
+    monkeypatch.setattr(runtime.platform, "libc_ver", lambda: ("glibc", "2.36"))
+    monkeypatch.setattr(runtime.sys, "platform", "linux")
+    keep_freed_memory()
+    assert asked == [(-8, 1), (-3, 64 << 20), (-1, 512 << 20)]
+    for name, value in (("platform", "darwin"), ("platform", "win32")):
+        monkeypatch.setattr(runtime.sys, name, value)
+        keep_freed_memory()
+    monkeypatch.setattr(runtime.sys, "platform", "linux")
+    monkeypatch.setattr(runtime.platform, "libc_ver", lambda: ("", ""))
+    keep_freed_memory()
+    assert len(asked) == 3
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])

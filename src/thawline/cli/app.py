@@ -21,6 +21,7 @@ from thawline.cli.run_commands import compare, demo, fit, report, tune
 from thawline.cli.typed import Typed
 from thawline.core.errors import ThawlineError, UsageError
 from thawline.core.options import refusal
+from thawline.core.runtime import keep_freed_memory
 from thawline.core.version import __version__
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; an error that a person can fix is shown without a traceback."""
     # on a busy machine OpenMP's threads otherwise spin while they wait for one another: a picture took 1.1 s, not 9 ms
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded, which comes later
+    keep_freed_memory()
     prepare_streams()
     words = list(sys.argv[1:] if arguments is None else arguments)
     typed = Typed(words)

@@ -19,10 +19,11 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from thawline.core.errors import first_few
 from thawline.features.families import family_steps
+from thawline.features.fused import fuse_convolutions
 from thawline.features.shadow import shadow_of
 from thawline.features.trunk import activations_of
 
-__all__ = ["fold_batch_norms", "unfold_batch_norms"]
+__all__ = ["fold_and_fuse", "fold_batch_norms", "unfold_batch_norms"]
 
 PLAIN_CONVOLUTIONS = (nn.Conv2d, Conv2dSame)
 
@@ -38,6 +39,28 @@ def fold_batch_norms(model: nn.Module, size_px: int) -> nn.Module:
         model: In `eval()`; left as it is.
         size_px: Side of a square input that the model takes.
     """
+    folded, pairs = _folded(model, size_px)
+    if pairs and family_steps(model) is None and not _agree(model, folded, size_px):
+        folded = copy.deepcopy(model)
+    return folded.requires_grad_(False)
+
+
+def fold_and_fuse(model: nn.Module, size_px: int) -> nn.Module:
+    """Return a copy as `fold_batch_norms` does, whose convolutions run in one call each: for a processor, see `fused`.
+
+    Args:
+        model: In `eval()`, on the CPU; left as it is.
+        size_px: As for `fold_batch_norms`.
+    """
+    fused, pairs = _folded(model, size_px)
+    fuse_convolutions(fused, pairs)
+    if family_steps(model) is None and not _agree(model, fused, size_px):
+        return fold_batch_norms(model, size_px)
+    return fused.requires_grad_(False)
+
+
+def _folded(model: nn.Module, size_px: int) -> tuple[nn.Module, list[tuple[str, str]]]:
+    """Return a copy with its batch norms folded, and the (convolution, norm) paths that were."""
     folded = copy.deepcopy(model)
     pairs = _pairs(model, size_px)
     for convolution_name, norm_name in pairs:
@@ -46,9 +69,7 @@ def fold_batch_norms(model: nn.Module, size_px: int) -> nn.Module:
         rest = nn.Sequential(norm.drop, norm.act) if isinstance(norm, BatchNormAct2d) else nn.Identity()
         _replace(folded, convolution_name, fuse_conv_bn_eval(convolution, norm))
         _replace(folded, norm_name, rest.eval())
-    if pairs and family_steps(model) is None and not _agree(model, folded, size_px):
-        folded = copy.deepcopy(model)
-    return folded.requires_grad_(False)
+    return folded, pairs
 
 
 def unfold_batch_norms(model: nn.Module, trained: Mapping[str, Tensor], *, size_px: int) -> nn.Module:

@@ -21,7 +21,8 @@ from thawline.core.runtime import Runtime
 from thawline.core.types import Fit, InputSpec, Interpolation
 from thawline.features.backbone import Backbone, CutPoint
 from thawline.features.cuts import cut_points
-from thawline.features.folding import fold_batch_norms
+from thawline.features.folding import fold_and_fuse, fold_batch_norms
+from thawline.features.fused import can_fuse
 from thawline.features.hub import BUNDLED
 from thawline.features.trunk import Trunk, num_prefix_tokens, readings_of, reads_class_token, trunk_of
 from thawline.features.weights import digest, load_model
@@ -189,9 +190,11 @@ def load_backbone(
 def frozen_for_inference(network: Network, runtime: Runtime) -> Network:
     """Return a copy for reading pictures fast: batch norms folded, channels last, in the runtime's format and place.
 
-    Its outputs agree with the original's to rounding of the number format. `network` is left as it is.
+    On a processor convolutions run with their activations in one call. Its outputs agree with the original's to
+    rounding of the number format. `network` is left as it is.
     """
-    model = fold_batch_norms(network.model, network.backbone.input.size_px)
+    prepared = fold_and_fuse if can_fuse(runtime.device, runtime.torch_dtype) else fold_batch_norms
+    model = prepared(network.model, network.backbone.input.size_px)
     model = model.to(device=runtime.device, dtype=runtime.torch_dtype)
     lay_out_channels_last(model)
     return Network(network.backbone, model)

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from thawline.core.errors import BundleError
-from thawline.core.runtime import Runtime
 from thawline.core.types import Floats, InputSpec
-from thawline.features.network import Network, frozen_for_inference
+from thawline.features.folding import fold_batch_norms
+from thawline.features.network import Network
 from thawline.features.pooling import pooled
 from thawline.heads.columns import Columns
 from thawline.heads.dense import DenseHead
@@ -62,7 +62,8 @@ class _Columns(nn.Module):
 
     def __init__(self, network: Network, blocks: Sequence[tuple[int, str]]) -> None:
         super().__init__()
-        self.network = frozen_for_inference(network, Runtime("cpu", "float32", 1))
+        model = fold_batch_norms(network.model, network.backbone.input.size_px)  # fused calls have no form in ONNX
+        self.network = Network(network.backbone, model)
         self.model = self.network.model  # makes its parameters this module's
         self.scaling = _Scaling(network.backbone.input)
         self.blocks = tuple(blocks)
