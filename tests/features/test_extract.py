@@ -90,7 +90,7 @@ def snapshot(directory):
 
 @pytest.fixture(scope="module")
 def tiny():
-    return load_backbone("test_efficientnet", pretrained=False, size_px=32)
+    return load_backbone("test_efficientnet", pretrained=False, crop_share=1.0, size_px=32)
 
 
 @pytest.fixture(scope="module")
