@@ -109,8 +109,26 @@ def test_strengths_that_a_sketch_found_clearly_worse_are_not_solved(problem):
     np.testing.assert_array_equal(solved.predicted, whole.predicted)
 
 
+def test_few_rows_are_rotated_once(problem, monkeypatch):
+    x, rows, heads = problem
+    kept = {}
+    quick = answer_features(heads, x, rows=rows, effort=SKETCH, kept=kept)
+    assert list(kept) == [heads[0].blocks]
+    monkeypatch.setattr(module, "rotate", lambda *_, **__: pytest.fail("rotated again"))
+    solved = answer_features(heads, x, rows=rows, effort=SOLVED, kept=kept)
+    assert not kept
+    assert [entry.strategy for entry in solved] == [entry.strategy for entry in quick]
+
+
 def test_very_many_rows_and_classes_are_compared_within_fewer_directions():
     assert directions_of(SOLVED, num_rows=4000, num_classes=10) == SOLVED.directions
     assert directions_of(SKETCH, num_rows=60_000, num_classes=10) == SKETCH.directions
     assert directions_of(SOLVED, num_rows=3600, num_classes=1200) == module.MOST_WORK // (3600 * 1200)
     assert directions_of(SOLVED, num_rows=60_000, num_classes=1200) == module.FEWEST_DIRECTIONS
+
+
+def test_a_sketch_of_very_many_logits_is_looser_and_a_solution_is_not():
+    size = {"num_rows": 3600, "num_classes": 1200}
+    assert SKETCH.for_size(**size).tolerance == module.LOOSEST > SKETCH.tolerance
+    assert SOLVED.for_size(**size) == SOLVED
+    assert SKETCH.for_size(num_rows=60_000, num_classes=10) == SKETCH

@@ -10,7 +10,7 @@ the Nyström method to speed up kernel machines", NeurIPS 2000.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -64,6 +64,13 @@ class Rotated:
     def num_columns(self) -> int:
         """D, the columns before the rotation."""
         return self.directions.shape[0] if self.rows is None else self.rows.shape[1]
+
+    @property
+    def one_way(self) -> Rotated:
+        """The same without what `back` needs, which is larger than all else where columns are many."""
+        if self.rows is None:
+            return self
+        return replace(self, rows=self.rows[:0].clone(), directions=self.directions[:0].clone())
 
     def back(self, weight: torch.Tensor) -> torch.Tensor:
         """Return the (D, K) weights of prepared features that answer like (r, K) weights of z."""

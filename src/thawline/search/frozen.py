@@ -23,6 +23,7 @@ from thawline.features.backbone import Backbone
 from thawline.features.bank import Block
 from thawline.features.extract import in_streams
 from thawline.features.joined_bank import Bank, banks_in
+from thawline.heads.rotation import Rotated
 from thawline.search.answers import Answers, Rows
 from thawline.search.held_out import SKETCH, SOLVED, BankTable, Effort, answer_features, weakest_worth_solving
 from thawline.search.leaderboard import MetricName
@@ -127,10 +128,8 @@ def answer_frozen(
 ) -> FrozenAnswers:
     """Return the held-out answers of every candidate feature set under every head.
 
-    Of large sets, or of many classes, all strategies are sketched, and those that may win are solved: the others keep
-    the answers of their sketch, to every row in the first repeat. With views, the linear heads of the best three
-    feature sets are trained once more, on all views of the training rows of a fold; held-out rows are answered as they
-    are. These are fitted one after the other, since V views take V times the memory.
+    Of large sets all strategies are sketched and those that may win are solved. With views, the best three linear heads
+    are trained once more on all views of a fold's training rows, one after the other: V views take V times the memory.
 
     Args:
         bank: Holds all pictures of the split, as they are; of joined networks, the banks of all.
@@ -139,7 +138,7 @@ def answer_frozen(
         split: Folds of the rows of choosing.
         options: Metric and weights.
         view_banks: Banks of the same specification but for the view, one an augmented view, with the same pictures.
-        view_policy: Name of the augmentation policy that the views come from.
+        view_policy: Of the views.
         progress: Where to report to.
 
     Raises:
@@ -153,14 +152,17 @@ def answer_frozen(
     candidates = _candidates(bank, backbone, rows, options.only)
     num_viewed = min(VIEWED, len(candidates)) if view_banks else 0
 
+    is_screened = options.screened and _is_dear(rows)
+    kept: dict[tuple[Block, ...], Rotated] | None = {} if is_screened else None  # by what they are made of
+
     def answer(heads: Sequence[Strategy], effort: Effort, banks: Sequence[Bank] = (bank,)) -> list[Answers]:
-        return answer_features(heads, BankTable(tuple(banks), hashes, heads[0].blocks), rows=rows, effort=effort)
+        table = BankTable(tuple(banks), hashes, heads[0].blocks)
+        return answer_features(heads, table, rows=rows, effort=effort, kept=None if len(banks) > 1 else kept)
 
     with (progress or SilentProgress()).stage("compare", len(candidates) + num_viewed, unit="feature sets") as advance:
-        compare = _screened if options.screened and _is_dear(rows) else _all_solved
-        answers = compare(answer, candidates, bank, rows=rows, advance=advance)
-        linear = [entry for entry in answers if entry.strategy.head == "linear"]
-        for best in sorted(linear, key=lambda entry: -float(entry.scores.mean()))[:num_viewed]:
+        solve = _screened if is_screened else _all_solved
+        answers = solve(answer, candidates, bank, rows=rows, advance=advance)
+        for best in _best_linear(answers)[:num_viewed]:
             viewed = with_views(best.strategy, view_policy, num_views=1 + len(view_banks))
             answers += answer([viewed], SOLVED, (bank, *view_banks))
             advance(1)
@@ -222,6 +224,12 @@ def _all_solved(
 ) -> list[Answers]:
     """Return the solution of all candidates; arguments are those of `_screened`."""
     return _dearest_first(partial(answer, effort=SOLVED), candidates, bank, advance)
+
+
+def _best_linear(answers: Sequence[Answers]) -> list[Answers]:
+    """Return the answers of the linear heads, best first."""
+    linear = [entry for entry in answers if entry.strategy.head == "linear"]
+    return sorted(linear, key=lambda entry: -float(entry.scores.mean()))
 
 
 def _alike(strategies: Sequence[Strategy]) -> list[tuple[Strategy, ...]]:

@@ -8,7 +8,7 @@ it, and what is chosen inside a strategy (the L2 strength, k) is chosen for a fo
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -32,6 +32,9 @@ MAX_FLOATS = 8_000_000
 MOST_WORK = 1_200_000_000
 """Rows × classes × directions of a fold beyond which fewer directions are taken, down to the fewest."""
 FEWEST_DIRECTIONS = 256
+MANY_LOGITS = 1_000_000
+LOOSEST = 0.2
+"""Tolerance of a sketch of more rows × classes than that: its fits tell strategies apart, not probabilities."""
 CLEARLY_WORSE = 0.03
 """Share of its log-loss by which a strength is worse than the best one in a sketch, and not solved again."""
 
@@ -53,6 +56,11 @@ class Effort:
     keys: int | None = None
     repeats: int | None = None
     weakest: int = 0
+
+    def for_size(self, *, num_rows: int, num_classes: int) -> Effort:
+        """Return the effort for so many rows and classes: a sketch of very many logits is looser still."""
+        is_loose = self.repeats is not None and num_rows * num_classes > MANY_LOGITS
+        return replace(self, tolerance=LOOSEST) if is_loose else self
 
     def folds(self, rows: Rows) -> list[int]:
         """Return the folds that are answered."""
@@ -97,10 +105,18 @@ class BankTable:
 def directions_of(effort: Effort, *, num_rows: int, num_classes: int) -> int:
     """Return the directions within which heads are compared: fewer where rows and classes are very many."""
     affordable = max(FEWEST_DIRECTIONS, MOST_WORK // (num_rows * num_classes))
-    return min(effort.directions, affordable)
+    most = MAX_DIRECTIONS if num_rows <= MAX_DIRECTIONS else effort.directions  # of few rows all, once and for all
+    return min(most, affordable)
 
 
-def answer_features(heads: Sequence[Strategy], table: Table, *, rows: Rows, effort: Effort) -> list[Answers]:
+def answer_features(
+    heads: Sequence[Strategy],
+    table: Table,
+    *,
+    rows: Rows,
+    effort: Effort,
+    kept: MutableMapping[tuple[Block, ...], Rotated] | None = None,
+) -> list[Answers]:
     """Return the held-out answers of strategies that read the same features.
 
     Args:
@@ -109,10 +125,18 @@ def answer_features(heads: Sequence[Strategy], table: Table, *, rows: Rows, effo
             its views: another view of it would give its label away.
         rows: What is answered.
         effort: How thoroughly.
+        kept: Rotated features by the blocks that they are of: what is here is taken out, and what is made is put here
+            where it has all directions, whatever the effort.
     """
     num_classes = int(rows.labels.max()) + 1
+    effort = effort.for_size(num_rows=table.shape[0], num_classes=num_classes)
     start = time.perf_counter()
-    rotated = rotate(table, max_directions=directions_of(effort, num_rows=table.shape[0], num_classes=num_classes))
+    rotated = kept.pop(heads[0].blocks, None) if kept else None
+    if rotated is None:
+        directions = directions_of(effort, num_rows=table.shape[0], num_classes=num_classes)
+        rotated = rotate(table, max_directions=directions)
+        if kept is not None and table.shape[0] <= directions:
+            kept[heads[0].blocks] = rotated.one_way
     shared_s = (time.perf_counter() - start) / len(heads)
     answered = []
     for strategy in heads:
