@@ -83,6 +83,17 @@ def test_the_cache_is_filled_once(monkeypatch):
     assert tried.expected_s == pytest.approx(3 + NUM_FOLDS * EPOCHS)
 
 
+def test_what_an_earlier_start_of_the_run_spent_is_counted(monkeypatch):
+    whole = World(monkeypatch, {"head": 1.0, "all": 2.0}, wrong={"head": 1, "all": 1})
+    expected = {name: len(one.folds) for name, one in whole.spend(40).items()}
+    again = World(monkeypatch, {"head": 1.0, "all": 2.0}, wrong={"head": 1, "all": 1})
+    again.earlier_s = {(name, fold): EPOCHS * again.takes_s[name] for name, fold in whole.ran[:3]}
+    assert {name: len(one.folds) for name, one in again.spend(40).items()} == expected
+    assert again.ran == whole.ran
+    assert sum(again.counted_in) == pytest.approx(sum(again.earlier_s.values()))
+    assert again.now_s == pytest.approx(whole.now_s - sum(again.earlier_s.values()))
+
+
 def test_a_smaller_input_is_tried_where_the_whole_one_does_not_fit(monkeypatch):
     world, asked = World(monkeypatch, {"all": 20.0}), []
 

@@ -9,6 +9,7 @@ import pytest
 
 from thawline.core.errors import ThawlineError, TrainingError
 from thawline.work.order import Row
+from thawline.work.record import report_data
 from thawline.work.rows import answer_rows, require_rows
 from thawline.work.session import Clock, compare_frozen, open_session
 
@@ -75,6 +76,8 @@ def test_within_a_budget_a_row_that_does_not_fit_whole_has_fewer_epochs_and_says
     assert shortened.outcome.endswith("of 100000 epochs")
     assert 0 < shortened.epochs[0] < 100_000
     assert [answered.ran_epochs for answered in outcome.rows] == [0, 1, shortened.epochs[0]]
+    notes = report_data(laid, outcome, leaderboard=outcome.leaderboard).notes
+    assert "Shortened to fit the budget: long; the recipe's stated scores do not apply." in notes
 
 
 def test_a_budget_that_no_row_fits_is_refused(compared_for, order):

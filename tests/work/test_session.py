@@ -98,6 +98,8 @@ def test_a_clock_books_the_time_since_its_last_lap(monkeypatch):
     clock.lap("check")
     clock.lap("load")
     assert clock.parts == {"check": 2.5, "load": 0.5, "total": 3.0}
+    clock.count_in(4.0)
+    assert clock.start == 6.0
 
 
 def test_a_notebook_shows_the_leaderboard(compared):

@@ -39,13 +39,18 @@ def try_named(candidates: Sequence[Candidate]) -> tuple[Tried, ...]:
 
 
 def spend(
-    candidates: Sequence[Candidate], *, left_s: Callable[[], float], picture_s: float | None = None
+    candidates: Sequence[Candidate],
+    *,
+    left_s: Callable[[], float],
+    count_in: Callable[[float], None],
+    picture_s: float | None = None,
 ) -> tuple[Tried, ...]:
     """Return what candidates answered in the time that was left, in their order; the most promising in most folds.
 
     Args:
         candidates: One at least.
         left_s: Returns the seconds left for training, the winner's final run included.
+        count_in: Called with the seconds that an earlier start of the run spent on what is there already.
         picture_s: Seconds of a picture from its file through the backbone; measured where it is None.
     """
     ground = candidates[0].ground
@@ -57,22 +62,28 @@ def spend(
         step = next_step(standings, left_s=now_s, total_s=total_s, num_folds=num_folds)
         if step is None:
             break
-        _take(tried[step.index], step, standings[step.index], pace)
+        count_in(_take(tried[step.index], step, standings[step.index], pace))
     for one, standing in zip(tried, standings, strict=True):
         one.final_s, one.outcome = standing.cost.final_s(standing.epochs), _fate(one, standing, now_s)
     return tried
 
 
-def _take(one: Tried, step: Step, standing: Standing, pace: Pace) -> None:
-    """Let a candidate answer one more fold, within the seconds of the step, and learn from what it took."""
+def _take(one: Tried, step: Step, standing: Standing, pace: Pace) -> float:
+    """Let a candidate answer one more fold, within the seconds of the step, and learn from what it took.
+
+    Returns the seconds of it that an earlier start of the run took.
+    """
     if step.side < 1 and not one.folds and one.candidate.at_side is not None:
         one.candidate, one.side = replace(one.candidate, ground=one.candidate.at_side(step.side)), step.side
     is_first, training_s = not one.folds, step.seconds - standing.cost.at_side(step.side).answers_s
+    start = time.perf_counter()
     took_s = _run_fold(one, len(one.folds), Allowance(time.monotonic() + training_s, step.epochs))
+    earlier_s = took_s - (time.perf_counter() - start)
     cost = cost_of(one.forecast).at_side(one.side)
     forecast_s = cost.fold_s(one.epochs[-1]) - (0.0 if is_first else cost.setup_s)
     agreed_s = one.candidate.ground.context.machine.processes.agree(took_s)
     pace.learn(one, took_s=agreed_s, forecast_s=forecast_s)
+    return max(0.0, earlier_s)
 
 
 def _run_fold(one: Tried, fold: int, allowance: Allowance) -> float:

@@ -83,7 +83,12 @@ def _with_trained(compared: Compared, rows: Sequence[Row]) -> tuple[tuple[Tried,
     if order.budget_s is None:
         tried = try_named(trained)
     else:
-        tried = spend(trained, left_s=lambda: left_for_training_s(compared), picture_s=picture_s(compared))
+        tried = spend(
+            trained,
+            left_s=lambda: left_for_training_s(compared),
+            count_in=compared.session.clock.count_in,
+            picture_s=picture_s(compared),
+        )
     entries = [
         _Entry(row, result, _answers(compared, result, row))
         for (row, _), result in zip(candidates, tried, strict=True)

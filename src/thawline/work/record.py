@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from thawline.core.errors import first_few
 from thawline.core.store import write_json
 from thawline.core.types import InputSpec, Ints
 from thawline.core.version import __version__
@@ -92,7 +93,7 @@ def report_data(
 
 def _comparison(compared: Compared, outcome: Outcome, outside: tuple[Outside, ...]) -> RowComparison:
     """Return the rows side by side, next to what is stated of them."""
-    session, expected = compared.session, _stated(compared)
+    session, expected = compared.session, _stated(compared, outcome)
     expectations = session.order.expectations
     rows = tuple(
         RowData(
@@ -119,9 +120,11 @@ def _comparison(compared: Compared, outcome: Outcome, outside: tuple[Outside, ..
     )
 
 
-def _stated(compared: Compared) -> Expected | None:
-    """Return what the recipe states for these pictures, labels, backbone and protocol; None where it says nothing."""
+def _stated(compared: Compared, outcome: Outcome) -> Expected | None:
+    """Return what the recipe states for these pictures, labels, backbone and protocol, trained whole; else None."""
     session = compared.session
+    if any(result.is_shortened for result in outcome.tried):
+        return None
     wanted = (compared.dataset.labelled_key, session.context.network.backbone.name, session.order.protocol)
     entries = session.order.expectations.expected
     return next((one for one in entries if (one.pictures, one.backbone, one.protocol) == wanted), None)
@@ -214,7 +217,11 @@ def _row_notes(compared: Compared, outcome: Outcome, *, has_own_test: bool) -> l
         epochs = order.overrides["epochs"]
         words = "one epoch" if epochs == 1 else f"{epochs} epochs"
         notes.append(f"A quick look: {words} instead of the recipe's; its stated scores do not apply.")
-    elif _stated(compared) is None:
+    elif shortened := [result.name for result in outcome.tried if result.is_shortened]:
+        notes.append(
+            f"Shortened to fit the budget: {first_few(shortened, 5)}; the recipe's stated scores do not apply."
+        )
+    elif _stated(compared, outcome) is None:
         notes.append("The recipe states no scores for these pictures, labels, backbone and options; none are compared.")
     return notes
 

@@ -238,8 +238,10 @@ def _answer_all(compared: Compared, frozen: FrozenAnswers) -> tuple[dict[str, An
     candidates = candidates_of(compared, order.rows)
 
     def run(candidate: Candidate, allowance: Allowance) -> float:
-        row = next(row for row, other in candidates if other is candidate)
+        row, start = next(row for row, other in candidates if other is candidate), time.perf_counter()
         answered[row.name] = answer(compared, row, frozen, allowance)
+        earlier_s = answered[row.name].seconds - (time.perf_counter() - start)
+        compared.session.clock.count_in(max(0.0, earlier_s))
         return answered[row.name].ran_epochs
 
     tried = spend_on_rows(

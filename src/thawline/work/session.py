@@ -59,6 +59,10 @@ class Clock:
         self.parts[name], self.last = round(now - self.last, 3), now
         self.parts["total"] = round(now - self.start, 3)
 
+    def count_in(self, seconds: float) -> None:
+        """Count seconds that an earlier start of the run took, which a budget has been spent of."""
+        self.start -= seconds
+
 
 @dataclass(frozen=True)
 class Session:
