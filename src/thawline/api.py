@@ -210,7 +210,7 @@ def run_recipe(
         changes: Options of the run or of training runs that go before the recipe's and its rows' own, by name:
             `{"backbone": "resnet18", "epochs": 1}`.
         protocol: `test` holds a test part out, `folds` every picture once; None: the recipe's.
-        budget_s: Seconds for the whole run: rows that do not fit it are left out; None: all rows are answered.
+        budget_s: Seconds for the whole run: rows that do not fit it are shortened or left out; None: all run whole.
         goal: Instead of the recipe's, as in `fit`.
         outside: Pictures from outside the set, to try the delivered model on.
         tensorboard: As in `fit`.

@@ -146,3 +146,4 @@ def test_each_candidate_is_tried_with_its_own_options(monkeypatch):
 
 def test_where_nothing_trains_nothing_is_tried():
     assert budget.try_named([]) == ()
+    assert budget.spend([], left_s=lambda: 1.0, count_in=print) == ()

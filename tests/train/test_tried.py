@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from budget_cases import EPOCHS, World, forecast_of
 
@@ -72,6 +74,13 @@ def test_rows_compare_like_with_like(monkeypatch):
     assert (left_out["seconds"], left_out["took_s"]) == (0.5 + 4 * 80.0 + 100.0, None)  # all that it would take
     assert (left_out["memory_bytes"], left_out["disk_bytes"], left_out["size_px"]) == (10**6, 10**3, None)
     assert (left_out["folds"], left_out["epochs"]) == (0, [])
+
+
+def test_several_processes_plan_by_the_same_seconds(monkeypatch):
+    world = World(monkeypatch, {"all": 2.0}, prefix_s=1.0)
+    world.ground.context.machine = SimpleNamespace(processes=SimpleNamespace(agree=lambda value: value + 100))
+    (one,) = untried(world.candidates)
+    assert (one.forecast.prefix_s, one.forecast.start_s, one.forecast.epoch_s) == (101, 100, 102)
 
 
 def test_a_whole_candidate_is_all_folds_and_the_final_run_or_what_a_row_does(monkeypatch):

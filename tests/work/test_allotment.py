@@ -11,6 +11,7 @@ import pytest
 from thawline.train.allowance import UNLIMITED
 from thawline.work import allotment
 from thawline.work.allotment import RACE_SHARE, final_allowance, left_for_racing_s, left_for_training_s, picture_s
+from thawline.work.session import Clock
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def budgeted(compared_for, order):
 
     def lay(budget_s):
         laid = compared_for(replace(order, budget_s=budget_s))
-        clock = replace(laid.session.clock, start=time.perf_counter() - 100)
+        clock = Clock(start=time.perf_counter() - 100)
         return replace(laid, session=replace(laid.session, clock=clock))
 
     return lay
@@ -36,6 +37,15 @@ def test_what_was_spent_and_what_follows_are_taken_off(budgeted):
     assert 60 < left_s < 180 - 100 - allotment.REPORT_S
     assert left_for_training_s(budgeted(400.0)) - left_s == pytest.approx(220, abs=1)
     assert left_for_training_s(budgeted(90.0)) < 0
+
+
+def test_on_a_busy_machine_more_is_kept_for_what_follows(budgeted, monkeypatch):
+    left = []
+    for slowness in (1.0, 3.0, 50.0):
+        monkeypatch.setattr(Clock, "slowness", slowness)
+        left.append(left_for_training_s(budgeted(400.0)))
+    assert left[0] - left[1] == pytest.approx(2 * allotment.REPORT_S, abs=0.2)
+    assert left[0] - left[2] == pytest.approx((allotment.MOST_SLOWNESS - 1) * allotment.REPORT_S, abs=0.2)
 
 
 def test_the_race_gets_its_share_of_what_is_left(budgeted):

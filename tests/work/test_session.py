@@ -94,12 +94,19 @@ def test_rows_compare_what_they_name_and_the_cuts_of_the_thaw_line(order, tmp_pa
 def test_a_clock_books_the_time_since_its_last_lap(monkeypatch):
     times = iter([12.5, 13.0])
     monkeypatch.setattr(module.time, "perf_counter", lambda: next(times))
-    clock = Clock(start=10.0, last=10.0)
+    clock = Clock(start=10.0, last=10.0, opened=(10.0, 0.0))
     clock.lap("check")
     clock.lap("load")
     assert clock.parts == {"check": 2.5, "load": 0.5, "total": 3.0}
     clock.count_in(4.0)
     assert clock.start == 6.0
+
+
+def test_a_clock_knows_a_busy_machine_by_the_processor_time_that_it_gets(monkeypatch):
+    monkeypatch.setattr(module.time, "perf_counter", lambda: 18.0)
+    monkeypatch.setattr(module.time, "process_time", lambda: 4.0)
+    assert Clock(start=0.0, last=0.0, opened=(10.0, 2.0)).slowness == 4
+    assert Clock(start=0.0, last=0.0, opened=(17.0, 2.0)).slowness == 1
 
 
 def test_a_notebook_shows_the_leaderboard(compared):

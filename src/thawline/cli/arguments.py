@@ -65,7 +65,9 @@ Config = Annotated[
 ]
 Budget = Annotated[
     str | None,
-    Parameter(help="Time in which to train networks too, the most promising first: `15min`. Default: heads only."),
+    Parameter(
+        help="Time for the run, in which networks are trained too, shortened to fit: `15min`. Default: heads only."
+    ),
 ]
 Goal = Annotated[
     float | None,

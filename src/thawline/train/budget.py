@@ -48,11 +48,13 @@ def spend(
     """Return what candidates answered in the time that was left, in their order; the most promising in most folds.
 
     Args:
-        candidates: One at least.
+        candidates: What may be trained.
         left_s: Returns the seconds left for training, the winner's final run included.
         count_in: Called with the seconds that an earlier start of the run spent on what is there already.
         picture_s: Seconds of a picture from its file through the backbone; measured where it is None.
     """
+    if not candidates:
+        return ()
     ground = candidates[0].ground
     processes, num_folds = ground.context.machine.processes, ground.split.num_folds
     tried = untried(candidates, limit_s=FORECAST_SHARE * processes.agree(left_s()), picture_s=picture_s)

@@ -7,7 +7,7 @@ one; so what is expected of the next run is measured on those that ran.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,6 +20,7 @@ from thawline.train.spending import Cost
 
 __all__ = ["Candidate", "Measured", "Pace", "Tried", "cost_of", "forecast_rows", "untried"]
 
+SECONDS = ("prefix_s", "start_s", "epoch_s", "answers_s", "answer_s")
 PACES = (0.1, 10.0)
 """Seconds over those expected are believed within these: one odd measurement does not decide everything."""
 
@@ -169,8 +170,9 @@ def untried(
     shared = candidates[0].ground
     contexts = [(candidate.plan, candidate.ground.context) for candidate in candidates]
     forecasts = forecast_plans(contexts, shared.split, bank=shared.bank.spec, picture_s=picture_s, limit_s=limit_s)
-    tried = []
-    for candidate, forecast in zip(candidates, forecasts, strict=True):
+    tried, agree = [], shared.context.machine.processes.agree
+    for candidate, measured in zip(candidates, forecasts, strict=True):
+        forecast = replace(measured, **{name: agree(getattr(measured, name)) for name in SECONDS})
         if num_folds is None:
             whole_s = forecast.folds_s(shared.split.num_folds) + forecast.final_s
         elif num_folds:

@@ -175,7 +175,8 @@ class ReportData:
         notes: Sentences on what was decided for the person, e.g. which folder became the test.
         forecast: What each tuned or scratch strategy was expected to need, in the order of the forecast; rows of
             `strategy` (its name), `seconds`, `memory_bytes`, `disk_bytes`, `outcome` (in words, e.g.
-            `ran 5 of 5 folds`) and `took_s` (None where it did not run).
+            `ran 5 of 5 folds`), `took_s` (None where it did not run), `folds`, `epochs` (of each training run),
+            `epochs_wanted` and `size_px` (None: the backbone's own).
         budget_s: Seconds of training that the person allowed, or None without a limit.
         finder: The learning-rate finder's sweep, (step size, smoothed loss) in its order; empty where none was run.
         finder_rate: The step size that the sweep led to, or None.

@@ -18,7 +18,8 @@ __all__ = ["final_allowance", "left_for_racing_s", "left_for_training_s", "pictu
 RACE_SHARE = 0.35
 """Share of what is left after the first comparison that racing sizes and networks may take; plans get the rest."""
 REPORT_S = 3.0
-"""Seconds to draw and write model, curves and report."""
+"""Seconds to draw and write model, curves and report, on a machine that is not busy."""
+MOST_SLOWNESS = 5.0
 ROW_S = 5e-4
 """Seconds of drawing curves for each row of choosing."""
 DECODING = 1.5
@@ -43,7 +44,8 @@ def _afterwards_s(compared: Compared) -> float:
     """Return the seconds of all that follows training: ranking again, answering the test, report and model."""
     ranking_s = compared.leaderboard.seconds - compared.comparison.frozen.seconds
     test_s = len(compared.split.test) * picture_s(compared)
-    return max(0.0, ranking_s) + test_s + ROW_S * len(compared.split.pool) + REPORT_S
+    slowness = min(MOST_SLOWNESS, compared.session.clock.slowness)
+    return max(0.0, ranking_s) + test_s + slowness * (ROW_S * len(compared.split.pool) + REPORT_S)
 
 
 def picture_s(compared: Compared) -> float:

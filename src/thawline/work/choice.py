@@ -54,8 +54,9 @@ def choose(compared: Compared) -> Outcome:
     if entry is None:
         made = frozen_model(compared, winner, logits=logits, labels=labels)
     else:
-        ground, epochs = entry.tried.candidate.ground, entry.tried.epochs[0]
-        allowance = final_allowance(compared, epochs)
+        ground = entry.tried.candidate.ground
+        stops_itself = ground.context.training.patience is not None
+        allowance = final_allowance(compared, 0.0 if stops_itself else entry.tried.epochs[0])
         made = trained_model(compared, entry.row, ground=ground, logits=logits, labels=labels, allowance=allowance)
     session.clock.lap("train")
     evaluation = evaluate_test(compared, answer_test(compared, made), name=winner.name)

@@ -52,6 +52,13 @@ class Clock:
     parts: dict[str, float] = field(default_factory=dict)
     start: float = field(default_factory=time.perf_counter)
     last: float = field(default_factory=time.perf_counter)
+    opened: tuple[float, float] = field(default_factory=lambda: (time.perf_counter(), time.process_time()))
+
+    @property
+    def slowness(self) -> float:
+        """Seconds of wall time for one of processor time since it was opened: 1, or more where the machine is busy."""
+        wall_s, processor_s = time.perf_counter() - self.opened[0], time.process_time() - self.opened[1]
+        return max(1.0, wall_s / max(1e-3, processor_s))
 
     def lap(self, name: str) -> None:
         """Book the time since the last lap under `name`."""
