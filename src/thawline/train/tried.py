@@ -20,7 +20,6 @@ from thawline.train.spending import Cost
 
 __all__ = ["Candidate", "Measured", "Pace", "Tried", "cost_of", "forecast_rows", "untried"]
 
-SECONDS = ("prefix_s", "start_s", "epoch_s", "answers_s", "answer_s")
 PACES = (0.1, 10.0)
 """Seconds over those expected are believed within these: one odd measurement does not decide everything."""
 
@@ -172,7 +171,14 @@ def untried(
     forecasts = forecast_plans(contexts, shared.split, bank=shared.bank.spec, picture_s=picture_s, limit_s=limit_s)
     tried, agree = [], shared.context.machine.processes.agree
     for candidate, measured in zip(candidates, forecasts, strict=True):
-        forecast = replace(measured, **{name: agree(getattr(measured, name)) for name in SECONDS})
+        forecast = replace(
+            measured,
+            prefix_s=agree(measured.prefix_s),
+            start_s=agree(measured.start_s),
+            epoch_s=agree(measured.epoch_s),
+            answers_s=agree(measured.answers_s),
+            answer_s=agree(measured.answer_s),
+        )
         if num_folds is None:
             whole_s = forecast.folds_s(shared.split.num_folds) + forecast.final_s
         elif num_folds:
