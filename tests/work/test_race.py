@@ -95,6 +95,13 @@ def test_what_takes_too_long_is_left_out_and_told(ready):
     assert not raced.reads_all
 
 
+def test_what_lies_in_the_cache_takes_no_time(ready):
+    _, run = ready
+    run([entrant_of("simple_cnn 48 px", 48)])
+    (raced,) = run([entrant_of("simple_cnn 48 px", 48)], pace_s=1.0, seconds=0.0)
+    assert (raced.pictures, raced.reads_all) == (0, True)
+
+
 def test_no_more_than_a_few_are_read_whole(ready, monkeypatch):
     _, run = ready
     monkeypatch.setattr(module, "MOST_READ", 1)

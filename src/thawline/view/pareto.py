@@ -104,7 +104,7 @@ def _frame_times(axes: Any, times_ms: Sequence[float]) -> None:
     axes.xaxis.set_major_locator(FixedLocator(shown))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xticks(shown, [f"{at:g} ms" for at in shown], color=LIGHT["ink"])
+    axes.set_xticks(shown, [f"{at:g}" for at in shown], color=LIGHT["ink"])
 
 
 def _draw_front(axes: Any, front: Sequence[Trial]) -> None:

@@ -20,7 +20,8 @@ from thawline.core.runtime import num_workers
 from thawline.core.types import Fit, Ints
 from thawline.data.dataset import Dataset
 from thawline.data.split import make_split
-from thawline.features.extract import Extraction, extract
+from thawline.features.bank import open_bank
+from thawline.features.extract import Extraction, bank_spec, extract
 from thawline.features.network import Network, rendering_as
 from thawline.features.reader import measure_pass_ms
 from thawline.search.frozen import CompareOptions, answer_frozen
@@ -232,13 +233,14 @@ def _read(entry: Raced, context: Context, rows: Ints, *, pace_s: float, deadline
     """Let an entrant read some rows where the time allows it, and return the pace, measured again where it did."""
     if entry.network is None:
         entry.network = _loaded(entry.entrant, context)
-    macs = entry.network.backbone.num_macs
-    expected_s = pace_s * macs * (len(rows) - entry.pictures)
-    if time.perf_counter() + expected_s > deadline:
-        entry.outcome = f"left out: {len(rows):,} pictures would have taken {expected_s:,.0f} s"
+    macs, part = entry.network.backbone.num_macs, _part(context.dataset, rows)
+    num_missing = _missing(entry.network, context, part)
+    expected_s = pace_s * macs * num_missing
+    if num_missing and time.perf_counter() + expected_s > deadline:
+        entry.outcome = f"left out: {num_missing:,} pictures would have taken {expected_s:,.0f} s"
         return pace_s
     done = extract(
-        _part(context.dataset, rows),
+        part,
         entry.network,
         runtime=context.runtime,
         cache=context.cache,
@@ -249,6 +251,13 @@ def _read(entry: Raced, context: Context, rows: Ints, *, pace_s: float, deadline
     entry.pictures += done.num_extracted
     entry.seconds += done.seconds
     return done.seconds / done.num_extracted / macs if done.num_extracted >= context.runtime.batch_size else pace_s
+
+
+def _missing(network: Network, context: Context, part: Dataset) -> int:
+    """Return how many pictures a network has not read yet, in this run or an earlier one."""
+    options = context.options
+    spec = bank_spec(network.backbone, context.runtime, poolings=options.pooling, storage=options.storage)
+    return len(open_bank(context.cache, spec).missing([sample.sha256 for sample in part.samples]))
 
 
 def _loaded(entrant: Entrant, context: Context) -> Network:
