@@ -118,3 +118,34 @@ def test_maps_with_channels_last_are_handed_on_with_channels_first():
 
 def test_class_tokens_that_come_late_leave_no_steps():
     assert chain_steps(timm.create_model("cait_xxs24_224", depth=2, img_size=64).eval(), 64) is None
+
+
+class Apart(Small):
+    """Is read by timm at four scales; its chain has one."""
+
+    feature_info = tuple({"module": f"stages.{n}", "reduction": 2**n} for n in range(4))
+
+
+def test_a_chain_of_the_last_scale_alone_is_not_enough():
+    assert chain_steps(Small(), 16) is not None
+    assert chain_steps(Apart(), 16) is None
+
+
+class Shared(Small):
+    """Runs one module in front of both stages; the pass cannot be stopped at its second run."""
+
+    def __init__(self):
+        super().__init__()
+        self.drop = nn.Dropout(0.0)
+
+    def forward_features(self, x):
+        x = self.drop(self.stem(x) + self.position)
+        return self.norm(self.stages(self.drop(x + self.position)))
+
+
+def test_a_module_that_runs_twice_is_no_link():
+    model = Shared().eval()
+    steps = chain_steps(model, 16)
+    assert [step.name for step in steps[:2]] == ["embed", "stages.0.0"]
+    x = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(run(steps, x), model(x))

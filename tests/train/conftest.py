@@ -28,6 +28,7 @@ SIZES = {
     "resnet10t": 64,
     "mobilenetv3_small_050": 64,
     "dla34": 64,
+    "levit_128s": 64,
     "test_efficientnet": 32,
     "test_resnet": 64,
     "test_convnext": 64,

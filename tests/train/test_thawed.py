@@ -261,3 +261,21 @@ def test_layers_of_no_network_are_refused(network):
     with pytest.raises(BackboneError, match=r"blocks\.9 cannot be thawed"):
         Thawed(copy, None, ["blocks.9"], new_head(copy, 2))
     assert len(weight_layers(copy)) == 4
+
+
+def test_attention_biases_that_a_network_keeps_between_calls_train_step_after_step(network):
+    net = network("levit_128s")
+    net.prefix(pictures_for(net), 0)  # keeps them
+    before, thawed = tensors(net.model), thawed_by(net, "all")[0]
+    torch.nn.init.ones_(thawed.head.weight[:1])
+    optimizer, x = torch.optim.SGD(thawed.trained().values(), lr=0.1), pictures_for(net)
+    for _ in range(3):  # their layers start at zero, so the first step moves none
+        optimizer.zero_grad()
+        thawed(x)[:, 0].sum().backward()
+        optimizer.step()
+    biases = [name for name in thawed.trained() if name.endswith("attention_biases")]
+    written = write_back(net, {k: v.detach() for k, v in thawed.trained().items()}, plan="all", keeps_norms=False)
+    assert not all(torch.equal(written.model.state_dict()[name], before[name]) for name in biases)
+    last = len(net.backbone.cuts) - 1
+    with torch.no_grad():
+        assert same(written.prefix(x, last), thawed.network.prefix(x, last))

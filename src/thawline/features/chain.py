@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import pairwise, takewhile
 from math import isqrt
@@ -67,12 +68,12 @@ def _paths(call: Call) -> list[str]:
 
 
 def _chain_to_the_end(body: Call) -> list[Call]:
-    """Return the longest chain of calls that ends in what the body puts out."""
-    calls = body.calls
+    """Return the longest chain of calls that ends in what the body puts out; a module that runs twice is no link."""
+    calls, count = body.calls, Counter(_paths(body))
     if not calls or body.result is None or not body.result.is_same(calls[-1].result):
         return []
     start = len(calls)
-    while start > 0 and is_chain(calls[start - 1 : start + 1]):
+    while start > 0 and count[calls[start - 1].path] == 1 and is_chain(calls[start - 1 : start + 1]):
         start -= 1
     return calls[start:]
 
@@ -143,9 +144,12 @@ def _is_square(count: int) -> bool:
 
 
 def _is_sound(model: Any, links: Sequence[Call], stages: Sequence[int | None]) -> bool:
-    """Whether each link has a path of its own and knows no batch, and no stage is lost."""
-    known = getattr(getattr(model, "feature_info", ()), "info", getattr(model, "feature_info", ()))
-    enough = sum(stage is not None for stage in stages) >= max(2, len(known) - 1)
+    """Whether each link has a path of its own and knows no batch, and most of the network's scales have cuts."""
+    known = list(getattr(getattr(model, "feature_info", ()), "info", getattr(model, "feature_info", ())))
+    scales = {stage["reduction"] for stage in known if "reduction" in stage}
+    cuts = [link.result.tensor for link, stage in zip(links, stages, strict=True) if link.result and stage is not None]
+    sides = {cut.shape[2] if cut.ndim == 4 else cut.shape[1] for cut in cuts}
+    enough = len(cuts) >= max(2, len(known) - 1) and 2 * len(sides) >= len(scales)
     apart = len({link.path for link in links}) == len(links)
     return enough and apart and not any(_knows_batch(link.rest) for link in links)
 

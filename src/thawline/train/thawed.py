@@ -9,7 +9,7 @@ What was not thawed is not touched, to the last bit. Networks from nothing keep 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -31,7 +31,25 @@ def working_copy(network: Network, *, keeps_norms: bool) -> Network:
         copy.deepcopy(network.model) if keeps_norms else fold_batch_norms(network.model, network.backbone.input.size_px)
     )
     lay_out_channels_last(model)
+    _replace_kept_biases(model, _Unkept)
     return Network(network.backbone, model.requires_grad_(False))
+
+
+class _Unkept(dict[str, Tensor]):
+    """Stands where LeViT and its relatives keep their attention biases between calls: they are computed every time."""
+
+    def __contains__(self, key: object) -> bool:
+        return False
+
+    def __getitem__(self, key: str) -> Tensor:
+        return self.pop(key)
+
+
+def _replace_kept_biases(model: nn.Module, kept: Callable[[], dict[str, Tensor]]) -> None:
+    """Drop what modules computed from their weights in `eval()` and would use though the weights have changed."""
+    for module in model.modules():
+        if hasattr(module, "attention_bias_cache"):
+            module.attention_bias_cache = kept()  # type: ignore[assignment]
 
 
 class Thawed(nn.Module):
@@ -112,6 +130,7 @@ def write_back(network: Network, trained: Mapping[str, Tensor], *, plan: str, ke
         model.load_state_dict(tensors, strict=False)
     else:
         model = unfold_batch_norms(network.model, tensors, size_px=network.backbone.input.size_px)
+    _replace_kept_biases(model, dict)
     backbone = replace(
         network.backbone,
         weights_sha256=digest(model),
