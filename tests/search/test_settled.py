@@ -17,7 +17,7 @@ from thawline.search.settled import settled_logits
 N, K, COLUMNS = 90, 3, 12
 LABELS = np.arange(N) % K
 HASHES = [hashlib.sha256(bytes([row])).hexdigest() for row in range(N)]
-STRATEGY = SimpleNamespace(blocks=((0, "mean"),))
+STRATEGY = SimpleNamespace(blocks=((0, "mean"),), head="linear")
 
 
 class Bank:
@@ -80,7 +80,7 @@ def test_a_strength_that_was_not_solved_answers_nothing(features, rows, monkeypa
         found[4:] = np.nan  # a path that ended before it
         return found
 
-    monkeypatch.setattr("thawline.search.settled.fit_folds", unsolved)
+    monkeypatch.setattr("thawline.search.held_out.fit_folds", unsolved)
     logits, labels = settled_logits([Bank(features)], HASHES, rows=rows, strategy=STRATEGY, l2=1e-6)
     assert len(logits) == len(labels) == sum(map(len, rows.held_out[:4]))
 

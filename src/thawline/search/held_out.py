@@ -25,7 +25,16 @@ from thawline.heads.softmax_path import TOLERANCE
 from thawline.search.answers import Answers, Rows, answers_from
 from thawline.search.strategy import Strategy
 
-__all__ = ["SKETCH", "SOLVED", "BankTable", "Effort", "answer_features", "directions_of", "weakest_worth_solving"]
+__all__ = [
+    "SKETCH",
+    "SOLVED",
+    "BankTable",
+    "Effort",
+    "answer_features",
+    "directions_of",
+    "fold_logits",
+    "weakest_worth_solving",
+]
 
 MAX_FLOATS = 8_000_000
 """Logits of one setting that are held at once: rows × classes × folds."""
@@ -141,7 +150,7 @@ def answer_features(
     answered = []
     for strategy in heads:
         start = time.perf_counter()
-        logits = _held_out_logits(strategy, rotated, rows, effort)
+        logits = fold_logits(strategy, rotated, rows=rows, effort=effort)
         answers = _choose_within(strategy, logits, rows, shared_s + time.perf_counter() - start)
         answered.append(replace(answers, sketched=effort.repeats is not None))
     return answered
@@ -160,8 +169,15 @@ def weakest_worth_solving(sketched: Sequence[Answers]) -> int:
     return min(places, default=0)
 
 
-def _held_out_logits(strategy: Strategy, rotated: Rotated, rows: Rows, effort: Effort) -> dict[int, Floats]:
-    """Return, for every fold that is answered, (S, h, K) logits of its h held-out rows under S settings."""
+def fold_logits(strategy: Strategy, rotated: Rotated, *, rows: Rows, effort: Effort) -> dict[int, Floats]:
+    """Return, for every fold that is answered, (S, h, K) logits of its h held-out rows under S settings.
+
+    Args:
+        strategy: Which.
+        rotated: Features of V views of the N rows, the plain one first.
+        rows: What is answered.
+        effort: How thoroughly.
+    """
     n, num_classes = len(rows.labels), int(rows.labels.max()) + 1
     num_views = len(rotated.z) // n
     labels = np.tile(rows.labels, num_views)

@@ -8,15 +8,16 @@ model of the weaker strength too sure, one of the stronger too unsure.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from thawline.core.types import Floats, Ints
 from thawline.features.joined_bank import Bank
-from thawline.heads.linear import L2_STRENGTHS, fit_folds
+from thawline.heads.linear import L2_STRENGTHS
 from thawline.heads.rotation import rotate
 from thawline.search.answers import Rows
-from thawline.search.frozen import stacked_views
+from thawline.search.held_out import SOLVED, BankTable, directions_of, fold_logits
 from thawline.search.strategy import Strategy
 
 __all__ = ["settled_logits"]
@@ -27,8 +28,8 @@ def settled_logits(
 ) -> tuple[Floats, Ints]:
     """Return (M, K) float32 held-out logits of all repeats under one strength, and the (M,) classes of their rows.
 
-    The folds are solved again along the same path of strengths, a fraction of a second where the whole comparison
-    takes seconds. Rows of folds that this strength was not solved for are left out; M may be 0.
+    The folds are solved again along the same path of strengths as for the comparison, a small part of its time.
+    Rows of folds that this strength was not solved for are left out; M may be 0.
 
     Args:
         banks: Those that the strategy learnt from, the plain one first, one a view.
@@ -37,16 +38,15 @@ def settled_logits(
         strategy: With a linear head.
         l2: The strength, one of `L2_STRENGTHS`.
     """
-    strengths = [strength for strength in L2_STRENGTHS if strength >= l2]
-    logits = fit_folds(
-        rotate(stacked_views(banks, hashes, blocks=strategy.blocks)),
-        np.tile(rows.labels, len(banks)),
-        row_weights=np.tile(rows.train / np.float32(len(banks)), (len(banks), 1)),
-        strengths=strengths,
-        num_classes=int(rows.labels.max()) + 1,
-        num_answers=len(hashes),
-    )[:, strengths.index(l2)]
-    answers = np.concatenate([logits[fold, held_out] for fold, held_out in enumerate(rows.held_out)])
-    labels = rows.labels[np.concatenate(rows.held_out)]
+    table, place, num_classes = (
+        BankTable(tuple(banks), hashes, strategy.blocks),
+        L2_STRENGTHS.index(l2),
+        int(rows.labels.max()) + 1,
+    )
+    effort = replace(SOLVED, weakest=place).for_size(num_rows=table.shape[0], num_classes=num_classes)
+    directions = directions_of(effort, num_rows=table.shape[0], num_classes=num_classes)
+    of_folds = fold_logits(strategy, rotate(table, max_directions=directions), rows=rows, effort=effort)
+    answers = np.concatenate([of_settings[place] for of_settings in of_folds.values()])
+    labels = rows.labels[np.concatenate([rows.held_out[fold] for fold in of_folds])]
     solved = ~np.isnan(answers).any(axis=1)
     return answers[solved], labels[solved]
