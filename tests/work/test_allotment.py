@@ -10,7 +10,7 @@ import pytest
 
 from thawline.train.allowance import UNLIMITED
 from thawline.work import allotment
-from thawline.work.allotment import RACE_SHARE, final_allowance, left_for_racing_s, left_for_training_s, picture_s
+from thawline.work.allotment import final_allowance, left_for_training_s, picture_s
 from thawline.work.session import Clock
 
 
@@ -26,9 +26,8 @@ def budgeted(compared_for, order):
     return lay
 
 
-def test_without_a_budget_training_may_take_all_its_time_and_nothing_is_raced(budgeted):
+def test_without_a_budget_training_may_take_all_its_time_(budgeted):
     assert left_for_training_s(budgeted(None)) == math.inf
-    assert left_for_racing_s(budgeted(None)) == 0
     assert final_allowance(budgeted(None), 3.0) is UNLIMITED
 
 
@@ -46,12 +45,6 @@ def test_on_a_busy_machine_more_is_kept_for_what_follows(budgeted, monkeypatch):
         left.append(left_for_training_s(budgeted(400.0)))
     assert left[0] - left[1] == pytest.approx(2 * allotment.REPORT_S, abs=0.2)
     assert left[0] - left[2] == pytest.approx((allotment.MOST_SLOWNESS - 1) * allotment.REPORT_S, abs=0.2)
-
-
-def test_the_race_gets_its_share_of_what_is_left(budgeted):
-    laid = budgeted(400.0)
-    assert left_for_racing_s(laid) == pytest.approx(RACE_SHARE * left_for_training_s(laid), abs=0.1)
-    assert left_for_racing_s(budgeted(90.0)) == 0
 
 
 def test_the_final_run_has_the_epochs_that_were_measured_and_the_time_that_is_left(budgeted):

@@ -18,7 +18,7 @@ from thawline.search.answers import Answers
 from thawline.search.ties import SIGNIFICANCE
 from thawline.train.allowance import UNLIMITED, Allowance
 from thawline.train.folds import answer_fold, answers_of
-from thawline.train.spending import SIDES, Standing, Step, next_step
+from thawline.train.spending import SIDES, Standing, Step, kept_back, next_step
 from thawline.train.tried import Candidate, Pace, Tried, cost_of, untried
 
 __all__ = ["FORECAST_SHARE", "spend", "try_named"]
@@ -65,8 +65,9 @@ def spend(
         if step is None:
             break
         count_in(_take(tried[step.index], step, standings[step.index], pace))
+    free_s = max(0.0, now_s - kept_back(standings, num_folds=num_folds))
     for one, standing in zip(tried, standings, strict=True):
-        one.final_s, one.outcome = standing.cost.final_s(standing.epochs), _fate(one, standing, now_s)
+        one.final_s, one.outcome = standing.cost.final_s(standing.epochs), _fate(one, standing, free_s)
     return tried
 
 
@@ -106,9 +107,15 @@ def _standing(one: Tried, pace: Pace) -> Standing:
         sides = (1.0,) if one.candidate.at_side is None else SIDES
         return Standing(cost, one.forecast.epochs, is_from_nothing=one.plan.from_nothing, sides=sides)
     lead, p_value = _lead(one)
-    is_behind = lead < 0 and p_value <= SIGNIFICANCE
-    cost = replace(cost, setup_s=0.0)
-    return Standing(cost, max(one.epochs[0], 1e-3), folds=len(one.folds), lead=lead, is_behind=is_behind)
+    is_told = p_value <= SIGNIFICANCE
+    return Standing(
+        replace(cost, setup_s=0.0),
+        max(one.epochs[0], 1e-3),
+        folds=len(one.folds),
+        lead=lead,
+        is_ahead=is_told and lead > 0,
+        is_behind=is_told and lead < 0,
+    )
 
 
 def _lead(one: Tried) -> tuple[float, float]:
@@ -125,12 +132,12 @@ def _what_ran(one: Tried) -> str:
     return f"ran {len(one.folds)} of {one.candidate.ground.split.num_folds} folds{one.shortened_words}"
 
 
-def _fate(one: Tried, standing: Standing, left_s: float) -> str:
+def _fate(one: Tried, standing: Standing, free_s: float) -> str:
     """Return what came of a candidate, and why it did not get more."""
     if not one.folds:
         smallest = standing.cost.at_side(standing.sides[-1])
         needed_s = smallest.fold_s(standing.least) + smallest.final_s(standing.least)
-        return f"left out: it takes {needed_s:,.0f} s or more, and {max(0.0, left_s):,.0f} s were left"
+        return f"left out: it takes {needed_s:,.0f} s or more, and {free_s:,.0f} s were left"
     if standing.is_behind:
         return f"{_what_ran(one)}; measured worse than the best frozen strategy"
     if len(one.folds) < one.candidate.ground.split.num_folds:

@@ -41,7 +41,7 @@ from thawline.train.thawed import Thawed
 __all__ = ["Forecast", "forecast_plan", "forecast_plans", "forecast_run", "measure_picture_s"]
 
 TIMED_STEPS = 3
-MEASURED_PICTURES = 48
+MEASURED_PICTURES = 32
 MEASURING_S = 0.7
 """What measuring a plan takes at least: so many pictures through its steps, and the copy of the network."""
 TIMED_PICTURES = 48
@@ -137,8 +137,8 @@ def forecast_plans(
                 class_weights=np.ones(len(context.dataset.class_names), dtype=np.float32),
                 bank=bank,
             )
-            spared_s = len(forecasts) * each_s - (time.perf_counter() - start)
-            own_s = shared.machine.processes.agree(each_s + min(0.0, spared_s)) if limit_s < math.inf else math.inf
+            left_s = (len(forecasts) + 1) * each_s - (time.perf_counter() - start)
+            own_s = shared.machine.processes.agree(left_s) if limit_s < math.inf else math.inf
             forecasts.append(forecast_plan(job, num_final=len(split.pool), picture_s=picture_s, limit_s=own_s))
             advance(1)
     return tuple(forecasts)
@@ -194,17 +194,18 @@ def forecast_plan(job: Job, *, num_final: int, picture_s: float, limit_s: float 
     stores = [store_of(job, phase, num_rows=num_rows) for phase in stretches]
     read = backbone.cuts[job.block[0]]
     own_s = picture_s * (min(1.0, backbone.num_macs / 1e8) if job.plan.from_nothing else read.cost_fraction)
-    reckoned = [reckoned_s(job, store.cut, whole_s=own_s / max(read.cost_fraction, 1e-9)) for store in stores]
+    whole_s = picture_s * backbone.num_macs / job.context.network.backbone.num_macs
+    reckoned = [reckoned_s(job, store.cut, whole_s=whole_s) for store in stores]
     start = time.perf_counter()
     is_measured = MEASURED_PICTURES * sum(reckoned) + MEASURING_S < limit_s
     network, head = (job.new_network() if is_measured else job.network), job.new_head()
     prepared_s = time.perf_counter() - start
     epochs_s, memory = 0.0, 0
     for phase, store, step_s in zip(stretches, stores, reckoned, strict=True):
-        answer_s, held_bytes = step_s / 3, 0
+        answer_s, held_bytes = step_s / 3, 16 * backbone.num_params
         if is_measured:
-            most = limit_s / len(stretches) / (TIMED_STEPS + 1) / step_s
-            size = int(min(job.context.training.batch_size, max(MEASURED_PICTURES / 3, most)))
+            most = (limit_s - MEASURING_S) / len(stretches) / (TIMED_STEPS + 2) / step_s
+            size = int(min(job.context.training.batch_size, max(MEASURED_PICTURES / 4, most)))
             step_s, answer_s, held_bytes = _measure(job, phase, network=network, head=head, cut=store.cut, size=size)
         epochs_s += phase.epochs * (len(job.train) * step_s + len(job.held_out) * answer_s)
         memory = max(memory, held_bytes)

@@ -17,7 +17,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-__all__ = ["LEAST_EPOCHS", "SIDES", "Cost", "Standing", "Step", "next_step", "with_slack"]
+__all__ = ["LEAST_EPOCHS", "SIDES", "Cost", "Standing", "Step", "kept_back", "next_step", "with_slack"]
 
 LEAST_EPOCHS = 2.0
 """Epochs below which a training run says little about a plan."""
@@ -80,7 +80,8 @@ class Standing:
         epochs: That it wants; once it ran, those of its first fold.
         folds: That it answered.
         lead: Mean difference from the best frozen strategy on the rows that it answered.
-        is_behind: Whether a paired test says that it is worse.
+        is_ahead: Whether a paired test says that it is better.
+        is_behind: Whether it says that it is worse.
         is_from_nothing: Whether it starts from random weights; then its first fold comes after the others'.
         sides: Of the inputs that it may be tried at, as shares of the whole one, largest first.
     """
@@ -89,6 +90,7 @@ class Standing:
     epochs: float
     folds: int = 0
     lead: float = 0.0
+    is_ahead: bool = False
     is_behind: bool = False
     is_from_nothing: bool = False
     sides: tuple[float, ...] = (1.0,)
@@ -99,8 +101,8 @@ class Standing:
         return min(LEAST_EPOCHS, self.epochs)
 
     def may_win(self, num_folds: int) -> bool:
-        """Return whether it may yet be trained on all rows, as far as it was measured."""
-        return self.folds > 0 and not self.is_behind and (self.lead > 0 or self.folds >= num_folds)
+        """Return whether it might win now: answers to some folds only must be better, to all of them no worse."""
+        return self.folds > 0 and (self.is_ahead or (self.folds >= num_folds and not self.is_behind))
 
 
 @dataclass(frozen=True)
@@ -129,10 +131,15 @@ def next_step(standings: Sequence[Standing], *, left_s: float, total_s: float, n
         total_s: The same before the first run.
         num_folds: That a candidate may answer.
     """
-    kept_back_s = max((one.cost.final_s(one.epochs) for one in standings if one.may_win(num_folds)), default=0.0)
+    kept_back_s = kept_back(standings, num_folds=num_folds)
     first_s = left_s - (1 - FIRST_SHARE) * total_s
     first = _first_fold(standings, left_s=left_s, first_s=first_s, kept_back_s=kept_back_s)
     return first or _further_fold(standings, left_s=left_s, kept_back_s=kept_back_s, num_folds=num_folds)
+
+
+def kept_back(standings: Sequence[Standing], *, num_folds: int) -> float:
+    """Return the seconds that are kept back for the final training run of whoever might win now."""
+    return max((one.cost.final_s(one.epochs) for one in standings if one.may_win(num_folds)), default=0.0)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""A run's budget, its clock and what was measured so far -> the seconds that each part of it may spend.
+"""A run's budget, its clock and what was measured so far -> the seconds that training may spend.
 
-One idea: what must be done comes first, then the two things that time may improve, the race of sizes and networks and
-the training of plans; what follows training is reckoned from what was measured, and kept back.
+One idea: what must be done comes first, the race of sizes and networks with it (`race.py` has its share of the budget);
+plans get the rest. What follows training is reckoned from what was measured, and kept back.
 """
 
 from __future__ import annotations
@@ -13,10 +13,8 @@ from thawline.core.runtime import num_workers
 from thawline.train.allowance import UNLIMITED, Allowance
 from thawline.work.session import Compared
 
-__all__ = ["final_allowance", "left_for_racing_s", "left_for_training_s", "picture_s"]
+__all__ = ["final_allowance", "left_for_training_s", "picture_s"]
 
-RACE_SHARE = 0.35
-"""Share of what is left after the first comparison that racing sizes and networks may take; plans get the rest."""
 REPORT_S = 3.0
 """Seconds to draw and write model, curves and report, on a machine that is not busy."""
 MOST_SLOWNESS = 5.0
@@ -25,11 +23,6 @@ ROW_S = 5e-4
 DECODING = 1.5
 """Seconds of a picture from its file over those of its pass, as measured."""
 FEWEST_EXTRACTED = 48
-
-
-def left_for_racing_s(compared: Compared) -> float:
-    """Return the seconds that racing sizes and networks may take before plans are trained; 0 without a budget."""
-    return max(0.0, RACE_SHARE * left_for_training_s(compared)) if compared.session.order.budget_s is not None else 0.0
 
 
 def left_for_training_s(compared: Compared) -> float:

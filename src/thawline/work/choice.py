@@ -97,6 +97,8 @@ def _with_trained(compared: Compared, rows: Sequence[Row]) -> tuple[tuple[Tried,
     ]
     solved = {solved_trial(compared, row).name for row in rows if row.frozen not in (None, BEST_FROZEN)}
     takes_any = order.budget_s is not None or any(row.frozen == BEST_FROZEN for row in rows)
+    if order.budget_s is not None and not entries:
+        return tried, compared.comparison, {}
     left_s = compared.session.context.machine.processes.agree(left_for_training_s(compared))
     comparison = leaderboard_of(
         frozen,
@@ -107,6 +109,7 @@ def _with_trained(compared: Compared, rows: Sequence[Row]) -> tuple[tuple[Tried,
         eligible=[takes_any or entry.strategy.name in solved for entry in frozen.answers]
         + [entry.tried.final_s <= FINAL_SLACK * max(0.0, left_s) for entry in entries],
     )
+    comparison = replace(comparison, leaderboard=replace(comparison.leaderboard, is_named=not takes_any))
     return tried, comparison, {entry.answers.strategy.name: entry for entry in entries}
 
 
