@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from main_job import seconds
 from thawline.core.options import Options
-from thawline.core.runtime import Runtime, choose_runtime
+from thawline.core.runtime import Runtime, choose_runtime, for_training
 from thawline.core.types import Ints
 from thawline.data.dataset import Dataset
 from thawline.data.load import load_pixels, map_ordered
@@ -56,7 +56,7 @@ def loop_s(loop: Loop, batches: Sequence[Batch]) -> float:
 
 def job_of(dataset: Dataset, network: Network, plan: str, cache: Path, **options: Any) -> Job:
     """Return the final training run of a plan, as `thawline tune` has it, on every row of choosing."""
-    training, machine = TrainOptions(epochs=1 + TIMED_EPOCHS, **options), Machine(choose_runtime("cpu"))
+    training, machine = TrainOptions(epochs=1 + TIMED_EPOCHS, **options), Machine(for_training(choose_runtime("cpu")))
     return Job(
         context=Context(dataset, network, Options(cache_dir=cache), training, machine, cache),
         plan=parse_plan(plan),

@@ -45,7 +45,7 @@ from main_job import DATA, ROWS, report, seconds
 from thawline.core.intervals import wilson
 from thawline.core.options import Options
 from thawline.core.progress import progress_for_stderr
-from thawline.core.runtime import choose_runtime
+from thawline.core.runtime import choose_runtime, for_training
 from thawline.data.check import check
 from thawline.data.load import load_pixels
 from thawline.features.extract import extract, in_streams
@@ -225,7 +225,7 @@ def cifar10(asked: argparse.Namespace, scratch: Path) -> None:
 
     In this process and without folds: what a fold costs is a third of three training runs, and is not the point here.
     """
-    runtime, cache = choose_runtime(), scratch / "cifar"
+    runtime, cache = for_training(choose_runtime()), scratch / "cifar"
     dataset, _ = check(pictures_of("cifar10", asked, scratch))
     parts = np.array([sample.split for sample in dataset.samples])
     rows, test = np.flatnonzero(parts != "test"), np.flatnonzero(parts == "test")
@@ -391,7 +391,7 @@ def main() -> None:
                 part(asked, scratch)
     print(
         f"\nPython {platform.python_version()}, torch {torch.__version__}, {torch.get_num_threads()} threads, "
-        f"{choose_runtime('cpu').dtype}, OMP_WAIT_POLICY={os.environ['OMP_WAIT_POLICY']}\n\n"
+        f"{for_training(choose_runtime('cpu')).dtype}, OMP_WAIT_POLICY={os.environ['OMP_WAIT_POLICY']}\n\n"
         "| what | measured | reach |\n|---|---|---|"
     )
     for row in ROWS:

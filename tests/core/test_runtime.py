@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +10,14 @@ import torch
 
 from thawline.core import runtime
 from thawline.core.errors import UsageError
-from thawline.core.runtime import Runtime, choose_runtime, keep_freed_memory, num_workers, package_versions
+from thawline.core.runtime import (
+    Runtime,
+    choose_runtime,
+    for_training,
+    keep_freed_memory,
+    num_workers,
+    package_versions,
+)
 
 
 @pytest.fixture
@@ -25,9 +32,19 @@ def test_without_an_accelerator_the_processor_runs_float32(bare_machine):
     assert choose_runtime() == Runtime(device="cpu", dtype="float32", batch_size=4)
 
 
-def test_a_processor_that_multiplies_bfloat16_uses_it(bare_machine, monkeypatch):
+def test_pictures_are_read_in_float32_and_networks_trained_in_what_is_fast(bare_machine, monkeypatch):
+    plain = choose_runtime()
+    assert for_training(plain) == plain
     monkeypatch.setattr(runtime, "_cpu_multiplies_bfloat16", lambda: True)
-    assert choose_runtime().dtype == "bfloat16"
+    assert choose_runtime() == plain
+    assert for_training(plain) == replace(plain, dtype="bfloat16")
+    assert for_training(plain, "float16").dtype == "float16"
+    formats = {device: for_training(replace(plain, device=device)).dtype for device in ("cuda:1", "mps")}
+    assert formats == {"cuda:1": "bfloat16", "mps": "float32"}
+
+
+def test_a_model_answers_in_float32_where_it_is():
+    assert Runtime("cuda:1", "bfloat16", 128).answering == Runtime("cuda:1", "float32", 128)
 
 
 @pytest.mark.parametrize("machine", ["arm64", "aarch64"])

@@ -111,6 +111,14 @@ def test_a_network_that_reads_its_convolutions_itself_is_only_folded(monkeypatch
     assert not any(type(layer).__name__ == "_Fused" for layer in fold_and_fuse(model, 64).modules())
 
 
+def test_weights_that_are_no_numbers_are_seen_in_the_features():
+    network = load_backbone(pretrained=False, size_px=64)
+    network.model.conv_stem.weight[0, 0, 0, 0] = float("nan")
+    model = fold_and_fuse(network.model, 64)
+    assert not any(type(layer).__name__ == "_Fused" for layer in model.modules())
+    assert model(torch.ones(1, 3, 64, 64)).isnan().any()
+
+
 def test_only_a_processor_fuses_and_only_what_onednn_multiplies():
     assert not can_fuse("cuda", torch.float32)
     assert not can_fuse("mps", torch.float32)

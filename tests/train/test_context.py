@@ -34,6 +34,13 @@ def test_seed_storage_and_cache_are_those_of_the_options_and_the_runtime_that_of
     assert other.cache.is_dir()
 
 
+def test_training_has_a_number_format_of_its_own_where_the_machine_says_so(context):
+    assert context.training_runtime == context.runtime
+    fast = replace(context.runtime, dtype="bfloat16")
+    other = replace(context, machine=replace(context.machine, training=fast))
+    assert (other.runtime, other.training_runtime) == (context.runtime, fast)
+
+
 def test_a_row_with_its_own_options_shares_everything_else(context, tmp_path):
     own = replace(context, training=TrainOptions(epochs=9), folder=tmp_path / "row")
     assert (context.training.epochs, own.training.epochs) == (3, 9)

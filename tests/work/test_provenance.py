@@ -59,6 +59,17 @@ def test_a_model_of_both_answers_from_its_folder_as_from_the_banks(both, tmp_pat
     np.testing.assert_allclose(answers, shares, atol=1e-3)
 
 
+def test_a_model_answers_in_float32_also_where_the_features_of_choosing_are_of_another_format(order, tmp_path):
+    asked = replace(order, options=replace(order.options, backbone="simple_cnn", dtype="bfloat16"))
+    compared = compare_frozen(open_session(asked, tmp_path / "run"))
+    assert compared.bank.spec.compute == "bfloat16"
+    made = made_of(compared, compared.leaderboard.trials[0])
+    assert made.classifier.reader.runtime.dtype == "float32"
+    samples = [compared.dataset.samples[row] for row in compared.split.test]
+    answers = [made.classifier.answer(sample.source.read()) for sample in samples]
+    np.testing.assert_allclose(answer_test(compared, made), answers, atol=1e-4)
+
+
 def test_a_model_of_the_second_network_alone_is_an_ordinary_one(both, tmp_path):
     trial = next(trial for trial in both.leaderboard.trials if trial.strategy.backbone == "deep_cnn")
     made = made_of(both, trial)

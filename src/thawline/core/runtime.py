@@ -9,7 +9,7 @@ import ctypes
 import os
 import platform
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Literal
 
@@ -18,7 +18,15 @@ from thawline.core.errors import UsageError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["DTypeName", "Runtime", "choose_runtime", "keep_freed_memory", "num_workers", "package_versions"]
+__all__ = [
+    "DTypeName",
+    "Runtime",
+    "choose_runtime",
+    "for_training",
+    "keep_freed_memory",
+    "num_workers",
+    "package_versions",
+]
 
 MALLOPT = {-8: 1, -3: 64 << 20, -1: 512 << 20}
 """glibc's M_ARENA_MAX, M_MMAP_THRESHOLD and M_TRIM_THRESHOLD, as `malloc.h` numbers them."""
@@ -32,7 +40,7 @@ class Runtime:
 
     Attributes:
         device: A torch device string: `cpu`, `cuda`, `cuda:1`, `mps`.
-        dtype: Format of weights and activations of a frozen network.
+        dtype: Format of weights and activations of a network that is read.
         batch_size: Pictures a forward pass takes at once. On a CPU it is small, so that activations stay in the
             processor's cache. How a batch is filled never changes a result; the size itself may, by rounding.
     """
@@ -40,6 +48,11 @@ class Runtime:
     device: str
     dtype: DTypeName
     batch_size: int
+
+    @property
+    def answering(self) -> Runtime:
+        """The same place in float32: what a model answers in, wherever it is used."""
+        return replace(self, dtype="float32")
 
     @property
     def torch_dtype(self) -> torch.dtype:
@@ -79,7 +92,7 @@ def choose_runtime(device: str = "auto", dtype: DTypeName | Literal["auto"] = "a
 
     Args:
         device: `auto` takes the first CUDA device, then Apple's `mps`, then the CPU; or any torch device.
-        dtype: `auto` takes bfloat16 where the processor multiplies it natively and on CUDA, else float32.
+        dtype: `auto` takes float32, in which a model answers: decision 0024.
 
     Raises:
         UsageError: This machine does not have the device.
@@ -94,10 +107,22 @@ def choose_runtime(device: str = "auto", dtype: DTypeName | Literal["auto"] = "a
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(f"device {device!r} cannot be used here: {reason}. Try --device cpu.") from None
-    if dtype == "auto":
-        fast = kind == "cuda" or (kind == "cpu" and _cpu_multiplies_bfloat16())
-        dtype = "bfloat16" if fast else "float32"
-    return Runtime(device=device, dtype=dtype, batch_size=4 if kind == "cpu" else 128)
+    if kind == "cuda":
+        torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]  # as torch multiplies matrices already: float32 means float32
+    return Runtime(device=device, dtype="float32" if dtype == "auto" else dtype, batch_size=4 if kind == "cpu" else 128)
+
+
+def for_training(runtime: Runtime, dtype: DTypeName | Literal["auto"] = "auto") -> Runtime:
+    """Return where and in which number format networks are trained; what they compute is measured in float32.
+
+    Args:
+        runtime: Of the run.
+        dtype: `auto` takes bfloat16 where the processor multiplies it natively and on CUDA, else float32.
+    """
+    if dtype != "auto":
+        return replace(runtime, dtype=dtype)
+    is_fast = runtime.device.startswith("cuda") or (runtime.device == "cpu" and _cpu_multiplies_bfloat16())
+    return replace(runtime, dtype="bfloat16" if is_fast else "float32")
 
 
 def _cpu_multiplies_bfloat16() -> bool:

@@ -48,11 +48,15 @@ def fold_batch_norms(model: nn.Module, size_px: int) -> nn.Module:
 def fold_and_fuse(model: nn.Module, size_px: int) -> nn.Module:
     """Return a copy as `fold_batch_norms` does, whose convolutions run in one call each: for a processor, see `fused`.
 
+    A network with weights that are no numbers is folded only: oneDNN's activations would turn them into zeros, unseen.
+
     Args:
         model: In `eval()`, on the CPU; left as it is.
         size_px: As for `fold_batch_norms`.
     """
     fused, pairs = _folded(model, size_px)
+    if not all(tensor.isfinite().all() for tensor in fused.state_dict().values()):
+        return fold_batch_norms(model, size_px)
     fuse_convolutions(fused, pairs)
     if family_steps(model) is None and not _agree(model, fused, size_px):
         return fold_batch_norms(model, size_px)

@@ -33,15 +33,17 @@ class Machine:
     """What a run computes on and reports to.
 
     Attributes:
-        runtime: Device and number format.
+        runtime: Device and number format in which pictures are read.
         processes: Those that train together.
         progress: Where to report to.
+        training: The same device and the number format of training, where it is another; or None.
         log: Called after every epoch with the training run's name, the epoch and its values; or None.
     """
 
     runtime: Runtime
     processes: Processes = field(default_factory=Processes)
     progress: Progress = field(default_factory=SilentProgress)
+    training: Runtime | None = None
     log: TrainingLog | None = None
 
 
@@ -93,8 +95,13 @@ class Context:
 
     @property
     def runtime(self) -> Runtime:
-        """Device and number format of the machine."""
+        """Device and number format in which frozen features are computed."""
         return self.machine.runtime
+
+    @property
+    def training_runtime(self) -> Runtime:
+        """Device and number format in which networks are trained, and the frozen prefix below what trains is run."""
+        return self.machine.training or self.machine.runtime
 
 
 @dataclass(frozen=True)

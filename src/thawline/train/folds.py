@@ -220,7 +220,7 @@ def _model(job: Job, trained: Trained) -> tuple[Network, Head]:
 
 
 def held_out_logits(network: Network, head: Head, *, context: Context, rows: Ints, block: Block) -> Floats:
-    """Return (n, K) float32 logits of pictures, read as a model in use reads them.
+    """Return (n, K) float32 logits of pictures, read as a model in use reads them: in float32.
 
     Args:
         network: The whole network.
@@ -229,7 +229,7 @@ def held_out_logits(network: Network, head: Head, *, context: Context, rows: Int
         rows: (n,) indices of samples.
         block: The cut and pooling that the head reads.
     """
-    reader = FeatureReader(network, context.runtime, [block], context.storage)
+    reader = FeatureReader(network, context.runtime.answering, [block], context.storage)
     samples = [context.dataset.samples[row] for row in rows]
     spec, size = network.backbone.input, context.runtime.batch_size
     return np.concatenate(

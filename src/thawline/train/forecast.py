@@ -253,7 +253,7 @@ def _measure(
         cut: Where the inputs come from; None: the pictures.
         size: Pictures of a step that is timed.
     """
-    context, training, runtime = job.context, job.context.training, job.context.runtime
+    context, training, runtime = job.context, job.context.training, job.context.training_runtime
     rows: Rows
     labels = context.dataset.labels[job.train]
     batches = list(epoch_batches(job.train, labels, epoch=0, training=training, seed=context.seed))[: TIMED_STEPS + 1]

@@ -44,7 +44,7 @@ class Inputs:
                 context.dataset,
                 self.rows,
                 spec,
-                context.runtime,
+                context.training_runtime,
                 augment=context.training.policy,
                 seed=context.seed,
             )

@@ -112,7 +112,7 @@ class Job:
             "training pictures and labels": content_key(learnt),
             "classes": content_key(list(context.dataset.class_names)),
             "class weights": content_key(self.class_weights.astype(float).round(6).tolist()),
-            "number format": context.runtime.dtype,
+            "number format": context.training_runtime.dtype,
             "seed": context.seed,
             **{f"--{name.replace('_', '-')}": value for name, value in options.items()},
         }

@@ -85,7 +85,7 @@ class _Training:
     def __init__(self, job: Job, checkpoints: Checkpoints | None, news: EpochNews | None, allowance: Allowance) -> None:
         context = job.context
         self.job, self.training, self.checkpoints, self.news = job, context.training, checkpoints, news
-        self.dataset, self.runtime, self.seed = context.dataset, context.runtime, context.seed
+        self.dataset, self.runtime, self.seed = context.dataset, context.training_runtime, context.seed
         self.progress, self.processes = context.machine.progress, context.machine.processes
         self.rows, watched = job.train, job.held_out
         if self.training.watches:

@@ -135,7 +135,7 @@ def open_prefix(context: Context, rows: Ints, *, network: Network, cut: int) -> 
         extract_views,
         replace(context.dataset, samples=samples),
         network,
-        runtime=context.runtime,
+        runtime=context.training_runtime,
         views=views,
         cache=context.cache,
         blocks=_blocks(shape, cut),
@@ -159,7 +159,7 @@ def open_prefix(context: Context, rows: Ints, *, network: Network, cut: int) -> 
         shape=shape,
         views=views,
         num_extracted=sum(done.num_extracted for done in extractions),
-        dtype=context.runtime.torch_dtype,
+        dtype=context.training_runtime.torch_dtype,
         rows=tuple(done.bank.mapped(sha256s) for done in extractions),
         places=places,
     )

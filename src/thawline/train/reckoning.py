@@ -48,6 +48,7 @@ def store_of(job: Job, phase: Phase, *, num_rows: int) -> Store:
         share = cuts[max(index for index, _, _ in spec.blocks)].cost_fraction
         passes = num_passes(spec, job.bank, num_views=num_views) * num_rows * share
         return Store(cut, passes, pooled_bytes(spec, job.bank, num_pictures=num_rows, num_views=num_views))
+    runtime = job.context.training_runtime
     needed = prefix_bytes(job.network, cut, num_pictures=num_rows, num_views=num_views, runtime=runtime)
     if needed > training.disk_budget_bytes:
         return Store(None, 0.0, 0.0)

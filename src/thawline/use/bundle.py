@@ -40,9 +40,14 @@ from thawline.use.manifest import (
 )
 from thawline.use.network_facts import BackboneFacts, InputFacts, NetworkFacts
 
-__all__ = ["Bundle", "Training", "load_bundle", "replace_bundle", "save_bundle", "write_bundle"]
+__all__ = ["Bundle", "Training", "golden_tolerance", "load_bundle", "replace_bundle", "save_bundle", "write_bundle"]
 
-GOLDEN_TOLERANCE = 0.02
+GOLDEN_TOLERANCE = 0.002
+"""How far a probability of a golden picture may be from the one in the folder."""
+
+ROUGH_TOLERANCE = 0.02
+"""The same for folders of earlier versions, whose network computes in bfloat16 or float16."""
+
 DIGEST_BYTES = 32
 
 
@@ -181,7 +186,7 @@ def write_bundle(folder: Path, classifier: Classifier, *, training: Training) ->
 def load_bundle(directory: Path | str, *, device: str = "auto") -> Bundle:
     """Return the model of a folder, after checking every file's hash, every tensor and the golden pictures.
 
-    The network runs in the number format that it was trained with, even where another is faster.
+    The network runs in the number format that it answered in when it was written: float32 but for older folders.
 
     Raises:
         BundleError: A file is missing, altered, unknown or a link; or the golden pictures get different answers here.
@@ -259,6 +264,11 @@ def _num_columns(directory: Path, manifest: Manifest, networks: Sequence[Network
     return num_columns
 
 
+def golden_tolerance(manifest: Manifest) -> float:
+    """Return how far a probability of a golden picture may be from the one in the folder."""
+    return GOLDEN_TOLERANCE if manifest.compute == "float32" else ROUGH_TOLERANCE
+
+
 def _verify_golden(directory: Path, manifest: Manifest, classifier: Classifier) -> None:
     """Refuse a model whose answers here differ from those where it was trained."""
     for picture in manifest.golden:
@@ -274,10 +284,10 @@ def _verify_golden(directory: Path, manifest: Manifest, classifier: Classifier) 
                 "required, one a class. Write the bundle again with `thawline fit`."
             )
         off = float(np.abs(answer - np.array(picture.probabilities)).max())
-        if not off <= GOLDEN_TOLERANCE:
+        if not off <= (allowed := golden_tolerance(manifest)):
             raise BundleError(
                 f"load {directory}: {picture.file} gets probabilities that differ by {off:.3f} from those of training "
-                f"({GOLDEN_TOLERANCE} is allowed). This machine or its libraries compute different numbers: "
+                f"({allowed} is allowed). This machine or its libraries compute different numbers: "
                 "try --device cpu, or the versions that the manifest names."
             )
 

@@ -192,7 +192,7 @@ def classifier_of(
     context = compared.session.context
     return Classifier(
         networks,
-        context.runtime,
+        context.runtime.answering,
         blocks=blocks,
         storage=context.storage,
         head=head,
@@ -225,14 +225,17 @@ def fit_head(compared: Compared, trial: Trial, *, rows: Ints) -> Head:
 def answer_test(compared: Compared, made: Made) -> Floats:
     """Return (n, K) probabilities of the test rows; no label is read.
 
-    What a frozen backbone says of them lies in the bank where the pass read it; a trained one reads the pictures.
+    What a frozen backbone says of them lies in the bank where the pass read it in the format that models answer in; a
+    trained one reads the pictures.
     """
-    bank, samples = compared.bank, [compared.dataset.samples[row] for row in compared.split.test]
+    context, bank = compared.session.context, compared.bank
+    samples = [compared.dataset.samples[row] for row in compared.split.test]
     strategy, classifier = made.strategy, made.classifier
-    if strategy.kind == "frozen" and set(strategy.blocks) <= set(bank.spec.columns):
+    is_read = set(strategy.blocks) <= set(bank.spec.columns) and context.runtime == context.runtime.answering
+    if strategy.kind == "frozen" and is_read:
         features = bank.read([sample.sha256 for sample in samples], strategy.blocks)
         return probabilities(classifier.head.logits(features), classifier.temperature)
-    return classify_samples(classifier, samples, progress=compared.session.context.machine.progress)
+    return classify_samples(classifier, samples, progress=context.machine.progress)
 
 
 def evaluate_test(compared: Compared, shares: Floats, *, name: str) -> Evaluation:

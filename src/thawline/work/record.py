@@ -169,6 +169,9 @@ def _notes(compared: Compared, outcome: Outcome) -> list[str]:
         f"Choice: {split.rule}, by {board.metric.replace('_', ' ')}.",
         _input_note(compared.session.context.network.backbone.input),
     ]
+    runtime = compared.session.context.runtime
+    if runtime != runtime.answering:
+        notes.append(f"Strategies were compared by features in {runtime.dtype}; the model answers in float32.")
     if compared.comparison.balanced:
         notes.append("Classes were weighted equally in training, since they differ in size.")
     if compared.raced:

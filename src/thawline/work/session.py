@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from thawline.core.progress import Progress, SilentProgress
-from thawline.core.runtime import choose_runtime
+from thawline.core.runtime import choose_runtime, for_training
 from thawline.core.store import content_key
 from thawline.core.version import __version__
 from thawline.data.augment import view_names
@@ -201,7 +201,7 @@ def open_session(
         network=network,
         options=options,
         training=order.training,
-        machine=Machine(runtime, processes, progress),
+        machine=Machine(runtime, processes, progress, training=for_training(runtime, options.dtype)),
         folder=out / WORK / key,
         further=tuple(further),
     )
