@@ -543,6 +543,7 @@ def test_of_large_sets_what_may_win_is_solved_and_the_rest_is_sketched(one_good_
     sketched = {entry.strategy.name for entry in found.frozen.answers if entry.sketched}
     solved = {e.strategy.name: e for e in good_board.frozen.answers}
     assert 0 < len(sketched) < len(solved)
+    assert {trial.name for trial in board.trials if trial.sketched} == sketched
     for entry in found.frozen.answers:
         assert entry.is_complete
         if entry.strategy.name not in sketched:

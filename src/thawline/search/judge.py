@@ -274,6 +274,7 @@ def _trial(entry: Answers, rows: Rows, own: Floats, duel: _Duel, *, full_pass_ms
         predict_ms=entry.strategy.cost * full_pass_ms,
         num_pictures=int(entry.answered.sum()),
         curve=entry.curve,
+        sketched=entry.sketched,
     )
 
 

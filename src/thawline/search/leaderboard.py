@@ -39,6 +39,7 @@ class Trial:
         predict_ms: Estimated milliseconds a picture on this machine, from the measured pass and `Strategy.cost`.
         num_pictures: Held-out pictures that it answered; fewer than the leaderboard's where it ran on some folds only.
         curve: Loss and accuracy by epoch, where it was trained by epochs or a curve was computed for it.
+        sketched: Whether looser fits answered each picture once, since it could not win: see `search.held_out`.
     """
 
     strategy: Strategy
@@ -59,6 +60,7 @@ class Trial:
     predict_ms: float
     num_pictures: int
     curve: Curve | None = None
+    sketched: bool = False
 
     def __repr__(self) -> str:
         return f"<Trial {self.name}: {self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]>"
