@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -103,19 +104,21 @@ def test_predict_evaluate_export_and_serve_agree(model, photos, thawline, tmp_pa
 def serve(model, pictures):
     """Return the answers of the service to pictures."""
     words = [sys.executable, "-m", "thawline", "serve", str(model), "--port", "0"]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    try:
-        address = next(found for line in process.stdout if (found := re.search(r"http://([\d.]+):(\d+)", line)))
-        edge = "edge"
-        parts = [
-            f'--{edge}\r\nContent-Disposition: form-data; name="pictures"; filename="{path.name}"\r\n\r\n'.encode()
-            + path.read_bytes()
-            for path in pictures
-        ]
-        body = b"\r\n".join([*parts, f"--{edge}--\r\n".encode()])
-        connection = http.client.HTTPConnection(address[1], int(address[2]), timeout=600)
-        connection.request("POST", "/predict", body, {"Content-Type": f"multipart/form-data; boundary={edge}"})
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        try:
+            address = next(found for line in process.stdout if (found := re.search(r"http://([\d.]+):(\d+)", line)))
+            return post(address[1], int(address[2]), pictures)
+        finally:
+            process.terminate()
+
+
+def post(host, port, pictures):
+    parts = [
+        f'--edge\r\nContent-Disposition: form-data; name="pictures"; filename="{path.name}"\r\n\r\n'.encode()
+        + path.read_bytes()
+        for path in pictures
+    ]
+    body = b"\r\n".join([*parts, b"--edge--\r\n"])
+    with closing(http.client.HTTPConnection(host, port, timeout=600)) as connection:
+        connection.request("POST", "/predict", body, {"Content-Type": "multipart/form-data; boundary=edge"})
         return json.loads(connection.getresponse().read())["predictions"]
-    finally:
-        process.terminate()
-        process.wait(timeout=600)

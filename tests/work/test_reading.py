@@ -8,6 +8,7 @@ import pytest
 
 from thawline.features.joined_bank import banks_in
 from thawline.work import reading as module
+from thawline.work.order import Row
 from thawline.work.race import Raced
 from thawline.work.reading import read_pictures
 
@@ -72,6 +73,13 @@ def test_by_auto_the_others_race_and_what_comes_through_is_read(read, order, com
     assert [entrant.name for entrant in found] == ["other"]
     assert [one.backbone.name for one in reading.context.networks] == ["simple_cnn", "other"]
     assert len(reading.extractions) == 2
+
+
+def test_rows_that_are_answered_one_by_one_read_the_first_network_alone(read, order, compared):
+    network = compared.session.context.network
+    rows = (Row(name="solved", frozen="whole"),)
+    reading, _ = read(replace(order, protocol="folds", rows=rows), networks=[network, network])
+    assert (len(reading.extractions), reading.context.further) == (1, ())
 
 
 def test_views_of_several_networks_are_joined(read, order, compared):

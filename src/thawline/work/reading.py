@@ -43,6 +43,8 @@ class Reading:
 def read_pictures(context: Context, order: Order, *, pool: Ints, views: Sequence[str], started_at: float) -> Reading:
     """Return the banks of all networks that are compared, with every picture in them.
 
+    Where rows are answered one by one, that is the first network alone.
+
     Args:
         context: Pictures, networks that were named, machine.
         order: Of the run.
@@ -51,6 +53,8 @@ def read_pictures(context: Context, order: Order, *, pool: Ints, views: Sequence
         started_at: `time.perf_counter` at the start of the run; its budget counts from there.
     """
     raced: tuple[Raced, ...] = ()
+    if order.protocol != "choose":  # rows are answered one by one, all of them on the first network
+        context = replace(context, further=())
     with context.machine.processes.first_alone():
         filled = [_filled(context, context.network, views)]
         if _may_race(context, order):
