@@ -92,3 +92,12 @@ def test_fewer_epochs_can_be_asked_for_and_need_not_be_whole(clock):
 
 def test_one_step_is_taken_even_where_no_time_is_left(clock):
     assert run(course_of(Allowance(ends_at=99.0), [4, 4]), clock, lambda now: 1.0)[0] == [1, 0]
+
+
+def test_the_least_epochs_may_end_later_but_not_after_the_latest_moment(clock):
+    late = Allowance(ends_at=101.0, least=2.0, latest_at=100 + 60)  # a cache took nearly all of the time to fill
+    assert run(course_of(late, [16]), clock, lambda now: 1.0)[0] == [20]
+    clock.now_s = 100.0
+    assert run(course_of(late, [16]), clock, lambda now: 5.0)[0] == [12]
+    clock.now_s = 100.0
+    assert run(course_of(Allowance(ends_at=150.0, least=2.0, latest_at=160.0), [16]), clock, lambda now: 1.0)[0] == [50]

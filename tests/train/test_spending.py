@@ -257,3 +257,14 @@ def test_a_smaller_input_costs_by_its_area():
     half = Cost(4.0, 1.0, 8.0, 2.0, 1.25).at_side(0.5)
     assert (half.setup_s, half.start_s, half.epoch_s, half.answers_s) == (1.0, 1.0, 2.0, 0.5)
     assert Cost(4.0, 1.0, 8.0, 2.0, 0.0).final_s(3) == 0  # a row that needs no final run
+
+
+def test_a_first_fold_too_short_to_say_anything_gets_no_more_and_does_not_win():
+    short = standing(epochs=0.1, folds=1, lead=0.5, is_ahead=True, is_too_short=True)
+    assert following([short], 1000.0, 5) is None
+    assert not short.may_win(5)
+
+
+def test_the_smallest_useful_form_may_take_what_is_left_but_for_the_final_run():
+    step = following([standing(1.0), standing(1.0)], 100.0, 5)
+    assert step.seconds < step.most_s < 100

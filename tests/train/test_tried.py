@@ -66,6 +66,15 @@ def test_what_was_shortened_is_told(monkeypatch):
     assert (one.is_shortened, one.shortened_words) == (True, ", at 224 px")
 
 
+def test_a_run_with_hardly_an_epoch_says_nothing(monkeypatch):
+    one = one_of(World(monkeypatch, {"all": 1.0}))
+    assert not one.is_too_short
+    one.took_s = 1.0
+    for epochs, is_too_short in ((0.1, True), (1.4, True), (1.8, False), (4.0, False)):
+        one.epochs = (epochs,)
+        assert one.is_too_short is is_too_short
+
+
 def test_rows_compare_like_with_like(monkeypatch):
     world = World(monkeypatch, {"head": 1.0, "all": 20.0}, wrong={"head": 8}, prefix_s=0.5)
     ran, left_out = forecast_rows(tuple(world.spend(30.0).values()))

@@ -28,10 +28,15 @@ class Allowance:
     Attributes:
         ends_at: Moment of `time.monotonic()` by which its last step is taken.
         epochs: Epochs at most, with fractions; the rule of thumb or the person's own number holds besides.
+        least: Epochs that it has even where they end after `ends_at`, by `latest_at` however: what a cache took to fill
+            is no reason to learn nothing.
+        latest_at: As `ends_at`, for these epochs.
     """
 
     ends_at: float = math.inf
     epochs: float = math.inf
+    least: float = 0.0
+    latest_at: float = 0.0
 
 
 UNLIMITED = Allowance()
@@ -54,6 +59,7 @@ class Course:
         shrunk = min(1.0, allowance.epochs / sum(epochs))
         self.wanted = tuple(count * shrunk for count in epochs)
         self.num_steps, self.ends_at, self.agree = num_steps, allowance.ends_at, agree
+        self._least, self._latest_at = min(allowance.least, sum(self.wanted)), allowance.latest_at
         self._step_s, self._steps, self._answer_s = 0.0, 0, 0.0
         self._last = time.monotonic()
 
@@ -84,7 +90,7 @@ class Course:
         Where not all that is left of the run fits, this phase and the later ones share what does as they wanted to.
         """
         done, wanted, later = self.done(at), self.wanted[at.phase], sum(self.wanted[at.phase + 1 :])
-        possible = self.agree(self._possible())
+        possible = self.agree(self._possible(self._least - at.steps / self.num_steps))
         if possible >= max(0.0, wanted - done) + later:
             return max(done, wanted)
         return max(done, min(wanted, (done + possible) * wanted / (wanted + later)))
@@ -93,9 +99,14 @@ class Course:
         """Return whether the phase has a step to take: half of one at least, or the first one of the run."""
         return planned - self.done(at) >= 0.5 / self.num_steps or not at.steps
 
-    def _possible(self) -> float:
-        """Return how many more epochs fit before the end; infinitely many where no step has told the pace."""
+    def _possible(self, least: float) -> float:
+        """Return how many more epochs fit before the end; infinitely many where no step has told the pace.
+
+        Args:
+            least: Epochs that are left of the least ones, which have until `latest_at`.
+        """
         if math.isinf(self.ends_at) or not self._steps:
             return math.inf
-        left_s = self.ends_at - time.monotonic() - self._answer_s
-        return max(0.0, left_s) / max(1e-9, self.num_steps * self._step_s + self._answer_s)
+        now, epoch_s = time.monotonic() + self._answer_s, self.num_steps * self._step_s + self._answer_s
+        soon, late = (max(0.0, end - now) / max(1e-9, epoch_s) for end in (self.ends_at, self._latest_at))
+        return max(soon, min(least, late))

@@ -18,7 +18,7 @@ from thawline.search.answers import Answers
 from thawline.search.ties import SIGNIFICANCE
 from thawline.train.allowance import UNLIMITED, Allowance
 from thawline.train.folds import answer_fold, answers_of
-from thawline.train.spending import SIDES, Standing, Step, kept_back, next_step
+from thawline.train.spending import LEAST_EPOCHS, SIDES, Standing, Step, kept_back, next_step
 from thawline.train.tried import Candidate, Pace, Tried, cost_of, untried
 
 __all__ = ["FORECAST_SHARE", "spend", "try_named"]
@@ -80,7 +80,10 @@ def _take(one: Tried, step: Step, standing: Standing, pace: Pace) -> float:
         one.candidate, one.side = replace(one.candidate, ground=one.candidate.at_side(step.side)), step.side
     is_first, training_s = not one.folds, step.seconds - standing.cost.at_side(step.side).answers_s
     start = time.perf_counter()
-    took_s = _run_fold(one, len(one.folds), Allowance(time.monotonic() + training_s, step.epochs))
+    now, answers_s = time.monotonic(), step.seconds - training_s
+    least = LEAST_EPOCHS if is_first else 0.0
+    allowance = Allowance(now + training_s, step.epochs, least=least, latest_at=now + step.most_s - answers_s)
+    took_s = _run_fold(one, len(one.folds), allowance)
     earlier_s = took_s - (time.perf_counter() - start)
     cost = cost_of(one.forecast).at_side(one.side)
     forecast_s = cost.fold_s(one.epochs[-1]) - (0.0 if is_first else cost.setup_s)
@@ -115,6 +118,7 @@ def _standing(one: Tried, pace: Pace) -> Standing:
         lead=lead,
         is_ahead=is_told and lead > 0,
         is_behind=is_told and lead < 0,
+        is_too_short=one.is_too_short,
     )
 
 
@@ -140,6 +144,8 @@ def _fate(one: Tried, standing: Standing, free_s: float) -> str:
         return f"left out: it takes {needed_s:,.0f} s or more, and {free_s:,.0f} s were left"
     if standing.is_behind:
         return f"{_what_ran(one)}; measured worse than the best frozen strategy"
+    if standing.is_too_short:
+        return f"{_what_ran(one)}; too few to say anything of it"
     if len(one.folds) < one.candidate.ground.split.num_folds:
         return f"{_what_ran(one)}; then not enough of the budget was left"
     return _what_ran(one)

@@ -82,6 +82,7 @@ class Standing:
         lead: Mean difference from the best frozen strategy on the rows that it answered.
         is_ahead: Whether a paired test says that it is better.
         is_behind: Whether it says that it is worse.
+        is_too_short: Whether its first fold had fewer epochs than its smallest useful form; it gets no more.
         is_from_nothing: Whether it starts from random weights; then its first fold comes after the others'.
         sides: Of the inputs that it may be tried at, as shares of the whole one, largest first.
     """
@@ -92,6 +93,7 @@ class Standing:
     lead: float = 0.0
     is_ahead: bool = False
     is_behind: bool = False
+    is_too_short: bool = False
     is_from_nothing: bool = False
     sides: tuple[float, ...] = (1.0,)
 
@@ -102,7 +104,11 @@ class Standing:
 
     def may_win(self, num_folds: int) -> bool:
         """Return whether it might win now: answers to some folds only must be better, to all of them no worse."""
-        return self.folds > 0 and (self.is_ahead or (self.folds >= num_folds and not self.is_behind))
+        return (
+            self.folds > 0
+            and not self.is_too_short
+            and (self.is_ahead or (self.folds >= num_folds and not self.is_behind))
+        )
 
 
 @dataclass(frozen=True)
@@ -114,12 +120,14 @@ class Step:
         seconds: That it may take, from now until its answers.
         epochs: That it may run; where its seconds end before, it is shortened.
         side: Of the input, as a share of the whole one.
+        most_s: Seconds that its smallest useful form may take, where filling the cache took longer than expected.
     """
 
     index: int
     seconds: float
     epochs: float
     side: float = 1.0
+    most_s: float = 0.0
 
 
 def next_step(standings: Sequence[Standing], *, left_s: float, total_s: float, num_folds: int) -> Step | None:
@@ -182,7 +190,8 @@ def _first_fold(standings: Sequence[Standing], *, left_s: float, first_s: float,
     own_s = pick.cost.fold_s(pick.shrunk(high))
     room_s = left_s - final_s(high) - (needed_s(high) - own_s)
     seconds = with_slack(own_s, room_s) if high == 1 else own_s
-    return Step(pick.index, seconds, pick.epochs, pick.side)
+    most_s = left_s - max(kept_back_s, min(own_s, pick.cost.final_s(pick.least)))
+    return Step(pick.index, seconds, pick.epochs, pick.side, most_s)
 
 
 def _picks(standings: Sequence[Standing], *, left_s: float, kept_back_s: float) -> list[_Pick]:
@@ -216,7 +225,7 @@ def _further_fold(standings: Sequence[Standing], *, left_s: float, kept_back_s: 
         turns += [i for i in came_as_far[: math.ceil(len(came_as_far) / 2)] if standings[i].folds == done]
     for index in (*turns, *ranked):
         one = standings[index]
-        if one.is_behind or one.folds >= num_folds:
+        if one.is_behind or one.is_too_short or one.folds >= num_folds:
             continue
         own_s = one.cost.fold_s(one.epochs)
         room_s = left_s - max(kept_back_s, one.cost.final_s(one.epochs))

@@ -16,7 +16,7 @@ from thawline.train.context import Ground
 from thawline.train.folds import FoldAnswers
 from thawline.train.forecast import Forecast, forecast_plans
 from thawline.train.plan import Plan
-from thawline.train.spending import Cost
+from thawline.train.spending import LEAST_EPOCHS, Cost
 
 __all__ = ["Candidate", "Measured", "Pace", "Tried", "cost_of", "forecast_rows", "untried"]
 
@@ -86,6 +86,11 @@ class Tried:
     def is_shortened(self) -> bool:
         """Whether a training run of it had fewer epochs than were wanted, or a smaller input."""
         return self.side < 1 or any(epochs < self.forecast.epochs - 0.01 for epochs in self.epochs)
+
+    @property
+    def is_too_short(self) -> bool:
+        """Whether its first run had clearly fewer epochs than its smallest useful form, so that it says nothing."""
+        return self.took_s is not None and self.epochs[0] < 0.75 * min(LEAST_EPOCHS, self.forecast.epochs)
 
     @property
     def shortened_words(self) -> str:

@@ -6,6 +6,7 @@ Without a budget every row is trained and one of them wins; with one the most pr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -107,10 +108,15 @@ def _with_trained(compared: Compared, rows: Sequence[Row]) -> tuple[tuple[Tried,
         further_pass_ms=compared.further_pass_ms,
         seed=order.options.seed,
         eligible=[takes_any or entry.strategy.name in solved for entry in frozen.answers]
-        + [entry.tried.final_s <= FINAL_SLACK * max(0.0, left_s) for entry in entries],
+        + [_may_win(entry.tried, left_s) for entry in entries],
     )
     comparison = replace(comparison, leaderboard=replace(comparison.leaderboard, is_named=not takes_any))
     return tried, comparison, {entry.answers.strategy.name: entry for entry in entries}
+
+
+def _may_win(tried: Tried, left_s: float) -> bool:
+    """Return whether what was measured says something, and time is left to train it on every row of choosing."""
+    return not math.isfinite(left_s) or (not tried.is_too_short and tried.final_s <= FINAL_SLACK * max(0.0, left_s))
 
 
 def _answers(compared: Compared, tried: Tried, row: Row) -> Answers:
