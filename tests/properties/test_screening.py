@@ -1,0 +1,45 @@
+"""On real pictures, what wins where every strategy is solved is solved where they are screened, and wins there too."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from thawline.core.options import make_options
+from thawline.core.runtime import Runtime
+from thawline.data.check import check
+from thawline.data.split import make_split
+from thawline.features.extract import extract
+from thawline.features.network import load_backbone
+from thawline.search import frozen as module
+from thawline.search.compare import CompareOptions, answer_frozen, leaderboard_of
+
+
+@pytest.mark.slow
+@pytest.mark.pictures
+@pytest.mark.parametrize("seed", [0, 1])
+def test_what_wins_is_solved_and_wins(shared_data, tmp_path, monkeypatch, seed):
+    monkeypatch.setattr(module, "SCREENED_ROWS", 1)
+    dataset, _ = check(shared_data / "monkeys", make_options(limit=12, seed=seed))
+    network = load_backbone(size_px=96)
+    bank = extract(dataset, network, runtime=Runtime("cpu", "float32", 8), cache=tmp_path).bank
+    split = make_split(dataset, seed=seed, hold_out=False)
+    found = {
+        screened: answer_frozen(
+            bank, network.backbone, dataset=dataset, split=split, options=CompareOptions(screened=screened)
+        )
+        for screened in (True, False)
+    }
+    boards = {screened: leaderboard_of(frozen).leaderboard for screened, frozen in found.items()}
+    tied = {boards[False].trials[place].name for place in boards[False].ties}
+    assert boards[True].trials[boards[True].winner].name in tied
+    assert not boards[True].trials[0].sketched
+    by_loss = min(found[False].answers, key=lambda entry: mean_loss(entry, found[False].rows))
+    assert by_loss.strategy.name in {entry.strategy.name for entry in found[True].answers if not entry.sketched}
+    assert any(entry.sketched for entry in found[True].answers)
+
+
+def mean_loss(entry, rows):
+    """Return the mean log-loss of a strategy's answers."""
+    logits = entry.logits - entry.logits.max(axis=1, keepdims=True)
+    return float((np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(logits)), rows.scored_labels]).mean())
