@@ -110,6 +110,17 @@ def test_no_more_than_a_few_are_read_whole(ready, monkeypatch):
     assert second.outcome == "left out: 1 others came before it"
 
 
+def test_what_is_too_dear_makes_room_for_the_next(ready, monkeypatch):
+    context, run = ready
+    monkeypatch.setattr(module, "MOST_READ", 1)
+    found = [entrant_of("simple_cnn 224 px", 224), entrant_of("simple_cnn 48 px", 48)]
+    macs = [load_backbone("simple_cnn", pretrained=False, size_px=size).backbone.num_macs for size in (224, 48)]
+    pace_s = 3600 / macs[0] / len(context.dataset)  # an hour for the larger one
+    dear, cheap = run(found, pace_s=pace_s, seconds=1800)
+    assert dear.outcome.startswith("left out: 36 pictures would have taken 3,600 s")
+    assert cheap.reads_all
+
+
 def test_of_many_pictures_a_sample_halves_the_networks(ready, monkeypatch, compared):
     context, run = ready
     monkeypatch.setattr(module, "SAMPLE", 12)

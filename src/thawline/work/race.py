@@ -190,12 +190,13 @@ def race(
     raced = [Raced(entrant) for entrant in found]
     going = list(raced)
     for rows, is_last in _rounds(context, pool):
-        if is_last:
-            going, enough = going[:MOST_READ], going[MOST_READ:]
-            for entry in enough:
-                entry.outcome = f"left out: {MOST_READ} others came before it"
+        num_read = 0
         for entry in going:
+            if is_last and num_read == MOST_READ:
+                entry.outcome = f"left out: {MOST_READ} others came before it"
+                continue
             pace_s = _read(entry, context, rows, pace_s=pace_s, deadline=deadline)
+            num_read += not entry.outcome
             if not is_last and not entry.outcome:
                 entry.score = _score(entry, context, rows)
         going = [entry for entry in going if not entry.outcome]
