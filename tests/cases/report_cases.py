@@ -13,7 +13,7 @@ from PIL import Image
 from thawline.core.scores import Score
 from thawline.core.types import Curve
 from thawline.features.backbone import CutPoint
-from thawline.search.leaderboard import Leaderboard, Trial
+from thawline.search.leaderboard import Gain, Leaderboard, Trial
 from thawline.search.strategy import Strategy
 from thawline.use.evaluate import evaluate
 from thawline.use.evaluation import ClassScore, Evaluation
@@ -48,7 +48,8 @@ def make_board():
     curve = Curve((1.2, 0.6, 0.3), (1.1, 0.7, 0.5), (0.5, 0.7, 0.9), (0.5, 0.7, 0.8))
     trials = [make_trial((1, 2, 3, 4), 0.9), make_trial((1, 2, 3), 0.893), make_trial((3,), 0.84, curve=curve)]
     trials += [make_trial((4,), 0.81), make_trial((2,), 0.77), make_trial((1,), 0.7), make_trial((0,), 0.6)]
-    return Leaderboard("accuracy", "5 folds × 2", tuple(trials), 1, 0.8871, 0.8522, 0.9166, 368, 1234, 3.2)
+    gain = Gain("net · cut (4,)", 0.09, 0.078, 0.102)
+    return Leaderboard("accuracy", "5 folds × 2", tuple(trials), 1, 0.8871, 0.8522, 0.9166, 368, 1234, 3.2, gain=gain)
 
 
 def make_mixed_board(*, winner=0):
@@ -179,6 +180,7 @@ def board_of(rows):
         strategy = Strategy("net", (3,), ("mean",), "linear", row.name, 1.0, kind)
         trial = make_trial((3,), score.value, lead=lead, curve=CURVE if row.epochs else None)
         judged = {"tied": place < 2, "p_value": 0.5 if place < 2 else 0.001}
+        judged |= {"difference_low": -0.03, "difference_high": 0.01} if 0 < place < 2 else {}
         trials.append(replace(trial, strategy=strategy, low=score.low, high=score.high, **judged))
     num = ranked[0].evaluation.accuracy.n
     return Leaderboard("accuracy", f"{num} held-out pictures", tuple(trials), 0, lead, 0.5, 0.9, num, 3, 4.0)

@@ -23,7 +23,7 @@ from thawline.search.answers import answers_from
 from thawline.search.compare import CompareOptions, compare, leaderboard_of, with_curves
 from thawline.search.frozen import answer_frozen, imbalance, stacked_views
 from thawline.search.strategy import HEADS, Strategy, candidate_features
-from thawline.search.ties import MARGIN
+from thawline.search.ties import CREDIT_MARGIN
 
 INPUT = InputSpec(32, (0.5,) * 3, (0.5,) * 3)
 PLAIN = CompareOptions()
@@ -139,12 +139,15 @@ def test_the_better_depth_wins(good_board):
 def test_a_leaderboard_is_in_order_and_agrees_with_itself(good_board, one_good_depth):
     board, split = good_board.leaderboard, make_split(one_good_depth.dataset)
     leader = board.trials[0]
-    assert [t.mean for t in board.trials] == sorted((t.mean for t in board.trials), reverse=True)
+    others = [trial.mean for trial in board.trials[1:]]
+    assert others == sorted(others, reverse=True)
+    assert leader.credit == max(trial.credit for trial in board.trials)
     assert (leader.difference, leader.p_value, leader.tied) == (0, 1, True)
-    assert board.winner in board.ties
     assert 0 in board.ties
-    cheapest = min(round(board.trials[index].strategy.cost, 2) for index in board.ties)
-    assert round(board.trials[board.winner].strategy.cost, 2) == cheapest
+    assert board.trials[board.winner].strategy.cost <= leader.strategy.cost
+    assert board.trials[board.winner].credit >= leader.credit - CREDIT_MARGIN
+    assert board.gain.over == "drawn · whole · linear"
+    assert board.gain.low <= board.gain.mean <= board.gain.high
     assert (board.metric, board.rule, board.num_pictures) == ("accuracy", split.rule, len(split.pool))
     assert len({trial.name for trial in board.trials}) == len(board.trials)
     for trial in board.trials:
@@ -152,7 +155,8 @@ def test_a_leaderboard_is_in_order_and_agrees_with_itself(good_board, one_good_d
         assert trial.high - trial.low > 0.01
         assert trial.difference == pytest.approx(trial.mean - leader.mean)
         assert trial.difference_low <= trial.difference + 1e-9 <= trial.difference_high + 2e-9
-        assert trial.tied == (trial.p_value > 0.05 and trial.difference_low >= -MARGIN)
+        assert trial.tied == (trial.difference_low <= 0 <= trial.difference_high)
+        assert trial.tied == (trial.p_value >= 0.0499)
         assert trial.mean == pytest.approx(trial.accuracy)
         assert np.mean(trial.fold_scores) == pytest.approx(trial.mean, abs=0.01)  # folds differ by a picture
         assert len(trial.fold_scores) == len(split.folds) == 10
@@ -254,14 +258,14 @@ def test_test_features_leave_the_leaderboard_as_it_is(tmp_path):
     assert numbers(first.leaderboard) == numbers(second.leaderboard)
 
 
-def test_depths_that_say_the_same_tie_and_the_cheapest_wins(tmp_path):
+def test_depths_that_say_the_same_tie(tmp_path):
     same = blobs(6, LABELS, 0.8)
     board = Drawn(tmp_path, [noise(7, 150), same, same], LABELS).compare().leaderboard
     by_depths = {t.strategy.depths: t for t in board.trials if t.strategy.head == "linear"}
     assert by_depths[(1,)].mean == by_depths[(2,)].mean
     assert by_depths[(1,)].fold_scores == by_depths[(2,)].fold_scores
     assert by_depths[(1,)].tied == by_depths[(2,)].tied is True
-    assert board.trials[board.winner].strategy.depths == (1,)
+    assert by_depths[(1,)].credit == by_depths[(2,)].credit
     assert not by_depths[(0,)].tied
 
 
@@ -280,10 +284,7 @@ def test_fused_depths_win_where_each_knows_another_part(tmp_path):
 
 
 def test_scrambled_labels_give_chance_and_the_choosing_knows(tmp_path):
-    """Of 150 such sets the leaders had 0.292 on average, the choosing 0.262 ± 0.003; its interval covered 133.
-
-    What is left over chance is the price of not nesting: rows outside a fold were scored by heads that saw the fold.
-    """
+    """The leader is not picked for its score, so it scores chance too, or a little less: folds are stratified."""
     chosen, leaders, covered = [], [], 0
     for seed in range(10):
         labels = np.random.default_rng(seed).permutation(np.arange(240) % 4)
@@ -293,8 +294,8 @@ def test_scrambled_labels_give_chance_and_the_choosing_knows(tmp_path):
         leaders.append(board.trials[0].mean)
         covered += board.chosen_low <= 0.25 <= board.chosen_high
     assert np.mean(chosen) == pytest.approx(0.25, abs=0.03)
-    assert np.mean(leaders) > np.mean(chosen) + 0.015
-    assert covered >= 7
+    assert np.mean(leaders) == pytest.approx(0.25, abs=0.03)
+    assert covered >= 8
 
 
 def test_a_setting_is_chosen_for_a_fold_by_the_rows_outside_it(one_good_depth, monkeypatch):
@@ -376,12 +377,12 @@ def test_the_choosing_is_scored_on_a_fold_by_what_the_rows_outside_it_choose(tmp
     board = drawn.compare(split=split).leaderboard
     assert board.trials[0].strategy.depths == (1,)
     assert board.trials[0].mean == pytest.approx(1 - in_fold_0.mean())
-    assert board.chosen_mean == pytest.approx(1 - in_fold_0.mean())
+    assert board.chosen_mean - board.chosen_growth == pytest.approx(1 - in_fold_0.mean())
 
 
-@pytest.mark.parametrize(("num_wrong", "winner"), [(0, 0), (3, 0), (10, 1), (60, 1)])
-def test_a_cheaper_cut_wins_only_if_nothing_speaks_against_it(tmp_path, monkeypatch, num_wrong, winner):
-    """Of 480: 3 more mistakes can be chance, 10 cannot though they cost only two points."""
+@pytest.mark.parametrize(("num_wrong", "winner", "tied"), [(0, 0, True), (3, 1, True), (10, 1, False), (60, 1, False)])
+def test_a_cheaper_cut_wins_only_if_it_is_shown_to_be_as_good(tmp_path, monkeypatch, num_wrong, winner, tied):
+    """Of 480: 3 more mistakes can be chance, but nothing shows that they are; 10 cannot be chance."""
     labels = np.arange(600) % 3
     drawn = Drawn(tmp_path, [noise(0, 600, d=4), noise(1, 600, d=5)], labels)
     rows = np.arange(480)
@@ -389,11 +390,11 @@ def test_a_cheaper_cut_wins_only_if_nothing_speaks_against_it(tmp_path, monkeypa
     board = drawn.compare().leaderboard
     assert board.trials[board.winner].strategy.depths == (winner,)
     cheaper = next(trial for trial in board.trials if trial.strategy.depths == (0,))
-    assert cheaper.tied is (winner == 0)
+    assert cheaper.tied is tied
     assert cheaper.difference == pytest.approx(-num_wrong / 480)
 
 
-def test_a_difference_that_few_pictures_cannot_rule_out_is_no_tie(tmp_path, monkeypatch):
+def test_a_tie_by_few_pictures_does_not_win(tmp_path, monkeypatch):
     labels = np.arange(60) % 3
     drawn = Drawn(tmp_path, [noise(0, 60, d=4), noise(1, 60, d=5)], labels)
     rows = np.arange(48)
@@ -401,8 +402,8 @@ def test_a_difference_that_few_pictures_cannot_rule_out_is_no_tie(tmp_path, monk
     board = drawn.compare().leaderboard
     cheaper = next(trial for trial in board.trials if trial.strategy.depths == (0,))
     assert cheaper.p_value > 0.05
-    assert cheaper.difference_low < -MARGIN
-    assert not cheaper.tied
+    assert cheaper.difference_low < -0.05
+    assert cheaper.tied
     assert board.trials[board.winner].strategy.depths == (1,)
 
 
@@ -603,7 +604,7 @@ def test_comparing_is_answering_and_ranking(one_good_depth, good_board):
     frozen = answer_frozen(
         drawn.bank, drawn.backbone, dataset=drawn.dataset, split=make_split(drawn.dataset), options=PLAIN
     )
-    again = leaderboard_of(frozen, full_pass_ms=10.0, seed=PLAIN.seed)
+    again = leaderboard_of(replace(frozen, growth=good_board.frozen.growth), full_pass_ms=10.0)
     assert numbers(again.leaderboard) == numbers(good_board.leaderboard)
     assert np.array_equal(again.held_out_logits, good_board.held_out_logits)
 
@@ -630,7 +631,7 @@ def test_a_network_tuned_on_every_fold_is_chosen_as_the_others_are(poor):
     board = found.leaderboard
     assert board.trials[board.winner].strategy.kind == "full"
     assert np.array_equal(found.rows, make_split(drawn.dataset).pool)
-    assert board.chosen_mean == pytest.approx(right.mean())
+    assert board.chosen_mean - board.chosen_growth == pytest.approx(right.mean())
     assert board.num_fits == frozen.num_fits + 5
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import report_cases as cases
 
-from thawline.search.ties import TIE_WORDS
+from thawline.search.ties import MARGIN_WORDS, TIE_WORDS
 from thawline.view.outcome import small_part_text, unclear_rows
 from thawline.view.report import render_report
 from thawline.view.row_table import rows_html
@@ -22,7 +22,7 @@ def test_the_terminal_shows_the_rows_aligned():
         "   = solved        0.900  [0.799, 0.953]     0.902  0.25 s + pass          0.970 [0.950, 0.990]  below",
     ]
     text = "\n".join(lines)
-    assert f"* best row; 1 tied with it (=): {TIE_WORDS}." in text
+    assert f"* best row; 1 tied with it (=): {TIE_WORDS}, within {MARGIN_WORDS}." in text
     scores = "balanced accuracy 0.900, macro-precision 0.906, macro-recall 0.900, macro-F1 0.902"
     assert f"\nModel kept, solved: {scores}.\n" in text
     assert "PASS  goal 0.880: reached, but its interval begins at 0.863, below the goal" in text
@@ -47,7 +47,9 @@ def test_two_dozen_test_pictures_mean_a_wide_interval():
 
 def test_rows_that_the_pictures_are_too_few_to_judge_are_neither_tied_nor_behind():
     data = cases.make_rows()
-    trials = tuple(replace(trial, p_value=0.2) if not trial.tied else trial for trial in data.leaderboard.trials)
+    trials = tuple(
+        replace(trial, tied=True, difference_low=-0.1) if not trial.tied else trial for trial in data.leaderboard.trials
+    )
     data = replace(data, leaderboard=replace(data.leaderboard, trials=trials))
     assert [row.name for row in unclear_rows(data)] == ["from Adam"]
     lines = run_text(data).splitlines()

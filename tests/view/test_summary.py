@@ -71,7 +71,7 @@ def test_a_leaderboard_shows_ranks_marks_scores_and_gaps():
     assert " ".join(first.split()) == "1 = net · (1, 2) · linear 0.900 [0.860, 0.930] leader 3.1"
     assert " ".join(second.split()) == "2 *= net · (1,) · linear 0.885 [0.845, 0.915] -0.015 [-0.035, -0.005] 3.1"
     assert " ".join(third.split()) == "3 net · (2,) · linear 0.700 [0.660, 0.730] -0.200 [-0.220, -0.190] 3.1"
-    assert "cheapest of 2 " in last
+    assert ". = 2 tied with the leader: " in last
     assert last.endswith(": 0.876 [0.811, 0.922]")
 
 

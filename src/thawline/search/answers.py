@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from thawline.core.types import Curve, Floats, Ints
+from thawline.search.credit import held_out_credit
 from thawline.search.strategy import Strategy
 
 __all__ = ["Answers", "Bools", "Rows", "answers_from", "right_shares"]
@@ -61,6 +62,14 @@ class Rows:
         """(n,) what a right answer to each scored row counts; 1 on average."""
         return self.weight[self.scored]
 
+    @property
+    def fold(self) -> Ints:
+        """(R, n) which fold held each scored row out in each repeat; -1 where none did."""
+        fold = np.full((int(self.repeat.max()) + 1, len(self.samples)), -1, dtype=np.int64)
+        for number, held_out in enumerate(self.held_out):
+            fold[self.repeat[number], held_out] = number
+        return fold[:, self.scored]
+
 
 @dataclass(frozen=True)
 class Answers:
@@ -72,6 +81,8 @@ class Answers:
             where none did.
         predicted: (R, n) int64 predicted classes; -1 where a repeat has no answer.
         logits: (n, K) of the first repeat; NaN where it has no answer.
+        credit: (n,) how clearly each scored row was right, in [0, 1] (`search.credit`); the mean of the repeats whose
+            logits are known, NaN where there is none. A strategy is chosen by it.
         fold_scores: One a fold that was run, in the order of `Split.folds`.
         choice: Index of the strength or k for the final fit, or None where there is none to choose.
         seconds: Its share of the wall time.
@@ -86,6 +97,7 @@ class Answers:
     scores: Floats
     predicted: Ints
     logits: Floats
+    credit: Floats
     fold_scores: tuple[float, ...]
     choice: int | None
     seconds: float
@@ -125,7 +137,7 @@ def answers_from(
         strategy: Which.
         predicted: (R, n) int64 predicted classes of `rows.scored`; -1 where a repeat has no answer. A fold was run
             where all its rows have one.
-        logits: (n, K) of the first repeat; NaN where it has no answer.
+        logits: (n, K) of the first repeat, or (r, n, K) of the first r; NaN where there is no answer.
         rows: What was answered.
         seconds: Wall time that it took.
         choice: As in `Answers`.
@@ -140,7 +152,20 @@ def answers_from(
             fold_scores.append(float(np.average(right[repeat, places], weights=rows.weight[held_out])))
     scores = right_shares(predicted, rows.scored_labels) * rows.scored_weight
     fits = len(fold_scores) if num_fits is None else num_fits
-    return Answers(strategy, scores, predicted, logits, tuple(fold_scores), choice, seconds, fits, curve)
+    logits = logits if logits.ndim == 3 else logits[None]
+    credit = held_out_credit(logits, rows.scored_labels, weight=rows.scored_weight, fold=rows.fold[: len(logits)])
+    return Answers(
+        strategy=strategy,
+        scores=scores,
+        predicted=predicted,
+        logits=logits[0],
+        credit=credit,
+        fold_scores=tuple(fold_scores),
+        choice=choice,
+        seconds=seconds,
+        num_fits=fits,
+        curve=curve,
+    )
 
 
 def right_shares(predicted: Ints, labels: Ints) -> Floats:

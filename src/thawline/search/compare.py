@@ -1,8 +1,8 @@
 """Held-out answers of frozen and trained strategies in, a Leaderboard out; and training curves for its linear heads.
 
 One idea: answers are compared, whatever gave them. `answer_frozen` answers with the frozen strategies; trained networks
-bring their own answers to the same rows. `judge` ranks them, and scores the choice of a strategy as a strategy is
-scored, so the leaderboard says what the whole procedure is worth, most of the optimism of having been picked removed.
+bring their own answers to the same rows. `judge` ranks them, and `choosing` scores the choice of a strategy as a
+strategy is scored, so the leaderboard says what the whole procedure is worth.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from operator import mul
+from typing import Literal
 
 import numpy as np
 
@@ -22,9 +23,12 @@ from thawline.features.backbone import Backbone
 from thawline.features.extract import in_streams
 from thawline.features.joined_bank import Bank
 from thawline.heads.epochs import train_epochs
+from thawline.heads.rotation import rotate
 from thawline.search.answers import Answers
+from thawline.search.choosing import score_choosing
 from thawline.search.frozen import CompareOptions, FrozenAnswers, answer_frozen
-from thawline.search.judge import rank, score_choosing
+from thawline.search.growth import Growth, growth_of
+from thawline.search.judge import rank
 from thawline.search.leaderboard import Leaderboard, Trial
 
 __all__ = ["CompareOptions", "Comparison", "FrozenAnswers", "answer_frozen", "compare", "leaderboard_of", "with_curves"]
@@ -95,7 +99,22 @@ def compare(
         view_policy=view_policy,
         progress=progress,
     )
-    return leaderboard_of(frozen, full_pass_ms=full_pass_ms, further_pass_ms=further_pass_ms, seed=options.seed)
+    start = time.perf_counter()
+    frozen = replace(frozen, growth=_growth(frozen, bank, dataset))
+    frozen = replace(frozen, seconds=frozen.seconds + time.perf_counter() - start)
+    return leaderboard_of(frozen, full_pass_ms=full_pass_ms, further_pass_ms=further_pass_ms)
+
+
+def _growth(frozen: FrozenAnswers, bank: Bank, dataset: Dataset) -> Growth | None:
+    """Return the learning curve of the best linear head on plain features; None where there is none, or no folds."""
+    linear = [entry for entry in frozen.answers if entry.strategy.head == "linear" and entry.strategy.is_plain]
+    rows = frozen.rows
+    if not linear or len(rows.held_out) == 1:
+        return None
+    best = max(linear, key=lambda entry: float((entry.credit * rows.scored_weight).sum()))
+    hashes = [dataset.samples[sample].sha256 for sample in rows.samples]
+    rotated = rotate(bank.read(hashes, best.strategy.blocks))
+    return growth_of(rotated, best, rows, num_classes=int(rows.labels.max()) + 1)
 
 
 def leaderboard_of(
@@ -104,8 +123,9 @@ def leaderboard_of(
     *,
     full_pass_ms: float = 0.0,
     further_pass_ms: Sequence[float] = (),
-    seed: int = 0,
     eligible: Sequence[bool] | None = None,
+    is_forecast: bool = True,
+    by: Literal["credit", "score"] = "credit",
 ) -> Comparison:
     """Return the leaderboard of the frozen strategies and others that answered the same rows.
 
@@ -114,25 +134,40 @@ def leaderboard_of(
         extra: Answers of other strategies to `frozen.rows`, to all folds or some.
         full_pass_ms: Milliseconds that a picture takes through the whole backbone here, for `Trial.predict_ms`.
         further_pass_ms: The same of each further network.
-        seed: Of resampling.
         eligible: Which may win, one entry for each of `frozen.answers` and then of `extra`; None: all.
+        is_forecast: Whether intervals speak of models that are yet to learn from all rows of choosing; else of the very
+            models that answered, as on held-out pictures.
+        by: What leads: `score` where the best is named and nothing chosen.
     """
     start = time.perf_counter()
     scored = (*frozen.answers, *extra)
-    trials, place, order = rank(scored, frozen.rows, full_pass_ms=full_pass_ms, seed=seed, eligible=eligible)
-    chosen = score_choosing(scored, frozen.rows, winner=trials[place], seed=seed, eligible=eligible)
+    growth = frozen.growth if is_forecast else None
+    trials, place, order = rank(
+        scored,
+        frozen.rows,
+        full_pass_ms=full_pass_ms,
+        eligible=eligible,
+        growth=0.0 if growth is None else float(np.average(growth.added, weights=frozen.rows.scored_weight)),
+        is_forecast=is_forecast,
+        by=by,
+    )
+    chosen = score_choosing(
+        scored, frozen.rows, winner=trials[place], eligible=eligible, growth=growth, usual=frozen.usual
+    )
     board = Leaderboard(
         metric=frozen.metric,
         rule=frozen.rule,
         trials=tuple(_timed(trial, (full_pass_ms, *further_pass_ms), frozen.relative_costs) for trial in trials),
         winner=place,
-        chosen_mean=chosen[0],
-        chosen_low=chosen[1],
-        chosen_high=chosen[2],
+        chosen_mean=chosen.mean,
+        chosen_low=chosen.low,
+        chosen_high=chosen.high,
         num_pictures=len(frozen.rows.scored),
         num_fits=sum(entry.num_fits for entry in scored),
         seconds=frozen.seconds + sum(entry.seconds for entry in extra) + time.perf_counter() - start,
         is_named=eligible is not None and not all(eligible),
+        chosen_growth=chosen.growth,
+        gain=chosen.gain,
     )
     logits = scored[order[place]].logits
     known = ~np.isnan(logits).any(axis=1)

@@ -25,6 +25,7 @@ from thawline.features.extract import in_streams
 from thawline.features.joined_bank import Bank, banks_in
 from thawline.heads.rotation import Rotated
 from thawline.search.answers import Answers, Rows
+from thawline.search.growth import Growth
 from thawline.search.held_out import SKETCH, SOLVED, BankTable, Effort, answer_features, weakest_worth_solving
 from thawline.search.leaderboard import MetricName
 from thawline.search.screen import may_win
@@ -82,6 +83,7 @@ class FrozenAnswers:
         answers: One entry a strategy.
         seconds: Wall time.
         relative_costs: What a whole pass of each network costs, as a share of the first one's.
+        growth: The learning curve of the best linear head; None where there is none.
     """
 
     rows: Rows
@@ -91,6 +93,16 @@ class FrozenAnswers:
     answers: tuple[Answers, ...]
     seconds: float
     relative_costs: tuple[float, ...] = (1.0,)
+    growth: Growth | None = None
+
+    @property
+    def usual(self) -> Answers | None:
+        """What most would have built: a linear head on the whole (first) network; None where it was not compared."""
+        for entry in self.answers:
+            strategy = entry.strategy
+            if strategy.head == "linear" and strategy.is_plain and not (strategy.is_fused or strategy.blocks_removed):
+                return entry
+        return None
 
     @property
     def num_fits(self) -> int:

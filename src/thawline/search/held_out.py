@@ -229,18 +229,17 @@ def _choose_within(strategy: Strategy, logits: Mapping[int, Floats], rows: Rows,
     by_row[np.isnan(by_row).any(axis=1)] = -np.inf
     totals = by_row.sum(axis=1)
     predicted = np.full((num_repeats, n), -1, dtype=np.int64)
-    kept = np.zeros((n, num_classes), dtype=np.float32)
+    kept = np.full((num_repeats, n, num_classes), np.nan, dtype=np.float32)
     for fold, of_settings in logits.items():
         held_out = rows.held_out[fold]
         outside = np.delete(by_row, np.searchsorted(rows.scored, held_out), axis=1).sum(axis=1)
         answers = of_settings[_largest(outside if len(held_out) < len(rows.scored) else totals)]
         predicted[rows.repeat[fold], held_out] = answers.argmax(axis=1)
-        if rows.repeat[fold] == 0:
-            kept[held_out] = answers
+        kept[rows.repeat[fold], held_out] = answers
     answered = answers_from(
         strategy,
         predicted[:, rows.scored],
-        logits=kept[rows.scored],
+        logits=kept[:, rows.scored],
         rows=rows,
         seconds=seconds,
         choice=_largest(totals),

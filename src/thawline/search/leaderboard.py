@@ -1,4 +1,4 @@
-"""The leaderboard: trials of strategies with intervals, the leader, and those that a paired test ties with it."""
+"""The leaderboard: trials of strategies with intervals, who leads and wins, and what the choosing is worth."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from thawline.core.html import html_table, interval_bar, scale_of
 from thawline.core.types import Curve
 from thawline.search.strategy import Strategy
 
-__all__ = ["Curve", "Leaderboard", "MetricName", "Trial"]
+__all__ = ["Curve", "Gain", "Leaderboard", "MetricName", "Trial"]
 
 NOTEBOOK_ROWS = 12
 
@@ -24,15 +24,17 @@ class Trial:
         strategy: The strategy.
         fold_scores: Score of every fold that it ran, in the order of `Split.folds`; in [0, 1].
         mean: Score over all held-out pictures that it answered (repeats averaged), in [0, 1].
-        low: Lower end of the 95 % interval of `mean`.
-        high: Upper end of the 95 % interval of `mean`.
+        low: Lower end of a 95 % interval: the forecast of what it scores once it has learnt from all rows of choosing.
+            Where the answers are those of the final model, as on held-out pictures, simply of its score.
+        high: Upper end of it.
         accuracy: Top-1 accuracy over the held-out pictures, whatever the metric.
         macro_f1: Macro-averaged F1 over the held-out pictures.
         difference: Mean less the leader's over the pictures that both answered; 0 for the leader, else mostly negative.
-        difference_low: Lower end of the paired 95 % interval of `difference`.
+            The leader is chosen by credit, so that a strategy may score above it.
+        difference_low: Lower end of the paired 95 % interval of `difference`, other training sets included.
         difference_high: Upper end of it.
         p_value: Of the paired test against the leader; 1 for the leader.
-        tied: Whether it is tied with the leader, by the rule of `search.ties`; True for the leader.
+        tied: Whether the interval of `difference` holds zero; True for the leader.
         l2: Penalty strength chosen for the final fit, per picture, or None where the head has none.
         neighbours: Chosen k of k-NN, or None.
         fit_s: Seconds of the comparison that it took.
@@ -40,6 +42,8 @@ class Trial:
         num_pictures: Held-out pictures that it answered; fewer than the leaderboard's where it ran on some folds only.
         curve: Loss and accuracy by epoch, where it was trained by epochs or a curve was computed for it.
         sketched: Whether looser fits answered each picture once, since it could not win: see `search.held_out`.
+        credit: Mean held-out credit, in [0, 1], of the pictures that it answered: how clearly it was right
+            (`search.credit`), which is what strategies are chosen by. None where the run did not record it.
     """
 
     strategy: Strategy
@@ -61,6 +65,7 @@ class Trial:
     num_pictures: int
     curve: Curve | None = None
     sketched: bool = False
+    credit: float | None = None
 
     def __repr__(self) -> str:
         return f"<Trial {self.name}: {self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]>"
@@ -72,24 +77,44 @@ class Trial:
 
 
 @dataclass(frozen=True)
+class Gain:
+    """What choosing gains over the usual choice, fold by fold by what the other folds chose.
+
+    Attributes:
+        over: Name of the usual choice: a linear head on the whole network.
+        mean: Score of the choosing less that of the usual choice.
+        low: Lower end of its paired 95 % interval, other training sets included.
+        high: Upper end of it.
+    """
+
+    over: str
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Leaderboard:
     """All trials, best first, and how they were compared.
 
     Attributes:
         metric: What `Trial.mean` is.
         rule: How the choice was made, in words: `5 folds × 2`, `the validation folder`.
-        trials: The leader first, then by the difference from it, best first: by the mean, where all answered all.
-        winner: Index into `trials` of the cheapest strategy tied with the leader `trials[0]`, of those that might win.
-        chosen_mean: Score of the whole procedure of choosing, each fold scored by what the other folds chose: the
-            leader's own mean with most of the optimism of having been picked removed. None of it is removed where
-            the validation folder is the one fold, or where the winner answered some folds only: then it is the
-            winner's own mean over these.
+        trials: The leader first, which has the most held-out credit; then by the difference from it, best first.
+        winner: Index into `trials` of the winner: the cheapest of those that might win and are shown to be as good as
+            the leader, by the rule of `search.ties`, which mostly is the leader itself.
+        chosen_mean: Forecast of what the chosen strategy scores once it has learnt from all rows: the score of the
+            whole procedure of choosing, each fold scored by what the other folds chose, and `chosen_growth`. None of
+            the optimism of having been picked is removed where the validation folder is the one fold, or where the
+            winner answered some folds only: then it is the winner's own mean over these.
         chosen_low: Lower end of its 95 % interval.
         chosen_high: Upper end of it.
         num_pictures: Pictures that the scores are taken over.
         num_fits: Heads trained.
         seconds: Wall time of the comparison.
         is_named: Whether only plans that the person named could win.
+        chosen_growth: What of `chosen_mean` comes from learning from all rows rather than those of the folds.
+        gain: What choosing gains over the usual choice; None where it was not compared.
     """
 
     metric: MetricName
@@ -103,6 +128,8 @@ class Leaderboard:
     num_fits: int
     seconds: float
     is_named: bool = False
+    chosen_growth: float = 0.0
+    gain: Gain | None = None
 
     def __repr__(self) -> str:
         scored = f"{len(self.trials):,} strategies by {self.metric}, {self.rule}, {self.num_pictures:,} pictures"

@@ -1,8 +1,9 @@
-"""The rule of ties: the two numbers that make it, the rule itself, and the words in which people read it.
+"""Two rules of a comparison, the numbers that make them, and the words in which people read them.
 
-A strategy is tied with the leader where a paired test does not tell the two apart and the paired interval rules out a
-loss of more than a margin: with few pictures the test alone would call almost anything a tie. Why these numbers:
-`docs/decisions/0005-what-a-tie-is.md`. Texts and pages take the words from here, so that they change with the numbers.
+*Tied* is what the pictures cannot tell from the leader: the 95 % interval of the difference in score holds zero. *As
+good* is what they show to lose hardly anything, which is far more: only that may win for being cheaper, and it is
+judged by credit, which tells apart what scores alike. Why these numbers: `docs/decisions/0005-what-a-tie-is.md`. Texts
+and pages take the words from here, so that they change with the numbers.
 """
 
 from __future__ import annotations
@@ -12,24 +13,54 @@ import numpy.typing as npt
 
 from thawline.core.types import Floats
 
-__all__ = ["MARGIN", "MARGIN_WORDS", "SIGNIFICANCE", "TEST_WORDS", "TIE_WORDS", "is_tie"]
+__all__ = [
+    "AS_GOOD_WORDS",
+    "MARGIN",
+    "MARGIN_WORDS",
+    "SAVING",
+    "SIGNIFICANCE",
+    "TEST_WORDS",
+    "TIE_WORDS",
+    "is_as_good",
+    "is_tie",
+]
 
 SIGNIFICANCE = 0.05
 """p-value up to which the paired test tells two strategies apart."""
 
 MARGIN = 0.05
-"""Loss of score, as a share, that the paired interval must rule out."""
+"""Loss of score, as a share, that pictures must rule out before a tie says much."""
+
+CREDIT_MARGIN = 0.003
+"""How much credit (`search.credit`) a cheaper winner may lose against the leader: nearly so much accuracy."""
+
+ERRORS = 1.645
+"""Standard errors that what it loses must lie below the margin: 95 % on one side."""
+
+SAVING = 0.02
+"""Share of the backbone that a strategy must save to count as cheaper."""
 
 MARGIN_WORDS = f"{100 * MARGIN:g} points"
 TEST_WORDS = f"a paired test at {100 * SIGNIFICANCE:g} %"
-TIE_WORDS = f"{TEST_WORDS} cannot tell them apart, within {MARGIN_WORDS}"
+TIE_WORDS = f"{TEST_WORDS} cannot tell them apart"
+AS_GOOD_WORDS = f"shown to lose at most {100 * CREDIT_MARGIN:g} points"
 
 
-def is_tie(p_value: float | Floats, low: float | Floats) -> npt.NDArray[np.bool_]:
+def is_tie(low: float | Floats, high: float | Floats) -> npt.NDArray[np.bool_]:
     """Return whether strategies are tied with the leader, in the shape of the arguments.
 
     Args:
-        p_value: Of the paired test against the leader.
-        low: Lower end of the paired interval of the difference from the leader.
+        low: Lower end of the interval of the difference from the leader.
+        high: Upper end.
     """
-    return (np.asarray(p_value) > SIGNIFICANCE) & (np.asarray(low) >= -MARGIN)
+    return (np.asarray(low) <= 0) & (np.asarray(high) >= 0)
+
+
+def is_as_good(lost: Floats, error: Floats) -> npt.NDArray[np.bool_]:
+    """Return whether strategies are as good as the leader, so that the cheapest of them may win.
+
+    Args:
+        lost: The leader's mean credit less theirs.
+        error: Standard error of it.
+    """
+    return lost + ERRORS * error <= CREDIT_MARGIN

@@ -242,12 +242,11 @@ def answers_of(plan: Plan, ground: Ground, *, folds: Sequence[FoldAnswers]) -> A
     rows = ground.frozen.rows
     num_repeats, count = int(rows.repeat.max()) + 1, len(rows.scored)
     predicted = np.full((num_repeats, count), -1, dtype=np.int64)
-    logits = np.full((count, len(ground.context.dataset.class_names)), np.nan, dtype=np.float32)
+    logits = np.full((num_repeats, count, len(ground.context.dataset.class_names)), np.nan, dtype=np.float32)
     for done in folds:
         places = np.searchsorted(rows.scored, rows.held_out[done.fold])
         predicted[rows.repeat[done.fold], places] = done.logits.argmax(axis=1)
-        if rows.repeat[done.fold] == 0:
-            logits[places] = done.logits
+        logits[rows.repeat[done.fold], places] = done.logits
     return answers_from(
         strategy_of(plan, ground.context),
         predicted,

@@ -14,7 +14,7 @@ __all__ = ["comparison_csv", "history_csv", "leaderboard_csv"]
 
 _TRIAL_NUMBERS = (
     *("mean", "low", "high", "difference", "difference_low", "difference_high", "p_value"),
-    *("accuracy", "macro_f1", "fit_s", "predict_ms"),
+    *("accuracy", "macro_f1", "credit", "fit_s", "predict_ms"),
 )
 _CURVE_NUMBERS = ("train_loss", "validation_loss", "train_accuracy", "validation_accuracy", "learning_rate")
 _SCORE_HEADINGS = {"macro_precision": "precision", "macro_recall": "recall"}  # as scripts have known them

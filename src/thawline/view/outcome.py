@@ -10,8 +10,9 @@ from collections.abc import Callable
 
 from thawline.core.intervals import wilson
 from thawline.search.leaderboard import Leaderboard
-from thawline.search.ties import SIGNIFICANCE
+from thawline.search.ties import MARGIN, SIGNIFICANCE
 from thawline.view.report_data import ReportData, RowData
+from thawline.view.words import points
 
 __all__ = [
     "better_frozen_text",
@@ -33,18 +34,22 @@ SMALL_PART = 100
 
 
 def tied_rows(data: ReportData) -> tuple[RowData, ...]:
-    """Return the rows that a paired test cannot tell from the best one, in the author's order, without it."""
-    best = data.best_row
-    return tuple(row for row in data.rows if row is not best and data.trial_of(row).tied)
+    """Return the rows that are about as good as the best one, in the author's order, without it.
+
+    A paired test cannot tell them apart, and a loss beyond the margin is ruled out.
+    """
+    unclear = unclear_rows(data)
+    others = [row for row in data.rows if row is not data.best_row and row not in unclear]
+    return tuple(row for row in others if data.trial_of(row).tied)
 
 
 def unclear_rows(data: ReportData) -> tuple[RowData, ...]:
     """Return the rows that the pictures are too few to judge, in the author's order.
 
-    A paired test cannot tell them from the best one, and a loss beyond the margin of a tie cannot be ruled out either.
+    A paired test cannot tell them from the best one, and a loss beyond the margin cannot be ruled out either.
     """
     others = [(row, data.trial_of(row)) for row in data.rows if row is not data.best_row]
-    return tuple(row for row, trial in others if not trial.tied and trial.p_value > SIGNIFICANCE)
+    return tuple(row for row, trial in others if trial.tied and trial.difference_low < -MARGIN)
 
 
 def is_held_out_once(data: ReportData) -> bool:
@@ -117,7 +122,10 @@ def choosing_text(board: Leaderboard) -> str:
         return "the winner's own, on the folds that it ran, so with the optimism of having been picked"
     if not is_cross_validated(board):
         return "on the pictures that it was chosen by, so with the optimism of having been picked"
-    return "each fold scored by what the other folds chose, so with most of the optimism of having been picked removed"
+    text = "each fold scored by what the other folds chose, so without the luck of having been picked"
+    if board.chosen_growth:
+        text += f", and {points(board.chosen_growth)} points for learning from all pictures, not from some of them"
+    return text
 
 
 def source_text(data: ReportData) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from markupsafe import Markup
 
 from thawline.core.html import scale_of
-from thawline.search.ties import MARGIN_WORDS, TEST_WORDS
+from thawline.search.ties import AS_GOOD_WORDS, MARGIN_WORDS, TEST_WORDS
 from thawline.use.evaluation import ClassScore, Evaluation
 from thawline.view.dataset_text import groups_text, scene_text, scenes_title
 from thawline.view.report_data import ALIKE, Picture, ReportData
@@ -167,7 +167,11 @@ def _environment() -> jinja2.Environment:
         "short": short_name,
     }
     environment.globals |= {"scale": scale_of, "confusions": _confusions, "weakest": _weakest, "kind_words": KIND_WORDS}
-    environment.globals["tie"] = {"test": TEST_WORDS.replace(" %", f"{GAP}%"), "margin": MARGIN_WORDS}
+    environment.globals["tie"] = {
+        "test": TEST_WORDS.replace(" %", f"{GAP}%"),
+        "margin": MARGIN_WORDS,
+        "as_good": AS_GOOD_WORDS,
+    }
     return environment
 
 

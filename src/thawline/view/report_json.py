@@ -13,7 +13,7 @@ import numpy as np
 
 from thawline.core.errors import StoreError
 from thawline.core.scores import Score
-from thawline.search.leaderboard import Curve, Leaderboard, Trial
+from thawline.search.leaderboard import Curve, Gain, Leaderboard, Trial
 from thawline.search.strategy import Strategy
 from thawline.use.evaluation import ClassScore, Evaluation
 from thawline.use.expectation import Expectation
@@ -46,7 +46,8 @@ def _array_from(raw: dict[str, Any]) -> Any:
 
 def leaderboard_from(raw: dict[str, Any]) -> Leaderboard:
     """Return the leaderboard whose fields, as JSON gives them back, are `raw`."""
-    return Leaderboard(**raw | {"trials": tuple(_trial_from(trial) for trial in raw["trials"])})
+    gain = raw.get("gain") and Gain(**raw["gain"])
+    return Leaderboard(**raw | {"trials": tuple(_trial_from(trial) for trial in raw["trials"]), "gain": gain})
 
 
 def _trial_from(raw: dict[str, Any]) -> Trial:

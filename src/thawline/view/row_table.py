@@ -5,7 +5,7 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from thawline.core.html import html_table, interval_bar, scale_of
-from thawline.search.ties import TIE_WORDS
+from thawline.search.ties import MARGIN_WORDS, TIE_WORDS
 from thawline.view.outcome import goal_text, scored_text, small_part_text, tied_rows, unclear_rows
 from thawline.view.report_data import ReportData, RowData
 from thawline.view.words import duration_text, printable, shared_backbone
@@ -76,14 +76,14 @@ def _aligned(text: str, width: int, column: int) -> str:
 def _mark(data: ReportData, row: RowData) -> str:
     """Return the two marks before a row: best, and tied or unclear."""
     first = "*" if row is data.best_row else " "
-    return first + ("=" if data.trial_of(row).tied else "?" if row in unclear_rows(data) else " ")
+    return first + ("?" if row in unclear_rows(data) else "=" if data.trial_of(row).tied else " ")
 
 
 def _ties(data: ReportData) -> list[str]:
     """Return what the marks say."""
     num_tied, num_unclear = len(tied_rows(data)), len(unclear_rows(data))
     if num_tied:
-        lines = [f"* best row; {num_tied} tied with it (=): {TIE_WORDS}."]
+        lines = [f"* best row; {num_tied} tied with it (=): {TIE_WORDS}, within {MARGIN_WORDS}."]
     else:
         lines = ["* best row." if num_unclear else "* best row; none is tied with it."]
     if num_unclear:

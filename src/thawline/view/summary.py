@@ -12,7 +12,7 @@ from thawline.core.html import file_link
 from thawline.core.types import Prediction
 from thawline.features.backbone import CutPoint
 from thawline.search.leaderboard import Leaderboard, Trial
-from thawline.search.ties import TIE_WORDS
+from thawline.search.ties import AS_GOOD_WORDS, TIE_WORDS
 from thawline.use.evaluation import ALL_LEAKED, Evaluation
 from thawline.view.dataset_text import groups_text, skipped_text
 from thawline.view.outcome import (
@@ -168,9 +168,10 @@ def leaderboard_text(board: Leaderboard, *, most: int = 12) -> str:
 def _choice(board: Leaderboard) -> str:
     """Return how the winner was chosen, and what the choosing scored."""
     if board.is_named:
-        chosen = f"the best of the plans that were named; = are tied with the leader: {TIE_WORDS}"
+        chosen = "the best of the plans that were named"
     else:
-        chosen = f"the cheapest of {len(board.ties)} tied (=): {TIE_WORDS}"
+        chosen = f"the most credit (how clearly it was right), or a cheaper one {AS_GOOD_WORDS}"
+    ties = f"= {len(board.ties)} tied with the leader: {TIE_WORDS}"
     if board.trials[board.winner].num_pictures < board.num_pictures:
         scored = "Its score on the folds that it ran"
     elif is_cross_validated(board):
@@ -178,7 +179,7 @@ def _choice(board: Leaderboard) -> str:
     else:
         scored = "Its score on the pictures that it was chosen by"
     score = f"{board.chosen_mean:.3f} [{board.chosen_low:.3f}, {board.chosen_high:.3f}]"
-    return f"* winner: {chosen}. {scored}: {score}"
+    return f"* winner: {chosen}. {ties}. {scored}: {score}"
 
 
 def _rows_shown(board: Leaderboard, most: int) -> list[int]:

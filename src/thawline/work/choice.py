@@ -106,7 +106,6 @@ def _with_trained(compared: Compared, rows: Sequence[Row]) -> tuple[tuple[Tried,
         [entry.answers for entry in entries],
         full_pass_ms=compared.full_pass_ms,
         further_pass_ms=compared.further_pass_ms,
-        seed=order.options.seed,
         eligible=[takes_any or entry.strategy.name in solved for entry in frozen.answers]
         + [_may_win(entry.tried, left_s) for entry in entries],
     )

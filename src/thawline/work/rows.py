@@ -210,7 +210,8 @@ def answer_rows(compared: Compared) -> Outcome:
         frozen,
         [answered[name].answers for name in names],
         full_pass_ms=compared.full_pass_ms,
-        seed=order.options.seed,
+        is_forecast=order.protocol != "test",
+        by="score",
     ).leaderboard
     kept = answered[order.delivered if order.delivered in answered else names[-1]]
     made = kept.made or _make(compared, kept.row, kept.answers, allowance=final_allowance(compared, kept.ran_epochs))
@@ -278,7 +279,7 @@ def _answer_once(compared: Compared, row: Row, frozen: FrozenAnswers, allowance:
     answers = answers_from(
         replace(made.strategy, name=row.name),
         shares.argmax(axis=1)[None],
-        logits=logits,
+        logits=logits[None],
         rows=frozen.rows,
         seconds=seconds,
         curve=made.curve,
