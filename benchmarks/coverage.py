@@ -239,7 +239,8 @@ def judged(board: Leaderboard, truth: Mapping[str, float]) -> dict[str, float]:
     tied = np.array([trial.tied for trial in trials])
     as_good = (gap >= 0) & (np.arange(len(trials)) > 0)
     inside = (gap_low <= gap) & (gap <= gap_high)
-    best = int(np.argmax(mean))
+    best, gain = int(np.argmax(mean)), board.gain
+    true_gain = truth[winner.name] - truth[gain.over] if gain else 0.0
     return {
         "strategy": float(((low <= true) & (true <= high)).mean()),
         "strategy, width": float((high - low).mean()),
@@ -247,6 +248,8 @@ def judged(board: Leaderboard, truth: Mapping[str, float]) -> dict[str, float]:
         "chosen, width": board.chosen_high - board.chosen_low,
         "chosen, error": board.chosen_mean - truth[winner.name],
         "difference": float(inside[1:].mean()),
+        "gain": float(gain is None or gain.low <= true_gain <= gain.high),
+        "gain, error": gain.mean - true_gain if gain else 0.0,
         "as good": float(as_good.sum()),
         "as good, worse": float((as_good & ~tied).sum()),
         "tied": float(tied.sum()),
@@ -263,6 +266,8 @@ MEASURES = (
     ("95 % interval of a strategy holds its true score", "strategy", "93–97 %"),
     ("95 % interval of the chosen one holds its true score", "chosen", "93–97 %"),
     ("interval of a difference from the leader holds the true one", "difference", "93–97 %"),
+    ("interval of the gain over the last cut holds the true one", "gain", "93–97 %"),
+    ("the gain less the true one", "gain, error", "stated"),
     ("rows marked = whose interval excludes zero", "tied, apart", "0"),
     ("what the winner loses against the leader", "winner, loss", "≤ 0.3 points"),
     ("what it saves of a pass", "winner, saved", "stated"),

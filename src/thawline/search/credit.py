@@ -12,7 +12,6 @@ networks", ICML 2017), whatever gave them: votes, distances, networks.
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import expit
 
 from thawline.core.types import Floats, Ints
 
@@ -76,7 +75,7 @@ def _credit(logits: Floats, labels: Ints, weight: Floats, fold: Ints) -> Floats:
     ]
     rivals = logits.copy()
     rivals[np.arange(n), labels] = -np.inf
-    credit: Floats = expit(-np.array(own)[place] * rivals.max(axis=1))
+    credit: Floats = (1 - np.tanh(np.array(own)[place] * rivals.max(axis=1) / 2)) / 2  # the logistic function
     return credit
 
 
