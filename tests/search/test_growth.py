@@ -46,7 +46,7 @@ def test_growth_is_what_more_rows_of_the_same_kind_give():
     found, gains = [], []
     for seed in range(12):
         rotated, rows, entry = drawn(60, num_columns=60, seed=seed)
-        found.append(growth_of(rotated, entry, rows, num_classes=3).added.mean())
+        found.append(growth_of(rotated, entry, rows=rows, num_classes=3).added.mean())
         _, _, more = drawn(75, num_columns=60, seed=100 + seed)  # its folds learn from 60
         gains.append(more.scores.mean() - entry.scores.mean())
     error = (np.var(found) / 12 + np.var(gains) / 12) ** 0.5
@@ -56,7 +56,7 @@ def test_growth_is_what_more_rows_of_the_same_kind_give():
 
 def test_where_all_is_learnt_more_rows_add_nothing():
     rotated, rows, entry = drawn(600, num_columns=3)
-    growth = growth_of(rotated, entry, rows, num_classes=3)
+    growth = growth_of(rotated, entry, rows=rows, num_classes=3)
     assert growth.added.shape == (600,)
     assert abs(growth.added.mean()) < 0.01
     assert "points" in repr(growth)
@@ -70,4 +70,4 @@ def test_copies_stay_in_one_half():
 
 def _growth(given):
     rotated, rows, entry = given
-    return growth_of(rotated, entry, rows, num_classes=3)
+    return growth_of(rotated, entry, rows=rows, num_classes=3)

@@ -114,7 +114,7 @@ def _growth(frozen: FrozenAnswers, bank: Bank, dataset: Dataset) -> Growth | Non
     best = max(linear, key=lambda entry: float((entry.credit * rows.scored_weight).sum()))
     hashes = [dataset.samples[sample].sha256 for sample in rows.samples]
     rotated = rotate(bank.read(hashes, best.strategy.blocks))
-    return growth_of(rotated, best, rows, num_classes=int(rows.labels.max()) + 1)
+    return growth_of(rotated, best, rows=rows, num_classes=int(rows.labels.max()) + 1)
 
 
 def leaderboard_of(

@@ -37,7 +37,7 @@ class Growth:
         return f"<Growth of {100 * float(self.added.mean()):+.1f} points>"
 
 
-def growth_of(rotated: Rotated, entry: Answers, rows: Rows, *, num_classes: int) -> Growth:
+def growth_of(rotated: Rotated, entry: Answers, *, rows: Rows, num_classes: int) -> Growth:
     """Return the growth of a linear head, by the folds of the first repeat.
 
     Args:
