@@ -166,9 +166,9 @@ def true_scores(pictures: Population, drawn: Draw, comparison: Comparison) -> di
         else:
             head = fit_class_mean(features, labels, num_classes=num_classes)
         heads[trial.name] = trial.strategy.blocks, head
-    worth = np.ones(len(drawn.rest))
-    if comparison.leaderboard.metric == "balanced_accuracy":
-        worth = class_row_weights(drawn.rest_labels)
+    worth = class_row_weights(drawn.rest_labels)
+    if comparison.leaderboard.metric == "accuracy":  # in the class shares of the draw, as of a person's own pictures
+        worth = worth * np.bincount(labels, minlength=num_classes)[drawn.rest_labels]
     logits = linear_logits(pictures, heads)
     return {
         name: float(np.average(values[drawn.rest].argmax(axis=1) == drawn.rest_labels, weights=worth))
