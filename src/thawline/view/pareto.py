@@ -55,7 +55,8 @@ def pareto_svg(leaderboard: Leaderboard, *, width_px: int = 920) -> str:
     shown = [trial for trial in whole if trial.mean >= floor - 0.1 * (best - floor) or trial is winner]
     wide = width_px >= 600
     colours = _colours(whole)
-    rows = -(-len(colours) // (3 if wide else 1)) if len(colours) > 1 else 0
+    num_named = len(_legend(colours))
+    rows = -(-num_named // (3 if wide else 1)) if num_named > 1 else 0
     height_px, left_px, bottom_px = (360 if wide else 320) + 20 * rows, 50 if wide else 46, 52
     tooltips: dict[str, str] = {}
     with drawing(width_px, height_px) as figure:
@@ -95,6 +96,12 @@ def _colours(trials: Sequence[Trial]) -> dict[str, str]:
     return found | dict.fromkeys(together, "warm")
 
 
+def _legend(colours: dict[str, str]) -> dict[str, str]:
+    """Return what the legend names: every network, and all that read several of them as one."""
+    named = {name: colour for name, colour in colours.items() if colour != "warm"}
+    return named | ({"several at once": "warm"} if "warm" in colours.values() else {})
+
+
 def _frame_times(axes: Any, times_ms: Sequence[float]) -> None:
     """Make the horizontal axis logarithmic over all times, with round times labelled."""
     low, high = min(times_ms) / 1.25, max(times_ms) * 1.25
@@ -116,11 +123,9 @@ def _draw_front(axes: Any, front: Sequence[Trial]) -> None:
 
 def _draw_legend(sheet: Any, colours: dict[str, str], *, width_px: int, from_top_px: float) -> None:
     """Name the networks where there are several, and what reads more than one of them."""
-    if len(colours) < 2:
+    named = _legend(colours)
+    if len(named) < 2:
         return
-    named = {name: colour for name, colour in colours.items() if colour != "warm"}
-    if "warm" in colours.values():
-        named["several at once"] = "warm"
     at_px, row_px = 8.0, from_top_px
     for name, colour in named.items():
         needed_px = 24 + 7.4 * len(name)
