@@ -52,6 +52,7 @@ attack: $(STAMP)  ## run what strangers bring and what attackers try: the figure
 bench: $(STAMP)  ## measure the numbers of benchmarks/RESULTS.md here
 	@$(BIN)/python benchmarks/main_job.py
 	@$(BIN)/python benchmarks/thaw.py
+	@$(BIN)/python benchmarks/same_answers.py
 
 clean:  ## remove what tools leave behind; virtual environments stay
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

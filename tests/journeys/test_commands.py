@@ -574,6 +574,13 @@ def test_waiting_threads_leave_the_processor_unless_the_person_says_otherwise(th
     assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
 
 
+def test_the_command_line_keeps_freed_memory(thawline, monkeypatch):
+    asked = []
+    monkeypatch.setattr("thawline.cli.app.keep_freed_memory", lambda: asked.append("kept"))
+    thawline("--version")
+    assert asked == ["kept"]
+
+
 # the real pictures
 
 
