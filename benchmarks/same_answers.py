@@ -3,7 +3,7 @@
 Fits on `monkeys/`, frozen and tuned, and shows the models 1,000 pictures: the test monkeys, and pictures of other sets
 that they were not made for, whose answers are uncertain and move most. Printed are the largest difference of a
 probability and the labels that differ between `predict` and the ONNX file in onnxruntime, the service, `evaluate`'s
-way through the pictures, one picture alone, and a processor without AVX-512. Needs the real pictures (THAWLINE_DATA,
+way through the pictures, one picture alone, and a processor held to AVX2. Needs the real pictures (THAWLINE_DATA,
 or ../shared/data next to the project) and the extras `export` and `serve`.
 """
 
@@ -32,6 +32,7 @@ from thawline.use.onnx_model import open_onnx
 from thawline.use.predict import classify_samples
 
 NUM_PICTURES = 1000
+AVX2 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
 
 
 def fresh_pictures() -> list[Sample]:
@@ -100,7 +101,7 @@ def compare(name: str, model: Path, scratch: Path) -> None:
     ways = {
         "`evaluate`": classify_samples(bundle.classifier, samples),
         "each picture alone": one_by_one(model, samples),
-        "`predict` without AVX-512": by_predict(model, samples, scratch / "pictures", ONEDNN_MAX_CPU_ISA="AVX2"),
+        "`predict` held to AVX2": by_predict(model, samples, scratch / "pictures", **AVX2),
         "ONNX": by_onnx(file, samples),
         "the service": by_service(file, samples),
     }
