@@ -58,45 +58,17 @@ def test_the_names_of_groups_do_not_matter_to_an_accuracy_interval(names):
     assert intervals.accuracy_interval(scores, renamed) == intervals.accuracy_interval(scores, groups)
 
 
-def test_the_bootstrap_agrees_with_scipy_where_no_picture_has_a_copy(rng):
-    scores = rng.random((300, 2))
-    low, high = intervals.group_bootstrap(scores, np.arange(300), num_resamples=4000)
-    expected = stats.bootstrap((scores,), np.mean, method="percentile", n_resamples=4000, rng=1).confidence_interval
-    np.testing.assert_allclose(low, expected.low, atol=0.004)
-    np.testing.assert_allclose(high, expected.high, atol=0.004)
-
-
-def test_the_bootstrap_keeps_copies_together(rng):
-    scores = (rng.random(100) < 0.8).astype(float)
-    alone = np.subtract(*intervals.group_bootstrap(scores, np.arange(100)))
-    copied = np.subtract(*intervals.group_bootstrap(np.repeat(scores, 9), np.repeat(np.arange(100), 9)))
-    np.testing.assert_allclose(copied, alone, atol=1e-12)
-
-
-def test_the_bootstrap_is_seeded_and_columns_share_their_resamples(rng):
-    scores, groups = rng.random((50, 3)), np.repeat(np.arange(25), 2)
-    first = intervals.group_bootstrap(scores, groups, seed=3)
-    again = intervals.group_bootstrap(scores, groups, seed=3)
-    assert np.array_equal(first, again)
-    assert not np.array_equal(first, intervals.group_bootstrap(scores, groups, seed=4))
-    one = intervals.group_bootstrap(scores[:, 1], groups, seed=3)
-    assert one[0].shape == ()
-    np.testing.assert_allclose([one[0], one[1]], [first[0][1], first[1][1]])
-
-
 def test_the_default_is_2000_resamples_of_seed_0(rng):
     scores, groups = rng.normal(size=(40, 2)), np.arange(40) // 2
-    for statistic in (intervals.group_bootstrap, intervals.paired_sign_flip):
-        assert np.array_equal(statistic(scores, groups), statistic(scores, groups, num_resamples=2000, seed=0))
+    found = intervals.paired_sign_flip(scores, groups)
+    assert np.array_equal(found, intervals.paired_sign_flip(scores, groups, num_resamples=2000, seed=0))
 
 
 def test_chunks_do_not_change_the_answer(rng, monkeypatch):
     scores, groups = rng.normal(size=(40, 2)), np.arange(40)
-    whole = intervals.group_bootstrap(scores, groups), intervals.paired_sign_flip(scores, groups)
+    whole = intervals.paired_sign_flip(scores, groups)
     monkeypatch.setattr(intervals, "_CHUNK_ENTRIES", 40 * 7)
-    pieces = intervals.group_bootstrap(scores, groups), intervals.paired_sign_flip(scores, groups)
-    np.testing.assert_allclose(pieces[0], whole[0])
-    np.testing.assert_allclose(pieces[1], whole[1])
+    np.testing.assert_allclose(intervals.paired_sign_flip(scores, groups), whole)
 
 
 def test_intervals_of_class_means_agree_with_a_bootstrap_where_pictures_are_many(rng):
@@ -206,4 +178,4 @@ def test_impossible_counts_are_refused():
 
 def test_no_picture_is_refused():
     with pytest.raises(ValueError, match="for at least one picture"):
-        intervals.group_bootstrap(np.zeros(0), np.zeros(0, dtype=np.int64))
+        intervals.accuracy_interval(np.zeros(0), np.zeros(0, dtype=np.int64))

@@ -19,14 +19,12 @@ __all__ = [
     "accuracy_interval",
     "class_mean_intervals",
     "copies_factor",
-    "group_bootstrap",
     "interval_of",
     "paired_sign_flip",
     "wilson",
 ]
 
-_ENDS = (0.025, 0.975)  # of a 95 % percentile interval
-_CHUNK_ENTRIES = 1 << 21  # entries of a (resamples, groups) matrix held at once: 16 MiB, and twice that in the making
+_CHUNK_ENTRIES = 1 << 21  # entries of a (resamples, groups) matrix held at once: 16 MiB
 WIDER = (1.96**2 + 1) / 4
 """Student's 97.5 % point is about 1 + this / degrees of freedom times Gauss's."""
 PRIOR_PICTURES = 2
@@ -166,31 +164,6 @@ def _f1_variance(labels: Ints, predicted: Ints, *, groups: Ints, confusion: Ints
     return (num_groups * own + pictures * prior) / (num_groups + pictures)
 
 
-def group_bootstrap(scores: Floats, groups: Ints, *, num_resamples: int = 2000, seed: int = 0) -> tuple[Floats, Floats]:
-    """Return the 95 % percentile interval of the mean score over resampled groups of copies.
-
-    Efron and Tibshirani (1993), "An introduction to the bootstrap", chapter 13. Every column sees the same resamples,
-    so a column of differences gives a paired interval. Where all scores are equal the interval is a point: fitting for
-    differences; for an accuracy take `accuracy_interval`.
-
-    Args:
-        scores: (N,) or (N, S) finite, one column a strategy.
-        groups: (N,) integers; equal ones are copies.
-        num_resamples: R; the work is one (R, G) × (G, S) matrix product, in chunks of at most 50 MiB.
-        seed: Equal seeds give equal intervals.
-
-    Returns:
-        Low and high ends, each of shape () or (S,), float64.
-    """
-    require_equal_lengths(scores=scores, groups=groups)
-    sums, sizes = _group_sums(scores, groups)
-    totals = np.column_stack([sums, sizes])
-    resampled = np.concatenate([weights @ totals for weights in _resample_weights(len(sizes), num_resamples, seed)])
-    means = resampled[:, :-1] / resampled[:, -1:]
-    low, high = np.quantile(means, _ENDS, axis=0)
-    return low.reshape(np.shape(scores)[1:]), high.reshape(np.shape(scores)[1:])
-
-
 def paired_sign_flip(differences: Floats, groups: Ints, *, num_resamples: int = 2000, seed: int = 0) -> Floats:
     """Return the two-sided p-value that paired scores differ by chance, for every column.
 
@@ -228,15 +201,6 @@ def _group_sums(scores: Floats, groups: Ints) -> tuple[Floats, Ints]:
     order = np.argsort(groups, kind="stable")
     _, starts, sizes = np.unique(groups[order], return_index=True, return_counts=True)
     return np.add.reduceat(columns[order], starts, axis=0), sizes
-
-
-def _resample_weights(num_groups: int, num_resamples: int, seed: int) -> Iterator[Floats]:
-    """Yield chunks (r, G) float64 of how often each group is drawn in a resample of G groups with replacement."""
-    rng = np.random.default_rng(seed)
-    for size in _chunk_sizes(num_groups, num_resamples):
-        drawn = rng.integers(0, num_groups, (size, num_groups))
-        drawn += np.arange(size)[:, None] * num_groups
-        yield np.bincount(drawn.ravel(), minlength=size * num_groups).reshape(size, num_groups).astype(np.float64)
 
 
 def _chunk_sizes(num_groups: int, num_resamples: int) -> Iterator[int]:
