@@ -7,7 +7,7 @@ from scipy.special import softmax
 
 from thawline.heads.calibrate import probabilities
 from thawline.heads.linear import fit_linear
-from thawline.heads.together import Member, TogetherHead
+from thawline.heads.together import Member, TogetherHead, fit_together
 
 N, D, K = 40, 6, 3
 
@@ -49,3 +49,15 @@ def test_answers_stay_finite_where_every_head_is_certain():
     logits = TogetherHead((certain, certain)).logits(1e4 * x)
     assert np.isfinite(logits).all()
     assert np.isfinite(probabilities(logits, 0.5)).all()
+
+
+def test_each_head_is_trained_on_its_columns_of_all_rows():
+    x, labels = drawn()
+    reads = [np.arange(D) < 4, np.arange(D) % 2 == 0]
+    weights = np.linspace(0.5, 1.5, N).astype(np.float32)
+    more = {"num_classes": K, "row_weights": weights}
+    head = fit_together(x, labels, reads=reads, strengths=[1e-2, 1e-4], temperatures=[1.0, 0.7], **more)
+    for found, mask, l2, temperature in zip(head.members, reads, [1e-2, 1e-4], [1.0, 0.7], strict=True):
+        alone = fit_linear(x[:, mask], labels, l2=l2, **more)
+        assert (found.temperature, found.reads.tolist()) == (temperature, mask.tolist())
+        np.testing.assert_array_equal(found.head.weight, alone.weight)

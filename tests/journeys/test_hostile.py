@@ -80,7 +80,7 @@ def refused(said, code, *pieces):
         ("fit photos --size 8", ["--size 8", "between 32 and 2048"]),
         ("fit photos --seed -1", ["--seed -1", "at least 0"]),
         ("fit photos --fit zoom", ["--fit 'zoom'", "'crop', 'letterbox' or 'stretch'"]),
-        ("fit photos --class-weights heavy", ["--class-weights 'heavy'", "'auto', 'balanced' or 'none'"]),
+        ("fit photos --class-weights heavy", ["--class-weights 'heavy'", "'auto', 'adjusted', 'balanced' or 'none'"]),
         ("fit photos --pooling median", ["--pooling 'median'", "'mean', 'std', 'max' or 'grid'"]),
         ("fit photos --pooling mean --pooling mean", ["--pooling is mean, mean", "once"]),
         ("compare photos --fit zoom --metric luck", ["--fit 'zoom'", "--metric 'luck'", "`thawline compare --help`"]),

@@ -22,7 +22,7 @@ from thawline.search import held_out as module
 from thawline.search.answers import answers_from
 from thawline.search.compare import CompareOptions, compare, leaderboard_of, with_curves
 from thawline.search.frozen import answer_frozen, imbalance, stacked_views
-from thawline.search.strategy import HEADS, Strategy, candidate_features
+from thawline.search.strategy import HEADS, Strategy, candidate_features, together_features
 from thawline.search.ties import CREDIT_MARGIN
 
 INPUT = InputSpec(32, (0.5,) * 3, (0.5,) * 3)
@@ -179,7 +179,8 @@ def test_a_comparison_prints_without_its_arrays(good_board):
 def test_fits_are_counted(good_board, one_good_depth):
     features = len(candidate_features(one_good_depth.bank.spec))
     board = good_board.leaderboard
-    assert len(board.trials) == features * 3
+    together = together_features(one_good_depth.bank.spec)
+    assert len(board.trials) == features * 3 + len(together) > features * 3
     fits = {
         head: sum(entry.num_fits for entry in good_board.frozen.answers if entry.strategy.head == head)
         for head in HEADS
@@ -190,6 +191,31 @@ def test_fits_are_counted(good_board, one_good_depth):
     )  # weak penalties that lose are left out
     assert fits["linear"] % 10 == 0
     assert board.num_fits == sum(fits.values())
+
+
+def test_with_few_pictures_only_the_safest_may_win(tmp_path):
+    """The best depth is known to all but the chooser: with a dozen a class, what came out best is mostly luck."""
+    labels = np.arange(36) % 3
+    few = Drawn(tmp_path, [noise(0, 36), blobs(1, labels, 0.5), noise(2, 36), blobs(3, labels, 1.0)], labels)
+    board = few.compare(split=make_split(few.dataset, hold_out=False)).leaderboard
+    assert board.trials[board.winner].name == "drawn · 3 heads together"
+    assert (board.is_safe, board.is_named) == (True, False)
+    assert board.trials[0].mean > board.trials[board.winner].mean
+    rows = frozenset(["drawn · whole · linear", "drawn · 2 blocks cut · linear"])
+    alone = few.compare(split=make_split(few.dataset, hold_out=False)).frozen
+    rows_alone = leaderboard_of(replace(alone, answers=()), alone.answers[:3])  # rows one by one, without the others
+    assert not rows_alone.leaderboard.is_safe
+    named = few.compare(CompareOptions(only=rows), split=make_split(few.dataset, hold_out=False)).leaderboard
+    assert named.trials[named.winner].name == "drawn · whole · linear"
+
+
+def test_heads_together_say_what_they_are_made_of(good_board):
+    trials = {trial.name: trial for trial in good_board.leaderboard.trials if trial.strategy.members}
+    assert trials.keys() == {"drawn · 3 heads together", "drawn · middle and end together"}
+    for trial in trials.values():
+        assert [part.name for part in trial.members] == [part.name for part in trial.strategy.members]
+        assert all(part.l2 in L2_STRENGTHS for part in trial.members)
+        assert (trial.l2, trial.neighbours) == (None, None)
 
 
 def test_the_winners_held_out_logits_are_those_behind_its_score(good_board, one_good_depth):
@@ -537,7 +563,8 @@ def screening(monkeypatch):
 def test_of_large_sets_what_may_win_is_solved_and_the_rest_is_sketched(one_good_depth, good_board, screening):
     found = one_good_depth.compare(full_pass_ms=10.0)
     board, whole = found.leaderboard, good_board.leaderboard
-    assert [entry.strategy for entry in found.frozen.answers] == [e.strategy for e in good_board.frozen.answers]
+    alone = [entry.strategy for entry in good_board.frozen.answers if not entry.strategy.members]
+    assert [entry.strategy for entry in found.frozen.answers] == alone  # heads that were only sketched do not join
     assert board.trials[0].name == whole.trials[0].name
     assert board.trials[board.winner].name == whole.trials[whole.winner].name
     assert board.num_fits < whole.num_fits

@@ -38,15 +38,37 @@ def rows_with(sizes, **options):
     ],
 )
 def test_classes_are_balanced_from_three_times_the_smallest_on(sizes, metric):
-    _, chosen, is_balanced = rows_with(sizes)
+    rows, chosen, is_balanced = rows_with(sizes)
     assert chosen == metric
-    assert is_balanced == (metric == "balanced_accuracy")
+    assert is_balanced == (metric == "balanced_accuracy") == (rows.adjusts == 1)
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy"])
 def test_a_metric_that_is_asked_for_stays(metric):
     for sizes in ((30, 10), (10, 10)):
         assert rows_with(sizes, metric=metric)[1:] == (metric, metric == "balanced_accuracy")
+
+
+@pytest.mark.parametrize(
+    ("sizes", "metric", "class_weights", "adjusts"),
+    [
+        ((30, 10), "auto", "auto", 1.0),
+        ((30, 10), "accuracy", "auto", 0.5),
+        ((29, 10), "accuracy", "auto", 0.0),
+        ((29, 10), "balanced_accuracy", "auto", 1.0),
+        ((29, 10), "accuracy", "adjusted", 0.5),
+        ((30, 10), "auto", "balanced", 0.0),
+        ((30, 10), "auto", "none", 0.0),
+    ],
+)
+def test_linear_heads_are_adjusted_as_the_metric_asks(sizes, metric, class_weights, adjusts):
+    rows, _, _ = rows_with(sizes, metric=metric, class_weights=class_weights)
+    assert rows.adjusts == adjusts
+    assert (rows.shifts is None) == (adjusts == 0)
+    if adjusts:
+        assert set(rows.train.ravel().tolist()) == {0.0, 1.0}  # every picture counts the same in training
+        large, small = np.exp(-rows.shifts[0] / adjusts)
+        assert large / small == pytest.approx(sizes[0] / sizes[1], rel=0.11)
 
 
 def test_the_weights_of_training_and_of_scoring_are_asked_for_apart():
@@ -71,7 +93,7 @@ def test_a_fold_trains_on_what_it_does_not_hold_out():
 
 
 def test_every_class_has_the_same_weight_in_the_training_of_a_fold():
-    rows, _, _ = rows_with((30, 10))
+    rows, _, _ = rows_with((30, 10), class_weights="balanced")
     for fold in range(2):
         totals = np.bincount(rows.labels, weights=rows.train[:, fold])
         np.testing.assert_allclose(totals, 10, rtol=1e-6)  # of 20 rows

@@ -66,16 +66,17 @@ def test_runs_of_cuts_are_fused_few_of_them_and_each_once(num_cuts):
     for features in candidates:
         assert features.num_columns == sum(width for c, p, width in spec.blocks if (c, p) in set(features.blocks))
     to_the_end = {features.pooling for features in fused if features.depths[-1] == num_cuts - 1}
-    assert to_the_end == {("mean",), ("mean", "std")}
+    assert ("mean", "std") in to_the_end
     if num_cuts >= 4:
+        assert to_the_end == {("mean",), ("mean", "std")}
         assert any(features.depths[-1] < num_cuts - 1 for features in fused)
 
 
-def test_runs_begin_at_each_quarter_or_are_the_middle():
+def test_runs_begin_at_a_quarter_or_further_up_or_are_the_middle():
     fused = [(f.depths[0], f.depths[-1], f.pooling) for f in candidate_features(spec_of(16))[16:]]
-    both = (("mean",), ("mean", "std"))
-    to_the_end = [(start, 15, pooling) for start in (4, 8, 12) for pooling in both]
-    assert fused == [*to_the_end, (4, 11, ("mean", "std"))]
+    both = ("mean", "std")
+    to_the_end = [(start, 15, both) for start in (4, 8, 10, 12)]
+    assert fused == [*to_the_end, (8, 15, ("mean",)), (10, 13, both), (4, 11, both)]
 
 
 def test_from_half_way_up_with_all_poolings_is_always_tried():

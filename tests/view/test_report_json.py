@@ -10,6 +10,7 @@ import pytest
 import report_cases as cases
 
 from thawline.core.errors import StoreError
+from thawline.search.leaderboard import Member
 from thawline.view.report_json import encode, evaluation_from, leaderboard_from, refusing_damage, with_jpeg
 
 
@@ -30,6 +31,15 @@ def test_an_evaluation_comes_back_with_its_arrays():
 def test_a_leaderboard_comes_back_equal():
     board = cases.make_mixed_board()
     assert leaderboard_from(through_json(board)) == board
+
+
+def test_heads_together_come_back_with_their_members():
+    board = cases.make_mixed_board()
+    trial = board.trials[1]
+    strategy = replace(trial.strategy, head="together", members=(board.trials[0].strategy, trial.strategy))
+    members = (Member("a", 1e-3, 0.7), Member("b", 1e-5, 1.0))
+    together = replace(board, trials=(board.trials[0], replace(trial, strategy=strategy, members=members)))
+    assert leaderboard_from(through_json(together)) == together
 
 
 def test_a_picture_comes_back_as_bytes():

@@ -92,6 +92,20 @@ def test_a_long_leaderboard_is_cut_but_never_its_winner():
     assert "more in" not in leaderboard_text(board, most=20)
 
 
+def test_heads_together_that_win_are_told_one_by_one():
+    one, other = make_trial((1,), 0.8), make_trial((2,), 0.7)
+    strategy = replace(one.strategy, name="net · 2 heads together", members=(one.strategy, other.strategy))
+    last = leaderboard_text(make_board([replace(one, strategy=strategy), other])).splitlines()[-1]
+    assert last == "  net · 2 heads together is the mean of 2 heads: (1,) · linear, (2,) · linear"
+
+
+def test_with_few_pictures_the_winner_is_said_to_be_the_safest():
+    board = make_board([make_trial((1,), 0.9, tied=True), make_trial((2,), 0.7)], winner=1)
+    assert "* winner: with fewer than 15 pictures a class, what is safest on average" in leaderboard_text(
+        replace(board, is_safe=True)
+    )
+
+
 def of_kind(kind, trial, **changes):
     return replace(trial, strategy=replace(trial.strategy, kind=kind), **changes)
 

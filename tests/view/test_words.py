@@ -48,6 +48,14 @@ def test_facts_of_provenance_are_plain_text():
     ]  # fmt: skip
 
 
+def test_heads_together_are_told_by_what_they_read():
+    trials = cases.make_mixed_board().trials[1:3]
+    members = tuple(trial.strategy for trial in trials)
+    strategy = replace(members[0], kind="frozen", head="together", members=members)
+    names = [trial.strategy.name.removeprefix(f"{strategy.backbone} · ") for trial in trials]
+    assert words.training(strategy)[1].endswith(f"; the mean of 2 heads: {names[0]}, {names[1]}")
+
+
 def test_a_backbone_is_shared_whatever_starts_from_nothing():
     board = cases.make_mixed_board()
     assert shared_backbone(board) == "net"

@@ -108,8 +108,8 @@ class Options(CheckOptions):
     metric: Literal["auto", "accuracy", "balanced_accuracy"] = "auto"
     """What strategies are compared by; `auto`: balanced accuracy where classes differ threefold in size."""
 
-    class_weights: Literal["auto", "balanced", "none"] = "auto"
-    """Weigh classes equally in training (`balanced`), pictures equally (`none`), or as the metric asks (`auto`)."""
+    class_weights: Literal["auto", "adjusted", "balanced", "none"] = "auto"
+    """Of unequal classes: correct for their sizes (`adjusted`, `auto`), weigh them equally (`balanced`), or neither."""
 
     folds: int = 5
     """Folds of the cross-validation; fewer where a class has fewer pictures, none where a validation part is given."""

@@ -81,6 +81,11 @@ class BankSpec:
         return columns
 
     @property
+    def widths(self) -> dict[Block, int]:
+        """(cut, pooling) → how many columns it has."""
+        return {(cut, pooling): width for cut, pooling, width in self.blocks}
+
+    @property
     def width(self) -> int:
         """Columns of one view of one picture."""
         return sum(width for _, _, width in self.blocks)

@@ -69,6 +69,7 @@ def fit_folds(
     strengths: Sequence[float],
     num_classes: int,
     num_answers: int | None = None,
+    shifts: Floats | None = None,
     tolerance: float = TOLERANCE,
 ) -> Floats:
     """Return the logits of rows under every fit: those of a fold's held-out rows are its predictions.
@@ -84,6 +85,7 @@ def fit_folds(
         strengths: S penalties per column; the penalty of a fit is strength × D.
         num_classes: K.
         num_answers: M, the first rows, whose logits are kept; all N where it is None.
+        shifts: (F, K) added to the logits of each fold, as from `class_shifts`.
         tolerance: Length of the gradient over that of the penalty's own at which a fit is solved.
 
     Returns:
@@ -111,6 +113,8 @@ def fit_folds(
             if loss > best:
                 break
             best = loss
+    if shifts is not None:
+        logits += shifts[:, None, None]
     return logits
 
 

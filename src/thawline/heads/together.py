@@ -8,16 +8,18 @@ Source: Caruana, Niculescu-Mizil, Crew & Ksikes, "Ensemble selection from librar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import log_softmax, logsumexp
 
-from thawline.core.types import Floats
-from thawline.heads.linear import LinearHead
+from thawline.core.types import Floats, Ints
+from thawline.heads.adjust import adjusted
+from thawline.heads.linear import LinearHead, fit_linear
 
-__all__ = ["Member", "TogetherHead"]
+__all__ = ["Member", "TogetherHead", "fit_together"]
 
 
 @dataclass(frozen=True)
@@ -57,3 +59,33 @@ class TogetherHead:
         ]
         together: Floats = (logsumexp(shares, axis=0) - np.log(len(shares))).astype(np.float32)
         return together
+
+
+def fit_together(
+    features: Floats,
+    labels: Ints,
+    *,
+    reads: Sequence[npt.NDArray[np.bool_]],
+    strengths: Sequence[float],
+    temperatures: Sequence[float],
+    num_classes: int,
+    row_weights: Floats | None = None,
+    adjusts: float = 0.0,
+) -> TogetherHead:
+    """Return M heads, each trained on its columns of all rows.
+
+    Args:
+        features: (N, D) raw features.
+        labels: (N,) class indices.
+        reads: M masks (D,) of the columns that each head reads.
+        strengths: M L2 strengths, as in `fit_linear`.
+        temperatures: M temperatures.
+        num_classes: K.
+        row_weights: As in `fit_linear`.
+        adjusts: As `part` in `adjusted`.
+    """
+    members = []
+    for mask, l2, temperature in zip(reads, strengths, temperatures, strict=True):
+        head = fit_linear(features[:, mask], labels, l2=l2, num_classes=num_classes, row_weights=row_weights)
+        members.append(Member(mask, adjusted(head, labels, part=adjusts), temperature))
+    return TogetherHead(tuple(members))

@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from thawline.core.types import Curve, Floats, Ints
+from thawline.heads.adjust import class_shifts
 from thawline.search.credit import held_out_credit
+from thawline.search.leaderboard import Member
 from thawline.search.strategy import Strategy
 
 __all__ = ["Answers", "Bools", "Rows", "answers_from", "right_shares"]
@@ -33,6 +35,7 @@ class Rows:
         repeat: For each fold, its repeat.
         scored: (n,) positions that some fold scores, sorted.
         weight: (N,) what a right answer counts: 1 for accuracy, N / (K · class size) for balanced accuracy.
+        adjusts: Which part of each class's log share in training is taken off the logits of linear heads.
     """
 
     samples: Ints
@@ -43,9 +46,17 @@ class Rows:
     repeat: Ints
     scored: Ints
     weight: Floats
+    adjusts: float = 0.0
 
     def __repr__(self) -> str:
         return f"<Rows: {len(self.scored):,} of {len(self.samples):,} pictures scored in {len(self.held_out)} folds>"
+
+    @property
+    def shifts(self) -> Floats | None:
+        """(F, K) what is added to the logits of linear heads in each fold, if anything."""
+        if not self.adjusts:
+            return None
+        return class_shifts(self.labels, self.train, part=self.adjusts, num_classes=int(self.labels.max()) + 1)
 
     @property
     def scored_labels(self) -> Ints:
@@ -91,6 +102,8 @@ class Answers:
         merits: One a setting, the mean over the rows of what it is chosen by, higher is better; -inf where a fold was
             not solved for it; empty where there are no settings.
         sketched: Whether it was answered in the first repeat alone, by looser fits, since it cannot win.
+        members: As in `Trial`.
+        every: (R, n, K) logits of all repeats, of a head that others may answer together with; else None.
     """
 
     strategy: Strategy
@@ -105,6 +118,8 @@ class Answers:
     curve: Curve | None = None
     merits: tuple[float, ...] = ()
     sketched: bool = False
+    members: tuple[Member, ...] = ()
+    every: Floats | None = None
 
     def __repr__(self) -> str:
         return f"<Answers {self.strategy.name}: {int(self.answered.sum()):,} of {len(self.scores):,} rows>"
@@ -130,6 +145,8 @@ def answers_from(
     choice: int | None = None,
     num_fits: int | None = None,
     curve: Curve | None = None,
+    members: tuple[Member, ...] = (),
+    every: Floats | None = None,
 ) -> Answers:
     """Return a strategy's answers with the scores of every row and of every fold that was run.
 
@@ -143,6 +160,8 @@ def answers_from(
         choice: As in `Answers`.
         num_fits: As in `Answers`; None: one a fold that was run.
         curve: As in `Answers`.
+        members: As in `Answers`.
+        every: As in `Answers`.
     """
     right = predicted == rows.scored_labels
     fold_scores = []
@@ -165,6 +184,8 @@ def answers_from(
         seconds=seconds,
         num_fits=fits,
         curve=curve,
+        members=members,
+        every=every,
     )
 
 

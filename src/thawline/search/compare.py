@@ -141,6 +141,10 @@ def leaderboard_of(
     """
     start = time.perf_counter()
     scored = (*frozen.answers, *extra)
+    is_named = eligible is not None and not all(eligible)
+    is_safe = not is_named and any(entry.strategy.name == frozen.safe for entry in frozen.answers)
+    if is_safe:
+        eligible = [entry.strategy.kind != "frozen" or entry.strategy.name == frozen.safe for entry in scored]
     growth = frozen.growth if is_forecast else None
     trials, place, order = rank(
         scored,
@@ -165,7 +169,8 @@ def leaderboard_of(
         num_pictures=len(frozen.rows.scored),
         num_fits=sum(entry.num_fits for entry in scored),
         seconds=frozen.seconds + sum(entry.seconds for entry in extra) + time.perf_counter() - start,
-        is_named=eligible is not None and not all(eligible),
+        is_named=is_named,
+        is_safe=is_safe,
         chosen_growth=chosen.growth,
         gain=chosen.gain,
     )

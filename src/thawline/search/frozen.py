@@ -26,6 +26,7 @@ from thawline.features.joined_bank import Bank, banks_in
 from thawline.heads.rotation import Rotated
 from thawline.search.answers import Answers, Rows
 from thawline.search.growth import Growth
+from thawline.search.heads_together import is_few, safest, with_together
 from thawline.search.held_out import SKETCH, SOLVED, BankTable, Effort, answer_features, weakest_worth_solving
 from thawline.search.leaderboard import MetricName
 from thawline.search.screen import may_win
@@ -43,6 +44,8 @@ __all__ = [
 ]
 
 IMBALANCED = 3.0
+HALF_WAY = 0.5
+"""Part of a class's log share that is taken off where right answers are counted: accuracy and macro-F1 both gain."""
 VIEWED = 3
 """Feature sets whose linear head is trained on augmented views too."""
 SCREENED_ROWS = 1500
@@ -57,15 +60,17 @@ class CompareOptions:
     Attributes:
         metric: `accuracy`, `balanced_accuracy` (mean recall of the classes), or `auto`: balanced where the largest
             class has at least three times the pictures of the smallest.
-        class_weights: `balanced` gives every class the same weight in training, `none` every picture; `auto` follows
-            the metric.
+        class_weights: `balanced` gives every class the same weight in training, `none` every picture; `adjusted` as
+            well, but then takes the logarithm of each class's share off its logit: all of it where the metric is
+            balanced accuracy, half of it where it is accuracy. `auto`: `adjusted` where the metric is balanced or
+            classes differ threefold in size, else `none`. Trained networks weigh classes by the metric alone.
         seed: Of resampling.
         only: Names of the strategies to compare, at least one; None: all that are worth trying.
         screened: Whether, of large sets, strategies are sketched before those that may win are solved.
     """
 
     metric: MetricName | Literal["auto"] = "auto"
-    class_weights: Literal["auto", "balanced", "none"] = "auto"
+    class_weights: Literal["auto", "adjusted", "balanced", "none"] = "auto"
     seed: int = 0
     only: frozenset[str] | None = None
     screened: bool = True
@@ -79,11 +84,12 @@ class FrozenAnswers:
         rows: The rows that were answered.
         rule: `Split.rule`.
         metric: How answers are scored.
-        balanced: Whether classes are weighted equally in training.
+        balanced: Whether classes count alike in training: in that of networks, and of heads but for `Rows.adjusts`.
         answers: One entry a strategy.
         seconds: Wall time.
         relative_costs: What a whole pass of each network costs, as a share of the first one's.
         growth: The learning curve of the best linear head; None where there is none.
+        safe: Name of the one frozen strategy that may win where pictures are few, else None.
     """
 
     rows: Rows
@@ -94,6 +100,7 @@ class FrozenAnswers:
     seconds: float
     relative_costs: tuple[float, ...] = (1.0,)
     growth: Growth | None = None
+    safe: str | None = None
 
     @property
     def usual(self) -> Answers | None:
@@ -156,14 +163,12 @@ def answer_frozen(
     Raises:
         ValueError: A bank of a view differs from `bank` in more than the view, or the policy of the views is missing.
     """
-    start = time.perf_counter()
-    options = options or CompareOptions()
+    start, options = time.perf_counter(), options or CompareOptions()
     rows, metric, balanced = rows_of(dataset, split, options=options)
     _require_views(bank, view_banks, view_policy)
     hashes = [dataset.samples[sample].sha256 for sample in rows.samples]
     candidates = _candidates(bank, backbone, rows, options.only)
     num_viewed = min(VIEWED, len(candidates)) if view_banks else 0
-
     is_screened = options.screened and _is_dear(rows)
     kept: dict[tuple[Block, ...], Rotated] | None = {} if is_screened else None  # by what they are made of
 
@@ -174,6 +179,7 @@ def answer_frozen(
     with (progress or SilentProgress()).stage("compare", len(candidates) + num_viewed, unit="feature sets") as advance:
         solve = _screened if is_screened else _all_solved
         answers = solve(answer, candidates, bank, rows=rows, advance=advance)
+        answers = with_together(answers, rows, bank=bank, backbone=None if options.only else backbone)
         for best in _best_linear(answers)[:num_viewed]:
             viewed = with_views(best.strategy, view_policy, num_views=1 + len(view_banks))
             answers += answer([viewed], SOLVED, (bank, *view_banks))
@@ -186,6 +192,7 @@ def answer_frozen(
         answers=tuple(answers),
         seconds=time.perf_counter() - start,
         relative_costs=backbone.relative_costs,
+        safe=safest(answers) if is_few(rows) else None,
     )
 
 
@@ -300,27 +307,28 @@ def _require_views(bank: Bank, view_banks: Sequence[Bank], policy: str) -> None:
 
 
 def rows_of(dataset: Dataset, split: Split, *, options: CompareOptions) -> tuple[Rows, MetricName, bool]:
-    """Return the rows of choosing, the metric, and whether classes are weighted equally in training."""
+    """Return the rows of choosing, the metric, and whether classes count alike in training."""
     samples = split.pool
     labels, groups = dataset.labels[samples], dataset.groups[samples]
     metric: MetricName = options.metric if options.metric != "auto" else "accuracy"
     if options.metric == "auto" and imbalance(labels) >= IMBALANCED:
         metric = "balanced_accuracy"
-    balanced = options.class_weights == "balanced" or (
-        options.class_weights == "auto" and metric == "balanced_accuracy"
-    )
+    weights, is_balanced = options.class_weights, metric == "balanced_accuracy"
+    adjusts = weights == "adjusted" or (weights == "auto" and (is_balanced or imbalance(labels) >= IMBALANCED))
     train = np.zeros((len(samples), len(split.folds)), dtype=np.float32)
     held_out = []
     for fold, (training, validation) in enumerate(split.folds):
         inside = np.searchsorted(samples, training)
-        train[inside, fold] = class_row_weights(labels[inside]) if balanced else 1.0
+        train[inside, fold] = class_row_weights(labels[inside]) if weights == "balanced" else 1.0
         held_out.append(np.searchsorted(samples, validation))
     scored = np.unique(np.concatenate(held_out))
     weight = np.ones(len(samples))
     if metric == "balanced_accuracy":
         weight[scored] = class_row_weights(labels[scored])
     repeat = np.arange(len(split.folds)) // split.num_folds
-    return Rows(samples, labels, groups, train, tuple(held_out), repeat, scored, weight), metric, balanced
+    part = float(adjusts) * (1.0 if is_balanced else HALF_WAY)
+    rows = Rows(samples, labels, groups, train, tuple(held_out), repeat, scored, weight, part)
+    return rows, metric, weights == "balanced" or (weights != "none" and is_balanced)
 
 
 def _candidates(bank: Bank, backbone: Backbone, rows: Rows, only: frozenset[str] | None) -> list[tuple[Strategy, ...]]:

@@ -181,7 +181,7 @@ def fold_logits(strategy: Strategy, rotated: Rotated, *, rows: Rows, effort: Eff
     n, num_classes = len(rows.labels), int(rows.labels.max()) + 1
     num_views = len(rotated.z) // n
     labels = np.tile(rows.labels, num_views)
-    folds, logits = effort.folds(rows), {}
+    folds, logits, shifts = effort.folds(rows), {}, rows.shifts
     at_once = max(1, MAX_FLOATS // (len(labels) * num_classes))
     for start in range(0, len(folds), at_once):
         part = folds[start : start + at_once]
@@ -194,6 +194,7 @@ def fold_logits(strategy: Strategy, rotated: Rotated, *, rows: Rows, effort: Eff
                 strengths=L2_STRENGTHS[effort.weakest :],
                 num_classes=num_classes,
                 num_answers=n,
+                shifts=None if shifts is None else shifts[part],
                 tolerance=effort.tolerance,
             )
             found = np.pad(found, ((0, 0), (effort.weakest, 0), (0, 0), (0, 0)), constant_values=np.nan)
@@ -236,6 +237,7 @@ def _choose_within(strategy: Strategy, logits: Mapping[int, Floats], rows: Rows,
         answers = of_settings[_largest(outside if len(held_out) < len(rows.scored) else totals)]
         predicted[rows.repeat[fold], held_out] = answers.argmax(axis=1)
         kept[rows.repeat[fold], held_out] = answers
+    may_join = strategy.head == "linear" and strategy.is_plain and len(logits) == len(rows.held_out)
     answered = answers_from(
         strategy,
         predicted[:, rows.scored],
@@ -244,6 +246,7 @@ def _choose_within(strategy: Strategy, logits: Mapping[int, Floats], rows: Rows,
         seconds=seconds,
         choice=_largest(totals),
         num_fits=sum(int((~np.isnan(answers[:, 0, 0])).sum()) for answers in logits.values()),
+        every=kept[:, rows.scored] if may_join else None,
     )
     return replace(answered, merits=tuple((totals / len(rows.scored)).tolist()))
 

@@ -108,4 +108,5 @@ def _trial(entry: Answers, rows: Rows, own: Floats, duel: Duel, *, full_pass_ms:
         curve=entry.curve,
         sketched=entry.sketched,
         credit=credit,
+        members=entry.members,
     )

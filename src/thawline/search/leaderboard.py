@@ -9,11 +9,26 @@ from thawline.core.html import html_table, interval_bar, scale_of
 from thawline.core.types import Curve
 from thawline.search.strategy import Strategy
 
-__all__ = ["Curve", "Gain", "Leaderboard", "MetricName", "Trial"]
+__all__ = ["Curve", "Gain", "Leaderboard", "Member", "MetricName", "Trial"]
 
 NOTEBOOK_ROWS = 12
 
 MetricName = Literal["accuracy", "balanced_accuracy"]
+
+
+@dataclass(frozen=True)
+class Member:
+    """One head of several that answer together, as it was chosen for the final fit.
+
+    Attributes:
+        name: Of its strategy.
+        l2: Penalty strength, per picture.
+        temperature: Divides its logits before they become probabilities.
+    """
+
+    name: str
+    l2: float
+    temperature: float
 
 
 @dataclass(frozen=True)
@@ -44,6 +59,7 @@ class Trial:
         sketched: Whether looser fits answered each picture once, since it could not win: see `search.held_out`.
         credit: Mean held-out credit, in [0, 1], of the pictures that it answered: how clearly it was right
             (`search.credit`), which is what strategies are chosen by. None where the run did not record it.
+        members: The heads that answer together, in the order of `Strategy.members`; empty where it is one head.
     """
 
     strategy: Strategy
@@ -66,6 +82,7 @@ class Trial:
     curve: Curve | None = None
     sketched: bool = False
     credit: float | None = None
+    members: tuple[Member, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Trial {self.name}: {self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]>"
@@ -115,6 +132,7 @@ class Leaderboard:
         is_named: Whether only plans that the person named could win.
         chosen_growth: What of `chosen_mean` comes from learning from all rows rather than those of the folds.
         gain: What choosing gains over the usual choice; None where it was not compared.
+        is_safe: Whether pictures were so few that of the frozen strategies only the safest could win.
     """
 
     metric: MetricName
@@ -130,6 +148,7 @@ class Leaderboard:
     is_named: bool = False
     chosen_growth: float = 0.0
     gain: Gain | None = None
+    is_safe: bool = False
 
     def __repr__(self) -> str:
         scored = f"{len(self.trials):,} strategies by {self.metric}, {self.rule}, {self.num_pictures:,} pictures"

@@ -18,11 +18,13 @@ __all__ = [
     "candidate_features",
     "default_pooling",
     "strategies_for",
+    "together",
+    "together_features",
     "with_views",
 ]
 
 Kind = Literal["scratch", "frozen", "partial", "full"]
-HeadName = Literal["linear", "class mean", "k-NN", "dense"]
+HeadName = Literal["linear", "class mean", "k-NN", "dense", "together"]
 
 HEADS: tuple[HeadName, ...] = ("linear", "class mean", "k-NN")
 """Those that are solved on frozen features; a dense one, with a hidden layer, is trained by epochs."""
@@ -48,6 +50,7 @@ class Strategy:
         reads: (cut, pooling) pairs where the depths are not all read alike; empty: every depth by every pooling.
         passes: Of several networks, the share of each one's pass that must run, 0 for one that is not read; empty
             where there is one network.
+        members: The strategies whose probabilities a head of several averages; empty for all others.
     """
 
     backbone: str
@@ -63,6 +66,8 @@ class Strategy:
     reads: tuple[tuple[int, str], ...] = ()
     passes: tuple[float, ...] = ()
 
+    members: tuple[Strategy, ...] = ()
+
     @property
     def blocks(self) -> tuple[tuple[int, str], ...]:
         """(cut, pooling) pairs that the head reads, as a bank names them."""
@@ -75,8 +80,8 @@ class Strategy:
 
     @property
     def is_plain(self) -> bool:
-        """Whether a solved head reads the frozen backbone's plain view: what the thaw line is drawn of."""
-        return self.kind == "frozen" and self.augment == "none" and not self.tune
+        """Whether one solved head reads the frozen backbone's plain view: what the thaw line is drawn of."""
+        return self.kind == "frozen" and self.augment == "none" and not self.tune and not self.members
 
     @property
     def is_fused(self) -> bool:
@@ -112,30 +117,56 @@ def default_pooling(spec: BankSpec) -> str:
 def candidate_features(spec: BankSpec) -> tuple[Features, ...]:
     """Return the features worth trying: every cut alone by its first pooling, and runs of depths fused.
 
-    A fused head reads all cuts from a quarter, half or three quarters of the way up to the end, by the first pooling
-    alone and by all poolings kept; or the middle of the network without its end, by all. The last block's class token
-    and mean of patches together are what DINOv2's authors probe (Oquab et al., "DINOv2", TMLR 2024). The set is small
-    on purpose: each further candidate makes a lucky winner likelier.
+    A fused head reads all cuts from a quarter, half, five eighths or three quarters of the way up to the end, by all
+    poolings kept; from half way up by the first pooling alone; or the middle of the network without its end, by all.
+    The last block's class token and mean of patches together are what DINOv2's authors probe (Oquab et al., "DINOv2",
+    TMLR 2024). The set is small on purpose: each further candidate makes a lucky winner likelier. Decision 0025 says
+    what each of them is worth.
 
     Args:
         spec: What the bank holds at every cut.
     """
-    n = len(spec.cuts)
-    first = default_pooling(spec)
-    sets = [(first,), spec.poolings] if len(spec.poolings) > 1 else [(first,)]
-    widths = {(cut, pooling): width for cut, pooling, width in spec.blocks}
-    runs = [(start, n, pooling) for start in (n // 4, n // 2, 3 * n // 4) for pooling in sets]
-    runs.append((n // 4, 3 * n // 4, sets[-1]))
+    n, first = len(spec.cuts), (default_pooling(spec),)
+    starts = (n // 4, n // 2, 5 * n // 8, 3 * n // 4)
+    runs = [*((start, n, spec.poolings) for start in starts), (n // 2, n, first)]
+    runs += [(start, stop, spec.poolings) for start, stop in (_middle(n), (n // 4, 3 * n // 4))]
     spans = dict.fromkeys(run for run in runs if run[1] - run[0] > 1)
+    alone = [_features(spec, (depth,), first) for depth in range(n)]
+    if first == ("token",) and "mean" in spec.poolings:
+        alone.append(_features(spec, (n - 1 - (spec.cuts[-1][0] == POOL),), ("token", "mean")))
+    return (*alone, *(_features(spec, range(start, stop), pooling) for start, stop, pooling in spans))
 
-    def features(depths: Sequence[int], pooling: tuple[str, ...]) -> Features:
-        return Features(tuple(depths), pooling, sum(widths[depth, name] for depth in depths for name in pooling))
 
-    alone = [features((depth,), (first,)) for depth in range(n)]
-    if first == "token" and "mean" in spec.poolings:
-        alone.append(features((n - 1 - (spec.cuts[-1][0] == POOL),), ("token", "mean")))
-    fused = [features(range(start, stop), pooling) for start, stop, pooling in spans]
-    return (*alone, *fused)
+def together_features(spec: BankSpec) -> dict[str, tuple[Features, ...]]:
+    """Return which candidates' linear heads answer together: on the whole network, and on its upper middle and its end.
+
+    Fixed beforehand, so that nothing is chosen: heads on the whole network, of which one reads its end alone, are as
+    safe as a head can be; the upper middle of the network errs on other pictures than its upper part does. Decision
+    0025 says what other sets were worth.
+
+    Args:
+        spec: What the bank holds at every cut.
+
+    Returns:
+        Under `whole` and `middle`; a set of which one head only is left is left out.
+    """
+    n, wanted = len(spec.cuts), set(candidate_features(spec))
+    runs = [(start, n) for start in (n // 4, 5 * n // 8, 3 * n // 4)]
+    to_the_end = [_features(spec, range(*run), spec.poolings) for run in runs]
+    end = _features(spec, (n - 1,), (default_pooling(spec),))
+    upper_middle = _features(spec, range(*_middle(n)), spec.poolings)
+    sets = {"whole": [end, *to_the_end], "middle": [upper_middle, to_the_end[1]]}
+    kept = {name: tuple(part for part in dict.fromkeys(members) if part in wanted) for name, members in sets.items()}
+    return {name: members for name, members in kept.items() if len(members) > 1}
+
+
+def _middle(num_cuts: int) -> tuple[int, int]:
+    """Return the first cut of the upper middle of a network, and the one after its last."""
+    return 5 * num_cuts // 8, 7 * num_cuts // 8
+
+
+def _features(spec: BankSpec, depths: Sequence[int], pooling: tuple[str, ...]) -> Features:
+    return Features(tuple(depths), pooling, sum(spec.widths[depth, name] for depth in depths for name in pooling))
 
 
 def strategies_for(
@@ -169,6 +200,40 @@ def strategies_for(
             blocks_removed=deepest.blocks_removed,
         )
         for head in HEADS
+    )
+
+
+def together(words: str, members: Sequence[Strategy], *, backbone: Backbone) -> Strategy:
+    """Return the strategy that averages the probabilities of others, which read the same passes.
+
+    It costs what the deepest of them reads of each network, and the heads of all.
+
+    Args:
+        words: Its name, e.g. `4 heads together`.
+        members: Two or more.
+        backbone: Its cut points and costs; of several networks, joined.
+    """
+    shares = [member.passes or (backbone.cuts[member.depths[-1]].cost_fraction,) for member in members]
+    costs = backbone.relative_costs
+    heads = [
+        member.cost - sum(share * cost for share, cost in zip(own, costs, strict=True))
+        for member, own in zip(members, shares, strict=True)
+    ]
+    passes = tuple(max(column) for column in zip(*shares, strict=True))
+    poolings = tuple(dict.fromkeys(pooling for member in members for pooling in member.pooling))
+    blocks = {block for member in members for block in member.blocks}
+    name = " + ".join(dict.fromkeys(member.backbone for member in members))
+    return Strategy(
+        backbone=name,
+        depths=tuple(sorted({depth for depth, _ in blocks})),
+        pooling=poolings,
+        head="together",
+        name=f"{name} · {words}",
+        cost=sum(share * cost for share, cost in zip(passes, costs, strict=True)) + sum(heads),
+        blocks_removed=min(member.blocks_removed for member in members),
+        reads=tuple(sorted(blocks, key=lambda block: (block[0], poolings.index(block[1])))),
+        passes=passes if len(costs) > 1 else (),
+        members=tuple(members),
     )
 
 

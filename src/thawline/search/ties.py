@@ -15,6 +15,8 @@ from thawline.core.types import Floats
 
 __all__ = [
     "AS_GOOD_WORDS",
+    "FEW",
+    "FEW_WORDS",
     "MARGIN",
     "MARGIN_WORDS",
     "SAVING",
@@ -39,6 +41,10 @@ ERRORS = 1.645
 
 SAVING = 0.02
 """Share of the backbone that a strategy must save to count as cheaper."""
+
+FEW = 15
+"""Pictures a class, on average, below which comparing strategies tells less than is known beforehand."""
+FEW_WORDS = f"with fewer than {FEW} pictures a class, what is safest on average, not what came out best"
 
 MARGIN_WORDS = f"{100 * MARGIN:g} points"
 TEST_WORDS = f"a paired test at {100 * SIGNIFICANCE:g} %"

@@ -6,14 +6,13 @@ import base64
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from thawline.core.errors import StoreError
 from thawline.core.scores import Score
-from thawline.search.leaderboard import Curve, Gain, Leaderboard, Trial
+from thawline.search.leaderboard import Curve, Gain, Leaderboard, Member, Trial
 from thawline.search.strategy import Strategy
 from thawline.use.evaluation import ClassScore, Evaluation
 from thawline.use.expectation import Expectation
@@ -51,12 +50,18 @@ def leaderboard_from(raw: dict[str, Any]) -> Leaderboard:
 
 
 def _trial_from(raw: dict[str, Any]) -> Trial:
-    strategy = raw["strategy"]
-    strategy = Strategy(**strategy | {name: tuple(strategy[name]) for name in ("depths", "pooling")})
-    reads = tuple((cut, pooling) for cut, pooling in strategy.reads)
-    strategy = replace(strategy, reads=reads, passes=tuple(strategy.passes))
+    strategy, members = _strategy_from(raw["strategy"]), tuple(Member(**member) for member in raw.get("members", ()))
     curve = raw["curve"] and Curve(**{name: tuple(values) for name, values in raw["curve"].items()})
-    return Trial(**raw | {"strategy": strategy, "curve": curve, "fold_scores": tuple(raw["fold_scores"])})
+    typed = {"strategy": strategy, "curve": curve, "fold_scores": tuple(raw["fold_scores"]), "members": members}
+    return Trial(**raw | typed)
+
+
+def _strategy_from(raw: dict[str, Any]) -> Strategy:
+    typed: dict[str, Any] = {name: tuple(raw[name]) for name in ("depths", "pooling")}
+    typed["reads"] = tuple((cut, pooling) for cut, pooling in raw.get("reads", ()))
+    typed["passes"] = tuple(raw.get("passes", ()))
+    typed["members"] = tuple(_strategy_from(member) for member in raw.get("members", ()))
+    return Strategy(**raw | typed)
 
 
 def evaluation_from(raw: dict[str, Any]) -> Evaluation:

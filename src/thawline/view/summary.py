@@ -12,7 +12,7 @@ from thawline.core.html import file_link
 from thawline.core.types import Prediction
 from thawline.features.backbone import CutPoint
 from thawline.search.leaderboard import Leaderboard, Trial
-from thawline.search.ties import AS_GOOD_WORDS, TIE_WORDS
+from thawline.search.ties import AS_GOOD_WORDS, FEW_WORDS, TIE_WORDS
 from thawline.use.evaluation import ALL_LEAKED, Evaluation
 from thawline.view.dataset_text import groups_text, skipped_text
 from thawline.view.outcome import (
@@ -26,7 +26,7 @@ from thawline.view.outcome import (
 )
 from thawline.view.report_data import ReportData
 from thawline.view.row_table import rows_html, rows_text
-from thawline.view.words import duration_text, printable, size_text
+from thawline.view.words import duration_text, printable, size_text, together_words
 
 __all__ = [
     "evaluation_text",
@@ -169,6 +169,8 @@ def _choice(board: Leaderboard) -> str:
     """Return how the winner was chosen, and what the choosing scored."""
     if board.is_named:
         chosen = "the best of the plans that were named"
+    elif board.is_safe:
+        chosen = FEW_WORDS
     else:
         chosen = f"the most credit (how clearly it was right), or a cheaper one {AS_GOOD_WORDS}"
     ties = f"= {len(board.ties)} tied with the leader: {TIE_WORDS}"
@@ -179,7 +181,9 @@ def _choice(board: Leaderboard) -> str:
     else:
         scored = "Its score on the pictures that it was chosen by"
     score = f"{board.chosen_mean:.3f} [{board.chosen_low:.3f}, {board.chosen_high:.3f}]"
-    return f"* winner: {chosen}. {ties}. {scored}: {score}"
+    strategy = board.trials[board.winner].strategy
+    members = f"\n  {strategy.name} is {together_words(strategy)}" if strategy.members else ""
+    return f"* winner: {chosen}. {ties}. {scored}: {score}{members}"
 
 
 def _rows_shown(board: Leaderboard, most: int) -> list[int]:

@@ -24,6 +24,7 @@ __all__ = [
     "short_name",
     "size_text",
     "span",
+    "together_words",
     "training",
     "unit",
 ]
@@ -130,12 +131,19 @@ def short_name(trial: Trial, backbone: str) -> str:
     return trial.name.removeprefix(f"{backbone} · ") if backbone else trial.name
 
 
+def together_words(strategy: Strategy) -> str:
+    """Return what answers together: `the mean of 2 heads: whole · linear, fused 4.0–head (mean+std) · linear`."""
+    names = [member.name.removeprefix(f"{strategy.backbone} · ") for member in strategy.members]
+    return f"the mean of {len(names)} heads: {', '.join(names)}"
+
+
 def training(strategy: Strategy) -> tuple[str, str]:
     """Return which part of the network is read or trained: the name of the fact, and the fact."""
     augmented = f"; pictures varied by {strategy.augment}" if strategy.augment != "none" else ""
     if strategy.kind == "frozen":
         depths = f"{len(strategy.depths)} depth{'' if len(strategy.depths) == 1 else 's'}"
-        return "reads", f"{' + '.join(strategy.pooling)} at {depths}; {strategy.head} head{augmented}"
+        what = together_words(strategy) if strategy.members else f"{strategy.head} head"
+        return "reads", f"{' + '.join(strategy.pooling)} at {depths}; {what}{augmented}"
     plan = "everything, from random weights" if strategy.kind == "scratch" else strategy.tune or "everything"
     return "trained", plan + augmented
 

@@ -26,11 +26,14 @@ from thawline.features.drift_pass import measure_drift
 from thawline.features.joined import joined_blocks, own_blocks
 from thawline.features.joined_bank import Bank
 from thawline.features.network import Network
+from thawline.heads.adjust import adjusted
 from thawline.heads.calibrate import fit_temperature, probabilities
 from thawline.heads.head import Head
 from thawline.heads.linear import fit_linear
 from thawline.heads.nearest import fit_class_mean, fit_neighbours
+from thawline.heads.together import fit_together
 from thawline.search.frozen import class_row_weights, stacked_views
+from thawline.search.heads_together import columns_read
 from thawline.search.leaderboard import Trial
 from thawline.search.settled import settled_logits
 from thawline.search.strategy import Strategy
@@ -214,9 +217,22 @@ def fit_head(compared: Compared, trial: Trial, *, rows: Ints) -> Head:
     banks = _banks_of(compared, strategy)
     features = stacked_views(banks, [dataset.samples[row].sha256 for row in rows], blocks=strategy.blocks)
     labels = np.tile(dataset.labels[rows], len(banks))
+    adjusts = compared.comparison.frozen.rows.adjusts
+    weights = class_row_weights(labels) if compared.comparison.balanced and not adjusts else None
+    if strategy.members:
+        return fit_together(
+            features,
+            labels,
+            reads=columns_read(strategy, compared.bank.spec.widths),
+            strengths=[member.l2 for member in trial.members],
+            temperatures=[member.temperature for member in trial.members],
+            num_classes=num_classes,
+            row_weights=weights,
+            adjusts=adjusts,
+        )
     if strategy.head == "linear":
-        weights = class_row_weights(labels) if compared.comparison.balanced else None
-        return fit_linear(features, labels, l2=trial.l2 or 0.0, num_classes=num_classes, row_weights=weights)
+        head = fit_linear(features, labels, l2=trial.l2 or 0.0, num_classes=num_classes, row_weights=weights)
+        return adjusted(head, labels, part=adjusts)
     if strategy.head == "class mean":
         return fit_class_mean(features, labels, num_classes=num_classes)
     return fit_neighbours(features, labels, k=trial.neighbours or 1, num_classes=num_classes)

@@ -172,7 +172,11 @@ def _notes(compared: Compared, outcome: Outcome) -> list[str]:
     runtime = compared.session.context.runtime
     if runtime != runtime.answering:
         notes.append(f"Strategies were compared by features in {runtime.dtype}; the model answers in float32.")
-    if compared.comparison.balanced:
+    adjusts = compared.comparison.frozen.rows.adjusts
+    if adjusts:
+        part = "the logarithm" if adjusts == 1 else "half the logarithm"
+        notes.append(f"Classes differ in size: {part} of each one's share is taken off its logit in linear heads.")
+    elif compared.comparison.balanced:
         notes.append("Classes were weighted equally in training, since they differ in size.")
     if compared.raced:
         notes.append(race_words(compared.raced))
