@@ -52,7 +52,7 @@ def test_every_option_has_its_own_help():
         ({"pooling": ("median",)}, ["--pooling 'median'", "'mean', 'std', 'max' or 'grid'"]),
         ({"folds": "five"}, ["--folds 'five'", "valid integer"]),
         ({"fit": "zoom"}, ["--fit 'zoom'", "'crop', 'letterbox' or 'stretch'"]),
-        ({"class_weights": "heavy"}, ["--class-weights 'heavy'", "'auto', 'balanced' or 'none'"]),
+        ({"class_weights": "heavy"}, ["--class-weights 'heavy'", "'auto', 'adjusted', 'balanced' or 'none'"]),
         ({"fit": "zoom", "metric": "luck"}, ["--fit 'zoom'", "--metric 'luck'"]),
         ({"fold": 3}, ["no option 'fold'", "did you mean folds?"]),
         ({"xyzzy": 3}, ["no option 'xyzzy'", "backbone", "cache_dir"]),

@@ -119,13 +119,13 @@ def test_every_field_of_a_spec_was_thought_of():
         *("backbone_name", "weights_sha256", "input", "views", "compute", "storage", "cuts", "poolings", "blocks")
     }
     assert {field.name for field in dataclasses.fields(InputSpec)} == {
-        *("size_px", "mean", "std", "interpolation", "fit", "rendering")
+        *("size_px", "mean", "std", "interpolation", "fit", "rendering", "crop_share")
     }
 
 
-def test_a_set_that_asks_for_no_rendering_keeps_the_key_that_it_had_before_there_was_one():
+def test_a_set_that_asks_for_no_rendering_and_shows_all_keeps_the_key_that_it_had_before_these_could_be():
     facts = {name: value for name, value in dataclasses.asdict(SPEC).items() if name != "backbone_name"}
-    del facts["input"]["rendering"]
+    del facts["input"]["rendering"], facts["input"]["crop_share"]
     assert SPEC.key == content_key({"format": bank_module.FORMAT, **facts})
 
 

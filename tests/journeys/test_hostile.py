@@ -23,6 +23,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from thawline.features import network
 from thawline.work import session
 
 NEW_NETWORKS = {"HF_ENDPOINT": "http://127.0.0.1:9", "http_proxy": None, "https_proxy": None, "HTTP_PROXY": None}
@@ -268,13 +269,13 @@ def test_a_picture_that_vanishes_between_check_and_extraction(thawline, tmp_path
 
 def test_a_picture_that_changes_between_check_and_extraction(thawline, tmp_path, monkeypatch):
     photos = draw_classes(tmp_path / "photos", cat=6, dog=6)
-    load = session.load_backbone
+    rendering_as = network.rendering_as
 
-    def load_late(*arguments, **options):
+    def after_the_check(*arguments):
         draw(photos / "dog/3.png", 999)
-        return load(*arguments, **options)
+        return rendering_as(*arguments)
 
-    monkeypatch.setattr(session, "load_backbone", load_late)
+    monkeypatch.setattr(network, "rendering_as", after_the_check)
     refused(thawline("extract", photos, "--size", "32"), 1, "dog/3.png", "changed")
 
 

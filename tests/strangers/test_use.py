@@ -47,7 +47,7 @@ def test_groups_of_the_run_are_those_of_its_evaluations(make_case, tmp_path):
     photos = make_case("base")
     for place in sorted(photos.rglob("*.jpg")):
         place.rename(place.with_name(f"cam{int(place.stem[-1]) // 2}_{place.name}"))
-    options = Options(**QUICK, group_from=r"cam\d", cache_dir=tmp_path / "cache")
+    options = Options(**QUICK, group_from=r"cam\d", cache_dir=tmp_path / "cache", refit="none")
     run = thawline.fit(photos, tmp_path / "run", options=options)
     names = {path: path.partition("/")[2][:4] for path in run.data.evaluation.paths}
     assert run.data.evaluation.num_groups == len(set(names.values())) >= 1
@@ -154,7 +154,7 @@ def test_the_eight_turns_answer_alike(base_model, make_case, tmp_path):
             assert share == pytest.approx(answers[0].probabilities[name], abs=0.002), answer.path
     by_exif, avif, by_xmp = thawline.predict(base_model, others)
     assert by_exif.probability == pytest.approx(answers[0].probability, abs=0.02)  # coded with a little loss
-    assert avif.probability == pytest.approx(answers[0].probability, abs=0.02)
+    assert avif.probability == pytest.approx(answers[0].probability, abs=0.05)
     assert by_xmp.probability == pytest.approx(by_exif.probability, abs=1e-6)
 
 

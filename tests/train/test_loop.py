@@ -137,7 +137,7 @@ def loss_of(job, trained, rows):
         ("last 50 %", "test_resnet", 5e-3),
         ("head", "test_resnet", 0.1),
         ("head, 1 block cut", "test_resnet", 0.1),
-        ("head", "dla34", 0.1),
+        ("head", "dla34", 0.03),
         ("head, 2 blocks cut", "test_vit", 0.1),
         ("gradual last 2 blocks", "test_resnet", 5e-3),
         ("last 2 blocks", "test_vit", 5e-3),

@@ -124,10 +124,7 @@ class Options(CheckOptions):
     """Where the network runs: `auto`, `cpu`, `cuda`, `mps`."""
 
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """Number format of features that strategies are compared by, and of training. Models answer in float32 always.
-
-    `auto`: float32 features, and training in bfloat16 where the processor or GPU multiplies it fast.
-    """
+    """Number format of compared features and of training; `auto`: float32, and what is fast. Models use float32."""
 
     storage: Literal["float16", "float32"] = "float16"
     """Number format of stored features."""

@@ -7,6 +7,7 @@ nothing is computed twice. `ReportData` is put together here; `run.json` and the
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -299,8 +300,8 @@ def _rows_json(data: ReportData) -> dict[str, Any]:
     return {"rows": rows, "delivered": comparison.delivered, "pass_s": comparison.pass_s}
 
 
-def leaderboard_json(board: Leaderboard) -> dict[str, Any]:
-    """Return a leaderboard as plain data; scripts may rely on `metric` and `trials`."""
+def leaderboard_json(board: Leaderboard, tried: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """Return a leaderboard as plain data, with what became of training runs; scripts may rely on `metric`, `trials`."""
     trials = []
     for trial in board.trials:
         facts = asdict(trial)
@@ -322,6 +323,7 @@ def leaderboard_json(board: Leaderboard) -> dict[str, Any]:
         "num_fits": board.num_fits,
         "seconds": board.seconds,
         "trials": trials,
+        "tried": list(tried),
     }
 
 
@@ -340,7 +342,7 @@ def write_files(out: Path, compared: Compared, *, outcome: Outcome, data: Report
         files["comparison.csv"] = comparison_csv(data).encode()
     for name, content in files.items():
         (out / name).write_bytes(content)
-    write_json(out / "leaderboard.json", leaderboard_json(data.leaderboard) | {"tried": list(data.forecast)})
+    write_json(out / "leaderboard.json", leaderboard_json(data.leaderboard, data.forecast))
     compared.session.clock.lap("report")
     facts = run_json(compared, outcome, data=data)
     write_json(out / "run.json", facts)
