@@ -102,7 +102,7 @@ def test_mistakes_are_the_surest_first(outcome, data):
     [
         (
             {"crop_share": 0.875},
-            "`--fit crop --crop-share 0.875`: the square shows the middle of the picture, 87.5% of",
+            "`--fit crop --crop-share 0.875`: the square shows the middle of the picture, 87.5 % of",
         ),
         ({"crop_share": 1.0}, "`--fit crop`: the shorter side fills the square"),
         ({"fit": "stretch", "crop_share": 1.0}, "`--fit stretch`: the whole picture is kept and squeezed"),

@@ -167,7 +167,7 @@ def _notes(compared: Compared, outcome: Outcome) -> list[str]:
         f"Test: your held-out folder, {num_test} pictures."
         if has_own_test
         else f"Test: there was no held-out folder, so {num_test} pictures were held out, {whole} kept together{but}.",
-        f"Choice: {split.rule}, by {board.metric.replace('_', ' ')}.",
+        f"Choice: {split.rule}; scores are {board.metric.replace('_', ' ')}.",
         _input_note(compared.session.context.network.backbone.input),
     ]
     runtime = compared.session.context.runtime
@@ -194,7 +194,7 @@ def _input_note(spec: InputSpec) -> str:
     if spec.fit == "crop" and spec.crop_share < 1:
         return (
             f"Input: `--fit crop --crop-share {spec.crop_share:g}`: the square shows the middle of the picture, "
-            f"{spec.crop_share:.1%} of its shorter side."
+            f"{100 * spec.crop_share:.3g} % of its shorter side."
         )
     return f"Input: `--fit {spec.fit}`: {FITS[spec.fit]}."
 
