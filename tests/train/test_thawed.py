@@ -263,6 +263,7 @@ def test_layers_of_no_network_are_refused(network):
     assert len(weight_layers(copy)) == 4
 
 
+@pytest.mark.slow
 def test_attention_biases_that_a_network_keeps_between_calls_train_step_after_step(network):
     net = network("levit_128s")
     net.prefix(pictures_for(net), 0)  # keeps them
