@@ -533,6 +533,7 @@ def test_a_report_of_what_is_no_run(run, thawline, tmp_path):
 # interruptions, and readers that leave
 
 
+@pytest.mark.slow
 def test_an_interrupted_extraction_says_what_is_kept_and_goes_on_from_there(scans, own_cache, shell, tmp_path):
     for name in "01234":
         (tmp_path / "photos" / name).mkdir(parents=True)
