@@ -119,7 +119,21 @@ def test_the_labels_of_a_fold_change_nothing_in_its_answers():
             assert np.array_equal(entry.logits[held], other.logits[held])
 
 
-def test_a_head_that_was_sketched_only_is_left_out_and_a_set_of_one_is_none():
+def test_a_set_of_which_a_head_was_sketched_is_a_sketch_in_the_repeats_that_all_answered():
+    rows = rows_of()
+    heads = alone(rows)
+    entire = answer_together(heads, rows, specs=[SPEC], backbone=BACKBONE)
+    name = entire[0].strategy.members[0].name
+    heads = [replace(e, every=e.every[:1], sketched=True) if e.strategy.name == name else e for e in heads]
+    whole, middle = answer_together(heads, rows, specs=[SPEC], backbone=BACKBONE)
+    assert (whole.sketched, middle.sketched) == (True, False)
+    assert whole.is_complete
+    assert (whole.predicted[1] == -1).all()
+    assert len(whole.fold_scores) == 4
+    np.testing.assert_array_equal(middle.predicted, entire[1].predicted)
+
+
+def test_a_head_that_was_not_compared_is_left_out_and_a_set_of_one_is_none():
     of_whole = [part.name for part in answered(rows_of())[0].strategy.members]
     named = [entry.strategy.name for entry in answered(rows_of(), without=of_whole[:1])]
     assert named == ["drawn · 3 heads together", "drawn · middle and end together"]

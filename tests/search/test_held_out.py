@@ -10,7 +10,7 @@ import pytest
 from thawline.heads.linear import L2_STRENGTHS
 from thawline.search import held_out as module
 from thawline.search.answers import Rows
-from thawline.search.held_out import SKETCH, SOLVED, answer_features, directions_of, weakest_worth_solving
+from thawline.search.held_out import SKETCH, SOLVED, answer_features, directions_of, strengths_worth_solving
 from thawline.search.strategy import HEADS, Strategy
 
 N, K = 120, 3
@@ -97,12 +97,14 @@ def test_strengths_that_a_sketch_found_clearly_worse_are_not_solved(problem):
     x, rows, heads = problem
     linear = [head for head in heads if head.head == "linear"]
     (quick,) = answer_features(linear, x, rows=rows, effort=SKETCH)
-    weakest = weakest_worth_solving([quick])
+    strengths = strengths_worth_solving([quick])
+    weakest = strengths[0]
+    assert strengths == tuple(range(weakest, len(L2_STRENGTHS)))
     merits = np.array(quick.merits)
     assert len(merits) == len(L2_STRENGTHS)
     assert 0 < weakest <= quick.choice
     assert (merits[:weakest] < merits.max()).all()
-    (solved,) = answer_features(linear, x, rows=rows, effort=replace(SOLVED, weakest=weakest))
+    (solved,) = answer_features(linear, x, rows=rows, effort=SOLVED.within(strengths))
     assert np.isneginf(solved.merits[:weakest]).all()
     (whole,) = answer_features(linear, x, rows=rows, effort=SOLVED)
     assert solved.choice == whole.choice
@@ -123,12 +125,24 @@ def test_few_rows_are_rotated_once(problem, monkeypatch):
 def test_very_many_rows_and_classes_are_compared_within_fewer_directions():
     assert directions_of(SOLVED, num_rows=4000, num_classes=10) == SOLVED.directions
     assert directions_of(SKETCH, num_rows=60_000, num_classes=10) == SKETCH.directions
-    assert directions_of(SOLVED, num_rows=3600, num_classes=1200) == module.MOST_WORK // (3600 * 1200)
+    assert directions_of(SOLVED, num_rows=3600, num_classes=200) == module.MOST_WORK // (3600 * 200)
     assert directions_of(SOLVED, num_rows=60_000, num_classes=1200) == module.FEWEST_DIRECTIONS
 
 
-def test_a_sketch_of_very_many_logits_is_looser_and_a_solution_is_not():
+def test_very_many_classes_are_answered_once_by_looser_fits():
     size = {"num_rows": 3600, "num_classes": 1200}
-    assert SKETCH.for_size(**size).tolerance == module.LOOSEST > SKETCH.tolerance
-    assert SOLVED.for_size(**size) == SOLVED
-    assert SKETCH.for_size(num_rows=60_000, num_classes=10) == SKETCH
+    effort = SOLVED.for_size(**size)
+    assert (effort.repeats, effort.tolerance, effort.directions) == (1, module.LOOSE, module.FEWEST_DIRECTIONS)
+    assert len(effort.strengths) < len(SOLVED.strengths)
+    assert SOLVED.within((3, 4)).for_size(**size).strengths == (3, 4)
+    for enough in (SKETCH, SOLVED):
+        assert enough.for_size(num_rows=60_000, num_classes=10) == enough
+
+
+def test_a_strength_that_the_sketch_left_out_is_solved_next_to_its_best(problem):
+    x, rows, heads = problem
+    linear = [head for head in heads if head.head == "linear"]
+    (quick,) = answer_features(linear, x, rows=rows, effort=SKETCH.within((0, 2, 4)))
+    assert np.isneginf(np.array(quick.merits)[[1, 3]]).all()
+    assert quick.choice in (2, 4)
+    assert quick.choice - 1 in strengths_worth_solving([quick])

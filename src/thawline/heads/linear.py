@@ -18,7 +18,7 @@ __all__ = ["L2_STRENGTHS", "LinearHead", "fit_folds", "fit_linear"]
 L2_STRENGTHS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 """Penalties tried, per picture and per column: features have unit variance, so D of them scale the logits with D."""
 
-MAX_FLOATS = 64_000_000
+MAX_FLOATS = 8_000_000
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ class Answers:
             not solved for it; empty where there are no settings.
         sketched: Whether it was answered in the first repeat alone, by looser fits, since it cannot win.
         members: As in `Trial`.
-        every: (R, n, K) logits of all repeats, of a head that others may answer together with; else None.
+        every: (r, n, K) logits of the r repeats that were answered, of a head that others may join; else None.
     """
 
     strategy: Strategy

@@ -28,6 +28,7 @@ from thawline.search.answers import Answers
 from thawline.search.choosing import score_choosing
 from thawline.search.frozen import CompareOptions, FrozenAnswers, answer_frozen
 from thawline.search.growth import Growth, growth_of
+from thawline.search.held_out import SOLVED, BankTable, directions_of, is_vast
 from thawline.search.judge import rank
 from thawline.search.leaderboard import Leaderboard, Trial
 
@@ -113,8 +114,12 @@ def _growth(frozen: FrozenAnswers, bank: Bank, dataset: Dataset) -> Growth | Non
         return None
     best = max(linear, key=lambda entry: float((entry.credit * rows.scored_weight).sum()))
     hashes = [dataset.samples[sample].sha256 for sample in rows.samples]
-    rotated = rotate(bank.read(hashes, best.strategy.blocks))
-    return growth_of(rotated, best, rows=rows, num_classes=int(rows.labels.max()) + 1)
+    table, num_classes = BankTable((bank,), hashes, best.strategy.blocks), int(rows.labels.max()) + 1
+    size = {"num_rows": len(hashes), "num_classes": num_classes}
+    effort = SOLVED.for_size(**size)
+    rotated = rotate(table, max_directions=directions_of(effort, **size))
+    halves = 1 if is_vast(**size) else 2
+    return growth_of(rotated, best, rows=rows, num_classes=num_classes, tolerance=effort.tolerance, num_halves=halves)
 
 
 def leaderboard_of(

@@ -24,8 +24,9 @@ START, RANGE = 4.0, 1000.0
 """How much sharper or blunter than logits of unit range an answer may become."""
 FURTHEST = 4.0
 """Ranges of typical logits that an answer lies from the true class at most, also where that was never trained for."""
-ROWS_TO_BEGIN = 4096
-"""Rows that the sharpness of all folds together is fitted on; each fold's own is a step from there on all rows."""
+ROWS_TO_BEGIN, LOGITS_TO_BEGIN = 4096, 500_000
+"""Rows, and logits, that the sharpness of all folds together is fitted on; each fold's own is a step from there on all
+rows."""
 
 
 def held_out_credit(logits: Floats, labels: Ints, *, weight: Floats, fold: Ints) -> Floats:
@@ -56,7 +57,7 @@ def _credit(logits: Floats, labels: Ints, weight: Floats, fold: Ints) -> Floats:
     spread = max(float(np.median(np.ptp(logits, axis=1))), 1e-6)
     logits = np.clip(logits - logits[np.arange(n), labels][:, None], -FURTHEST * spread, FURTHEST * spread)
     sharpness, limit = START / spread, RANGE / spread
-    some = slice(None, None, max(1, n // ROWS_TO_BEGIN))
+    some = slice(None, None, max(1, n // ROWS_TO_BEGIN, logits.size // LOGITS_TO_BEGIN))
     for _ in range(MAX_STEPS):
         slope, bend = _derivatives(logits[some], sharpness)
         before, sharpness = (

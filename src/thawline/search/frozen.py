@@ -1,36 +1,33 @@
 """Cached features, labels and a Split in, held-out answers out: every frozen strategy, cross-validated in seconds.
 
 One idea: each picture is answered only by heads that never saw it, nor another view of it. All strategies are sketched
-(`search.held_out`), those that may win are solved (`search.screen`). Test rows are not read.
+(`search.held_out`), those that may win are solved (`search.solving`). Test rows are not read.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from itertools import groupby
 from typing import Literal
 
 import numpy as np
 
-from thawline.core.progress import Advance, Progress, SilentProgress
+from thawline.core.progress import Progress, SilentProgress
 from thawline.core.types import Floats, Ints
 from thawline.data.dataset import Dataset
 from thawline.data.split import Split
 from thawline.features.backbone import Backbone
 from thawline.features.bank import Block
-from thawline.features.extract import in_streams
 from thawline.features.joined_bank import Bank, banks_in
 from thawline.heads.rotation import Rotated
 from thawline.search.answers import Answers, Rows
 from thawline.search.growth import Growth
 from thawline.search.heads_together import is_few, safest, with_together
-from thawline.search.held_out import SKETCH, SOLVED, BankTable, Effort, answer_features, weakest_worth_solving
+from thawline.search.held_out import SOLVED, BankTable, Effort, answer_features
 from thawline.search.leaderboard import MetricName
-from thawline.search.screen import may_win
 from thawline.search.side_by_side import strategies_of
+from thawline.search.solving import is_dear, solve_all, solve_hopeful, thinned
 from thawline.search.strategy import Strategy, with_views
 
 __all__ = [
@@ -48,9 +45,6 @@ HALF_WAY = 0.5
 """Part of a class's log share that is taken off where right answers are counted: accuracy and macro-F1 both gain."""
 VIEWED = 3
 """Feature sets whose linear head is trained on augmented views too."""
-SCREENED_ROWS = 1500
-SCREENED_LOGITS = 30_000
-"""Rows, and rows × classes, from which on all strategies are sketched and those that may win are solved."""
 
 
 @dataclass(frozen=True)
@@ -167,19 +161,22 @@ def answer_frozen(
     rows, metric, balanced = rows_of(dataset, split, options=options)
     _require_views(bank, view_banks, view_policy)
     hashes = [dataset.samples[sample].sha256 for sample in rows.samples]
-    candidates = _candidates(bank, backbone, rows, options.only)
+    candidates = _candidates(bank, backbone, rows, options)
     num_viewed = min(VIEWED, len(candidates)) if view_banks else 0
-    is_screened = options.screened and _is_dear(rows)
+    is_screened = options.screened and is_dear(rows)
     kept: dict[tuple[Block, ...], Rotated] | None = {} if is_screened else None  # by what they are made of
+    network = None if options.only else backbone
 
     def answer(heads: Sequence[Strategy], effort: Effort, banks: Sequence[Bank] = (bank,)) -> list[Answers]:
         table = BankTable(tuple(banks), hashes, heads[0].blocks)
         return answer_features(heads, table, rows=rows, effort=effort, kept=None if len(banks) > 1 else kept)
 
     with (progress or SilentProgress()).stage("compare", len(candidates) + num_viewed, unit="feature sets") as advance:
-        solve = _screened if is_screened else _all_solved
-        answers = solve(answer, candidates, bank, rows=rows, advance=advance)
-        answers = with_together(answers, rows, bank=bank, backbone=None if options.only else backbone)
+        if is_screened:
+            answers = solve_hopeful(answer, candidates, bank, rows=rows, backbone=network, advance=advance)
+        else:
+            answers = solve_all(answer, candidates, bank, advance=advance)
+        answers = with_together(answers, rows, bank=bank, backbone=network)
         for best in _best_linear(answers)[:num_viewed]:
             viewed = with_views(best.strategy, view_policy, num_views=1 + len(view_banks))
             answers += answer([viewed], SOLVED, (bank, *view_banks))
@@ -196,80 +193,10 @@ def answer_frozen(
     )
 
 
-def _is_dear(rows: Rows) -> bool:
-    """Return whether rows or classes are so many that not every strategy is solved."""
-    n, num_classes = len(rows.labels), int(rows.labels.max()) + 1
-    return n >= SCREENED_ROWS or n * num_classes >= SCREENED_LOGITS
-
-
-def _screened(
-    answer: Callable[..., list[Answers]],
-    candidates: Sequence[Sequence[Strategy]],
-    bank: Bank,
-    *,
-    rows: Rows,
-    advance: Advance,
-) -> list[Answers]:
-    """Return the answers of all candidates: the sketch of those that cannot win, the solution of those that may.
-
-    Args:
-        answer: Answers with strategies on the same features, given an `Effort`.
-        candidates: As from `_candidates`.
-        bank: What they read.
-        rows: What they answer.
-        advance: Told of every feature set that is sketched.
-    """
-    answers = _dearest_first(partial(answer, effort=SKETCH), candidates, bank, advance)
-    chosen = np.flatnonzero(may_win(answers, rows)).tolist()
-    sketched = {answers[place].strategy.name: answers[place] for place in chosen}
-
-    def solve(heads: Sequence[Strategy]) -> list[Answers]:
-        weakest = weakest_worth_solving([sketched[head.name] for head in heads])
-        return answer(heads, effort=replace(SOLVED, weakest=weakest))
-
-    closer = _alike([answers[place].strategy for place in chosen])
-    for place, entry in zip(chosen, _dearest_first(solve, closer, bank, lambda done: None), strict=True):
-        answers[place] = entry
-    return answers
-
-
-def _all_solved(
-    answer: Callable[..., list[Answers]],
-    candidates: Sequence[Sequence[Strategy]],
-    bank: Bank,
-    *,
-    rows: Rows,
-    advance: Advance,
-) -> list[Answers]:
-    """Return the solution of all candidates; arguments are those of `_screened`."""
-    return _dearest_first(partial(answer, effort=SOLVED), candidates, bank, advance)
-
-
 def _best_linear(answers: Sequence[Answers]) -> list[Answers]:
     """Return the answers of the linear heads, best first."""
     linear = [entry for entry in answers if entry.strategy.head == "linear"]
     return sorted(linear, key=lambda entry: -float(entry.scores.mean()))
-
-
-def _alike(strategies: Sequence[Strategy]) -> list[tuple[Strategy, ...]]:
-    """Return strategies in their order, neighbours that read the same features together."""
-    return [tuple(heads) for _, heads in groupby(strategies, key=lambda strategy: strategy.blocks)]
-
-
-def _dearest_first(
-    answer: Callable[[Sequence[Strategy]], list[Answers]],
-    candidates: Sequence[Sequence[Strategy]],
-    bank: Bank,
-    advance: Advance,
-) -> list[Answers]:
-    """Return the answers of all candidates in their order; those of most columns are begun first, and end no later."""
-    widths = {(cut, pooling): width for cut, pooling, width in bank.spec.blocks}
-    order = sorted(range(len(candidates)), key=lambda at: -sum(widths[block] for block in candidates[at][0].blocks))
-    found: dict[int, list[Answers]] = {}
-    for place, entries in zip(order, in_streams(answer, [candidates[at] for at in order]), strict=True):
-        found[place] = entries
-        advance(1)
-    return [entry for place in range(len(candidates)) for entry in found[place]]
 
 
 def stacked_views(banks: Sequence[Bank], hashes: Sequence[str], *, blocks: Sequence[Block]) -> Floats:
@@ -331,7 +258,7 @@ def rows_of(dataset: Dataset, split: Split, *, options: CompareOptions) -> tuple
     return rows, metric, weights == "balanced" or (weights != "none" and is_balanced)
 
 
-def _candidates(bank: Bank, backbone: Backbone, rows: Rows, only: frozenset[str] | None) -> list[tuple[Strategy, ...]]:
+def _candidates(bank: Bank, backbone: Backbone, rows: Rows, options: CompareOptions) -> list[tuple[Strategy, ...]]:
     """Return the strategies to compare; those that read the same features together."""
     of_features = strategies_of(
         [one.spec for one in banks_in(bank)],
@@ -339,5 +266,8 @@ def _candidates(bank: Bank, backbone: Backbone, rows: Rows, only: frozenset[str]
         num_classes=int(rows.labels.max()) + 1,
         num_rows=len(rows.samples),
     )
-    wanted = [tuple(head for head in heads if only is None or head.name in only) for heads in of_features]
+    only = options.only
+    if only is None:
+        return thinned(of_features, rows, bank) if options.screened else of_features
+    wanted = [tuple(head for head in heads if head.name in only) for heads in of_features]
     return [heads for heads in wanted if heads]

@@ -15,6 +15,7 @@ import numpy as np
 from thawline.core.types import Floats, Ints
 from thawline.heads.linear import L2_STRENGTHS, fit_folds
 from thawline.heads.rotation import Rotated
+from thawline.heads.softmax_path import TOLERANCE
 from thawline.search.answers import Answers, Rows
 
 __all__ = ["Growth", "growth_of"]
@@ -37,7 +38,15 @@ class Growth:
         return f"<Growth of {100 * float(self.added.mean()):+.1f} points>"
 
 
-def growth_of(rotated: Rotated, entry: Answers, *, rows: Rows, num_classes: int) -> Growth:
+def growth_of(
+    rotated: Rotated,
+    entry: Answers,
+    *,
+    rows: Rows,
+    num_classes: int,
+    tolerance: float = TOLERANCE,
+    num_halves: int = NUM_HALVES,
+) -> Growth:
     """Return the growth of a linear head, by the folds of the first repeat.
 
     Args:
@@ -45,16 +54,19 @@ def growth_of(rotated: Rotated, entry: Answers, *, rows: Rows, num_classes: int)
         entry: Its held-out answers and the strength that was chosen for it.
         rows: What was answered.
         num_classes: K.
+        tolerance: As in `fit_folds`.
+        num_halves: Halves of the rows that are learnt from, one or both.
     """
     first = np.flatnonzero(rows.repeat == 0)
     half = _halves(rows.labels, rows.groups)
-    weights = np.concatenate([rows.train[:, first] * (half == part)[:, None] for part in range(NUM_HALVES)], axis=1)
+    weights = np.concatenate([rows.train[:, first] * (half == part)[:, None] for part in range(num_halves)], axis=1)
     logits = fit_folds(
         rotated,
         rows.labels,
         row_weights=weights,
         strengths=L2_STRENGTHS[entry.choice or 0 :][:1],
         num_classes=num_classes,
+        tolerance=tolerance,
     )[:, 0]
     right = entry.predicted[0] == rows.scored_labels
     added = np.zeros(len(rows.scored))

@@ -22,7 +22,7 @@ from thawline.search.leaderboard import Member
 from thawline.search.strategy import Strategy, together, together_features
 from thawline.search.ties import FEW
 
-__all__ = ["TEMPERATURES", "answer_together", "columns_read", "is_few", "safest", "with_together"]
+__all__ = ["TEMPERATURES", "answer_together", "columns_read", "is_few", "safest", "together_blocks", "with_together"]
 
 TEMPERATURES = (0.5, 0.7, 1.0, 1.4, 2.0)
 """Tried for each head: strengths are chosen by log-loss, so that a head is hardly ever further off."""
@@ -38,23 +38,26 @@ def with_together(answers: Sequence[Answers], rows: Rows, *, bank: Bank, backbon
         backbone: Its cut points and costs; None where the strategies to compare were named: then none is added.
     """
     specs = [one.spec for one in banks_in(bank)]
-    joined = answer_together(answers, rows, specs=specs, backbone=backbone) if backbone else []
+    joined = answer_together(answers, rows, specs=specs, backbone=backbone)
     return [replace(entry, every=None) for entry in (*answers, *joined)]
 
 
 def answer_together(
-    answers: Sequence[Answers], rows: Rows, *, specs: Sequence[BankSpec], backbone: Backbone
+    answers: Sequence[Answers], rows: Rows, *, specs: Sequence[BankSpec], backbone: Backbone | None
 ) -> list[Answers]:
     """Return the held-out answers of every set of heads that can answer together: of each network, and of all.
 
-    A head that was sketched only, since it cannot win, is left out of its set, and a set of one head is none.
+    A head that was not compared is left out of its set, and a set of one head is none. A set of which one head was
+    sketched only, since none of its strategies can win, is a sketch.
 
     Args:
         answers: Of the heads alone; those with `Answers.every` can take part.
         rows: What they answered.
         specs: What the bank of each network holds.
-        backbone: Its cut points and costs; of several networks, joined.
+        backbone: As in `with_together`.
     """
+    if backbone is None:
+        return []
     by_blocks = {
         entry.strategy.blocks: entry
         for entry in answers
@@ -69,6 +72,15 @@ def answer_together(
             seen.add(which)
             found.append(_answer(_words(name, len(members)), members, rows, backbone))
     return found
+
+
+def together_blocks(specs: Sequence[BankSpec]) -> set[tuple[Block, ...]]:
+    """Return the blocks of every head that may answer together with others.
+
+    Args:
+        specs: What the bank of each network holds.
+    """
+    return {part for _, blocks in _sets(specs) for part in blocks}
 
 
 def _sets(specs: Sequence[BankSpec]) -> Iterator[tuple[str, list[tuple[Block, ...]]]]:
@@ -121,32 +133,37 @@ def safest(answers: Sequence[Answers]) -> str | None:
     Args:
         answers: Of all frozen strategies, the heads together in the order of `together_features`.
     """
-    solved = [entry.strategy for entry in answers if not entry.sketched]
-    plain = [strategy for strategy in solved if strategy.head == "linear" and strategy.is_plain]
+    strategies = [entry.strategy for entry in answers]
+    plain = [strategy for strategy in strategies if strategy.head == "linear" and strategy.is_plain]
     at_the_end = [strategy for strategy in plain if not strategy.is_fused and not strategy.blocks_removed]
-    first = [strategy for strategy in solved if strategy.members] + at_the_end
+    first = [strategy for strategy in strategies if strategy.members] + at_the_end
     return first[0].name if first else None
 
 
 def _answer(words: str, members: Sequence[Answers], rows: Rows, backbone: Backbone) -> Answers:
     """Return what heads answer together, each fold at the temperatures that suit the rows outside it."""
-    fold = _fold_of(rows)
+    answered = [entry.every for entry in members if entry.every is not None]
+    num_repeats = min(map(len, answered))
+    fold = _fold_of(rows)[:num_repeats]
     shares, chosen = [], []
-    for entry in members:
-        logits = np.asarray(entry.every, dtype=np.float64)
+    for entry, every in zip(members, answered, strict=True):
+        logits = every[:num_repeats].astype(np.float64)
         by_fold, final = _temperatures(logits, rows, fold)
         shares.append(log_softmax(logits / by_fold[fold][..., None], axis=2))
         chosen.append(Member(entry.strategy.name, L2_STRENGTHS[entry.choice or 0], final))
     logits = (logsumexp(shares, axis=0) - np.log(len(shares))).astype(np.float32)
-    return answers_from(
+    predicted = np.full((int(rows.repeat.max()) + 1, len(rows.scored)), -1, dtype=np.int64)
+    predicted[:num_repeats] = logits.argmax(axis=2)
+    found = answers_from(
         together(words, [entry.strategy for entry in members], backbone=backbone),
-        logits.argmax(axis=2),
+        predicted,
         logits=logits,
         rows=rows,
         seconds=sum(entry.seconds for entry in members),
         num_fits=0,
         members=tuple(chosen),
     )
+    return replace(found, sketched=any(entry.sketched for entry in members))
 
 
 def _fold_of(rows: Rows) -> Ints:

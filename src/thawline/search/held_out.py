@@ -26,6 +26,7 @@ from thawline.search.answers import Answers, Rows, answers_from
 from thawline.search.strategy import Strategy
 
 __all__ = [
+    "EVERY_STRENGTH",
     "SKETCH",
     "SOLVED",
     "BankTable",
@@ -33,7 +34,8 @@ __all__ = [
     "answer_features",
     "directions_of",
     "fold_logits",
-    "weakest_worth_solving",
+    "is_vast",
+    "strengths_worth_solving",
 ]
 
 MAX_FLOATS = 8_000_000
@@ -41,11 +43,12 @@ MAX_FLOATS = 8_000_000
 MOST_WORK = 1_200_000_000
 """Rows × classes × directions of a fold beyond which fewer directions are taken, down to the fewest."""
 FEWEST_DIRECTIONS = 256
-MANY_LOGITS = 1_000_000
-LOOSEST = 0.2
-"""Tolerance of a sketch of more rows × classes than that: its fits tell strategies apart, not probabilities."""
+MANY_LOGITS, MANY_CLASSES = 1_000_000, 200
+"""Rows × classes, or classes, beyond which all strategies are answered alike: one drawing of folds, by looser fits."""
+LOOSE = 0.2
 CLEARLY_WORSE = 0.03
 """Share of its log-loss by which a strength is worse than the best one in a sketch, and not solved again."""
+EVERY_STRENGTH = tuple(range(len(L2_STRENGTHS)))
 
 
 @dataclass(frozen=True)
@@ -57,27 +60,40 @@ class Effort:
         tolerance: At which a fit is solved, as in `solve_path`.
         keys: Rows that k-NN searches at most; None: all.
         repeats: Drawings of folds that are answered at most; None: all.
-        weakest: Place of the weakest strength in `L2_STRENGTHS` that is solved.
+        strengths: Places of the strengths in `L2_STRENGTHS` that are solved, ascending.
+        is_sketch: Whether what is answered so can neither lead nor win.
     """
 
     directions: int
     tolerance: float
     keys: int | None = None
     repeats: int | None = None
-    weakest: int = 0
+    strengths: tuple[int, ...] = EVERY_STRENGTH
+    is_sketch: bool = False
 
     def for_size(self, *, num_rows: int, num_classes: int) -> Effort:
-        """Return the effort for so many rows and classes: a sketch of very many logits is looser still."""
-        is_loose = self.repeats is not None and num_rows * num_classes > MANY_LOGITS
-        return replace(self, tolerance=LOOSEST) if is_loose else self
+        """Return the effort for so many rows and classes: less where they are very many."""
+        if not is_vast(num_rows, num_classes):
+            return self
+        strengths = EVERY_STRENGTH[::2] if self.strengths == EVERY_STRENGTH else self.strengths
+        return replace(self, tolerance=LOOSE, directions=FEWEST_DIRECTIONS, repeats=1, strengths=strengths)
+
+    def within(self, strengths: tuple[int, ...]) -> Effort:
+        """Return the effort for some strengths only."""
+        return replace(self, strengths=strengths)
 
     def folds(self, rows: Rows) -> list[int]:
         """Return the folds that are answered."""
         return [fold for fold, repeat in enumerate(rows.repeat) if self.repeats is None or repeat < self.repeats]
 
 
-SKETCH = Effort(directions=1024, tolerance=0.05, keys=2048, repeats=1)
+SKETCH = Effort(directions=1024, tolerance=0.05, keys=2048, repeats=1, is_sketch=True)
 SOLVED = Effort(directions=MAX_DIRECTIONS, tolerance=TOLERANCE)
+
+
+def is_vast(num_rows: int, num_classes: int) -> bool:
+    """Return whether rows and classes are so very many that even what may win is answered as in a sketch."""
+    return num_rows * num_classes > MANY_LOGITS or num_classes > MANY_CLASSES
 
 
 @dataclass(frozen=True)
@@ -114,7 +130,8 @@ class BankTable:
 def directions_of(effort: Effort, *, num_rows: int, num_classes: int) -> int:
     """Return the directions within which heads are compared: fewer where rows and classes are very many."""
     affordable = max(FEWEST_DIRECTIONS, MOST_WORK // (num_rows * num_classes))
-    most = MAX_DIRECTIONS if num_rows <= MAX_DIRECTIONS else effort.directions  # of few rows all, once and for all
+    is_kept = num_rows <= MAX_DIRECTIONS and not is_vast(num_rows, num_classes)
+    most = MAX_DIRECTIONS if is_kept else effort.directions  # of few rows all, once and for all
     return min(most, affordable)
 
 
@@ -152,21 +169,24 @@ def answer_features(
         start = time.perf_counter()
         logits = fold_logits(strategy, rotated, rows=rows, effort=effort)
         answers = _choose_within(strategy, logits, rows, shared_s + time.perf_counter() - start)
-        answered.append(replace(answers, sketched=effort.repeats is not None))
+        answered.append(replace(answers, sketched=effort.is_sketch))
     return answered
 
 
-def weakest_worth_solving(sketched: Sequence[Answers]) -> int:
-    """Return the place of the weakest strength that is not clearly worse than the best in the sketch of a linear head.
+def strengths_worth_solving(sketched: Sequence[Answers]) -> tuple[int, ...]:
+    """Return the places of all strengths but the weak ones that are clearly worse than the best in a sketch.
 
-    Weak strengths cost most steps, and a path ends with the first that loses: the sketch knows which that is.
+    Weak strengths cost most steps, and a path ends with the first that loses: the sketch knows which that is. One that
+    it left out stays where the next stronger one is not clearly worse.
     """
-    places = []
+    weakest = len(L2_STRENGTHS)
     for entry in sketched:
         if entry.strategy.head == "linear":
             merits = np.array(entry.merits)
-            places.append(int(np.argmax(merits >= merits.max() - CLEARLY_WORSE * abs(merits.max()))))
-    return min(places, default=0)
+            place = int(np.argmax(merits >= merits.max() - CLEARLY_WORSE * abs(merits.max())))
+            was_left_out = place > 0 and np.isneginf(merits[place - 1])
+            weakest = min(weakest, place - int(was_left_out))
+    return tuple(range(weakest if weakest < len(L2_STRENGTHS) else 0, len(L2_STRENGTHS)))
 
 
 def fold_logits(strategy: Strategy, rotated: Rotated, *, rows: Rows, effort: Effort) -> dict[int, Floats]:
@@ -191,13 +211,13 @@ def fold_logits(strategy: Strategy, rotated: Rotated, *, rows: Rows, effort: Eff
                 rotated,
                 labels,
                 row_weights=weights,
-                strengths=L2_STRENGTHS[effort.weakest :],
+                strengths=[L2_STRENGTHS[place] for place in effort.strengths],
                 num_classes=num_classes,
                 num_answers=n,
                 shifts=None if shifts is None else shifts[part],
                 tolerance=effort.tolerance,
             )
-            found = np.pad(found, ((0, 0), (effort.weakest, 0), (0, 0), (0, 0)), constant_values=np.nan)
+            found = _in_places(found, effort.strengths)
         elif strategy.head == "class mean":
             found = class_mean_folds(rotated, labels, row_weights=weights, num_classes=num_classes)[:, None]
         else:
@@ -205,6 +225,15 @@ def fold_logits(strategy: Strategy, rotated: Rotated, *, rows: Rows, effort: Eff
         for answers, fold in zip(found, part, strict=True):
             logits[fold] = answers[:, rows.held_out[fold]]
     return logits
+
+
+def _in_places(found: Floats, places: Sequence[int]) -> Floats:
+    """Return (F, S, N, K) logits of all S strengths; NaN of those that are not at the places of (F, s, N, K)."""
+    if tuple(places) == EVERY_STRENGTH:
+        return found
+    whole = np.full((found.shape[0], len(L2_STRENGTHS), *found.shape[2:]), np.nan, dtype=np.float32)
+    whole[:, list(places)] = found
+    return whole
 
 
 def _choose_within(strategy: Strategy, logits: Mapping[int, Floats], rows: Rows, seconds: float) -> Answers:
@@ -237,16 +266,16 @@ def _choose_within(strategy: Strategy, logits: Mapping[int, Floats], rows: Rows,
         answers = of_settings[_largest(outside if len(held_out) < len(rows.scored) else totals)]
         predicted[rows.repeat[fold], held_out] = answers.argmax(axis=1)
         kept[rows.repeat[fold], held_out] = answers
-    may_join = strategy.head == "linear" and strategy.is_plain and len(logits) == len(rows.held_out)
+    every = np.ascontiguousarray(kept[repeats][:, rows.scored])
     answered = answers_from(
         strategy,
         predicted[:, rows.scored],
-        logits=kept[:, rows.scored],
+        logits=every,
         rows=rows,
         seconds=seconds,
         choice=_largest(totals),
         num_fits=sum(int((~np.isnan(answers[:, 0, 0])).sum()) for answers in logits.values()),
-        every=kept[:, rows.scored] if may_join else None,
+        every=every if strategy.head == "linear" and strategy.is_plain else None,
     )
     return replace(answered, merits=tuple((totals / len(rows.scored)).tolist()))
 

@@ -8,7 +8,6 @@ model of the weaker strength too sure, one of the stronger too unsure.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from thawline.features.joined_bank import Bank
 from thawline.heads.linear import L2_STRENGTHS
 from thawline.heads.rotation import rotate
 from thawline.search.answers import Rows
-from thawline.search.held_out import SOLVED, BankTable, directions_of, fold_logits
+from thawline.search.held_out import EVERY_STRENGTH, SOLVED, BankTable, directions_of, fold_logits
 from thawline.search.strategy import Strategy
 
 __all__ = ["settled_logits"]
@@ -43,7 +42,7 @@ def settled_logits(
         L2_STRENGTHS.index(l2),
         int(rows.labels.max()) + 1,
     )
-    effort = replace(SOLVED, weakest=place).for_size(num_rows=table.shape[0], num_classes=num_classes)
+    effort = SOLVED.within(EVERY_STRENGTH[place:]).for_size(num_rows=table.shape[0], num_classes=num_classes)
     directions = directions_of(effort, num_rows=table.shape[0], num_classes=num_classes)
     of_folds = fold_logits(strategy, rotate(table, max_directions=directions), rows=rows, effort=effort)
     answers = np.concatenate([of_settings[place] for of_settings in of_folds.values()])
