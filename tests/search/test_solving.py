@@ -31,7 +31,9 @@ def solved_of(monkeypatch):
             return [replace(by_name[head.name], sketched=effort.is_sketch) for head in heads]
 
         candidates = [(entry.strategy,) for entry in sketches]
-        found = solve_hopeful(answer, candidates, OneBank(), rows=rows, backbone=BACKBONE, advance=lambda done: None)
+        found = solve_hopeful(
+            answer, candidates, bank=OneBank(), rows=rows, backbone=BACKBONE, advance=lambda done: None
+        )
         assert [entry.strategy for entry in found] == [entry.strategy for entry in sketches]
         return {entry.strategy.name for entry in found if not entry.sketched}
 
@@ -65,8 +67,8 @@ def vast():
 
 def test_of_very_many_classes_fewer_candidates_are_answered_and_all_alike():
     candidates = [(strategy, replace(strategy, head="k-NN")) for strategy in linear_heads()]
-    assert thinned(candidates, rows_of(), OneBank()) == candidates
-    kept = thinned(candidates, vast(), OneBank())
+    assert thinned(candidates, rows=rows_of(), bank=OneBank()) == candidates
+    kept = thinned(candidates, rows=vast(), bank=OneBank())
     assert len(kept) < len(candidates) / 2
     joined = answer_together(alone(rows_of()), rows_of(), specs=[SPEC], backbone=BACKBONE)
     names = {heads[0].name for heads in kept}

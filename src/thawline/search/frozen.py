@@ -27,7 +27,7 @@ from thawline.search.heads_together import is_few, safest, with_together
 from thawline.search.held_out import SOLVED, BankTable, Effort, answer_features
 from thawline.search.leaderboard import MetricName
 from thawline.search.side_by_side import strategies_of
-from thawline.search.solving import is_dear, solve_all, solve_hopeful, thinned
+from thawline.search.solving import is_dear, solve, thinned
 from thawline.search.strategy import Strategy, with_views
 
 __all__ = [
@@ -172,10 +172,9 @@ def answer_frozen(
         return answer_features(heads, table, rows=rows, effort=effort, kept=None if len(banks) > 1 else kept)
 
     with (progress or SilentProgress()).stage("compare", len(candidates) + num_viewed, unit="feature sets") as advance:
-        if is_screened:
-            answers = solve_hopeful(answer, candidates, bank, rows=rows, backbone=network, advance=advance)
-        else:
-            answers = solve_all(answer, candidates, bank, advance=advance)
+        answers = solve(
+            answer, candidates, bank=bank, rows=rows, backbone=network, advance=advance, is_screened=is_screened
+        )
         answers = with_together(answers, rows, bank=bank, backbone=network)
         for best in _best_linear(answers)[:num_viewed]:
             viewed = with_views(best.strategy, view_policy, num_views=1 + len(view_banks))
@@ -268,6 +267,6 @@ def _candidates(bank: Bank, backbone: Backbone, rows: Rows, options: CompareOpti
     )
     only = options.only
     if only is None:
-        return thinned(of_features, rows, bank) if options.screened else of_features
+        return thinned(of_features, rows=rows, bank=bank) if options.screened else of_features
     wanted = [tuple(head for head in heads if head.name in only) for heads in of_features]
     return [heads for heads in wanted if heads]

@@ -217,22 +217,22 @@ def fold_logits(strategy: Strategy, rotated: Rotated, *, rows: Rows, effort: Eff
                 shifts=None if shifts is None else shifts[part],
                 tolerance=effort.tolerance,
             )
-            found = _in_places(found, effort.strengths)
         elif strategy.head == "class mean":
             found = class_mean_folds(rotated, labels, row_weights=weights, num_classes=num_classes)[:, None]
         else:
             found = neighbour_folds(rotated, labels, row_weights=weights, num_classes=num_classes, max_keys=effort.keys)
         for answers, fold in zip(found, part, strict=True):
-            logits[fold] = answers[:, rows.held_out[fold]]
+            of_fold = answers[:, rows.held_out[fold]]
+            logits[fold] = _in_places(of_fold, effort.strengths) if strategy.head == "linear" else of_fold
     return logits
 
 
 def _in_places(found: Floats, places: Sequence[int]) -> Floats:
-    """Return (F, S, N, K) logits of all S strengths; NaN of those that are not at the places of (F, s, N, K)."""
+    """Return (S, h, K) logits of all S strengths; NaN of those that are not at the places of (s, h, K)."""
     if tuple(places) == EVERY_STRENGTH:
         return found
-    whole = np.full((found.shape[0], len(L2_STRENGTHS), *found.shape[2:]), np.nan, dtype=np.float32)
-    whole[:, list(places)] = found
+    whole = np.full((len(L2_STRENGTHS), *found.shape[1:]), np.nan, dtype=np.float32)
+    whole[list(places)] = found
     return whole
 
 

@@ -21,7 +21,7 @@ from thawline.search.held_out import SKETCH, SOLVED, is_vast, strengths_worth_so
 from thawline.search.screen import may_win
 from thawline.search.strategy import Strategy
 
-__all__ = ["is_dear", "solve_all", "solve_hopeful", "thinned"]
+__all__ = ["is_dear", "solve", "solve_hopeful", "thinned"]
 
 SCREENED_ROWS = 1500
 SCREENED_LOGITS = 30_000
@@ -36,7 +36,7 @@ def is_dear(rows: Rows) -> bool:
     return (n >= SCREENED_ROWS or n * num_classes >= SCREENED_LOGITS) and not is_vast(n, num_classes)
 
 
-def thinned(candidates: Sequence[tuple[Strategy, ...]], rows: Rows, bank: Bank) -> list[tuple[Strategy, ...]]:
+def thinned(candidates: Sequence[tuple[Strategy, ...]], *, rows: Rows, bank: Bank) -> list[tuple[Strategy, ...]]:
     """Return the candidates, or those that are answered where rows × classes are very many.
 
     These are the end of each network and every third cut below it, under all heads, and linear heads on what is fused
@@ -63,22 +63,27 @@ def thinned(candidates: Sequence[tuple[Strategy, ...]], rows: Rows, bank: Bank) 
     return found
 
 
-def solve_all(
+def solve(
     answer: Callable[..., list[Answers]],
     candidates: Sequence[Sequence[Strategy]],
-    bank: Bank,
     *,
+    bank: Bank,
+    rows: Rows,
+    backbone: Backbone | None,
     advance: Advance,
+    is_screened: bool,
 ) -> list[Answers]:
-    """Return the solution of all candidates; arguments are those of `solve_hopeful`."""
+    """Return the solution of all candidates; where they are screened, of those that may win; arguments as there."""
+    if is_screened:
+        return solve_hopeful(answer, candidates, bank=bank, rows=rows, backbone=backbone, advance=advance)
     return _dearest_first(partial(answer, effort=SOLVED), candidates, bank, advance)
 
 
 def solve_hopeful(
     answer: Callable[..., list[Answers]],
     candidates: Sequence[Sequence[Strategy]],
-    bank: Bank,
     *,
+    bank: Bank,
     rows: Rows,
     backbone: Backbone | None,
     advance: Advance,
@@ -97,13 +102,13 @@ def solve_hopeful(
     hopeful = _hopeful(answers, rows, bank, backbone)
     sketched = {entry.strategy.name: entry for entry in answers if entry.strategy.name in hopeful}
 
-    def solve(heads: Sequence[Strategy]) -> list[Answers]:
+    def solve_closer(heads: Sequence[Strategy]) -> list[Answers]:
         strengths = strengths_worth_solving([sketched[head.name] for head in heads])
         return answer(heads, effort=SOLVED.within(strengths))
 
     places = [place for place, entry in enumerate(answers) if entry.strategy.name in hopeful]
     closer = _alike([answers[place].strategy for place in places])
-    for place, entry in zip(places, _dearest_first(solve, closer, bank, lambda done: None), strict=True):
+    for place, entry in zip(places, _dearest_first(solve_closer, closer, bank, lambda done: None), strict=True):
         answers[place] = entry
     return answers
 
