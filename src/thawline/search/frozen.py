@@ -27,7 +27,7 @@ from thawline.search.heads_together import is_few, safest, with_together
 from thawline.search.held_out import SOLVED, BankTable, Effort, answer_features
 from thawline.search.leaderboard import MetricName
 from thawline.search.side_by_side import strategies_of
-from thawline.search.solving import is_dear, solve, thinned
+from thawline.search.solving import is_dear, solve_all, solve_hopeful, thinned
 from thawline.search.strategy import Strategy, with_views
 
 __all__ = [
@@ -163,18 +163,16 @@ def answer_frozen(
     hashes = [dataset.samples[sample].sha256 for sample in rows.samples]
     candidates = _candidates(bank, backbone, rows, options)
     num_viewed = min(VIEWED, len(candidates)) if view_banks else 0
-    is_screened = options.screened and is_dear(rows)
+    is_screened, network = options.screened and is_dear(rows), None if options.only else backbone
     kept: dict[tuple[Block, ...], Rotated] | None = {} if is_screened else None  # by what they are made of
-    network = None if options.only else backbone
 
     def answer(heads: Sequence[Strategy], effort: Effort, banks: Sequence[Bank] = (bank,)) -> list[Answers]:
         table = BankTable(tuple(banks), hashes, heads[0].blocks)
         return answer_features(heads, table, rows=rows, effort=effort, kept=None if len(banks) > 1 else kept)
 
     with (progress or SilentProgress()).stage("compare", len(candidates) + num_viewed, unit="feature sets") as advance:
-        answers = solve(
-            answer, candidates, bank=bank, rows=rows, backbone=network, advance=advance, is_screened=is_screened
-        )
+        solved = solve_hopeful if is_screened else solve_all
+        answers = solved(answer, candidates, bank=bank, rows=rows, backbone=network, advance=advance)
         answers = with_together(answers, rows, bank=bank, backbone=network)
         for best in _best_linear(answers)[:num_viewed]:
             viewed = with_views(best.strategy, view_policy, num_views=1 + len(view_banks))

@@ -21,7 +21,7 @@ from thawline.search.held_out import SKETCH, SOLVED, is_vast, strengths_worth_so
 from thawline.search.screen import may_win
 from thawline.search.strategy import Strategy
 
-__all__ = ["is_dear", "solve", "solve_hopeful", "thinned"]
+__all__ = ["is_dear", "solve_all", "solve_hopeful", "thinned"]
 
 SCREENED_ROWS = 1500
 SCREENED_LOGITS = 30_000
@@ -63,7 +63,7 @@ def thinned(candidates: Sequence[tuple[Strategy, ...]], *, rows: Rows, bank: Ban
     return found
 
 
-def solve(
+def solve_all(
     answer: Callable[..., list[Answers]],
     candidates: Sequence[Sequence[Strategy]],
     *,
@@ -71,11 +71,8 @@ def solve(
     rows: Rows,
     backbone: Backbone | None,
     advance: Advance,
-    is_screened: bool,
 ) -> list[Answers]:
-    """Return the solution of all candidates; where they are screened, of those that may win; arguments as there."""
-    if is_screened:
-        return solve_hopeful(answer, candidates, bank=bank, rows=rows, backbone=backbone, advance=advance)
+    """Return the solution of all candidates; arguments are those of `solve_hopeful`."""
     return _dearest_first(partial(answer, effort=SOLVED), candidates, bank, advance)
 
 
