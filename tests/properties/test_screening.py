@@ -17,10 +17,10 @@ from thawline.search.compare import CompareOptions, answer_frozen, leaderboard_o
 @pytest.mark.slow
 @pytest.mark.pictures
 @pytest.mark.parametrize("seed", [0, 1])
-def test_what_wins_is_solved_and_wins(shared_data, tmp_path, monkeypatch, seed):
-    """With 16 pictures a class what comes out best wins; with fewer than `ties.FEW` nothing would be chosen."""
+@pytest.mark.parametrize("limit", [16, 12], ids=["the best wins", "few, so the safest wins"])
+def test_what_wins_is_solved_and_wins(shared_data, tmp_path, monkeypatch, seed, limit):
     monkeypatch.setattr(module, "SCREENED_ROWS", 1)
-    dataset, _ = check(shared_data / "monkeys", make_options(limit=16, seed=seed))
+    dataset, _ = check(shared_data / "monkeys", make_options(limit=limit, seed=seed))
     network = load_backbone(size_px=96)
     bank = extract(dataset, network, runtime=Runtime("cpu", "float32", 8), cache=tmp_path).bank
     split = make_split(dataset, seed=seed, hold_out=False)
