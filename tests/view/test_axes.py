@@ -9,6 +9,7 @@ import report_cases as cases
 from thawline.view.axes import (
     apart,
     frame_shares,
+    frame_times,
     height_of,
     is_stretched,
     label_cuts,
@@ -87,3 +88,11 @@ def test_cuts_are_named_as_far_as_there_is_room_and_always_the_deepest(axes, spa
 def test_a_tooltip_has_the_score_and_its_interval():
     text = tooltip(cases.make_trial((3,), 0.84)).replace(GAP, " ")
     assert text == "net · cut (3,): 84.0 % (80.9 % to 86.7 %)"
+
+
+def test_a_logarithmic_axis_has_the_labels_that_it_is_given_and_no_others(axes):
+    frame_times(axes, low=0.5, high=40, labels={1: "1 s", 20.0: "20 s"})
+    assert (axes.get_xscale(), axes.get_xlim()) == ("log", (0.5, 40))
+    shown = [(at, label.get_text()) for at, label in zip(axes.get_xticks(), axes.get_xticklabels(), strict=True)]
+    assert shown == [(1, "1 s"), (20, "20 s")]
+    assert list(axes.get_xticks(minor=True)) == []

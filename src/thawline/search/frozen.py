@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -171,8 +172,8 @@ def answer_frozen(
         return answer_features(heads, table, rows=rows, effort=effort, kept=None if len(banks) > 1 else kept)
 
     with (progress or SilentProgress()).stage("compare", len(candidates) + num_viewed, unit="feature sets") as advance:
-        solved = solve_hopeful if is_screened else solve_all
-        answers = solved(answer, candidates, bank=bank, rows=rows, backbone=network, advance=advance)
+        solve = partial(solve_hopeful, rows=rows, backbone=network) if is_screened else solve_all
+        answers = solve(answer, candidates, bank=bank, advance=advance)
         answers = with_together(answers, rows, bank=bank, backbone=network)
         for best in _best_linear(answers)[:num_viewed]:
             viewed = with_views(best.strategy, view_policy, num_views=1 + len(view_banks))

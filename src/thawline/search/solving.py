@@ -68,8 +68,6 @@ def solve_all(
     candidates: Sequence[Sequence[Strategy]],
     *,
     bank: Bank,
-    rows: Rows,
-    backbone: Backbone | None,
     advance: Advance,
 ) -> list[Answers]:
     """Return the solution of all candidates; arguments are those of `solve_hopeful`."""

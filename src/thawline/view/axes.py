@@ -6,10 +6,10 @@ What lies on such an axis is placed and moved in pixels, whatever its scale.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from matplotlib.ticker import MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, NullLocator
 
 from thawline.search.leaderboard import Trial
 from thawline.view.svg import LIGHT
@@ -18,6 +18,7 @@ from thawline.view.words import GAP, percent
 __all__ = [
     "apart",
     "frame_shares",
+    "frame_times",
     "height_of",
     "is_stretched",
     "label_cuts",
@@ -117,3 +118,21 @@ def label_cuts(axes: Any, cuts: Sequence[tuple[str, float]], *, spacing_px: floa
 def tooltip(trial: Trial) -> str:
     """Return a trial's name, its score and its interval, for a tooltip."""
     return f"{trial.name}: {percent(trial.mean)} ({percent(trial.low)} to {percent(trial.high)})"
+
+
+def frame_times(axes: Any, *, low: float, high: float, labels: Mapping[float, str]) -> None:
+    """Make the horizontal axis logarithmic, with labels at these times alone.
+
+    Args:
+        axes: To frame.
+        low: Its left end; above 0, in the unit of the labels' times.
+        high: Its right end.
+        labels: Time → label, ascending.
+    """
+    shown = list(labels)
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    axes.xaxis.set_major_locator(FixedLocator(shown))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xticks(shown, list(labels.values()), color=LIGHT["ink"])

@@ -9,10 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
-
 from thawline.search.leaderboard import Leaderboard, Trial
-from thawline.view.axes import frame_shares, height_of, is_stretched, tooltip
+from thawline.view.axes import frame_shares, frame_times, height_of, is_stretched, tooltip
 from thawline.view.svg import LIGHT, drawing, figure_svg, strip_axes
 from thawline.view.words import GAP, percent
 
@@ -106,12 +104,7 @@ def _frame_times(axes: Any, times_ms: Sequence[float]) -> None:
     """Make the horizontal axis logarithmic over all times, with round times labelled."""
     low, high = min(times_ms) / 1.25, max(times_ms) * 1.25
     shown = [at for at in _TICKS_MS if low <= at <= high]
-    axes.set_xscale("log")
-    axes.set_xlim(low, high)
-    axes.xaxis.set_major_locator(FixedLocator(shown))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xticks(shown, [f"{at:g}" for at in shown], color=LIGHT["ink"])
+    frame_times(axes, low=low, high=high, labels={at: f"{at:g}" for at in shown})
 
 
 def _draw_front(axes: Any, front: Sequence[Trial]) -> None:

@@ -10,11 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
-
 from thawline.search.leaderboard import Leaderboard, Trial
 from thawline.search.strategy import Kind
-from thawline.view.axes import frame_shares, height_of, is_stretched, tooltip
+from thawline.view.axes import frame_shares, frame_times, height_of, is_stretched, tooltip
 from thawline.view.svg import LIGHT, drawing, figure_svg, strip_axes
 from thawline.view.words import GAP, KIND_WORDS, duration_text, percent, shared_backbone, short_name
 
@@ -111,12 +109,7 @@ def _frame_times(axes: Any, times_s: Sequence[float]) -> None:
         low = max((at for at in _TIMES_S if at <= low), default=low)
         high = min((at for at in _TIMES_S if at >= high), default=high)
     shown = [at for at in _TIMES_S if low <= at <= high]
-    axes.set_xscale("log")
-    axes.set_xlim(low, high)
-    axes.xaxis.set_major_locator(FixedLocator(shown))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xticks(shown, [_time_label(at) for at in shown], color=LIGHT["ink"])
+    frame_times(axes, low=low, high=high, labels={at: _time_label(at) for at in shown})
     for at, label in zip(shown, axes.get_xticklabels(), strict=True):
         if at > high**0.96 * low**0.04:  # so near the edge of the paper that half of the label would lie beyond it
             label.set_horizontalalignment("right")

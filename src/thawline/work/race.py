@@ -20,7 +20,7 @@ from thawline.core.runtime import num_workers
 from thawline.core.types import Fit, Ints
 from thawline.data.dataset import Dataset
 from thawline.data.split import make_split
-from thawline.features.bank import open_bank
+from thawline.features.bank import FeatureBank, open_bank
 from thawline.features.extract import Extraction, bank_spec, extract
 from thawline.features.network import Network, rendering_as
 from thawline.features.reader import measure_pass_ms
@@ -87,6 +87,7 @@ class Raced:
         seconds: That this took.
         score: Held-out accuracy on the last sample, or None where it raced on none.
         outcome: In words; empty for what reads all pictures.
+        bank: What it has read, once it has read anything.
     """
 
     entrant: Entrant
@@ -95,6 +96,7 @@ class Raced:
     seconds: float = 0.0
     score: float | None = None
     outcome: str = ""
+    bank: FeatureBank | None = None
 
     @property
     def reads_all(self) -> bool:
@@ -249,6 +251,7 @@ def _read(entry: Raced, context: Context, rows: Ints, *, pace_s: float, deadline
         storage=context.options.storage,
         progress=context.machine.progress,
     )
+    entry.bank = done.bank
     entry.pictures += done.num_extracted
     entry.seconds += done.seconds
     return done.seconds / done.num_extracted / macs if done.num_extracted >= context.runtime.batch_size else pace_s
@@ -275,17 +278,9 @@ def _part(dataset: Dataset, rows: Ints) -> Dataset:
 
 def _score(entry: Raced, context: Context, rows: Ints) -> float:
     """Return the held-out accuracy of the best fused linear head on a sample, by three folds."""
-    if entry.network is None:
+    if entry.network is None or entry.bank is None:
         raise ValueError(f"race: {entry.entrant.name} has read nothing.")
-    part, backbone = _part(context.dataset, rows), entry.network.backbone
-    bank = extract(
-        part,
-        entry.network,
-        runtime=context.runtime,
-        cache=context.cache,
-        poolings=context.options.pooling,
-        storage=context.options.storage,
-    ).bank
+    part, backbone, bank = _part(context.dataset, rows), entry.network.backbone, entry.bank
     split = make_split(_without_parts(part), num_folds=3, num_repeats=1, seed=context.seed, hold_out=False)
     strategies = strategies_of([bank.spec], backbone, num_classes=len(part.class_names), num_rows=len(rows))
     names = {head.name for heads in strategies for head in heads if head.head == "linear" and head.is_fused}

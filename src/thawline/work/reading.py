@@ -87,7 +87,7 @@ def _raced(
         pass_s = pace_s * context.network.backbone.num_macs * len(context.dataset)
         deadline = time.perf_counter() + PASSES_WITHOUT_BUDGET * pass_s
     raced = race(context, found, pool=pool, pace_s=pace_s, deadline=deadline)
-    through: list[Network] = [one.network for one in raced if one.network is not None and not one.outcome]
+    through: list[Network] = [one.network for one in raced if one.network is not None and one.reads_all]
     named = () if is_auto else context.further
     return replace(context, further=(*named, *through)), raced
 
