@@ -80,7 +80,7 @@ def test_the_rule_sees_what_breaks_it(relative, source, refused):
 
 
 def test_the_house_has_the_floors_that_the_design_names():
-    assert FLOORS == ("core", "data", "features", "heads", "search", "train", "use", "view", "work")
+    assert FLOORS == ("core", "data", "features", "heads", "search", "train", "use", "vet", "view", "work")
 
 
 @pytest.mark.parametrize("path", modules(), ids=name_of)

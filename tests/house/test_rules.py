@@ -26,7 +26,7 @@ TEST_SOURCES = {
 MOST_LINES, MOST_FUNCTION_LINES = 350, 60
 PATIENCE_S = 600  # a busy machine may need this long for what a quiet one does in seconds
 MOST_POSITIONAL, MOST_POSITIONAL_PRIVATE = 2, 4
-TESTED_BY_NAME = ("core", "data", "features", "heads", "search", "train", "use", "view", "work")
+TESTED_BY_NAME = ("core", "data", "features", "heads", "search", "train", "use", "vet", "view", "work")
 
 # Signatures that a library or Python gives, not we.
 GIVEN_SIGNATURES = ("train/depthwise.py:_Depthwise.forward",)  # torch's autograd hands its inputs by position

@@ -16,7 +16,9 @@ from thawline.features.backbone import CutPoint
 from thawline.search.leaderboard import Leaderboard, Trial
 from thawline.use.evaluation import Evaluation
 from thawline.use.expectation import Expectation
+from thawline.vet.advice import Advice
 from thawline.view.report_json import (
+    advice_from,
     encode,
     evaluation_from,
     expectation_from,
@@ -189,6 +191,7 @@ class ReportData:
         num_refitted: Held-out pictures that the delivered model learnt from after they were read; 0 where it is the
             measured one.
         expectation: What to expect on further pictures, where a strategy was chosen and tested; else None.
+        advice: What was found for a person to act on; None where nothing was asked.
     """
 
     title: str
@@ -216,6 +219,7 @@ class ReportData:
     num_refitted: int = 0
     networks: Mapping[str, tuple[CutPoint, ...]] = field(default_factory=dict)
     expectation: Expectation | None = None
+    advice: Advice | None = None
 
     @property
     def cuts_of(self) -> Mapping[str, tuple[CutPoint, ...]]:
@@ -285,6 +289,7 @@ class ReportData:
             raw["evaluation"] = raw["evaluation"] and evaluation_from(raw["evaluation"])
             raw["comparison"] = raw["comparison"] and _comparison_from(raw["comparison"])
             raw["expectation"] = raw.get("expectation") and expectation_from(raw["expectation"])
+            raw["advice"] = raw.get("advice") and advice_from(raw["advice"])
             raw["cuts"] = tuple(CutPoint(**cut) for cut in raw["cuts"])
             networks = raw.get("networks", {})
             raw["networks"] = {name: tuple(CutPoint(**cut) for cut in cuts) for name, cuts in networks.items()}

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from thawline.core.errors import StoreError
 from thawline.core.scores import Score
@@ -16,8 +17,19 @@ from thawline.search.leaderboard import Curve, Gain, Leaderboard, Member, Trial
 from thawline.search.strategy import Strategy
 from thawline.use.evaluation import ClassScore, Evaluation
 from thawline.use.expectation import Expectation
+from thawline.vet.advice import Advice
 
-__all__ = ["encode", "evaluation_from", "expectation_from", "leaderboard_from", "refusing_damage", "with_jpeg"]
+__all__ = [
+    "advice_from",
+    "encode",
+    "evaluation_from",
+    "expectation_from",
+    "leaderboard_from",
+    "refusing_damage",
+    "with_jpeg",
+]
+
+_ADVICE = TypeAdapter(Advice)
 
 
 def encode(value: object) -> dict[str, Any]:
@@ -75,6 +87,11 @@ def evaluation_from(raw: dict[str, Any]) -> Evaluation:
 def expectation_from(raw: dict[str, Any]) -> Expectation:
     """Return the expectation whose fields, as JSON gives them back, are `raw`."""
     return Expectation(**raw | {name: Score(**raw[name]) for name in ("score", "test", "choosing")})
+
+
+def advice_from(raw: dict[str, Any]) -> Advice:
+    """Return the advice whose fields, as JSON gives them back, are `raw`: checked, since all of it is plain data."""
+    return _ADVICE.validate_python(raw)
 
 
 @contextmanager

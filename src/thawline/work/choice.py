@@ -66,7 +66,16 @@ def choose(compared: Compared) -> Outcome:
     final = deliver(compared, made)
     session.clock.lap("refit")
     expectation = expect(evaluation, board, drew_test=draws_test(compared))
-    return Outcome(board, winner.name, final, evaluation, tried=tried, drifts=drifts, expectation=expectation)
+    return Outcome(
+        board,
+        winner.name,
+        final,
+        evaluation,
+        tried=tried,
+        drifts=drifts,
+        expectation=expectation,
+        chosen=comparison,
+    )
 
 
 def rows_to_try(session: Session) -> tuple[Row, ...]:

@@ -14,31 +14,23 @@ from typing import Any
 
 import numpy as np
 
-from thawline.core.errors import first_few
 from thawline.core.store import write_json
-from thawline.core.types import InputSpec, Ints
+from thawline.core.types import Ints
 from thawline.core.version import __version__
 from thawline.data.check import ledger_csv
 from thawline.search.leaderboard import Leaderboard
 from thawline.train.tried import forecast_rows
+from thawline.vet.advice import Advice
 from thawline.view.csv_text import comparison_csv, history_csv, leaderboard_csv
 from thawline.view.outcome import better_frozen_text
 from thawline.view.report_data import Outside, ReportData, RowComparison, RowData
-from thawline.work.order import Expected
+from thawline.work.notes import notes, num_refitted, stated
 from thawline.work.provenance import provenance
-from thawline.work.race import race_words
-from thawline.work.refit import draws_test
 from thawline.work.rows import Outcome
 from thawline.work.session import Compared
 from thawline.work.shown import alike_pictures, sample_grid, surest_mistakes
 
 __all__ = ["leaderboard_json", "report_data", "run_json", "write_files"]
-
-FITS = {
-    "crop": "the shorter side fills the square; the ends of the longer side are cut off",
-    "letterbox": "the whole picture is kept and padded to a square",
-    "stretch": "the whole picture is kept and squeezed into a square",
-}
 
 
 def report_data(
@@ -46,6 +38,7 @@ def report_data(
     outcome: Outcome,
     *,
     leaderboard: Leaderboard,
+    advice: Advice | None = None,
     outside: tuple[Outside, ...] = (),
     unread: tuple[str, ...] = (),
 ) -> ReportData:
@@ -55,6 +48,7 @@ def report_data(
         compared: The frozen comparison.
         outcome: What came of the rows.
         leaderboard: The outcome's, with the curves that are to be drawn.
+        advice: What was found for a person to act on.
         outside: Pictures from outside the set, as the delivered model answers them.
         unread: Notes on those that could not be read.
     """
@@ -78,7 +72,7 @@ def report_data(
         mistakes=surest_mistakes(dataset, outcome.evaluation),
         check=session.report.to_json(),
         provenance=provenance(compared, outcome),
-        notes=(*_notes(compared, outcome), *unread),
+        notes=(*notes(compared, outcome), *unread),
         forecast=forecast_rows(outcome.tried),
         budget_s=session.order.budget_s,
         goal=goal.accuracy if goal else None,
@@ -86,15 +80,16 @@ def report_data(
         drifts=outcome.drifts,
         comparison=_comparison(compared, outcome, outside) if outcome.rows else None,
         warnings=(compared.split.warning,) if compared.split.warning else (),
-        num_refitted=_num_refitted(compared, outcome),
+        num_refitted=num_refitted(compared, outcome),
         expectation=outcome.expectation,
+        advice=advice,
         **_finder(outcome),
     )
 
 
 def _comparison(compared: Compared, outcome: Outcome, outside: tuple[Outside, ...]) -> RowComparison:
     """Return the rows side by side, next to what is stated of them."""
-    session, expected = compared.session, _stated(compared, outcome)
+    session, expected = compared.session, stated(compared, outcome)
     expectations = session.order.expectations
     rows = tuple(
         RowData(
@@ -121,16 +116,6 @@ def _comparison(compared: Compared, outcome: Outcome, outside: tuple[Outside, ..
     )
 
 
-def _stated(compared: Compared, outcome: Outcome) -> Expected | None:
-    """Return what the recipe states for these pictures, labels, backbone and protocol, trained whole; else None."""
-    session = compared.session
-    if any(result.is_shortened for result in outcome.tried):
-        return None
-    wanted = (compared.dataset.labelled_key, session.context.network.backbone.name, session.order.protocol)
-    entries = session.order.expectations.expected
-    return next((one for one in entries if (one.pictures, one.backbone, one.protocol) == wanted), None)
-
-
 def _roles(compared: Compared) -> dict[str, Ints]:
     """Return the rows of each part of the data.
 
@@ -144,94 +129,10 @@ def _roles(compared: Compared) -> dict[str, Ints]:
     return {"train": split.pool, "test": split.test}
 
 
-def _num_refitted(compared: Compared, outcome: Outcome) -> int:
-    """Return how many held-out pictures the delivered model learnt from after they were read."""
-    return len(np.intersect1d(outcome.final.rows, compared.split.test))
-
-
 def _finder(outcome: Outcome) -> dict[str, Any]:
     """Return the first range test that a training run made, as the report takes it."""
     trained = [result.folds[0].trained for result in outcome.tried if result.folds and result.folds[0].trained.finder]
     return {"finder": trained[0].finder, "finder_rate": trained[0].learning_rate} if trained else {}
-
-
-def _notes(compared: Compared, outcome: Outcome) -> list[str]:
-    """Return sentences on what was decided for the person, and what a reader should know."""
-    order, split, board = compared.session.order, compared.split, outcome.leaderboard
-    has_own_test = any(sample.split == "test" for sample in compared.dataset.samples)
-    if outcome.rows:
-        return _row_notes(compared, outcome, has_own_test=has_own_test)
-    num_test, whole = f"{len(split.test):,}", compared.dataset.never_parted
-    but = ", but for those that were dealt out one by one" if split.warning else ""
-    notes = [
-        f"Test: your held-out folder, {num_test} pictures."
-        if has_own_test
-        else f"Test: there was no held-out folder, so {num_test} pictures were held out, {whole} kept together{but}.",
-        f"Choice: {split.rule}; scores are {board.metric.replace('_', ' ')}.",
-        _input_note(compared.session.context.network.backbone.input),
-    ]
-    runtime = compared.session.context.runtime
-    if runtime != runtime.answering:
-        notes.append(f"Strategies were compared by features in {runtime.dtype}; the model answers in float32.")
-    adjusts = compared.comparison.frozen.rows.adjusts
-    if adjusts:
-        part = "the logarithm" if adjusts == 1 else "half the logarithm"
-        notes.append(f"Classes differ in size: {part} of each one's share is taken off its logit in linear heads.")
-    elif compared.comparison.balanced:
-        notes.append("Classes were weighted equally in training, since they differ in size.")
-    if compared.raced:
-        notes.append(race_words(compared.raced))
-    if order.options.refit == "auto" and draws_test(compared) and not _num_refitted(compared, outcome):
-        notes.append(
-            "The delivered model is the measured one: a trained network learns from the test pictures too with "
-            "`--refit all` alone, in a second training run."
-        )
-    return notes
-
-
-def _input_note(spec: InputSpec) -> str:
-    """Return the sentence on how a picture becomes the square."""
-    if spec.fit == "crop" and spec.crop_share < 1:
-        return (
-            f"Input: `--fit crop --crop-share {spec.crop_share:g}`: the square shows the middle of the picture, "
-            f"{100 * spec.crop_share:.3g} % of its shorter side."
-        )
-    return f"Input: `--fit {spec.fit}`: {FITS[spec.fit]}."
-
-
-def _row_notes(compared: Compared, outcome: Outcome, *, has_own_test: bool) -> list[str]:
-    """Return sentences on how rows that were answered one by one are scored."""
-    order, split, by_folds = compared.session.order, compared.split, compared.session.order.protocol == "folds"
-    test = (
-        "your own test folder" if has_own_test else f"a stratified fifth, {compared.dataset.never_parted} kept together"
-    )
-    notes = [
-        f"Held out: every picture, by {split.rule}; each was answered by models that never saw it."
-        if by_folds
-        else f"Held out: {test}, {len(split.test):,} pictures; every row answered them once, and nothing was chosen by "
-        "them."
-    ]
-    why = "named in the recipe beforehand"
-    if outcome.delivered != order.delivered:
-        why = f"the last one that fitted the budget: “{order.delivered}”, named in the recipe, did not"
-    notes.append(f"The model kept is that of the row “{outcome.delivered}”, {why}.")
-    if any(row.plan and order.training_of(row).watches for row in order.rows):
-        notes.append("Where a training run watched pictures on its way, they are a tenth of its training pictures.")
-    if by_folds and split.num_repeats > 1:
-        notes.append("The scores of a row are those of the first drawing of the folds; tests and ties take them all.")
-    if by_folds and any(row.drift for row in order.rows):
-        notes.append("How far training moved the backbone is measured on held-out pictures: --protocol test.")
-    if "epochs" in order.overrides:
-        epochs = order.overrides["epochs"]
-        words = "one epoch" if epochs == 1 else f"{epochs} epochs"
-        notes.append(f"A quick look: {words} instead of the recipe's; its stated scores do not apply.")
-    elif shortened := [result.name for result in outcome.tried if result.is_shortened]:
-        notes.append(
-            f"Shortened to fit the budget: {first_few(shortened, 5)}; the recipe's stated scores do not apply."
-        )
-    elif _stated(compared, outcome) is None:
-        notes.append("The recipe states no scores for these pictures, labels, backbone and options; none are compared.")
-    return notes
 
 
 def run_json(compared: Compared, outcome: Outcome, *, data: ReportData) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from thawline.features.scratch import SCRATCH
 from thawline.features.shortlist import AUTO
 from thawline.heads.calibrate import probabilities
 from thawline.search.answers import Answers, answers_from
-from thawline.search.compare import leaderboard_of
+from thawline.search.compare import Comparison, leaderboard_of
 from thawline.search.frozen import CompareOptions, FrozenAnswers, rows_of
 from thawline.search.leaderboard import Leaderboard, Trial
 from thawline.train.allowance import UNLIMITED, Allowance
@@ -90,6 +90,8 @@ class Outcome:
         tried: Training runs beside what was expected of them.
         drifts: Strategy or row → how far its backbone moved, in plain data.
         expectation: What to expect of the model on further pictures; None where rows were answered one by one.
+        chosen: The comparison that chose it, with its like's answers to held-out rows; None where rows were answered
+            one by one.
     """
 
     leaderboard: Leaderboard
@@ -101,6 +103,7 @@ class Outcome:
     tried: tuple[Tried, ...] = ()
     drifts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     expectation: Expectation | None = None
+    chosen: Comparison | None = None
 
     @property
     def classifier(self) -> Classifier:

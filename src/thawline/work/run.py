@@ -22,6 +22,7 @@ from thawline.use.evaluation import Evaluation
 from thawline.view.report_data import Outside, ReportData
 from thawline.view.summary import run_html
 from thawline.view.track import TensorBoardLog
+from thawline.work.advising import advise
 from thawline.work.choice import choose, rows_to_try
 from thawline.work.model import describe_training
 from thawline.work.order import Order
@@ -185,8 +186,11 @@ def _write_results(
         clock.lap("outside")
     board = _with_curves(compared, outcome)
     clock.lap("curves")
+    with machine.progress.stage("advise"):
+        advice = advise(compared, outcome)
+    clock.lap("advise")
     with machine.progress.stage("report"):
-        data = report_data(compared, outcome, leaderboard=board, outside=outside, unread=unread)
+        data = report_data(compared, outcome, leaderboard=board, advice=advice, outside=outside, unread=unread)
         return data, write_files(staged, compared, outcome=outcome, data=data)
 
 

@@ -1,0 +1,21 @@
+"""All that was worked out for a person to act on, in plain data: what `report.json` holds and the report shows.
+
+One idea: every part is optional, and says by itself why it is absent; none of them chooses a strategy or a model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Advice"]
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What a run found for a person to act on; parts that do not apply are None.
+
+    Attributes:
+        num_answered: Pictures that a model answered which never saw them: those that everything here is about.
+    """
+
+    num_answered: int

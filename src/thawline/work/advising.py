@@ -1,0 +1,73 @@
+"""A run's comparison and outcome -> `Answered`, `Space`, and the `Advice` made of them.
+
+One idea: it is asked after the test has been read once, by the model of the run; nothing here chooses anything, so
+scrambled test labels change the advice and nothing else.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from thawline.core.types import Ints
+from thawline.data.split import Split
+from thawline.heads.calibrate import probabilities
+from thawline.search.strategy import Strategy
+from thawline.vet.advice import Advice
+from thawline.vet.answered import TEST, Answered
+from thawline.vet.space import Space, space_of
+from thawline.work.rows import Outcome
+from thawline.work.session import Compared
+
+__all__ = ["advise", "answered_of", "space_read"]
+
+
+def advise(compared: Compared, outcome: Outcome) -> Advice:
+    """Return what a person can act on."""
+    answered = answered_of(compared, outcome)
+    return Advice(num_answered=len(answered))
+
+
+def answered_of(compared: Compared, outcome: Outcome) -> Answered:
+    """Return the answers of the model that is kept, and of its like in the folds, to pictures that they never saw.
+
+    Under `choose` these are the rows of choosing, out of fold, and the test; where rows were answered one by one, the
+    pictures that they were scored on.
+    """
+    dataset, evaluation = compared.dataset, outcome.evaluation
+    row_of = {sample.path: row for row, sample in enumerate(dataset.samples)}
+    rows = np.array([row_of[path] for path in evaluation.paths], dtype=np.int64)
+    shares, folds = evaluation.probabilities, _fold_of(compared.split, len(dataset))[rows]
+    if outcome.chosen is not None:
+        inside = outcome.chosen.rows
+        known = ~np.isin(inside, rows)
+        own = probabilities(outcome.chosen.held_out_logits, outcome.classifier.temperature)
+        rows = np.concatenate([inside[known], rows])
+        shares = np.concatenate([own[known], shares])
+        folds = np.concatenate([_fold_of(compared.split, len(dataset))[inside[known]], folds])
+    order = np.argsort(rows, kind="stable")
+    return Answered(dataset, rows[order], shares[order].astype(np.float32), folds[order])
+
+
+def _fold_of(split: Split, num_samples: int) -> Ints:
+    """Return (N,) the fold of the first drawing that held each picture out; `TEST` where none did."""
+    fold = np.full(num_samples, TEST, dtype=np.int64)
+    for number, (_, held_out) in enumerate(split.folds[: split.num_folds]):
+        fold[held_out] = number
+    return fold
+
+
+def space_read(compared: Compared, outcome: Outcome) -> Space:
+    """Return where all pictures of the data set lie in what the frozen network sees.
+
+    It is read at the depths of the winner, or of the best frozen strategy where a trained network won.
+    """
+    strategy = _frozen_strategy(compared, outcome)
+    hashes = [sample.sha256 for sample in compared.dataset.samples]
+    return space_of(compared.bank, hashes, blocks=strategy.blocks)
+
+
+def _frozen_strategy(compared: Compared, outcome: Outcome) -> Strategy:
+    """Return the strategy that is kept, where it reads the frozen network, else the best that does."""
+    trials = compared.leaderboard.trials
+    kept = (trial.strategy for trial in trials if trial.name == outcome.strategy)
+    return next(kept, trials[compared.leaderboard.winner].strategy)

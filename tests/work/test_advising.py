@@ -1,0 +1,46 @@
+"""What a person is told: asked of pictures that no model saw, by whatever model is kept."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from thawline.heads.calibrate import probabilities
+from thawline.vet.answered import TEST
+from thawline.work.advising import advise, answered_of, space_read
+from thawline.work.choice import choose
+from thawline.work.order import Row
+from thawline.work.rows import answer_rows
+
+
+def test_choosing_answers_every_picture_once(compared):
+    outcome = choose(compared)
+    answered = answered_of(compared, outcome)
+    assert answered.rows.tolist() == list(range(len(compared.dataset)))
+    assert sorted(answered.rows[answered.is_test]) == compared.split.test.tolist()
+    assert answered.probabilities.sum(axis=1) == pytest.approx(np.ones(len(answered)), abs=1e-5)
+    for place in np.flatnonzero(~answered.is_test):
+        assert answered.rows[place] in compared.split.folds[answered.fold[place]][1]
+    inside = outcome.chosen.rows
+    own = probabilities(outcome.chosen.held_out_logits, outcome.classifier.temperature)
+    assert answered.probabilities[inside] == pytest.approx(own, abs=1e-6)
+    assert answered.probabilities[compared.split.test] == pytest.approx(outcome.evaluation.probabilities, abs=1e-6)
+    assert advise(compared, outcome).num_answered == len(compared.dataset)
+
+
+def test_a_row_that_answered_the_test_alone_is_asked_about_the_test_alone(compared_for, order):
+    rows = (Row("head", frozen="whole"),)
+    compared = compared_for(replace(order, rows=rows, protocol="test"))
+    answered = answered_of(compared, answer_rows(compared))
+    assert answered.rows.tolist() == compared.split.test.tolist()
+    assert (answered.fold == TEST).all()
+
+
+def test_pictures_are_alike_by_what_the_kept_strategy_reads(compared):
+    outcome = choose(compared)
+    space = space_read(compared, outcome)
+    assert len(space.x) == len(compared.dataset)
+    assert np.linalg.norm(space.x, axis=1) == pytest.approx(np.ones(len(space.x)), abs=1e-5)
+    named = replace(outcome, strategy="a trained network")
+    best = compared.leaderboard.trials[compared.leaderboard.winner]
+    assert space_read(compared, named).x.shape == space_read(compared, replace(outcome, strategy=best.name)).x.shape
