@@ -1,16 +1,28 @@
 """`Advice` is plain data: what a report stores of it comes back as it was, and damage is refused."""
 
+import json
 from dataclasses import asdict
 
 import pytest
 
 from thawline.vet.advice import Advice
+from thawline.vet.looks import Look, Looks
+from thawline.vet.picture_map import MapPoint, PictureMap
 from thawline.view.report_json import advice_from
 
 
 def test_it_comes_back_as_it_was():
-    advice = Advice(num_answered=3)
-    assert advice_from(asdict(advice)) == advice
+    look = Look("a/0.png", "surest wrong", 0, 1, 0.75, ((0, 255), (7, 12)), (-0.1, 0.0, 1.1, 1.0))
+    advice = Advice(
+        num_answered=3,
+        looks=Looks((look,)),
+        picture_map=PictureMap((MapPoint("a/0.png", 0.0, 1.0, 0, None), MapPoint("a/1.png", 1.0, 0.5, 1, 0)), 2),
+    )
+    assert advice_from(json.loads(json.dumps(asdict(advice)))) == advice
+
+
+def test_what_is_absent_comes_back_as_absent():
+    assert advice_from({"num_answered": 3}) == Advice(num_answered=3)
 
 
 def test_what_is_no_advice_is_refused():

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from thawline.vet.looks import Looks
+from thawline.vet.picture_map import PictureMap
+
 __all__ = ["Advice"]
 
 
@@ -16,6 +19,10 @@ class Advice:
 
     Attributes:
         num_answered: Pictures that a model answered which never saw them: those that everything here is about.
+        looks: Where the model looks, on the pictures that tell most.
+        picture_map: Every picture on paper, near where alike.
     """
 
     num_answered: int
+    looks: Looks | None = None
+    picture_map: PictureMap | None = None

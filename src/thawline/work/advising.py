@@ -14,6 +14,7 @@ from thawline.heads.calibrate import probabilities
 from thawline.search.strategy import Strategy
 from thawline.vet.advice import Advice
 from thawline.vet.answered import TEST, Answered
+from thawline.vet.picture_map import picture_map
 from thawline.vet.space import Space, space_of
 from thawline.work.rows import Outcome
 from thawline.work.session import Compared
@@ -24,7 +25,11 @@ __all__ = ["advise", "answered_of", "space_read"]
 def advise(compared: Compared, outcome: Outcome) -> Advice:
     """Return what a person can act on."""
     answered = answered_of(compared, outcome)
-    return Advice(num_answered=len(answered))
+    space = space_read(compared, outcome)
+    return Advice(
+        num_answered=len(answered),
+        picture_map=picture_map(space, compared.dataset, answered=answered),
+    )
 
 
 def answered_of(compared: Compared, outcome: Outcome) -> Answered:
