@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from thawline.vet.looks import Looks
 from thawline.vet.picture_map import PictureMap
+from thawline.vet.slices import Slices
 
 __all__ = ["Advice"]
 
@@ -21,8 +22,10 @@ class Advice:
         num_answered: Pictures that a model answered which never saw them: those that everything here is about.
         looks: Where the model looks, on the pictures that tell most.
         picture_map: Every picture on paper, near where alike.
+        slices: Parts of the pictures on which the model is significantly less often right.
     """
 
     num_answered: int
     looks: Looks | None = None
     picture_map: PictureMap | None = None
+    slices: Slices | None = None
