@@ -37,7 +37,7 @@ plan = "head"
 FILES = {
     ".thawline.json",
     "comparison.csv", "history.csv", "leaderboard.csv", "leaderboard.json", "ledger.csv", "model", "report.html",
-    "report.json", "run.json",
+    "report.json", "run.json", "suspects.csv",
 }  # fmt: skip
 HOSTILE = {
     "empty": "",

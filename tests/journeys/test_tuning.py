@@ -23,7 +23,7 @@ SCRATCH, PARTIAL = "tutorial_cnn · from nothing", "efficientnet_lite0 · head, 
 OUTPUTS = {
     ".thawline.json",
     "run.json", "ledger.csv", "leaderboard.json", "leaderboard.csv", "history.csv",
-    "report.html", "report.json", "model",
+    "report.html", "report.json", "suspects.csv", "model",
 }  # fmt: skip
 EVERY_STEP = ("--checkpoint-every", "0.01s")
 CHEAP = ("--plan", "tutorial cnn", "--size", "64", "--epochs", "1")

@@ -9,16 +9,19 @@ from thawline.vet.advice import Advice
 from thawline.vet.looks import Look, Looks
 from thawline.vet.picture_map import MapPoint, PictureMap
 from thawline.vet.slices import Slice, Slices
+from thawline.vet.suspects import Suspect, Suspects
 from thawline.view.report_json import advice_from
 
 
 def test_it_comes_back_as_it_was():
+    suspect = Suspect("a/1.png", "a", "b", None, "copy", "0f", copy="b/1.png", like_label=("a/2.png",))
     dark = Slice("size", "the 2 smallest", "Of …", 2, 1, 0.5, 0.1, 0.9, 1.0, 0.9, False, 0.001, ("a/<1>.jpg",))
     look = Look("a/0.png", "surest wrong", 0, 1, 0.75, ((0, 255), (7, 12)), (-0.1, 0.0, 1.1, 1.0))
     advice = Advice(
         num_answered=3,
         looks=Looks((look,)),
         picture_map=PictureMap((MapPoint("a/0.png", 0.0, 1.0, 0, None), MapPoint("a/1.png", 1.0, 0.5, 1, 0)), 2),
+        suspects=Suspects(9, 2, 1, num_likely=1, listed=(suspect,)),
         slices=Slices(num_tried=4, found=(dark,)),
     )
     assert advice_from(json.loads(json.dumps(asdict(advice)))) == advice

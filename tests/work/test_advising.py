@@ -7,7 +7,7 @@ import pytest
 
 from thawline.heads.calibrate import probabilities
 from thawline.vet.answered import TEST
-from thawline.work.advising import advise, answered_of, space_read
+from thawline.work.advising import advise, answered_of, basis_of, space_read
 from thawline.work.choice import choose
 from thawline.work.order import Row
 from thawline.work.rows import answer_rows
@@ -25,7 +25,18 @@ def test_choosing_answers_every_picture_once(compared):
     own = probabilities(outcome.chosen.held_out_logits, outcome.classifier.temperature)
     assert answered.probabilities[inside] == pytest.approx(own, abs=1e-6)
     assert answered.probabilities[compared.split.test] == pytest.approx(outcome.evaluation.probabilities, abs=1e-6)
-    assert advise(compared, outcome).num_answered == len(compared.dataset)
+    advice = advise(compared, outcome)
+    assert advice.num_answered == advice.suspects.num_asked == len(compared.dataset)
+
+
+def test_advice_shows_the_first_of_all_suspects_that_the_table_has(compared):
+    outcome = choose(compared)
+    basis = basis_of(compared, outcome)
+    wrong = [suspect.path for suspect in basis.suspects]
+    assert sorted(wrong) == sorted(
+        path for path, right in zip(basis.answered.paths, basis.answered.is_right, strict=True) if not right
+    )
+    assert advise(compared, outcome, basis=basis).suspects.listed == basis.suspects
 
 
 def test_a_row_that_answered_the_test_alone_is_asked_about_the_test_alone(compared_for, order):

@@ -388,7 +388,7 @@ def test_hostile_names_of_rows_neither_collide_nor_break_out(run, photos):
     assert {path.name for path in made.out.iterdir()} == {
         ".thawline.json",
         "comparison.csv", "history.csv", "leaderboard.csv", "leaderboard.json", "ledger.csv", "model", "report.html",
-        "report.json", "run.json",
+        "report.json", "run.json", "suspects.csv",
     }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from thawline.vet.looks import Looks
 from thawline.vet.picture_map import PictureMap
 from thawline.vet.slices import Slices
+from thawline.vet.suspects import Suspects
 
 __all__ = ["Advice"]
 
@@ -23,9 +24,11 @@ class Advice:
         looks: Where the model looks, on the pictures that tell most.
         picture_map: Every picture on paper, near where alike.
         slices: Parts of the pictures on which the model is significantly less often right.
+        suspects: Pictures whose label is doubtful.
     """
 
     num_answered: int
     looks: Looks | None = None
     picture_map: PictureMap | None = None
     slices: Slices | None = None
+    suspects: Suspects | None = None

@@ -6,6 +6,8 @@ scrambled test labels change the advice and nothing else.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from thawline.core.types import Ints
@@ -16,19 +18,47 @@ from thawline.vet.advice import Advice
 from thawline.vet.answered import TEST, Answered
 from thawline.vet.picture_map import picture_map
 from thawline.vet.space import Space, space_of
+from thawline.vet.suspects import Suspect, find_suspects, suspects_of
 from thawline.work.rows import Outcome
 from thawline.work.session import Compared
 
-__all__ = ["advise", "answered_of", "space_read"]
+__all__ = ["Basis", "advise", "answered_of", "basis_of", "space_read"]
 
 
-def advise(compared: Compared, outcome: Outcome) -> Advice:
-    """Return what a person can act on."""
-    answered = answered_of(compared, outcome)
-    space = space_read(compared, outcome)
+@dataclass(frozen=True)
+class Basis:
+    """What advice stands on, and the tables of a run's folder with it.
+
+    Attributes:
+        answered: Answers of models that never saw the picture.
+        space: Where all pictures lie.
+        suspects: Every picture whose label is doubtful, surest first; advice has the first of them.
+    """
+
+    answered: Answered
+    space: Space
+    suspects: tuple[Suspect, ...]
+
+
+def basis_of(compared: Compared, outcome: Outcome) -> Basis:
+    """Return what advice stands on."""
+    answered, space = answered_of(compared, outcome), space_read(compared, outcome)
+    return Basis(answered, space, find_suspects(answered, space))
+
+
+def advise(compared: Compared, outcome: Outcome, *, basis: Basis | None = None) -> Advice:
+    """Return what a person can act on.
+
+    Args:
+        compared: The frozen comparison.
+        outcome: What came of the rows.
+        basis: What `basis_of` returns of the two, where that is known already.
+    """
+    basis = basis or basis_of(compared, outcome)
     return Advice(
-        num_answered=len(answered),
-        picture_map=picture_map(space, compared.dataset, answered=answered),
+        num_answered=len(basis.answered),
+        suspects=suspects_of(basis.suspects, basis.answered),
+        picture_map=picture_map(basis.space, compared.dataset, answered=basis.answered),
     )
 
 

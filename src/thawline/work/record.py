@@ -21,9 +21,11 @@ from thawline.data.check import ledger_csv
 from thawline.search.leaderboard import Leaderboard
 from thawline.train.tried import forecast_rows
 from thawline.vet.advice import Advice
+from thawline.vet.suspects import suspects_csv
 from thawline.view.csv_text import comparison_csv, history_csv, leaderboard_csv
 from thawline.view.outcome import better_frozen_text
 from thawline.view.report_data import Outside, ReportData, RowComparison, RowData
+from thawline.work.advising import Basis
 from thawline.work.notes import notes, num_refitted, stated
 from thawline.work.provenance import provenance
 from thawline.work.rows import Outcome
@@ -228,12 +230,21 @@ def leaderboard_json(board: Leaderboard, tried: Sequence[Mapping[str, Any]] = ()
     }
 
 
-def write_files(out: Path, compared: Compared, *, outcome: Outcome, data: ReportData) -> dict[str, Any]:
-    """Write the files of a finished run into a folder of our own, and return what `run.json` holds."""
+def write_files(out: Path, compared: Compared, *, outcome: Outcome, data: ReportData, basis: Basis) -> dict[str, Any]:
+    """Write the files of a finished run into a folder of our own, and return what `run.json` holds.
+
+    Args:
+        out: The folder.
+        compared: The frozen comparison.
+        outcome: What came of the rows.
+        data: What the report shows.
+        basis: What its advice stands on.
+    """
     from thawline.view.report import render_report  # matplotlib
 
     files = {
         "ledger.csv": ledger_csv(compared.dataset.ledger).encode("utf-8", "surrogateescape"),
+        "suspects.csv": suspects_csv(basis.suspects).encode("utf-8", "surrogateescape"),
         "leaderboard.csv": leaderboard_csv(data.leaderboard).encode(),
         "history.csv": history_csv(data.leaderboard).encode(),
         "report.json": data.to_json().encode(),

@@ -22,7 +22,7 @@ from thawline.use.evaluation import Evaluation
 from thawline.view.report_data import Outside, ReportData
 from thawline.view.summary import run_html
 from thawline.view.track import TensorBoardLog
-from thawline.work.advising import advise
+from thawline.work.advising import advise, basis_of
 from thawline.work.choice import choose, rows_to_try
 from thawline.work.model import describe_training
 from thawline.work.order import Order
@@ -87,9 +87,9 @@ def run(
 ) -> Run:
     """Do what an order asks for and write the run's folder: all of it, or the older run stays whole.
 
-    Writes `report.html`, `report.json`, `leaderboard.json`, `leaderboard.csv`, `history.csv`, `ledger.csv`, `run.json`,
-    `model/` and, for rows that were answered one by one, `comparison.csv`; and `.thawline.json`, which proves that they
-    are Thawline's.
+    Writes `report.html`, `report.json`, `leaderboard.json`, `leaderboard.csv`, `history.csv`, `ledger.csv`,
+    `suspects.csv`, `run.json`, `model/` and, for rows that were answered one by one, `comparison.csv`; and
+    `.thawline.json`, which proves that they are Thawline's.
 
     Args:
         order: What is asked for.
@@ -187,11 +187,12 @@ def _write_results(
     board = _with_curves(compared, outcome)
     clock.lap("curves")
     with machine.progress.stage("advise"):
-        advice = advise(compared, outcome)
+        basis = basis_of(compared, outcome)
+        advice = advise(compared, outcome, basis=basis)
     clock.lap("advise")
     with machine.progress.stage("report"):
         data = report_data(compared, outcome, leaderboard=board, advice=advice, outside=outside, unread=unread)
-        return data, write_files(staged, compared, outcome=outcome, data=data)
+        return data, write_files(staged, compared, outcome=outcome, data=data, basis=basis)
 
 
 def _with_curves(compared: Compared, outcome: Outcome) -> Leaderboard:

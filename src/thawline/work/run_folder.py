@@ -39,6 +39,7 @@ OLDER_RESULTS = {
     "history.csv": "strategy,kind,epoch,",
     "comparison.csv": "row,does,origin,",
     "ledger.csv": "path,",
+    "suspects.csv": "path,label,suggested,",
     "run.json": '"thawline"',
 }
 """Every file of a run that is not of its model, and text by which that of an older version is recognised."""
