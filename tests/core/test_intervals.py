@@ -179,3 +179,26 @@ def test_impossible_counts_are_refused():
 def test_no_picture_is_refused():
     with pytest.raises(ValueError, match="for at least one picture"):
         intervals.accuracy_interval(np.zeros(0), np.zeros(0, dtype=np.int64))
+
+
+def test_the_interval_of_a_mean_of_hits_is_about_that_of_their_share(rng):
+    hits = (rng.random(400) < 0.8).astype(float)
+    found = intervals.mean_interval(hits, np.arange(400))
+    np.testing.assert_allclose(found, intervals.accuracy_interval(hits, np.arange(400)), atol=2e-3)
+    np.testing.assert_allclose(intervals.mean_interval(3 * hits, np.arange(400), most=3), 3 * np.array(found))
+
+
+def test_copies_widen_the_interval_of_a_mean_and_of_influences(rng):
+    values, labels = rng.random(60), np.arange(60) % 3
+    for find in (
+        intervals.mean_interval,
+        lambda values, groups: intervals.influence_interval(
+            0.5, (values - values.mean()) / len(values), labels=np.resize(labels, len(values)), groups=groups
+        ),
+    ):
+        once, copied = find(values, np.arange(60)), find(np.tile(values, 4), np.tile(np.arange(60), 4))
+        np.testing.assert_allclose(copied, once, rtol=1e-9)
+
+
+def test_one_group_says_next_to_nothing():
+    assert intervals.mean_interval(np.full(5, 0.3), np.zeros(5, int)) == pytest.approx(intervals.wilson(0.3, 1))

@@ -151,3 +151,18 @@ def test_a_class_out_of_range_is_refused(labels, predicted, found):
 def test_an_impossible_k_is_refused():
     with pytest.raises(ValueError, match="k is 0"):
         metrics.within_top_k(np.array([0]), np.ones((1, 2)), k=0)
+
+
+def test_bins_say_how_sure_and_how_right_each_picture_is():
+    index, sure, right = metrics.gaps_by_bin(np.array([0, 0, 1]), np.array([[0.5, 0.5], [0.1, 0.9], [0.0, 1.0]]))
+    assert (index.tolist(), sure.tolist(), right.tolist()) == ([7, 13, 14], [0.5, 0.9, 1.0], [1, 0, 1])
+
+
+def test_a_probability_of_zero_costs_what_float32_can_tell():
+    losses, briers = metrics.own_losses(np.array([0, 1]), np.array([[0.0, 1.0], [0.0, 1.0]], dtype=np.float32))
+    assert losses == pytest.approx([-np.log(metrics.SMALLEST_PROBABILITY), 0])
+    assert briers == pytest.approx([2, 0])
+
+
+def test_places_of_truth_put_the_first_of_equal_classes_first():
+    assert metrics.places_of_truth(np.array([0, 1, 2]), np.full((3, 3), 1 / 3)).tolist() == [0, 1, 2]

@@ -37,7 +37,7 @@ def test_the_score_is_computed_and_its_test_passes(monkeypatch):
     function, entry, test = blocks_of("A score")
     kind = eval(entry, names_of(function, scores))
     monkeypatch.setattr(scores, "SCORES", (*scores.SCORES, kind))
-    names_of(test, scores)["test_top_3_counts_the_three_most_probable"]()
+    names_of(test, scores)["test_top_2_counts_the_two_most_probable"]()
 
 
 def test_the_figure_is_drawn():

@@ -165,3 +165,37 @@ def test_a_notebook_shows_the_weakest_classes_first():
     weakest = sorted(found.per_class, key=lambda row: (row.recall, row.f1))
     assert re.findall(r">(class \d+)<", html) == [row.name for row in weakest[:20]]
     assert "the 20 weakest of 30 classes are shown" in html
+
+
+def test_classes_have_intervals_of_their_own_and_are_ranked():
+    rng = np.random.default_rng(4)
+    labels = rng.integers(0, 3, 90)
+    shares = rng.dirichlet(np.ones(3), 90) + 0.6 * np.eye(3)[labels]
+    shares /= shares.sum(axis=1, keepdims=True)
+    found = evaluate(labels, shares, strategy="s", class_names=("a", "b", "c", "unseen")[:3], paths=["p"] * 90,
+                     groups=np.arange(90), leaked=np.zeros(90, int))  # fmt: skip
+    for k, row in enumerate(found.per_class):
+        assert 0 <= row.precision_low < row.precision < row.precision_high <= 1
+        assert 0 <= row.f1_low < row.f1 < row.f1_high <= 1
+        assert row.roc_auc == pytest.approx(sk.roc_auc_score(labels == k, shares[:, k]))
+        assert row.average_precision == pytest.approx(sk.average_precision_score(labels == k, shares[:, k]))
+
+
+def test_a_class_without_pictures_or_answers_says_so():
+    shares = np.array([[0.8, 0.1, 0.1], [0.3, 0.6, 0.1]])
+    found = evaluate(np.array([0, 0]), shares, strategy="s", class_names=("a", "b", "c"), paths=["x", "y"],
+                     groups=np.arange(2), leaked=np.zeros(2, int))  # fmt: skip
+    first, second, third = found.per_class
+    assert (first.roc_auc, second.roc_auc, third.average_precision) == (None, None, None)
+    assert (third.precision_low, third.precision_high, third.f1_low, third.f1_high) == (0, 1, 0, 1)
+    assert second.precision_high < 1
+
+
+def test_bins_of_how_sure_the_model_was_are_kept():
+    shares = np.array([[0.95, 0.05], [0.94, 0.06], [0.45, 0.55]])
+    found = evaluate(np.array([0, 1, 1]), shares, strategy="s", class_names=("a", "b"), paths=["x", "y", "z"],
+                     groups=np.arange(3), leaked=np.zeros(3, int))  # fmt: skip
+    least, most = found.reliability
+    assert (least.confidence, least.accuracy, least.num_pictures) == (pytest.approx(0.55), 1, 1)
+    assert (most.confidence, most.accuracy, most.num_pictures) == (pytest.approx(0.945), 0.5, 2)
+    assert most.low < 0.5 < most.high

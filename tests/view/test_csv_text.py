@@ -51,7 +51,11 @@ def test_the_table_as_csv():
         "accuracy_without_leaks": f"{52 / 55:.6f}", "precision": f"{test.macro_precision.value:.6f}",
         "recall": f"{test.macro_recall.value:.6f}", "macro_f1": f"{test.macro_f1.value:.6f}", "seconds": "21.000000",
         "shares_pass": "false", "tied": "true", "expected": "0.900000", "verdict": "above",
-        "top5": "", "balanced_accuracy": f"{test.balanced_accuracy.value:.6f}",
+        "top3": "", "top5": "", "balanced_accuracy": f"{test.balanced_accuracy.value:.6f}",
+        **{name: f"{test.scores[name].value:.6f}" for name in (
+            "weighted_precision", "weighted_f1", "roc_auc", "average_precision", "log_loss", "brier",
+            "calibration_error",
+        )},
     }  # fmt: skip
     assert len({test.macro_precision.value, test.macro_recall.value, test.macro_f1.value}) == 3
     assert (rows[2]["origin"], rows[2]["verdict"]) == ("", "below")

@@ -15,6 +15,7 @@ from thawline.view.report import render_report
 from thawline.view.report_data import Outside
 from thawline.view.row_table import rows_html
 from thawline.view.summary import run_text
+from thawline.view.words import score_text
 
 HOSTILE = cases.HOSTILE
 
@@ -118,7 +119,10 @@ def test_every_score_of_every_row_stands_below_its_own_name(page):
     headings, *lines = table_of(page, "scores")
     for row, (name, *cells) in zip(cases.make_rows().rows, lines, strict=True):
         assert cases.words(name) == row.name
-        scores = {kind.title: f"{100 * score.value:.1f} %" for kind, score in row.evaluation.listed_scores}
+        scores = {
+            kind.title: f"{100 * score.value:.1f} %" if kind.is_share else f"{score.value:.3f}"
+            for kind, score in row.evaluation.listed_scores
+        }
         shown = dict(zip(headings[1:], map(cases.words, cells), strict=True))
         assert shown == scores
 
@@ -130,7 +134,8 @@ def test_the_model_kept_has_a_tile_for_every_score(page):
     test = page[page.index('<section id="test">') :]
     tiles = re.findall(r'<div title="[^"]*"><b>(.*?)</b>(.*?)<br>', test)
     scores = cases.make_rows().evaluation.listed_scores
-    assert tiles == [(f"{100 * score.value:.1f}\N{NO-BREAK SPACE}%", kind.title) for kind, score in scores]
+    assert tiles == [(score_text(kind, score.value), kind.title) for kind, score in scores]
+    assert ("0.402", "log-loss") in tiles
 
 
 def test_a_score_added_to_the_list_stands_next_to_the_others(added_score):

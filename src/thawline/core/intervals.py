@@ -19,12 +19,16 @@ __all__ = [
     "accuracy_interval",
     "class_mean_intervals",
     "copies_factor",
+    "influence_interval",
     "interval_of",
+    "mean_interval",
     "paired_sign_flip",
     "wilson",
 ]
 
 _CHUNK_ENTRIES = 1 << 21  # entries of a (resamples, groups) matrix held at once: 16 MiB
+ROUNDING = 1e-12
+"""Of the largest variance that is possible: less than this is none."""
 WIDER = (1.96**2 + 1) / 4
 """Student's 97.5 % point is about 1 + this / degrees of freedom times Gauss's."""
 PRIOR_PICTURES = 2
@@ -67,7 +71,7 @@ def interval_of(mean: float, variance: float, *, most: float) -> tuple[float, fl
     """
     mean = min(1.0, max(0.0, mean))
     spread = mean * (1 - mean)
-    n = most if spread <= 0 or variance <= 0 else spread / variance
+    n = most if spread <= 0 or variance <= ROUNDING * spread else spread / variance
     return wilson(mean * n, n)
 
 
@@ -156,12 +160,59 @@ def _f1_variance(labels: Ints, predicted: Ints, *, groups: Ints, confusion: Ints
     num_present, total = int(present.sum()), np.maximum(confusion.sum(axis=1) + confusion.sum(axis=0), 1)
     added = np.where(labels == predicted, 2 / total[labels], 0.0)
     added -= f1[labels] / total[labels] + present[predicted] * f1[predicted] / total[predicted]
-    _, place = np.unique(groups, return_inverse=True)
-    by_group = np.bincount(place, added / num_present)
-    num_groups = len(by_group)
-    own = float((by_group**2).sum()) * num_groups / max(num_groups - num_present, 1)
+    num_groups = len(np.unique(groups))
+    own = _cluster_variance(added / num_present, groups, num_fitted=num_present)
     pictures = PRIOR_PICTURES * num_present
     return (num_groups * own + pictures * prior) / (num_groups + pictures)
+
+
+def mean_interval(values: Floats, groups: Ints, *, most: float = 1.0) -> tuple[float, float]:
+    """Return the 95 % interval of a mean in [0, most] of per-picture numbers whose copies vary together.
+
+    It is Wilson's at the number of trials of all or nothing that would vary as much, so it is skewed as such a mean is:
+    a few sure mistakes make most of a log-loss, and none of them seen does not mean that there are none.
+
+    Args:
+        values: (N,).
+        groups: (N,) integers; equal ones are copies.
+        most: The largest number that is possible.
+    """
+    require_equal_lengths(values=values, groups=groups)
+    shares = np.asarray(values, dtype=np.float64) / most
+    mean = float(shares.mean())
+    low, high = interval_of(
+        mean, _cluster_variance((shares - mean) / len(shares), groups), most=len(groups) / copies_factor(groups)
+    )
+    return low * most, high * most
+
+
+def influence_interval(mean: float, added: Floats, *, labels: Ints, groups: Ints) -> tuple[float, float]:
+    """Return the 95 % interval of a score in [0, 1] that is a mean over classes, by what each picture adds to it.
+
+    As `class_mean_intervals` does for F1: the variance is that of the influences, summed by groups, and each class
+    borrows as if it had two more pictures that vary as much as a score of this height can.
+
+    Args:
+        mean: The score.
+        added: (N,) influences of the pictures, summing to about 0.
+        labels: (N,) true classes.
+        groups: (N,) integers; equal ones are copies.
+    """
+    require_equal_lengths(added=added, labels=labels, groups=groups)
+    support = np.unique(labels, return_counts=True)[1]
+    evenly = copies_factor(groups) * float((1 / support).sum()) / len(support) ** 2
+    num_groups = len(np.unique(groups))
+    own = _cluster_variance(added, groups, num_fitted=len(support))
+    prior, pictures = mean * (1 - mean) * evenly, PRIOR_PICTURES * len(support)
+    variance = (num_groups * own + pictures * prior) / (num_groups + pictures)
+    freedom = max(num_groups - len(support), 0) + pictures
+    return interval_of(mean, variance * (1 + WIDER / freedom) ** 2, most=1 / evenly)
+
+
+def _cluster_variance(added: Floats, groups: Ints, *, num_fitted: int = 1) -> float:
+    """Return the variance of a statistic by what each picture adds to it, summed by groups."""
+    by_group = np.bincount(np.unique(groups, return_inverse=True)[1], added)
+    return float((by_group**2).sum()) * len(by_group) / max(len(by_group) - num_fitted, 1)
 
 
 def paired_sign_flip(differences: Floats, groups: Ints, *, num_resamples: int = 2000, seed: int = 0) -> Floats:

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from thawline.core.types import Floats, Ints
 
 __all__ = [
+    "BINS",
+    "SMALLEST_PROBABILITY",
     "balanced_accuracy",
     "calibration_error_by_chance",
     "class_means",
     "confusion_matrix",
     "expected_calibration_error",
+    "gaps_by_bin",
     "macro_f1",
+    "own_losses",
     "per_class",
+    "places_of_truth",
     "require_equal_lengths",
     "within_top_k",
 ]
+
+BINS = 15
+"""Of the highest probability, for the calibration error and the reliability diagram."""
+SMALLEST_PROBABILITY = float(np.finfo(np.float32).eps)
 
 
 def require_equal_lengths(**arrays: Floats | Ints) -> None:
@@ -28,26 +36,37 @@ def require_equal_lengths(**arrays: Floats | Ints) -> None:
         raise ValueError(f"metrics: {found}; they must have one entry a picture, for at least one picture.")
 
 
-def within_top_k(labels: Ints, probabilities: Floats, *, k: int) -> Floats:
-    """Return (N,) 1.0 where the true class is among the k most probable, else 0.0.
+def places_of_truth(labels: Ints, probabilities: Floats) -> Ints:
+    """Return (N,) how many classes come before the true one: 0 where it is the most probable.
 
-    Of equally probable classes the one with the lower index comes first, as in `argmax`, so that the mean for k = 1 is
-    the accuracy and a model that says the same of every class gains nothing.
+    Of equally probable classes the one with the lower index comes first, as in `argmax`, so that the share of 0 is the
+    accuracy and a model that says the same of every class gains nothing.
 
     Args:
         labels: (N,) true class indices.
         probabilities: (N, K) probabilities, or any scores in which more is likelier.
-        k: At least 1.
 
     Raises:
         ValueError: The lengths differ, or there is no picture. So in every function of this module.
     """
     require_equal_lengths(labels=labels, probabilities=probabilities)
-    if k < 1:
-        raise ValueError(f"within_top_k: k is {k}; it must be at least 1.")
     own = np.take_along_axis(probabilities, labels[:, None], axis=1)
     before = (probabilities == own) & (np.arange(probabilities.shape[1]) < labels[:, None])
-    within: Floats = (((probabilities > own) | before).sum(axis=1) < k).astype(np.float64)
+    places: Ints = ((probabilities > own) | before).sum(axis=1)
+    return places
+
+
+def within_top_k(labels: Ints, probabilities: Floats, *, k: int) -> Floats:
+    """Return (N,) 1.0 where the true class is among the k most probable, by `places_of_truth`, else 0.0.
+
+    Args:
+        labels: As there.
+        probabilities: As there.
+        k: At least 1.
+    """
+    if k < 1:
+        raise ValueError(f"within_top_k: k is {k}; it must be at least 1.")
+    within: Floats = (places_of_truth(labels, probabilities) < k).astype(np.float64)
     return within
 
 
@@ -117,7 +136,25 @@ def macro_f1(confusion: Ints) -> float:
     return float(class_means(confusion)[2])
 
 
-def expected_calibration_error(labels: Ints, probabilities: Floats, *, bins: int = 15) -> float:
+def own_losses(labels: Ints, probabilities: Floats) -> tuple[Floats, Floats]:
+    """Return (N,) log-losses in nats and (N,) Brier scores in [0, 2] of the pictures, one by one.
+
+    The log-loss is that of the true class's probability, which counts as at least `SMALLEST_PROBABILITY`: float32 can
+    tell no smaller one from 0 next to 1. The Brier score is the sum over all classes of the squared distance between
+    the probability and what is true: Brier (1950), "Verification of forecasts expressed in terms of probability".
+
+    Args:
+        labels: (N,) true class indices.
+        probabilities: (N, K) in [0, 1], rows sum to 1.
+    """
+    require_equal_lengths(labels=labels, probabilities=probabilities)
+    true = np.take_along_axis(probabilities, labels[:, None], axis=1)[:, 0].astype(np.float64)
+    squares = np.einsum("nk,nk->n", probabilities, probabilities, dtype=np.float64)
+    brier = np.clip(squares - 2 * true + 1, 0, 2)
+    return -np.log(np.clip(true, SMALLEST_PROBABILITY, 1)), brier
+
+
+def expected_calibration_error(labels: Ints, probabilities: Floats, *, bins: int = BINS) -> float:
     """Return how far confidence and accuracy lie apart on average, in [0, 1]; 0 is calibrated.
 
     Equal-width bins of the highest probability, closed on the right, each weighted by its pictures: Guo, Pleiss, Sun
@@ -128,12 +165,13 @@ def expected_calibration_error(labels: Ints, probabilities: Floats, *, bins: int
         probabilities: (N, K) in [0, 1], rows sum to 1.
         bins: Number of bins over [0, 1].
     """
-    require_equal_lengths(labels=labels, probabilities=probabilities)
-    confidence = probabilities.max(axis=1).astype(np.float64)
-    return _calibration_error(confidence, _bins(confidence, bins), probabilities.argmax(axis=1) == labels)
+    index, confidence, right = gaps_by_bin(labels, probabilities, bins=bins)
+    return _calibration_error(confidence, index, right)
 
 
-def calibration_error_by_chance(probabilities: Floats, *, bins: int = 15, num_draws: int = 200, seed: int = 0) -> float:
+def calibration_error_by_chance(
+    probabilities: Floats, *, bins: int = BINS, num_draws: int = 200, seed: int = 0
+) -> float:
     """Return the mean calibration error that a calibrated model with these probabilities would show by chance.
 
     Fewer pictures make it larger: an error is worth a thought only where it is well above. Answers are drawn as right
@@ -148,8 +186,21 @@ def calibration_error_by_chance(probabilities: Floats, *, bins: int = 15, num_dr
     """
     confidence = probabilities.max(axis=1).astype(np.float64)
     index, rng = _bins(confidence, bins), np.random.default_rng(seed)
-    drawn = [_calibration_error(confidence, index, rng.random(len(confidence)) < confidence) for _ in range(num_draws)]
-    return float(np.mean(drawn))
+    draws = (rng.random(len(confidence)) < confidence for _ in range(num_draws))
+    return float(np.mean([_calibration_error(confidence, index, right.astype(np.float64)) for right in draws]))
+
+
+def gaps_by_bin(labels: Ints, probabilities: Floats, *, bins: int = BINS) -> tuple[Ints, Floats, Floats]:
+    """Return (N,) the bin of every picture, (N,) its highest probability, and (N,) 1.0 where it is right, else 0.0.
+
+    Args:
+        labels: As in `expected_calibration_error`.
+        probabilities: As there.
+        bins: As there.
+    """
+    require_equal_lengths(labels=labels, probabilities=probabilities)
+    confidence = probabilities.max(axis=1).astype(np.float64)
+    return _bins(confidence, bins), confidence, (probabilities.argmax(axis=1) == labels).astype(np.float64)
 
 
 def _bins(confidence: Floats, bins: int) -> Ints:
@@ -157,6 +208,6 @@ def _bins(confidence: Floats, bins: int) -> Ints:
     return np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
 
 
-def _calibration_error(confidence: Floats, index: Ints, right: npt.NDArray[np.bool_]) -> float:
+def _calibration_error(confidence: Floats, index: Ints, right: Floats) -> float:
     gaps = np.bincount(index, weights=right - confidence)
     return float(np.abs(gaps).sum() / len(confidence))

@@ -12,7 +12,7 @@ from thawline.core.metrics import calibration_error_by_chance, expected_calibrat
 from thawline.core.scores import SCORES, Score, ScoreKind
 from thawline.core.types import Floats, Ints
 
-__all__ = ["ALL_LEAKED", "Calibration", "ClassScore", "Evaluation"]
+__all__ = ["ALL_LEAKED", "Calibration", "ClassScore", "Evaluation", "ReliabilityBin"]
 
 NOTEBOOK_ROWS = 20
 ALL_LEAKED = "All of them, or {} of each, were learnt from: this is no test."
@@ -30,6 +30,12 @@ class ClassScore:
         recall_low: Lower end of the 95 % Wilson interval of `recall`.
         recall_high: Upper end of it.
         support: Test pictures of the class.
+        precision_low: Lower end of the 95 % Wilson interval of `precision`; 0 when it was never predicted.
+        precision_high: Upper end of it; 1 when it was never predicted.
+        f1_low: Lower end of the 95 % interval of `f1`.
+        f1_high: Upper end of it.
+        roc_auc: How often one of its pictures is more probable in it than one of another; None without either.
+        average_precision: Mean over its pictures, by falling probability, of the precision so far; None as above.
     """
 
     name: str
@@ -39,6 +45,31 @@ class ClassScore:
     recall_low: float
     recall_high: float
     support: int
+    precision_low: float = 0.0
+    precision_high: float = 1.0
+    f1_low: float = 0.0
+    f1_high: float = 1.0
+    roc_auc: float | None = None
+    average_precision: float | None = None
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """The pictures whose highest probability lies in one bin.
+
+    Attributes:
+        confidence: Mean of that probability, in [0, 1].
+        accuracy: Share of them that are right; that of a calibrated model is about `confidence`.
+        low: Lower end of the 95 % Wilson interval of `accuracy`.
+        high: Upper end of it.
+        num_pictures: At least one.
+    """
+
+    confidence: float
+    accuracy: float
+    low: float
+    high: float
+    num_pictures: int
 
 
 @dataclass(frozen=True)
@@ -71,6 +102,7 @@ class Evaluation:
         probabilities: (N, K) float32, rows sum to 1.
         leaked: (N,) int64; 1 where a copy, or a picture of the same group, was used for choosing or training.
         num_groups: Groups that the intervals count, where the person named groups; else None.
+        reliability: Pictures by how sure the model was, least first; bins without a picture are left out.
     """
 
     strategy: str
@@ -83,6 +115,7 @@ class Evaluation:
     probabilities: Floats
     leaked: Ints
     num_groups: int | None = None
+    reliability: tuple[ReliabilityBin, ...] = ()
 
     @property
     def leaked_by(self) -> str:
@@ -149,7 +182,10 @@ class Evaluation:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain data without the rows: every score with its interval, None where it does not apply."""
+        """Return plain data without the rows: every score with its interval, None where it does not apply.
+
+        Of the calibration error, which was here before it was a score of the list, the number alone.
+        """
         return {
             "strategy": self.strategy,
             "class_names": list(self.class_names),

@@ -30,6 +30,8 @@ from thawline.view.words import (
     odds,
     percent,
     points,
+    score_span,
+    score_text,
     short_name,
     size_text,
     span,
@@ -166,6 +168,7 @@ def _environment() -> jinja2.Environment:
         "training": training,
         "short": short_name,
     }
+    environment.globals |= {"score_text": score_text, "score_span": score_span}
     environment.globals |= {"scale": scale_of, "confusions": _confusions, "weakest": _weakest, "kind_words": KIND_WORDS}
     environment.globals["tie"] = {
         "test": TEST_WORDS.replace(" %", f"{GAP}%"),

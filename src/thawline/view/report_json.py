@@ -15,7 +15,7 @@ from thawline.core.errors import StoreError
 from thawline.core.scores import Score
 from thawline.search.leaderboard import Curve, Gain, Leaderboard, Member, Trial
 from thawline.search.strategy import Strategy
-from thawline.use.evaluation import ClassScore, Evaluation
+from thawline.use.evaluation import ClassScore, Evaluation, ReliabilityBin
 from thawline.use.expectation import Expectation
 from thawline.vet.advice import Advice
 
@@ -81,7 +81,9 @@ def evaluation_from(raw: dict[str, Any]) -> Evaluation:
     typed: dict[str, Any] = {"scores": {name: Score(**score) for name, score in raw["scores"].items()}}
     typed |= {name: tuple(raw[name]) for name in ("class_names", "paths")}
     typed |= {name: _array_from(raw[name]) for name in ("confusion", "labels", "probabilities", "leaked")}
-    return Evaluation(**raw | typed | {"per_class": tuple(ClassScore(**row) for row in raw["per_class"])})
+    typed["per_class"] = tuple(ClassScore(**row) for row in raw["per_class"])
+    typed["reliability"] = tuple(ReliabilityBin(**one) for one in raw.get("reliability", ()))
+    return Evaluation(**raw | typed)
 
 
 def expectation_from(raw: dict[str, Any]) -> Expectation:

@@ -280,11 +280,11 @@ def evaluation_text(evaluation: Evaluation, *, rule: str = "") -> str:
 
 
 def _other_scores(evaluation: Evaluation) -> str:
-    """Return every score but the accuracy, which has lines of its own."""
+    """Return the scores that are told in brief, but the accuracy, which has lines of its own."""
     return ", ".join(
         f"{kind.title} {score.value:.3f}"
         for kind, score in evaluation.listed_scores
-        if kind.name not in ("accuracy", "accuracy_without_leaks")
+        if kind.is_brief and kind.name not in ("accuracy", "accuracy_without_leaks")
     )
 
 

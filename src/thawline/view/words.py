@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 
+from thawline.core.scores import Score, ScoreKind
 from thawline.search.leaderboard import Leaderboard, Trial
 from thawline.search.strategy import Kind, Strategy
 
@@ -20,6 +21,8 @@ __all__ = [
     "percent",
     "points",
     "printable",
+    "score_span",
+    "score_text",
     "shared_backbone",
     "short_name",
     "size_text",
@@ -51,6 +54,16 @@ def percent(value: float) -> str:
 def span(low: float, high: float) -> str:
     """Return an interval of shares: `96.8–99.6 %`."""
     return f"{100 * low:.1f}–{100 * high:.1f}{GAP}%"
+
+
+def score_text(kind: ScoreKind, value: float) -> str:
+    """Return a score as its kind is told: a share in per cent, another number with three decimals."""
+    return percent(value) if kind.is_share else f"{value:.3f}"
+
+
+def score_span(kind: ScoreKind, score: Score) -> str:
+    """Return a score's interval as its kind is told: `96.8–99.6 %`, or `0.041–0.093`."""
+    return span(score.low, score.high) if kind.is_share else f"{score.low:.3f}–{score.high:.3f}"
 
 
 def points(difference: float) -> str:
