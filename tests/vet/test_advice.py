@@ -6,9 +6,11 @@ from dataclasses import asdict
 import pytest
 
 from thawline.vet.advice import Advice
+from thawline.vet.abstaining import Abstaining, CoveragePoint, Kept, Sets
 from thawline.vet.looks import Look, Looks
 from thawline.vet.picture_map import MapPoint, PictureMap
 from thawline.vet.slices import Slice, Slices
+from thawline.vet.strangest import Strange, Strangest
 from thawline.vet.suspects import Suspect, Suspects
 from thawline.view.report_json import advice_from
 
@@ -17,11 +19,18 @@ def test_it_comes_back_as_it_was():
     suspect = Suspect("a/1.png", "a", "b", None, "copy", "0f", copy="b/1.png", like_label=("a/2.png",))
     dark = Slice("size", "the 2 smallest", "Of …", 2, 1, 0.5, 0.1, 0.9, 1.0, 0.9, False, 0.001, ("a/<1>.jpg",))
     look = Look("a/0.png", "surest wrong", 0, 1, 0.75, ((0, 255), (7, 12)), (-0.1, 0.0, 1.1, 1.0))
+    kept = Kept(3, 2, 0.66, 0.2, 0.9, 1.0, 0.3, 1.0)
+    nobody = Kept(1, 0, 0.0, 0.0, 0.8, None, 0.0, 1.0)
+    curve = (CoveragePoint(0.5, 0.9, 1.0, 0.2, 1.0, 1),)
+    sets = Sets(0.9, 1.0, 0.3, 1.0, 1.5, (0, 1, 1), "test", 2, 3)
+    strange = Strange("b/<1>.png", "b", 1.0, 4.5, is_outside=True, is_test=False)
     advice = Advice(
         num_answered=3,
         looks=Looks((look,)),
         picture_map=PictureMap((MapPoint("a/0.png", 0.0, 1.0, 0, None), MapPoint("a/1.png", 1.0, 0.5, 1, 0)), 2),
         suspects=Suspects(9, 2, 1, num_likely=1, listed=(suspect,)),
+        abstaining=Abstaining(0.01, 0.95, 0.8, kept, nobody, curve, "test", sets, "note"),
+        strangest=Strangest("features", 0.01, 0.05, 19, None, 0.0, 1.0, 0, (strange,)),
         slices=Slices(num_tried=4, found=(dark,)),
     )
     assert advice_from(json.loads(json.dumps(asdict(advice)))) == advice

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from thawline.vet.abstaining import Abstaining
 from thawline.vet.looks import Looks
 from thawline.vet.picture_map import PictureMap
 from thawline.vet.slices import Slices
+from thawline.vet.strangest import Strangest
 from thawline.vet.suspects import Suspects
 
 __all__ = ["Advice"]
@@ -24,6 +26,8 @@ class Advice:
         looks: Where the model looks, on the pictures that tell most.
         picture_map: Every picture on paper, near where alike.
         slices: Parts of the pictures on which the model is significantly less often right.
+        abstaining: What the model answers where it may say "not sure".
+        strangest: What "none of these" costs on pictures that belong, and those that look strangest.
         suspects: Pictures whose label is doubtful.
     """
 
@@ -32,3 +36,5 @@ class Advice:
     picture_map: PictureMap | None = None
     slices: Slices | None = None
     suspects: Suspects | None = None
+    abstaining: Abstaining | None = None
+    strangest: Strangest | None = None
