@@ -31,7 +31,7 @@ from thawline.data.split import Split, make_split
 from thawline.features.extract import extract
 from thawline.features.network import load_backbone, rendering_as
 from thawline.search.compare import CompareOptions, Comparison, answer_frozen, leaderboard_of
-from thawline.work.session import FOLDS_OF_LARGE_SETS, LARGE_SET
+from thawline.work.session import fold_numbers
 
 SETS = ("monkeys", "celebrities", "instruments", "cifar10:200", "cifar10:1000", "cifar10:4000", "cifar10:10000")
 TIMED = 200
@@ -66,9 +66,8 @@ def drawn(dataset: Dataset, count: int | None) -> Dataset:
 
 def split_of(dataset: Dataset) -> Split:
     """Return the folds that `fit` would draw, with no picture held out."""
-    if len(dataset) > LARGE_SET:
-        return make_split(dataset, num_folds=FOLDS_OF_LARGE_SETS, num_repeats=1, hold_out=False)
-    return make_split(dataset, hold_out=False)
+    num_folds, num_repeats = fold_numbers(make_options(), len(dataset))
+    return make_split(dataset, num_folds=num_folds, num_repeats=num_repeats, hold_out=False)
 
 
 def measure(name: str, *, options: Sequence[tuple[str, object]], exhaustive: bool) -> None:

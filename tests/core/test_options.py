@@ -15,7 +15,7 @@ def test_the_defaults_are_what_most_people_want():
     options = make_options()
     assert options == Options()
     assert (options.backbone, options.fit, options.pooling) == (("efficientnet_lite0",), "crop", ("mean", "std"))
-    assert (options.folds, options.repeats, options.seed, options.on_bad) == (5, 2, 0, "skip")
+    assert (options.folds, options.repeats, options.seed, options.on_bad) == (5, None, 0, "skip")
 
 
 def test_changes_are_converted_to_the_types_of_the_options():

@@ -10,7 +10,14 @@ import pytest
 from thawline.heads.linear import L2_STRENGTHS
 from thawline.search import held_out as module
 from thawline.search.answers import Rows
-from thawline.search.held_out import SKETCH, SOLVED, answer_features, directions_of, strengths_worth_solving
+from thawline.search.held_out import (
+    SKETCH,
+    SOLVED,
+    answer_features,
+    directions_of,
+    rotate_ahead,
+    strengths_worth_solving,
+)
 from thawline.search.strategy import HEADS, Strategy
 
 N, K = 120, 3
@@ -146,3 +153,34 @@ def test_a_strength_that_the_sketch_left_out_is_solved_next_to_its_best(problem)
     assert np.isneginf(np.array(quick.merits)[[1, 3]]).all()
     assert quick.choice in (2, 4)
     assert quick.choice - 1 in strengths_worth_solving([quick])
+
+
+class Blocks:
+    """A bank of (N, 6) features a block, whose number of a block seeds them."""
+
+    def read(self, hashes, blocks):
+        rows = [int(name) for name in hashes]
+        return np.concatenate([np.random.default_rng(cut).normal(size=(N, 6))[rows] for cut, _ in blocks], axis=1)
+
+
+SETS = [((0, "mean"), (1, "mean")), ((1, "mean"), (2, "mean")), ((0, "mean"),), ((3, "mean"), (4, "mean"))]
+
+
+HASHES = [str(row) for row in range(N)]
+
+
+def test_sets_that_overlap_are_rotated_ahead_where_they_are_dear(problem, monkeypatch):
+    monkeypatch.setattr(module, "directions_of", lambda effort, **size: 10)
+    kept = {SETS[3]: "there already"}
+    rotate_ahead(SETS, bank=Blocks(), hashes=HASHES, rows=problem[1], kept=kept)
+    assert list(kept) == [SETS[3], SETS[0], SETS[1]]  # the third has no more columns than there are directions
+    assert kept[SETS[0]].z.shape == (N, 10)
+
+
+@pytest.mark.parametrize(("directions", "most"), [(N, 10**9), (10, 2 * N * 10 - 1)])
+def test_few_rows_and_sets_beyond_memory_are_rotated_one_by_one(problem, monkeypatch, directions, most):
+    monkeypatch.setattr(module, "MOST_AHEAD", most)
+    monkeypatch.setattr(module, "directions_of", lambda effort, **size: directions)
+    kept = {}
+    rotate_ahead(SETS[:2], bank=Blocks(), hashes=HASHES, rows=problem[1], kept=kept)
+    assert not kept

@@ -31,9 +31,19 @@ def solved_of(monkeypatch):
             return [replace(by_name[head.name], sketched=effort.is_sketch) for head in heads]
 
         candidates = [(entry.strategy,) for entry in sketches]
+        ahead = []
+        monkeypatch.setattr(module, "rotate_ahead", lambda sets, **_: ahead.extend(sets))
         found = solve_hopeful(
-            answer, candidates, bank=OneBank(), rows=rows, backbone=BACKBONE, advance=lambda done: None
+            answer,
+            candidates,
+            bank=OneBank(),
+            rows=rows,
+            backbone=BACKBONE,
+            advance=lambda done: None,
+            hashes=[],
+            kept={},
         )
+        assert ahead == [entry.strategy.blocks for entry in found if not entry.sketched]
         assert [entry.strategy for entry in found] == [entry.strategy for entry in sketches]
         return {entry.strategy.name for entry in found if not entry.sketched}
 

@@ -35,13 +35,14 @@ class Pictures:
 @pytest.mark.parametrize(
     ("count", "options", "expected"),
     [
-        (20_000, Options(), (5, 2)),
+        (3_000, Options(), (5, 2)),
+        (3_001, Options(), (5, 1)),
         (20_001, Options(), (3, 1)),
-        (20_001, Options(folds=2, repeats=4), (2, 1)),
+        (20_001, Options(folds=2, repeats=4), (2, 4)),
         (100, Options(folds=4, repeats=3), (4, 3)),
     ],
 )
-def test_large_sets_get_three_folds_drawn_once(count, options, expected, monkeypatch):
+def test_many_pictures_get_one_drawing_and_very_many_three_folds(count, options, expected, monkeypatch):
     asked = []
     monkeypatch.setattr(module, "make_split", lambda dataset, **facts: asked.append(facts))
     session = SimpleNamespace(order=SimpleNamespace(options=options), context=SimpleNamespace(dataset=Pictures(count)))

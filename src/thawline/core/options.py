@@ -114,8 +114,8 @@ class Options(CheckOptions):
     folds: int = 5
     """Folds of the cross-validation; fewer where a class has fewer pictures, none where a validation part is given."""
 
-    repeats: int = 2
-    """How many times folds are drawn."""
+    repeats: int | None = None
+    """How many times folds are drawn. Default: twice; once where there are more than 3,000 pictures."""
 
     refit: Literal["auto", "all", "none"] = "auto"
     """Once the test is read, let the model learn from it too (`all`) or not; `auto`: a head, if Thawline drew it."""
@@ -148,10 +148,9 @@ class Options(CheckOptions):
                 f"--weights {self.weights}: a file belongs to one network, and {', '.join(self.backbone)} are named. "
                 "Name one, or put each file into a folder with its config.json and name local-dir:FOLDER."
             )
-        if self.folds < 2 or self.repeats < 1:
-            raise UsageError(
-                f"--folds {self.folds} --repeats {self.repeats}: at least 2 folds and 1 repeat are needed."
-            )
+        repeats = 2 if self.repeats is None else self.repeats
+        if self.folds < 2 or repeats < 1:
+            raise UsageError(f"--folds {self.folds} --repeats {repeats}: at least 2 folds and 1 repeat are needed.")
         if self.size is not None and not 32 <= self.size <= 2048:
             raise UsageError(f"--size {self.size}: between 32 and 2048 pixels are possible.")
         if self.crop_share is not None and not 0.1 <= self.crop_share <= 1:

@@ -19,7 +19,7 @@ import torch
 from thawline.core.types import Floats, Ints
 from thawline.heads.columns import Columns, prepare_columns
 
-__all__ = ["MAX_DIRECTIONS", "Rotated", "Table", "rotate"]
+__all__ = ["MAX_DIRECTIONS", "ROWS_OF_SCALES", "Rotated", "Table", "drawn_rows", "leading", "rotate", "squared_lengths"]
 
 MAX_DIRECTIONS = 2048
 """Directions kept; beyond them an eigendecomposition costs more than extraction, and accuracy gains nothing."""
@@ -93,7 +93,7 @@ def rotate(features: Floats | Table, *, rooted: bool = True, max_directions: int
         max_directions: Directions kept at most.
     """
     n, d = features.shape
-    columns, first = prepare_columns(features[_drawn(n, ROWS_OF_SCALES)], rooted=rooted)
+    columns, first = prepare_columns(features[drawn_rows(n, ROWS_OF_SCALES)], rooted=rooted)
 
     def prepared() -> Iterator[torch.Tensor]:
         if len(first) == n:
@@ -106,25 +106,25 @@ def rotate(features: Floats | Table, *, rooted: bool = True, max_directions: int
         scatter = torch.zeros(d, d)
         for x in prepared():
             scatter.addmm_(x.T, x)
-        values, vectors = _leading(scatter)
+        values, vectors = leading(scatter)
         z = _turned(prepared, vectors, n)
-        return Rotated(columns, z, _squared_lengths(z), None, vectors)
-    drawn = _drawn(n, max_directions)
+        return Rotated(columns, z, squared_lengths(z), None, vectors)
+    drawn = drawn_rows(n, max_directions)
     rows = torch.from_numpy(first[drawn] if len(first) == n else columns.apply(features[drawn]))
-    values, vectors = _leading(rows @ rows.T)
+    values, vectors = leading(rows @ rows.T)
     directions = vectors / values.sqrt()
     z = vectors * values.sqrt() if n <= max_directions else _turned(prepared, rows.T @ directions, n)
-    return Rotated(columns, z, _squared_lengths(z), rows, directions)
+    return Rotated(columns, z, squared_lengths(z), rows, directions)
 
 
-def _drawn(n: int, most: int) -> slice | Ints:
+def drawn_rows(n: int, most: int) -> slice | Ints:
     """Return the places of all rows, or of as many as asked for, ascending."""
     if n <= most:
         return slice(None)
     return np.sort(np.random.default_rng(0).choice(n, most, replace=False))
 
 
-def _leading(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def leading(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the eigenvalues that float32 resolves, ascending, and their vectors as columns."""
     values, vectors = torch.linalg.eigh(matrix)
     kept = values > values[-1].clamp_min(1e-12) * 1e-6
@@ -140,6 +140,7 @@ def _turned(prepared: Callable[[], Iterator[torch.Tensor]], turn: torch.Tensor, 
     return z
 
 
-def _squared_lengths(z: torch.Tensor) -> torch.Tensor:
+def squared_lengths(z: torch.Tensor) -> torch.Tensor:
+    """Return (r,) squared lengths of the columns of (N, r)."""
     squared: torch.Tensor = torch.linalg.vector_norm(z, dim=0).square()
     return squared

@@ -142,42 +142,42 @@ def answer_frozen(
 ) -> FrozenAnswers:
     """Return the held-out answers of every candidate feature set under every head.
 
-    Of large sets all strategies are sketched and those that may win are solved. With views, the best three linear heads
-    are trained once more on all views of a fold's training rows, one after the other: V views take V times the memory.
+    With V views, three linear heads learn from all of them once more, one after the other, in V times the memory.
 
     Args:
-        bank: Holds all pictures of the split, as they are; of joined networks, the banks of all.
-        backbone: Its cut points and costs; of several networks, joined.
+        bank: Holds all pictures of the split, as they are; like `backbone`, of joined networks that of all.
+        backbone: Its cut points and costs.
         dataset: Labels and groups; labels of test rows are not read.
         split: Folds of the rows of choosing.
         options: Metric and weights.
-        view_banks: Banks of the same specification but for the view, one an augmented view, with the same pictures.
+        view_banks: Of the same specification and pictures, but one an augmented view.
         view_policy: Of the views.
         progress: Where to report to.
 
     Raises:
-        ValueError: A bank of a view differs from `bank` in more than the view, or the policy of the views is missing.
+        ValueError: A view's bank differs from `bank` in more than the view, or has no policy.
     """
     start, options = time.perf_counter(), options or CompareOptions()
-    rows, metric, balanced = rows_of(dataset, split, options=options)
     _require_views(bank, view_banks, view_policy)
+    rows, metric, balanced = rows_of(dataset, split, options=options)
     hashes = [dataset.samples[sample].sha256 for sample in rows.samples]
     candidates = _candidates(bank, backbone, rows, options)
+    network, is_screened = None if options.only else backbone, options.screened and is_dear(rows)
     num_viewed = min(VIEWED, len(candidates)) if view_banks else 0
-    is_screened, network = options.screened and is_dear(rows), None if options.only else backbone
     kept: dict[tuple[Block, ...], Rotated] | None = {} if is_screened else None  # by what they are made of
 
     def answer(heads: Sequence[Strategy], effort: Effort, banks: Sequence[Bank] = (bank,)) -> list[Answers]:
         table = BankTable(tuple(banks), hashes, heads[0].blocks)
-        return answer_features(heads, table, rows=rows, effort=effort, kept=None if len(banks) > 1 else kept)
+        return answer_features(heads, table, rows=rows, effort=effort, kept=kept if len(banks) == 1 else None)
 
     with (progress or SilentProgress()).stage("compare", len(candidates) + num_viewed, unit="feature sets") as advance:
-        solve = partial(solve_hopeful, rows=rows, backbone=network) if is_screened else solve_all
+        solve = solve_all
+        if kept is not None:
+            solve = partial(solve_hopeful, rows=rows, backbone=network, hashes=hashes, kept=kept)
         answers = solve(answer, candidates, bank=bank, advance=advance)
         answers = with_together(answers, rows, bank=bank, backbone=network)
-        for best in _best_linear(answers)[:num_viewed]:
-            viewed = with_views(best.strategy, view_policy, num_views=1 + len(view_banks))
-            answers += answer([viewed], SOLVED, (bank, *view_banks))
+        for strategy in _viewed(answers, view_policy, num_views=1 + len(view_banks))[:num_viewed]:
+            answers += answer([strategy], SOLVED, (bank, *view_banks))
             advance(1)
     return FrozenAnswers(
         rows=rows,
@@ -191,10 +191,11 @@ def answer_frozen(
     )
 
 
-def _best_linear(answers: Sequence[Answers]) -> list[Answers]:
-    """Return the answers of the linear heads, best first."""
+def _viewed(answers: Sequence[Answers], policy: str, *, num_views: int) -> list[Strategy]:
+    """Return the linear heads as they learn from views, those best without them first."""
     linear = [entry for entry in answers if entry.strategy.head == "linear"]
-    return sorted(linear, key=lambda entry: -float(entry.scores.mean()))
+    best = sorted(linear, key=lambda entry: -float(entry.scores.mean()))
+    return [with_views(entry.strategy, policy, num_views=num_views) for entry in best]
 
 
 def stacked_views(banks: Sequence[Bank], hashes: Sequence[str], *, blocks: Sequence[Block]) -> Floats:

@@ -20,6 +20,7 @@ from thawline.features.bank import Block
 from thawline.features.joined_bank import Bank
 from thawline.heads.linear import L2_STRENGTHS, fit_folds
 from thawline.heads.nearest import class_mean_folds, neighbour_folds
+from thawline.heads.overlap import rotate_sets
 from thawline.heads.rotation import MAX_DIRECTIONS, Rotated, Table, rotate
 from thawline.heads.softmax_path import TOLERANCE
 from thawline.search.answers import Answers, Rows, answers_from
@@ -35,6 +36,7 @@ __all__ = [
     "directions_of",
     "fold_logits",
     "is_vast",
+    "rotate_ahead",
     "strengths_worth_solving",
 ]
 
@@ -48,6 +50,8 @@ MANY_LOGITS, MANY_CLASSES = 1_000_000, 200
 LOOSE = 0.2
 CLEARLY_WORSE = 0.03
 """Share of its log-loss by which a strength is worse than the best one in a sketch, and not solved again."""
+MOST_AHEAD = 160_000_000
+"""Floats of sets that are rotated at once: sets × rows × directions."""
 EVERY_STRENGTH = tuple(range(len(L2_STRENGTHS)))
 
 
@@ -133,6 +137,45 @@ def directions_of(effort: Effort, *, num_rows: int, num_classes: int) -> int:
     is_kept = num_rows <= MAX_DIRECTIONS and not is_vast(num_rows, num_classes)
     most = MAX_DIRECTIONS if is_kept else effort.directions  # of few rows all, once and for all
     return min(most, affordable)
+
+
+def rotate_ahead(
+    sets: Sequence[tuple[Block, ...]],
+    *,
+    bank: Bank,
+    hashes: Sequence[str],
+    rows: Rows,
+    kept: MutableMapping[tuple[Block, ...], Rotated],
+) -> None:
+    """Put into `kept` the sets of blocks that are dear to rotate, where they overlap: what they share is done once.
+
+    Args:
+        sets: Blocks of each.
+        bank: Holds them.
+        hashes: N picture hashes.
+        rows: What is answered.
+        kept: As in `answer_features`; sets that are here already stay as they are.
+    """
+    n = len(hashes)
+    directions = directions_of(SOLVED, num_rows=n, num_classes=int(rows.labels.max()) + 1)
+    dear = [
+        blocks
+        for blocks in dict.fromkeys(sets)
+        if blocks not in kept and BankTable((bank,), hashes, blocks).shape[1] > directions
+    ]
+    if n <= directions or len(dear) < 2 or len(dear) * n * directions > MOST_AHEAD:
+        return
+    members: dict[Block, tuple[int, ...]] = {
+        block: tuple(number for number, blocks in enumerate(dear) if block in blocks)
+        for blocks in dear
+        for block in blocks
+    }
+    groups = list(dict.fromkeys(members.values()))  # blocks that stand in the same sets go together
+    tables = [
+        BankTable((bank,), hashes, [block for block, which in members.items() if which == group]) for group in groups
+    ]
+    parts = [[place for place, group in enumerate(groups) if number in group] for number in range(len(dear))]
+    kept.update(zip(dear, rotate_sets(tables, parts, max_directions=directions), strict=True))
 
 
 def answer_features(

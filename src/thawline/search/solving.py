@@ -7,17 +7,19 @@ candidates are answered, once and alike: a closer look would take longer than re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from functools import partial
 from itertools import groupby
 
 from thawline.core.progress import Advance
 from thawline.features.backbone import Backbone
+from thawline.features.bank import Block
 from thawline.features.extract import in_streams
 from thawline.features.joined_bank import Bank, banks_in
+from thawline.heads.rotation import Rotated
 from thawline.search.answers import Answers, Rows
 from thawline.search.heads_together import answer_together, is_few, safest, together_blocks
-from thawline.search.held_out import SKETCH, SOLVED, is_vast, strengths_worth_solving
+from thawline.search.held_out import SKETCH, SOLVED, is_vast, rotate_ahead, strengths_worth_solving
 from thawline.search.screen import may_win
 from thawline.search.strategy import Strategy
 
@@ -82,6 +84,8 @@ def solve_hopeful(
     rows: Rows,
     backbone: Backbone | None,
     advance: Advance,
+    hashes: Sequence[str],
+    kept: MutableMapping[tuple[Block, ...], Rotated],
 ) -> list[Answers]:
     """Return the answers of all candidates: the sketch of those that cannot win, the solution of those that may.
 
@@ -92,6 +96,8 @@ def solve_hopeful(
         rows: What they answer.
         backbone: As in `with_together`.
         advance: Told of every feature set that is sketched.
+        hashes: N picture hashes.
+        kept: As in `answer_features`.
     """
     answers = _dearest_first(partial(answer, effort=SKETCH), candidates, bank, advance)
     hopeful = _hopeful(answers, rows, bank, backbone)
@@ -103,6 +109,7 @@ def solve_hopeful(
 
     places = [place for place, entry in enumerate(answers) if entry.strategy.name in hopeful]
     closer = _alike([answers[place].strategy for place in places])
+    rotate_ahead([heads[0].blocks for heads in closer], bank=bank, hashes=hashes, rows=rows, kept=kept)
     for place, entry in zip(places, _dearest_first(solve_closer, closer, bank, lambda done: None), strict=True):
         answers[place] = entry
     return answers

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from thawline.core.options import Options
 from thawline.core.progress import Progress, SilentProgress
 from thawline.core.runtime import choose_runtime, for_training
 from thawline.core.store import content_key
@@ -37,12 +38,15 @@ __all__ = [
     "Session",
     "compare_frozen",
     "depth_names",
+    "fold_numbers",
     "open_session",
     "split_of",
 ]
 
 FOLDS_OF_LARGE_SETS = 3
 LARGE_SET = 20_000
+DRAWN_ONCE = 3_000
+"""Pictures beyond which folds are drawn once: a second drawing moves a score by less than its own noise."""
 
 
 @dataclass
@@ -209,15 +213,17 @@ def open_session(
 
 
 def split_of(session: Session, *, hold_out: bool) -> Split:
-    """Return folds and test rows; sets of more than 20,000 pictures get three folds at most, drawn once."""
-    options, is_large = session.order.options, len(session.context.dataset) > LARGE_SET
-    return make_split(
-        session.context.dataset,
-        num_folds=min(options.folds, FOLDS_OF_LARGE_SETS) if is_large else options.folds,
-        num_repeats=1 if is_large else options.repeats,
-        seed=options.seed,
-        hold_out=hold_out,
-    )
+    """Return folds and test rows."""
+    options, dataset = session.order.options, session.context.dataset
+    num_folds, num_repeats = fold_numbers(options, len(dataset))
+    return make_split(dataset, num_folds=num_folds, num_repeats=num_repeats, seed=options.seed, hold_out=hold_out)
+
+
+def fold_numbers(options: Options, num_pictures: int) -> tuple[int, int]:
+    """Return how many folds are drawn, and how often: what is asked for, but three of more than 20,000 pictures."""
+    num_folds = min(options.folds, FOLDS_OF_LARGE_SETS) if num_pictures > LARGE_SET else options.folds
+    usual = 2 if num_pictures <= DRAWN_ONCE else 1
+    return num_folds, usual if options.repeats is None else options.repeats
 
 
 def compare_frozen(session: Session, *, hold_out: bool = True) -> Compared:
