@@ -5,8 +5,8 @@ from dataclasses import asdict
 
 import pytest
 
-from thawline.vet.advice import Advice
 from thawline.vet.abstaining import Abstaining, CoveragePoint, Kept, Sets
+from thawline.vet.advice import Advice
 from thawline.vet.looks import Look, Looks
 from thawline.vet.picture_map import MapPoint, PictureMap
 from thawline.vet.slices import Slice, Slices
