@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 from thawline.core.types import InputSpec
 from thawline.data.images import decode, prepare
-from thawline.data.square import side_px, squared
+from thawline.data.square import shown_box, side_px, squared
 
 
 def spec(size_px: int = 16, **changes: object) -> InputSpec:
@@ -78,3 +78,31 @@ def test_a_big_jpeg_is_decoded_with_enough_pixels_for_its_share(encode, draw):
     assert decode(data, size_px=side_px(spec(224))).image.size == (900, 450)
     assert decode(data, size_px=side_px(narrow)).image.size == (1800, 900)
     assert (prepare(data, narrow) == squared(decode(data).image, narrow)).all()
+
+
+@pytest.mark.parametrize(
+    ("size", "changes", "box"),
+    [
+        ((40, 20), {"fit": "stretch"}, (0, 0, 1, 1)),
+        ((40, 20), {"fit": "crop"}, (0.25, 0, 0.75, 1)),
+        ((20, 40), {"fit": "crop", "crop_share": 0.5}, (0.25, 0.375, 0.75, 0.625)),
+        ((40, 20), {"fit": "letterbox"}, (0, -0.5, 1, 1.5)),
+        ((20, 40), {"fit": "letterbox"}, (-0.5, 0, 1.5, 1)),
+    ],
+)
+def test_the_box_of_what_is_shown(size, changes, box):
+    assert shown_box(size, spec(**changes)) == pytest.approx(box)
+
+
+@pytest.mark.parametrize("fit", ["crop", "stretch", "letterbox"])
+def test_the_box_is_the_square_that_was_cut(fit):
+    """A spot in the picture lies in the square where the box says."""
+    image = Image.new("RGB", (200, 120), (0, 0, 0))
+    ImageDraw.Draw(image).rectangle((120, 40, 139, 59), fill=(255, 255, 255))  # its middle: 0.65, 0.4166
+    share = {"crop_share": 0.9} if fit == "crop" else {}
+    square = squared(image, spec(100, fit=fit, **share))[..., 1].astype(float)
+    square[square < 128] = 0
+    y, x = (square.sum(axis=1 - axis) @ (np.arange(100) + 0.5) / square.sum() / 100 for axis in (0, 1))
+    left, top, right, bottom = shown_box(image.size, spec(100, fit=fit, **share))
+    assert left + x * (right - left) == pytest.approx(0.65, abs=0.01)
+    assert top + y * (bottom - top) == pytest.approx(50 / 120, abs=0.015)

@@ -12,7 +12,7 @@ from thawline.data.load import prepare_each
 from thawline.features.reader import JoinedReader
 from thawline.heads.linear import fit_linear
 from thawline.use.classifier import Classifier
-from thawline.use.graph import Graph, _head_module
+from thawline.use.graph import Graph, head_module
 
 NAMES = ("cross", "stripe", "spot")
 
@@ -24,13 +24,13 @@ def test_a_head_gives_the_same_logits_as_a_module(make_head, kind):
     head = make_head(kind, features, np.arange(18) % 3)
     others = np.concatenate([rng.normal(size=(5, 9)), np.zeros((1, 9))]).astype(np.float32)
     with torch.inference_mode():
-        logits = _head_module(head)(torch.from_numpy(others)).numpy()
+        logits = head_module(head)(torch.from_numpy(others)).numpy()
     np.testing.assert_allclose(logits, head.logits(others), rtol=1e-4, atol=1e-4)
 
 
 def test_a_head_without_a_graph_is_an_error():
     with pytest.raises(BundleError, match=r"export: a object cannot be expressed in ONNX\. Serve the model folder"):
-        _head_module(object())
+        head_module(object())
 
 
 @pytest.mark.parametrize("storage", ["float16", "float32"])

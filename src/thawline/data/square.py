@@ -15,7 +15,7 @@ from PIL import Image
 if TYPE_CHECKING:  # a worker process starts faster without
     from thawline.core.types import InputSpec, Pixels
 
-__all__ = ["side_px", "squared"]
+__all__ = ["shown_box", "side_px", "squared"]
 
 _RESAMPLE = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
@@ -26,6 +26,23 @@ def side_px(spec: InputSpec) -> int:
     Of a letterbox it is the longer side that has so many.
     """
     return math.ceil(spec.size_px / spec.crop_share)
+
+
+def shown_box(size: tuple[int, int], spec: InputSpec) -> tuple[float, float, float, float]:
+    """Return left, top, right and bottom of the square that a network sees of a picture, in shares of width and height.
+
+    Of a letterbox they lie below 0 and above 1 where the square is padded.
+
+    Args:
+        size: Width and height of the upright picture in pixels.
+        spec: How it is prepared.
+    """
+    width, height = size
+    if spec.fit == "stretch":
+        return 0.0, 0.0, 1.0, 1.0
+    side = min(size) * spec.crop_share if spec.fit == "crop" else max(size)
+    across, down = side / width / 2, side / height / 2
+    return 0.5 - across, 0.5 - down, 0.5 + across, 0.5 + down
 
 
 def squared(image: Image.Image, spec: InputSpec) -> Pixels:

@@ -27,7 +27,7 @@ from thawline.heads.nearest import VOTE_FLOOR, VOTE_TEMPERATURE, NeighbourHead
 from thawline.heads.together import TogetherHead
 from thawline.use.classifier import Classifier
 
-__all__ = ["Graph"]
+__all__ = ["Graph", "head_module"]
 
 
 class Graph(nn.Module):
@@ -46,7 +46,7 @@ class Graph(nn.Module):
         )
         self.input_of = reader.input_of
         self.storage = torch.float16 if reader.storage == np.float16 else torch.float32
-        self.head = _head_module(classifier.head)
+        self.head = head_module(classifier.head)
         self.temperature = classifier.temperature
 
     def forward(self, *pixels: Tensor) -> Tensor:
@@ -137,7 +137,7 @@ class _Together(nn.Module):
 
     def __init__(self, head: TogetherHead) -> None:
         super().__init__()
-        self.heads = nn.ModuleList(_head_module(member.head) for member in head.members)
+        self.heads = nn.ModuleList(head_module(member.head) for member in head.members)
         self.temperatures = [member.temperature for member in head.members]
         for number, member in enumerate(head.members):
             self.register_buffer(f"reads{number}", torch.from_numpy(np.flatnonzero(member.reads)))
@@ -150,8 +150,12 @@ class _Together(nn.Module):
         return torch.logsumexp(torch.stack(shares), dim=0) - math.log(len(shares))
 
 
-def _head_module(head: Head) -> nn.Module:
-    """Return raw features -> logits as a torch module."""
+def head_module(head: Head) -> nn.Module:
+    """Return raw features -> logits as a torch module in float32, through which gradients flow; weights are copies.
+
+    Raises:
+        BundleError: The head has no form in ONNX.
+    """
     if isinstance(head, TogetherHead):
         return _Together(head)
     if isinstance(head, LinearHead):

@@ -7,14 +7,20 @@ was least sure. A map is of the delivered model, for the class that a model said
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from thawline.core.types import Ints
+from thawline.core.errors import DataError
+from thawline.core.types import Floats, Ints, Pixels
+from thawline.data.load import prepare_each, read_checked
+from thawline.data.square import shown_box
 from thawline.vet.answered import Answered
 
-__all__ = ["Look", "LookKind", "Looks", "worth_a_look"]
+if TYPE_CHECKING:  # reports hold what is found here, and are read without torch
+    from thawline.use.classifier import Classifier
+
+__all__ = ["Look", "LookKind", "Looks", "looks_of", "worth_a_look"]
 
 LookKind = Literal["surest right", "surest wrong", "least sure"]
 MOST_A_KIND = 8
@@ -56,6 +62,56 @@ class Looks:
 
     pictures: tuple[Look, ...]
     absent: str = ""
+
+
+def looks_of(answered: Answered, classifier: Classifier) -> Looks:
+    """Return where a model looks, on the pictures that are worth a look; a picture that is gone by now is left out.
+
+    Args:
+        answered: What models said that never saw the pictures.
+        classifier: The model that is delivered, of the same classes.
+    """
+    from thawline.vet.heat import heat_scores, shown_input, why_no_heat
+
+    if reason := why_no_heat(classifier):
+        return Looks((), reason)
+    size_of = {row.path: (row.width_px, row.height_px) for row in answered.dataset.ledger}
+    prepared: list[tuple[Pixels, ...]] = []
+    found: list[tuple[int, LookKind]] = []
+    for place, kind in worth_a_look(answered):
+        sample = answered.dataset.samples[answered.rows[place]]
+        try:
+            prepared.append(prepare_each(read_checked(sample), classifier.inputs)[0])
+        except DataError:
+            continue
+        found.append((place, kind))
+    if not found:
+        return Looks((), "No picture was answered that could be looked at.")
+    classes = answered.predicted[[place for place, _ in found]]
+    scores = heat_scores(classifier, *map(np.stack, zip(*prepared, strict=True)), classes=classes)
+    looks = []
+    for (place, kind), score in zip(found, scores, strict=True):
+        path = answered.paths[place]
+        looks.append(
+            Look(
+                path=path,
+                kind=kind,
+                label=int(answered.labels[place]),
+                predicted=int(answered.predicted[place]),
+                probability=float(answered.confidence[place]),
+                rows=_rows(score),
+                box=shown_box(size_of.get(path) or (1, 1), shown_input(classifier)),
+            )
+        )
+    return Looks(tuple(looks))
+
+
+def _rows(score: Floats) -> tuple[tuple[int, ...], ...]:
+    """Return scores from 0 to 255: what speaks against the class is 0, the strongest cell 255."""
+    positive = np.maximum(score, 0)
+    highest = float(positive.max())
+    scaled = np.round(255 * positive / highest) if highest > 0 else np.zeros_like(positive)
+    return tuple(tuple(map(int, row)) for row in scaled.tolist())
 
 
 def worth_a_look(answered: Answered) -> tuple[tuple[int, LookKind], ...]:

@@ -16,6 +16,7 @@ from thawline.heads.calibrate import probabilities
 from thawline.search.strategy import Strategy
 from thawline.vet.advice import Advice
 from thawline.vet.answered import TEST, Answered
+from thawline.vet.looks import looks_of
 from thawline.vet.picture_map import picture_map
 from thawline.vet.space import Space, space_of
 from thawline.vet.suspects import Suspect, find_suspects, suspects_of
@@ -58,6 +59,7 @@ def advise(compared: Compared, outcome: Outcome, *, basis: Basis | None = None) 
     return Advice(
         num_answered=len(basis.answered),
         suspects=suspects_of(basis.suspects, basis.answered),
+        looks=looks_of(basis.answered, outcome.classifier),
         picture_map=picture_map(basis.space, compared.dataset, answered=basis.answered),
     )
 
