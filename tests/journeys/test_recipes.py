@@ -36,8 +36,8 @@ plan = "head"
 """
 FILES = {
     ".thawline.json",
-    "comparison.csv", "history.csv", "leaderboard.csv", "leaderboard.json", "ledger.csv", "model", "report.html",
-    "report.json", "run.json", "suspects.csv",
+    "comparison.csv", "history.csv", "leaderboard.csv", "leaderboard.json", "learning_curve.json", "ledger.csv",
+    "model", "report.html", "report.json", "run.json", "suspects.csv",
 }  # fmt: skip
 HOSTILE = {
     "empty": "",

@@ -22,7 +22,7 @@ from thawline.view.report_data import ReportData
 SCRATCH, PARTIAL = "tutorial_cnn · from nothing", "efficientnet_lite0 · head, then last 2 blocks"
 OUTPUTS = {
     ".thawline.json",
-    "run.json", "ledger.csv", "leaderboard.json", "leaderboard.csv", "history.csv",
+    "run.json", "ledger.csv", "leaderboard.json", "leaderboard.csv", "learning_curve.json", "history.csv",
     "report.html", "report.json", "suspects.csv", "model",
 }  # fmt: skip
 EVERY_STEP = ("--checkpoint-every", "0.01s")

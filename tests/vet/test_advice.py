@@ -7,7 +7,9 @@ import pytest
 
 from thawline.vet.abstaining import Abstaining, CoveragePoint, Kept, Sets
 from thawline.vet.advice import Advice
+from thawline.vet.lookalikes import ConfusedClasses, LookalikePair
 from thawline.vet.looks import Look, Looks
+from thawline.vet.more_pictures import ClassGain, CurvePoint, Forecast, MorePictures
 from thawline.vet.picture_map import MapPoint, PictureMap
 from thawline.vet.slices import Slice, Slices
 from thawline.vet.strangest import Strange, Strangest
@@ -24,6 +26,10 @@ def test_it_comes_back_as_it_was():
     curve = (CoveragePoint(0.5, 0.9, 1.0, 0.2, 1.0, 1),)
     sets = Sets(0.9, 1.0, 0.3, 1.0, 1.5, (0, 1, 1), "test", 2, 3)
     strange = Strange("b/<1>.png", "b", 1.0, 4.5, is_outside=True, is_test=False)
+    point = CurvePoint(80, 0.9, 0.8, 0.95, 0.85, 0.93)
+    forecast = Forecast(160, 0.92, 0.8, 0.97, 0.87, 0.95, 0.02, 0.01, 0.03)
+    gain = ClassGain("<b>", 40, 0.9, 0.01, -0.01, 0.03, 0.002, 0.02, True)
+    pair = LookalikePair("a/1.png", "b/2.png", 0.98, 0.4, 0.5, 0.6, 0.3)
     advice = Advice(
         num_answered=3,
         looks=Looks((look,)),
@@ -31,6 +37,8 @@ def test_it_comes_back_as_it_was():
         suspects=Suspects(9, 2, 1, num_likely=1, listed=(suspect,)),
         abstaining=Abstaining(0.01, 0.95, 0.8, kept, nobody, curve, "test", sets, "note"),
         strangest=Strangest("features", 0.01, 0.05, 19, None, 0.0, 1.0, 0, (strange,)),
+        more_pictures=MorePictures("accuracy", "linear", 80, (point,), (forecast,), 20, (gain,), 105, "note"),
+        confused=(ConfusedClasses("a", "b", 3, 1, 40, 40, (pair,)),),
         slices=Slices(num_tried=4, found=(dark,)),
     )
     assert advice_from(json.loads(json.dumps(asdict(advice)))) == advice

@@ -11,7 +11,7 @@ import pytest
 from thawline.features.network import Network
 from thawline.use.evaluate import evaluate_rows
 from thawline.view.report_data import ReportData
-from thawline.work.advising import basis_of
+from thawline.work.advising import advise, basis_of
 from thawline.work.choice import choose
 from thawline.work.order import Expectations, Expected, Goal, Row
 from thawline.work.record import leaderboard_json, report_data, run_json, write_files
@@ -197,15 +197,18 @@ def test_what_is_stated_holds_for_these_pictures_labels_and_backbone(side_by_sid
 def test_every_run_leaves_the_same_files(side_by_side, compared, tmp_path):
     chosen = choose(compared)
     for place, laid, outcome in (("one", compared, chosen), ("rows", *side_by_side)):
-        data = report_data(laid, outcome, leaderboard=outcome.leaderboard)
-        (tmp_path / place).mkdir()
         basis = basis_of(laid, outcome)
+        advice = advise(laid, outcome, basis=basis)
+        data = report_data(laid, outcome, leaderboard=outcome.leaderboard, advice=advice)
+        (tmp_path / place).mkdir()
         facts = write_files(tmp_path / place, laid, outcome=outcome, data=data, basis=basis)
         assert json.loads((tmp_path / place / "run.json").read_text()) == json.loads(json.dumps(facts))
         assert ReportData.from_json((tmp_path / place / "report.json").read_text()).to_json() == data.to_json()
+        curve = json.loads((tmp_path / place / "learning_curve.json").read_text())
+        assert {"pictures", "mean", "low", "high"} <= curve["points"][0].keys() & curve["forecast"][0].keys()
     common = {
-        "history.csv", "leaderboard.csv", "leaderboard.json", "ledger.csv", "report.html", "report.json", "run.json",
-        "suspects.csv",
+        "history.csv", "leaderboard.csv", "leaderboard.json", "learning_curve.json", "ledger.csv", "report.html",
+        "report.json", "run.json", "suspects.csv",
     }  # fmt: skip
     assert {path.name for path in (tmp_path / "one").iterdir()} == common
     assert {path.name for path in (tmp_path / "rows").iterdir()} == common | {"comparison.csv"}

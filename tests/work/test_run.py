@@ -387,8 +387,8 @@ def test_hostile_names_of_rows_neither_collide_nor_break_out(run, photos):
     assert "<script>alert" not in made._repr_html_()
     assert {path.name for path in made.out.iterdir()} == {
         ".thawline.json",
-        "comparison.csv", "history.csv", "leaderboard.csv", "leaderboard.json", "ledger.csv", "model", "report.html",
-        "report.json", "run.json", "suspects.csv",
+        "comparison.csv", "history.csv", "leaderboard.csv", "leaderboard.json", "learning_curve.json", "ledger.csv",
+        "model", "report.html", "report.json", "run.json", "suspects.csv",
     }  # fmt: skip
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from thawline.vet.abstaining import Abstaining
+from thawline.vet.lookalikes import ConfusedClasses
 from thawline.vet.looks import Looks
+from thawline.vet.more_pictures import MorePictures
 from thawline.vet.picture_map import PictureMap
 from thawline.vet.slices import Slices
 from thawline.vet.strangest import Strangest
@@ -29,6 +31,8 @@ class Advice:
         abstaining: What the model answers where it may say "not sure".
         strangest: What "none of these" costs on pictures that belong, and those that look strangest.
         suspects: Pictures whose label is doubtful.
+        more_pictures: The learning curve, and what more pictures of each class should bring.
+        confused: Which classes are taken for each other, most often first, with the pictures most alike.
     """
 
     num_answered: int
@@ -38,3 +42,5 @@ class Advice:
     suspects: Suspects | None = None
     abstaining: Abstaining | None = None
     strangest: Strangest | None = None
+    more_pictures: MorePictures | None = None
+    confused: tuple[ConfusedClasses, ...] = ()

@@ -16,10 +16,12 @@ from thawline.heads.calibrate import probabilities
 from thawline.search.strategy import Strategy
 from thawline.vet.advice import Advice
 from thawline.vet.answered import TEST, Answered
+from thawline.vet.lookalikes import lookalikes
 from thawline.vet.looks import looks_of
 from thawline.vet.picture_map import picture_map
 from thawline.vet.space import Space, space_of
 from thawline.vet.suspects import Suspect, find_suspects, suspects_of
+from thawline.work.growing import what_more_brings
 from thawline.work.rows import Outcome
 from thawline.work.session import Compared
 
@@ -61,6 +63,8 @@ def advise(compared: Compared, outcome: Outcome, *, basis: Basis | None = None) 
         suspects=suspects_of(basis.suspects, basis.answered),
         looks=looks_of(basis.answered, outcome.classifier),
         picture_map=picture_map(basis.space, compared.dataset, answered=basis.answered),
+        more_pictures=what_more_brings(compared, outcome),
+        confused=lookalikes(basis.answered, basis.space),
     )
 
 

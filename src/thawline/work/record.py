@@ -252,6 +252,8 @@ def write_files(out: Path, compared: Compared, *, outcome: Outcome, data: Report
     }
     if data.comparison is not None:
         files["comparison.csv"] = comparison_csv(data).encode()
+    if data.advice is not None and data.advice.more_pictures is not None:
+        write_json(out / "learning_curve.json", data.advice.more_pictures.to_json())
     for name, content in files.items():
         (out / name).write_bytes(content)
     write_json(out / "leaderboard.json", leaderboard_json(data.leaderboard, data.forecast))

@@ -40,6 +40,7 @@ OLDER_RESULTS = {
     "comparison.csv": "row,does,origin,",
     "ledger.csv": "path,",
     "suspects.csv": "path,label,suggested,",
+    "learning_curve.json": '"points"',
     "run.json": '"thawline"',
 }
 """Every file of a run that is not of its model, and text by which that of an older version is recognised."""
