@@ -17,7 +17,8 @@ from thawline.search.leaderboard import Gain, Leaderboard, Trial
 from thawline.search.strategy import Strategy
 from thawline.use.evaluate import evaluate
 from thawline.use.evaluation import ClassScore, Evaluation
-from thawline.view.report_data import Mistake, Outside, Picture, ReportData, RowComparison, RowData
+from thawline.view.album import TEST_PART, Album, Shown
+from thawline.view.report_data import Outside, Picture, ReportData, RowComparison, RowData
 
 LABELS = ("3.0", "4.0", "4.1", "5.0", "head")
 MODULES = ("blocks.3.0", "blocks.4.0", "blocks.4.1", "blocks.5.0", "conv_head")
@@ -99,14 +100,27 @@ def make_evaluation(names, *, wrong=1, leaked=1):
     )  # fmt: skip
 
 
+def make_album(names, *, mistakes=(), wrong=None):
+    """An album of one picture a class, of mistakes (path, label, answer, sureness), and the counts of four a class."""
+    shown = [
+        Shown(path, tiny_jpeg("coral"), 20, 14, label, TEST_PART, ((said, sure), (label, round(1 - sure, 4))))
+        for path, label, said, sure in mistakes
+    ]
+    shown += [Shown(f"{name}/1.jpg", tiny_jpeg(), 20, 14, label) for label, name in enumerate(names)]
+    wrong = len(mistakes) if wrong is None else wrong
+    confusion = make_evaluation(names, wrong=wrong).confusion
+    num = int(confusion.sum())
+    return Album(tuple(shown), confusion, num, num, wrong)
+
+
 def make_choice(names=("ant", "bee", "crow"), *, wrong=1, leaked=1):
     """What a run that chose among strategies shows."""
     return ReportData(
         title="garden", created="2026-01-02T03:04:05+00:00", command="thawline fit garden -o run", class_names=names,
         counts={"train": tuple(range(10, 10 + len(names))), "test": (4,) * len(names)},
         leaderboard=make_board(), cuts=CUTS, evaluation=make_evaluation(names, wrong=wrong, leaked=leaked),
-        pictures=tuple(Picture(name, "train", f"{name}/1.jpg", tiny_jpeg()) for name in names),
-        mistakes=(Mistake(f"{names[0]}/9.jpg", tiny_jpeg("coral"), names[0], names[1], 0.9432),) if wrong else (),
+        pictures=tuple(Picture(name, "train", f"{name}/1.jpg") for name in names), place="run",
+        album=make_album(names, mistakes=((f"{names[0]}/9.jpg", 0, 1, 0.9432),) if wrong else (), wrong=wrong),
         check={
             "used": 1369, "skipped": [{"path": "x/notes.jpg", "reason": "a text file"}], "repaired": [],
             "exact_copies": [["a/1.jpg", "a/2.jpg"]], "near_copies": [],
@@ -120,7 +134,7 @@ def make_choice(names=("ant", "bee", "crow"), *, wrong=1, leaked=1):
 
 def words(html):
     """The page's text as a reader sees it, with plain spaces."""
-    body = re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL)
+    body = re.sub(r"<(style|script)\b[^>]*>.*?</\1>", "", html, flags=re.DOTALL)
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).replace("\N{NO-BREAK SPACE}", " ").split())
 
 
@@ -162,11 +176,9 @@ def make_row(name, right, *, names, num=60, leaked=5, origin=None, expected=None
 
 
 def make_mistakes(names):
-    """Two mistakes, the surer one first."""
-    return (
-        Mistake(f"{names[0]}/8.jpg", tiny_jpeg("coral"), names[0], names[1], 0.8732),
-        Mistake(f"{names[1]}/9.jpg", tiny_jpeg("coral"), names[1], names[0], 0.6132),
-    )
+    """An album with two mistakes, the surer one last."""
+    mistakes = ((f"{names[1]}/9.jpg", 1, 0, 0.6132), (f"{names[0]}/8.jpg", 0, 1, 0.8732))
+    return make_album(names, mistakes=mistakes)
 
 
 def board_of(rows):
@@ -209,13 +221,13 @@ def make_rows(names=("ant", "bee", "crow"), *, num=60, **changes):
         "counts": {"train": (12,) * len(names), "test": (num // len(names),) * len(names)},
         "leaderboard": board_of(rows), "rows": rows, "delivered": "solved", "pass_s": 33.0, "total_s": 130.0,
         "goal": 0.88, "goal_words": "top-1 above 0.88",
-        "pictures": tuple(Picture(n, r, f"{n}/1.jpg", tiny_jpeg()) for n in names for r in ("train", "test")),
+        "pictures": tuple(Picture(n, r, f"{n}/1.jpg") for n in names for r in ("train", "test")),
         "outside": (
             Outside("zoo/1.jpg", tiny_jpeg("coral"), names[0], 0.9132, names[0]),
             Outside("zoo/2.jpg", tiny_jpeg("coral"), names[0], 0.5132, names[1]),
             Outside("zoo/3.jpg", tiny_jpeg("coral"), names[0], 0.4132, None),
         ),
-        "frozen": make_board(), "mistakes": make_mistakes(names),
+        "frozen": make_board(), "album": make_mistakes(names), "place": "runs/garden",
         "outside_words": "They show what lies beyond.", "check": {"used": 96, "skipped": [], "notes": ["A note."]},
         "provenance": {"seed": 7}, "notes": ("Held out: `test/`.",),
     }  # fmt: skip

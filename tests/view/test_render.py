@@ -29,6 +29,6 @@ def test_a_folder_that_holds_no_run_is_refused(tmp_path):
 def test_a_run_of_an_earlier_version_is_refused_and_keeps_its_page(tmp_path):
     (tmp_path / "report.html").write_text("as it was")
     (tmp_path / "report.json").write_text('{"kind":"recipe","format":1,"rows":[]}')
-    with pytest.raises(StoreError, match="format 1, this version reads 3"):
+    with pytest.raises(StoreError, match="format 1, this version reads 4"):
         render(tmp_path)
     assert (tmp_path / "report.html").read_text() == "as it was"

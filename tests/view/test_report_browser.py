@@ -6,6 +6,7 @@ import os
 import shutil
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 import report_cases as cases
@@ -15,7 +16,10 @@ from thawline.view.report import render_report
 pytestmark = pytest.mark.browser
 
 FLAGS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-ALWAYS = ("result", "thaw-line", "curves", "test", "mistakes", "pictures", "check", "provenance")
+ALWAYS = (
+    "answer", "next", "fails", "sure", "data", "strategies", "usage", "provenance",
+    "thaw-line", "curves", "test", "pictures",
+)  # fmt: skip
 NAMES = (cases.HOSTILE, "' onmouseover='window.pwned=2", "a very long name " * 8, "unbroken" * 20, "😀 ok", "bee")
 OVERFLOWING_TEXT = """() => [...document.querySelectorAll('#story svg text, #curves svg text')].filter(text => {
     const box = text.getBoundingClientRect(), sheet = text.ownerSVGElement.getBoundingClientRect();
@@ -23,6 +27,9 @@ OVERFLOWING_TEXT = """() => [...document.querySelectorAll('#story svg text, #cur
 }).map(text => text.textContent)"""
 OVERFLOWING_CELLS = """() => [...document.querySelectorAll('.compare td, .matrix.mini td')].filter(
     cell => cell.scrollWidth > cell.clientWidth + 1).map(cell => cell.textContent)"""
+WIDE = """() => [...document.querySelectorAll('main *')].filter(one => !one.closest('.scroll, svg, pre, .out') &&
+    one.getBoundingClientRect().right > document.documentElement.clientWidth + 1 && one.offsetParent)
+    .map(one => one.outerHTML.slice(0, 120))"""
 PATIENCE_MS = 600_000  # for a busy machine
 BAR_WIDTHS = "[...document.querySelectorAll('.compare .bars .bar')].map(bar => bar.getBoundingClientRect().width)"
 
@@ -87,11 +94,11 @@ def report(request, tmp_path_factory):
     return path, data, (*ALWAYS, *sections), num_figures
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width_px", [360, 1280])
-def test_report_in_browser(browser, report, width_px, scheme):
-    path, data, sections, num_figures = report
-    context = browser.new_context(viewport={"width": width_px, "height": 800}, color_scheme=scheme)
+def opened(browser, path, *, width_px=1280, scheme="light", scripted=True, **options):
+    """Return a page that is loaded, with lists that fill with its complaints and its requests."""
+    context = browser.new_context(
+        viewport={"width": width_px, "height": 800}, color_scheme=scheme, java_script_enabled=scripted, **options
+    )
     context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     complaints, requests = [], []
@@ -99,30 +106,177 @@ def test_report_in_browser(browser, report, width_px, scheme):
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("request", lambda request: requests.append(request.url))
     page.goto(path.as_uri(), wait_until="load")
+    return page, complaints, requests
+
+
+def written(tmp_path, data):
+    path = tmp_path / "report.html"
+    path.write_text(render_report(data), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width_px", [360, 390, 1280])
+def test_report_in_browser(browser, report, width_px, scheme):
+    path, data, sections, num_figures = report
+    page, complaints, requests = opened(browser, path, width_px=width_px, scheme=scheme)
     assert set(page.evaluate("[...document.querySelectorAll('section')].map(part => part.id)")) == set(sections)
-    for section in sections:
-        assert page.locator(f"#{section}").bounding_box()["height"] > 60, section
     page.evaluate("() => document.querySelectorAll('details').forEach(fold => fold.open = true)")
+    for section in sections:
+        assert page.locator(f"#{section}").bounding_box()["height"] > 40, section
     assert page.evaluate("document.documentElement.scrollWidth") <= width_px
-    assert page.evaluate("Array.from(document.images).every(image => image.complete && image.naturalWidth > 0)")
-    outside = data.comparison.outside if data.comparison else ()
-    assert page.evaluate("document.images.length") == len([*data.pictures, *data.mistakes, *outside])
+    assert page.evaluate(WIDE) == []
+    shown = page.evaluate("[...new Set([...document.querySelectorAll('main .pic')].map(one => one.className))]")
+    assert {name for names in shown for name in names.split()} >= {
+        f"p{place}" for place in range(len(data.album.pictures))
+    }
     assert page.evaluate("typeof window.pwned") == "undefined"
     assert page.locator("svg:visible").count() == num_figures
     assert page.evaluate(OVERFLOWING_TEXT) == []
     assert page.evaluate(OVERFLOWING_CELLS) == []
     assert min(page.evaluate(BAR_WIDTHS), default=81) > 80
-    assert [url for url in requests if not url.startswith("data:")] == [path.as_uri()]
+    assert {url.split(":")[0] for url in requests if url != path.as_uri()} <= {"data"}
     assert complaints == []
-    context.close()
+    page.context.close()
 
 
-def test_page_has_no_scripts_even_if_one_gets_in(browser, tmp_path):
+def test_no_other_script_runs_even_if_one_gets_in(browser, tmp_path):
     broken = tmp_path / "broken.html"
     html = render_report(cases.make_choice())
     broken.write_text(html.replace("</main>", "<script>document.title='pwned'</script></main>"), encoding="utf-8")
-    page = browser.new_page()
-    page.set_default_timeout(PATIENCE_MS)
-    page.goto(broken.as_uri(), wait_until="load")
+    page, complaints, _ = opened(browser, broken)
     assert page.title() == "garden · thawline"
-    page.close()
+    assert any("Content Security Policy" in complaint for complaint in complaints)
+    assert page.evaluate("document.documentElement.className") == "js"  # ours does
+    page.context.close()
+
+
+def test_without_script_all_is_shown(browser, tmp_path):
+    data = cases.make_rows()
+    page, complaints, _ = opened(browser, written(tmp_path, data), scripted=False)
+    assert page.locator("#mistakes .pic:visible").count() == len(data.album.mistakes)
+    assert page.locator(".js-only:visible").count() == 0
+    assert page.locator("dialog:visible").count() == 0
+    assert complaints == []
+    page.context.close()
+
+
+def test_a_cell_shows_its_pictures_and_gives_the_focus_back(browser, tmp_path):
+    data = cases.make_rows()
+    page, complaints, _ = opened(browser, written(tmp_path, data))
+    cell = page.get_by_role("button", name="ant → bee: 2 of 4")
+    cell.click()
+    assert cell.get_attribute("aria-pressed") == "true"
+    assert page.locator("#chosen-title").text_content() == "ant, taken for bee: 2 of 4"
+    assert page.locator("#chosen-count").text_content() == "1 of 2 are shown."
+    assert page.locator("#chosen-list .cap").all_text_contents() == [
+        "ant→ bee87.3\N{NO-BREAK SPACE}% sure · of the test"
+    ]
+    assert page.locator("#unchosen").is_hidden()
+    page.keyboard.press("Escape")
+    assert page.locator("#chosen").is_hidden()
+    assert page.locator("#unchosen").is_visible()
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "ant → bee: 2 of 4"
+    page.locator("button.class", has_text="bee").focus()
+    page.keyboard.press("Enter")
+    assert page.locator("#chosen-list li").count() == 1
+    page.get_by_role("button", name="All mistakes again").click()
+    assert page.locator("#mistakes li:visible").count() == 2
+    assert complaints == []
+    page.context.close()
+
+
+def test_a_picture_is_shown_large_and_the_keyboard_turns_it(browser, tmp_path):
+    page, complaints, _ = opened(browser, written(tmp_path, cases.make_rows()))
+    first = page.locator("#mistakes button.thumb").first
+    first.focus()
+    page.keyboard.press("Enter")
+    view = page.locator("#view")
+    assert view.is_visible()
+    assert page.locator("[data-slot=title]").text_content() == "ant"
+    assert page.locator("[data-slot=said]").text_content() == "The model said bee."
+    assert page.locator("[data-slot=shares] li").all_text_contents() == [
+        "bee87.3\N{NO-BREAK SPACE}%", "ant12.7\N{NO-BREAK SPACE}%",
+    ]  # fmt: skip
+    assert page.locator("[data-slot=where]").text_content() == "ant/8.jpg · of the test"
+    assert page.locator("[data-slot=count]").text_content() == "1 of 2"
+    page.keyboard.press("ArrowRight")
+    assert page.locator("[data-slot=title]").text_content() == "bee"
+    page.keyboard.press("ArrowRight")
+    assert page.locator("[data-slot=title]").text_content() == "ant"
+    page.keyboard.press("ArrowLeft")
+    assert page.locator("[data-slot=count]").text_content() == "2 of 2"
+    page.keyboard.press("Escape")
+    assert view.is_hidden()
+    assert page.evaluate("document.activeElement === document.querySelector('#mistakes button.thumb')")
+    assert complaints == []
+    page.context.close()
+
+
+def test_the_leaderboard_is_searched(browser, tmp_path):
+    many = cases.make_board()
+    board = replace(many, trials=many.trials + tuple(replace(many.trials[-1], fit_s=n) for n in range(8)))
+    page, complaints, _ = opened(browser, written(tmp_path, replace(cases.make_choice(), leaderboard=board)))
+    page.get_by_label("Search the leaderboard").fill("fused winner")
+    lines = page.locator("#leaderboard tbody tr:visible")
+    assert lines.count() == 1
+    assert page.locator("#board-count").text_content() == "1 of 15"
+    page.get_by_label("Search the leaderboard").fill("(0,)")
+    assert lines.count() == 9  # those in the fold too
+    page.get_by_label("Search the leaderboard").fill("")
+    assert lines.count() == 10
+    assert complaints == []
+    page.context.close()
+
+
+def test_commands_are_copied(browser, tmp_path):
+    page, complaints, _ = opened(browser, written(tmp_path, cases.make_choice()))
+    page.get_by_role("button", name="copy: Name the class of new pictures").click()
+    page.wait_for_function("[...document.querySelectorAll('[data-copy]')].some(one => one.textContent !== 'Copy')")
+    marked = page.evaluate("getSelection().toString()")
+    copied = page.locator("[data-copy]").first.text_content() == "Copied"
+    assert copied or "thawline predict run/model" in marked
+    assert complaints == []
+    page.context.close()
+
+
+def test_on_paper_all_is_shown_and_nothing_to_click(browser, tmp_path):
+    page, _, _ = opened(browser, written(tmp_path, cases.make_rows()))
+    page.get_by_role("button", name="ant → bee: 2 of 4").click()
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("#unchosen").is_visible()
+    assert page.locator("#chosen").is_hidden()
+    assert page.evaluate("document.querySelectorAll('details:not([open])').length") == 0
+    assert page.locator("input:visible, nav:visible, [data-copy]:visible").count() == 0
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate("document.querySelectorAll('details:not([open])').length") > 0
+    page.context.close()
+
+
+def test_the_tab_key_goes_through_the_page_in_its_order(browser, tmp_path):
+    page, _, _ = opened(browser, written(tmp_path, cases.make_rows()))
+    places = []
+    for _ in range(30):
+        page.keyboard.press("Tab")
+        places.append(page.evaluate("document.activeElement.getBoundingClientRect().top + scrollY"))
+    assert page.evaluate("document.activeElement.tabIndex") >= 0
+    inside = places[10:]  # after the link that skips and the contents
+    assert inside == sorted(inside)
+    page.context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("case", ["all kinds", "rows"])
+def test_axe_finds_no_fault(browser, tmp_path, case, scheme):
+    axe = pytest.importorskip("axe_playwright_python", reason="axe is not installed: pip install axe-playwright-python")
+    data, *_ = REPORTS[case]()
+    page, _, _ = opened(browser, written(tmp_path, data), scheme=scheme, bypass_csp=True)  # axe is put in by script
+    page.evaluate("() => document.querySelectorAll('details').forEach(fold => fold.open = true)")
+    page.evaluate((Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+    assert {fault["id"]: [node["html"][:200] for node in fault["nodes"][:3]] for fault in found} == {}
+    page.locator("#mistakes button.thumb").first.click()
+    found = page.evaluate("axe.run('#view', {resultTypes: ['violations']})")["violations"]
+    assert {fault["id"]: [node["html"][:200] for node in fault["nodes"][:3]] for fault in found} == {}
+    page.context.close()

@@ -52,7 +52,7 @@ def test_rows_on_the_frozen_network_share_its_pass():
 
 def test_an_earlier_format_is_refused_with_a_way_out():
     earlier = json.dumps(json.loads(cases.make_choice().to_json()) | {"format": 1})
-    with pytest.raises(StoreError, match=r"format 1, this version reads 3.*Run `thawline fit` again"):
+    with pytest.raises(StoreError, match=r"format 1, this version reads 4.*Run `thawline fit` again"):
         ReportData.from_json(earlier)
 
 
@@ -85,7 +85,7 @@ def test_damaged_json_says_what_to_do(damage):
 
 def test_json_is_plain_json():
     raw = json.loads(cases.make_choice().to_json())
-    assert raw["format"] == 3
+    assert raw["format"] == 4
     assert raw["leaderboard"]["trials"][1]["strategy"]["name"] == "net · fused (1, 2, 3)"
 
 

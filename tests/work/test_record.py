@@ -93,9 +93,10 @@ def test_a_trained_network_that_learnt_from_no_test_picture_says_how_it_would(co
 
 
 def test_mistakes_are_the_surest_first(outcome, data):
-    assert [mistake.probability for mistake in data.mistakes] == pytest.approx([0.8, 0.6])
-    assert [mistake.path for mistake in data.mistakes] == list(outcome.evaluation.paths[:2])
-    assert {(mistake.true, mistake.predicted) for mistake in data.mistakes} == {("blue", "red")}
+    mistakes = data.album.mistakes
+    assert [mistake.confidence for mistake in mistakes] == pytest.approx([0.8, 0.6])
+    assert [mistake.path for mistake in mistakes] == list(outcome.evaluation.paths[:2])
+    assert {(mistake.label, mistake.top[0][0]) for mistake in mistakes} == {(0, 1)}
 
 
 @pytest.mark.parametrize(

@@ -293,12 +293,12 @@ def prepare_with_remarks(
     return squared(picture.image, spec), picture.remarks
 
 
-def encode_jpeg(image: Image.Image, max_px: int) -> bytes:
-    """Return `image` as JPEG bytes, its longer side at most `max_px`: for the grids of a report."""
+def encode_jpeg(image: Image.Image, max_px: int, *, quality: int = 85) -> bytes:
+    """Return `image` as JPEG bytes, its longer side at most `max_px`: for the pictures of a report."""
     scale = min(1.0, max_px / max(image.size))
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     buffer = io.BytesIO()
-    image.convert("RGB").resize(size, Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=85)
+    image.convert("RGB").resize(size, Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()
 
 

@@ -1,14 +1,16 @@
 """ReportData and facts -> one HTML page, through the template: how its words, pictures and findings are written.
 
 One idea: names of classes and files come from strangers. The templates escape everything, and a content security
-policy inside the page forbids scripts and requests.
+policy inside the page forbids requests and every script but our own, which it knows by its hash.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Callable, Mapping
 from functools import cache
+from importlib.resources import files
 from typing import Any
 
 import jinja2
@@ -43,7 +45,7 @@ __all__ = ["both_widths", "render_page", "safe_figure"]
 
 
 def render_page(data: ReportData, facts: Mapping[str, Any]) -> str:
-    """Return one HTML document that needs no other file, no network and no script.
+    """Return one HTML document that needs no other file and no network, and no script to show all that it has.
 
     Equal arguments give equal text. Whatever cannot be written as UTF-8 (file names that are not text) becomes `?`.
 
@@ -56,6 +58,9 @@ def render_page(data: ReportData, facts: Mapping[str, Any]) -> str:
         "data": data,
         "board": data.leaderboard,
         "palette": Markup(PALETTE_CSS),  # noqa: S704  (a constant of ours)
+        "style": _own_file("page.css"),
+        "script": (script := _own_file("page.js")),
+        "policy": POLICY + f"; script-src 'sha256-{_sha256(script)}'",
         "findings": _findings(data.check),
         "check_notes": _check_notes(data.check),
         "provenance": command | {"created": moment(data.created)} | dict(data.provenance),
@@ -64,10 +69,26 @@ def render_page(data: ReportData, facts: Mapping[str, Any]) -> str:
     return html.encode("utf-8", "replace").decode("utf-8")
 
 
+POLICY = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
+    "require-trusted-types-for 'script'"
+)
+
+
+@cache
+def _own_file(name: str) -> Markup:
+    """Return a style sheet or a script of ours, as it stands in a page."""
+    return Markup(files("thawline.view").joinpath(name).read_text(encoding="utf-8"))  # noqa: S704
+
+
+def _sha256(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+
+
 def _picture_facts(data: ReportData) -> dict[str, Any]:
     """Return the pictures by class, and the totals that the bars are drawn from."""
     pictures_of: dict[str, list[Picture]] = {}
-    small: dict[str, Picture] = {picture.path: picture for picture in data.pictures}
+    small = {picture.path: picture for picture in data.pictures}
     for picture in data.pictures:
         if picture.role == ALIKE:
             continue
@@ -158,7 +179,6 @@ def _environment() -> jinja2.Environment:
         "percent": percent,
         "span": span,
         "points": points,
-        "jpeg": _jpeg_url,
         "moment": moment,
         "fact": fact,
         "unit": unit,
@@ -176,10 +196,6 @@ def _environment() -> jinja2.Environment:
         "as_good": AS_GOOD_WORDS,
     }
     return environment
-
-
-def _jpeg_url(jpeg: bytes) -> str:
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")
 
 
 def _duration(seconds: float) -> str:

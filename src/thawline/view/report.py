@@ -1,6 +1,7 @@
 """ReportData -> one offline HTML file, whatever run it is of.
 
-One idea: `_sections` says which sections the data have something for; the page and its table of contents follow it.
+One idea: the parts stand in the order of a person's questions, and each is there where the data have something for it;
+`_sections` says which, and the page and its table of contents follow it.
 """
 
 from __future__ import annotations
@@ -36,17 +37,20 @@ from thawline.view.outcome import (
     unclear_rows,
 )
 from thawline.view.page import both_widths, render_page, safe_figure
+from thawline.view.page_pictures import picture_facts
 from thawline.view.pareto import pareto_front, pareto_svg
 from thawline.view.report_data import ReportData, RowComparison
 from thawline.view.story import story_svg
 from thawline.view.thaw_line import thaw_line_svg
+from thawline.view.usage import commands_of
+from thawline.view.what_next import next_steps
 from thawline.view.words import KIND_WORDS, percent, printable, shared_backbone
 
 __all__ = ["render_report"]
 
 
 def render_report(data: ReportData) -> str:
-    """Return the report as one HTML document that needs no other file, no network and no script.
+    """Return the report as one HTML document that needs no other file and no network.
 
     Equal data give equal text. Whatever cannot be written as UTF-8 (file names that are not text) becomes `?`.
 
@@ -54,7 +58,7 @@ def render_report(data: ReportData) -> str:
         StoreError: A drift among the data cannot be read.
     """
     board = data.leaderboard
-    facts = {
+    facts: dict[str, Any] = {
         "rows_of": data.comparison,
         "winner": board.trials[board.winner],
         "metric": board.metric.replace("_", " "),
@@ -74,30 +78,43 @@ def render_report(data: ReportData) -> str:
     facts |= _kind_facts(board) | _test_facts(data) | _curve_facts(data) | _budget_facts(data)
     facts |= _thaw_facts(data.comparison.frozen if data.comparison else board, data)
     facts |= _row_facts(data, data.comparison) if data.comparison else _choice_facts(data)
+    facts |= picture_facts(data) | {"steps": next_steps(data), "commands": commands_of(data)}
+    facts["has"] = _held(data, facts)
     return render_page(data, facts | {"sections": _sections(data, facts)})
 
 
 def _sections(data: ReportData, facts: dict[str, Any]) -> dict[str, str]:
-    """Return the sections that the data have something for: id → title in the table of contents."""
-    rows = data.comparison
+    """Return the parts that the data have something for: id → title in the table of contents."""
+    has = facts["has"]
     sections = {
-        "result": ("Result", True),
-        "comparison": ("Comparison", rows),
-        "story": ("Time" if rows else "From nothing to thawed", facts["story"]),
-        "thaw-line": ("Thaw line", facts["thaw_lines"]),
-        "milliseconds": ("Milliseconds", facts["pareto"]),
-        "leaderboard": ("Leaderboard", not rows),
-        "budget": ("Budget", data.forecast),
-        "curves": ("Curves", facts["curves"] or facts["finder"]),
-        "test": ("Test", data.evaluation),
-        "forgetting": ("Forgetting", facts["drifts"]),
-        "mistakes": ("Mistakes", data.mistakes),
-        "pictures": ("Pictures", data.counts or data.pictures),
-        "outside": ("From outside", rows and rows.outside),
-        "check": ("Check", data.check),
+        "answer": ("Answer", True),
+        "next": ("Next", facts["steps"]),
+        "fails": ("Where it fails", data.evaluation or data.album.num_answered),
+        "sure": ("How sure", data.evaluation),
+        "data": ("Your data", has & {"check", "pictures", "outside"}),
+        "strategies": ("Strategies", has - {"check", "pictures", "outside"}),
+        "usage": ("Use it", data.evaluation),
         "provenance": ("Provenance", True),
     }
     return {name: title for name, (title, content) in sections.items() if content}
+
+
+def _held(data: ReportData, facts: dict[str, Any]) -> set[str]:
+    """Return what there is to show of data and strategies."""
+    rows = data.comparison
+    parts = {
+        "story": facts["story"],
+        "thaw-line": facts["thaw_lines"],
+        "milliseconds": facts["pareto"],
+        "leaderboard": not rows,
+        "budget": data.forecast,
+        "curves": facts["curves"] or facts["finder"],
+        "forgetting": facts["drifts"],
+        "pictures": data.counts or data.pictures,
+        "outside": rows and rows.outside,
+        "check": data.check,
+    }
+    return {name for name, content in parts.items() if content}
 
 
 def _kind_facts(board: Leaderboard) -> dict[str, Any]:

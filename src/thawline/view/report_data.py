@@ -17,6 +17,7 @@ from thawline.search.leaderboard import Leaderboard, Trial
 from thawline.use.evaluation import Evaluation
 from thawline.use.expectation import Expectation
 from thawline.vet.advice import Advice
+from thawline.view.album import Album, album_from
 from thawline.view.report_json import (
     advice_from,
     encode,
@@ -27,9 +28,9 @@ from thawline.view.report_json import (
     with_jpeg,
 )
 
-__all__ = ["ALIKE", "Mistake", "Outside", "Picture", "ReportData", "RowComparison", "RowData", "Verdict"]
+__all__ = ["ALIKE", "Outside", "Picture", "ReportData", "RowComparison", "RowData", "Verdict"]
 
-_FORMAT = 3
+_FORMAT = 4
 
 Verdict = Literal["as expected", "above", "below", "not stated"]
 
@@ -38,38 +39,17 @@ ALIKE = "alike"
 
 @dataclass(frozen=True)
 class Picture:
-    """A small picture of the sample grid.
+    """A picture of the sample grid; the album has its thumbnail.
 
     Attributes:
         class_name: Its label.
         role: `train`, `validation`, `test`, or `alike` where it is shown with the scene that it belongs to.
         path: Its name as shown to people.
-        jpeg: Encoded thumbnail, about 110 px on its longer side.
     """
 
     class_name: str
     role: str
     path: str
-    jpeg: bytes
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """A held-out picture that the model got wrong.
-
-    Attributes:
-        path: Its name as shown to people.
-        jpeg: Encoded thumbnail, about 110 px on its longer side.
-        true: Its label.
-        predicted: The model's answer.
-        probability: How sure the model was of `predicted`, in [0, 1].
-    """
-
-    path: str
-    jpeg: bytes
-    true: str
-    predicted: str
-    probability: float
 
 
 @dataclass(frozen=True)
@@ -171,7 +151,7 @@ class ReportData:
         cuts: Cut points of the (first) backbone, shallow to deep.
         evaluation: Of the model that is kept, on the pictures that it was tested on; None where none were read.
         pictures: The sample grid; about eight for each class are enough.
-        mistakes: Most confident mistakes of the model that is kept, surest first.
+        album: Every picture that is shown, with what was said of it, and the counts of all answers.
         check: `CheckReport.to_json()`.
         provenance: Versions, seeds, weights, input preparation, timings: text, numbers, lists and mappings of them.
         notes: Sentences on what was decided for the person, e.g. which folder became the test.
@@ -192,6 +172,7 @@ class ReportData:
             measured one.
         expectation: What to expect on further pictures, where a strategy was chosen and tested; else None.
         advice: What was found for a person to act on; None where nothing was asked.
+        place: Folder of the run as the person named it; empty where it is not known.
     """
 
     title: str
@@ -203,7 +184,7 @@ class ReportData:
     cuts: tuple[CutPoint, ...]
     evaluation: Evaluation | None = None
     pictures: tuple[Picture, ...] = ()
-    mistakes: tuple[Mistake, ...] = ()
+    album: Album = field(default_factory=Album)
     check: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -220,6 +201,7 @@ class ReportData:
     networks: Mapping[str, tuple[CutPoint, ...]] = field(default_factory=dict)
     expectation: Expectation | None = None
     advice: Advice | None = None
+    place: str = ""
 
     @property
     def cuts_of(self) -> Mapping[str, tuple[CutPoint, ...]]:
@@ -293,8 +275,8 @@ class ReportData:
             raw["cuts"] = tuple(CutPoint(**cut) for cut in raw["cuts"])
             networks = raw.get("networks", {})
             raw["networks"] = {name: tuple(CutPoint(**cut) for cut in cuts) for name, cuts in networks.items()}
-            raw["pictures"] = tuple(Picture(**with_jpeg(picture)) for picture in raw["pictures"])
-            raw["mistakes"] = tuple(Mistake(**with_jpeg(mistake)) for mistake in raw["mistakes"])
+            raw["pictures"] = tuple(Picture(**picture) for picture in raw["pictures"])
+            raw["album"] = album_from(raw["album"])
             raw["counts"] = {role: tuple(counts) for role, counts in raw["counts"].items()}
             raw["finder"] = tuple((rate, loss) for rate, loss in raw["finder"])
             lists = ("class_names", "notes", "forecast", "warnings")

@@ -21,6 +21,7 @@ from thawline.vet.advice import Advice
 
 __all__ = [
     "advice_from",
+    "array_from",
     "encode",
     "evaluation_from",
     "expectation_from",
@@ -50,7 +51,8 @@ def with_jpeg(raw: dict[str, Any]) -> dict[str, Any]:
     return raw | {"jpeg": base64.b64decode(raw["jpeg"]["base64"], validate=True)}
 
 
-def _array_from(raw: dict[str, Any]) -> Any:
+def array_from(raw: dict[str, Any]) -> Any:
+    """Return an array as it was before `encode`."""
     flat = np.frombuffer(zlib.decompress(base64.b64decode(raw["array"], validate=True)), dtype=raw["dtype"])
     return flat.reshape(raw["shape"])
 
@@ -80,7 +82,7 @@ def evaluation_from(raw: dict[str, Any]) -> Evaluation:
     """Return the evaluation whose fields, as JSON gives them back, are `raw`."""
     typed: dict[str, Any] = {"scores": {name: Score(**score) for name, score in raw["scores"].items()}}
     typed |= {name: tuple(raw[name]) for name in ("class_names", "paths")}
-    typed |= {name: _array_from(raw[name]) for name in ("confusion", "labels", "probabilities", "leaked")}
+    typed |= {name: array_from(raw[name]) for name in ("confusion", "labels", "probabilities", "leaked")}
     typed["per_class"] = tuple(ClassScore(**row) for row in raw["per_class"])
     typed["reliability"] = tuple(ReliabilityBin(**one) for one in raw.get("reliability", ()))
     return Evaluation(**raw | typed)

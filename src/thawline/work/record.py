@@ -22,15 +22,16 @@ from thawline.search.leaderboard import Leaderboard
 from thawline.train.tried import forecast_rows
 from thawline.vet.advice import Advice
 from thawline.vet.suspects import suspects_csv
+from thawline.view.album import Album
 from thawline.view.csv_text import comparison_csv, history_csv, leaderboard_csv
 from thawline.view.outcome import better_frozen_text
-from thawline.view.report_data import Outside, ReportData, RowComparison, RowData
-from thawline.work.advising import Basis
+from thawline.view.report_data import Outside, Picture, ReportData, RowComparison, RowData
+from thawline.work.advising import Basis, basis_of
 from thawline.work.notes import notes, num_refitted, stated
 from thawline.work.provenance import provenance
 from thawline.work.rows import Outcome
 from thawline.work.session import Compared
-from thawline.work.shown import alike_pictures, sample_grid, surest_mistakes
+from thawline.work.shown import alike_pictures, make_album, sample_grid, wanted_paths
 
 __all__ = ["leaderboard_json", "report_data", "run_json", "write_files"]
 
@@ -41,8 +42,10 @@ def report_data(
     *,
     leaderboard: Leaderboard,
     advice: Advice | None = None,
+    basis: Basis | None = None,
     outside: tuple[Outside, ...] = (),
     unread: tuple[str, ...] = (),
+    place: str = "",
 ) -> ReportData:
     """Return everything that the report shows.
 
@@ -51,12 +54,15 @@ def report_data(
         outcome: What came of the rows.
         leaderboard: The outcome's, with the curves that are to be drawn.
         advice: What was found for a person to act on.
+        basis: What the advice stands on, where that is known already.
         outside: Pictures from outside the set, as the delivered model answers them.
         unread: Notes on those that could not be read.
+        place: Folder of the run as the person named it.
     """
     session, dataset = compared.session, compared.dataset
     expectations, num_classes = session.order.expectations, len(dataset.class_names)
     roles, goal = _roles(compared), expectations.goal
+    pictures = (*sample_grid(compared, roles), *alike_pictures(compared))
     return ReportData(
         title=expectations.title or dataset.root.title,
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
@@ -70,8 +76,8 @@ def report_data(
         cuts=session.context.network.backbone.cuts,
         networks=compared.backbone.named_cuts if compared.backbone.parts else {},
         evaluation=outcome.evaluation,
-        pictures=(*sample_grid(compared, roles), *alike_pictures(compared)),
-        mistakes=surest_mistakes(dataset, outcome.evaluation),
+        pictures=pictures,
+        album=_album(compared, basis or basis_of(compared, outcome), pictures=pictures, advice=advice),
         check=session.report.to_json(),
         provenance=provenance(compared, outcome),
         notes=(*notes(compared, outcome), *unread),
@@ -85,7 +91,20 @@ def report_data(
         num_refitted=num_refitted(compared, outcome),
         expectation=outcome.expectation,
         advice=advice,
+        place=place,
         **_finder(outcome),
+    )
+
+
+def _album(compared: Compared, basis: Basis, *, pictures: Sequence[Picture], advice: Advice | None) -> Album:
+    """Return the pictures that the report shows."""
+    picture_map = advice.picture_map if advice else None
+    return make_album(
+        basis.answered,
+        basis.space,
+        samples=pictures,
+        named=wanted_paths(advice, compared.session.report),
+        mapped=[point.path for point in picture_map.points] if picture_map else (),
     )
 
 

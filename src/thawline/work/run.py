@@ -31,7 +31,7 @@ from thawline.work.record import report_data, write_files
 from thawline.work.rows import Outcome, answer_rows, require_rows
 from thawline.work.run_folder import MODEL, at_work, commit_results, forget_work, read_order, require_place
 from thawline.work.session import Clock, Compared, Session, compare_frozen, open_session, split_of
-from thawline.work.shown import THUMBNAIL_PX
+from thawline.work.shown import OUTSIDE_PX
 
 __all__ = ["Run", "forecast", "resume", "run"]
 
@@ -145,7 +145,7 @@ def _run(
         if log is not None:
             log.close()
         with disk_errors("write results", out), staging_directory(out) as staged:
-            data, facts = _write_results(staged, compared, outcome=outcome, shown=shown)
+            data, facts = _write_results(staged, compared, outcome=outcome, shown=shown, place=str(out))
             commit_results(out, staged, replace=replace)
         forget_work(out, work)
     return Run(out, data, facts, outcome)
@@ -169,7 +169,7 @@ def _answered(session: Session) -> tuple[Compared, Outcome]:
 
 
 def _write_results(
-    staged: Path, compared: Compared, *, outcome: Outcome, shown: Sequence[Path]
+    staged: Path, compared: Compared, *, outcome: Outcome, shown: Sequence[Path], place: str
 ) -> tuple[ReportData, dict[str, Any]]:
     """Write model and results into a folder of our own; return what the report shows and what `run.json` holds."""
     session = compared.session
@@ -182,7 +182,7 @@ def _write_results(
     unread: tuple[str, ...] = ()
     if shown:
         bundle = load_bundle(model, device=session.order.options.device)
-        outside, unread = answer_outside(shown, bundle, longest_px=THUMBNAIL_PX, progress=machine.progress)
+        outside, unread = answer_outside(shown, bundle, longest_px=OUTSIDE_PX, progress=machine.progress)
         clock.lap("outside")
     board = _with_curves(compared, outcome)
     clock.lap("curves")
@@ -191,7 +191,16 @@ def _write_results(
         advice = advise(compared, outcome, basis=basis)
     clock.lap("advise")
     with machine.progress.stage("report"):
-        data = report_data(compared, outcome, leaderboard=board, advice=advice, outside=outside, unread=unread)
+        data = report_data(
+            compared,
+            outcome,
+            leaderboard=board,
+            advice=advice,
+            basis=basis,
+            outside=outside,
+            unread=unread,
+            place=place,
+        )
         return data, write_files(staged, compared, outcome=outcome, data=data, basis=basis)
 
 
