@@ -33,6 +33,10 @@ def test_a_check_without_findings_is_the_counts_alone():
             ["1 remarks on files that are used:", "  a.jpg: no end"],
         ),
         ({"exact_copies": [["a", "b", "c"]]}, ["1 groups of exact copies:", "  a = b = c"]),
+        (
+            {"cheats": [{"fact": "format", "words": "The file format alone tells `dog\x1b[2J`."}]},
+            ["1 facts that alone tell a class from the others:", "  The file format alone tells `dog?[2J`."],
+        ),
         ({"near_copies": [["a", "b"]]}, ["1 groups of near copies:", "  a ≈ b"]),
         (
             {"near_copies": [[f"{number}" for number in range(1240)]]},

@@ -91,7 +91,7 @@ def check(
         samples.append(Sample(row.path, label, row.sha256, item.split, group, item.source, item.group, copy_group))
     skipped = [skipped_row(item.path, item.reason) for item in listing.skipped]
     ledger = tuple(sorted([*examined, *skipped], key=lambda row: row.path)) if skipped else tuple(examined)
-    dataset = Dataset(listing.root, class_names, tuple(samples), ledger, found.rendering)
+    dataset = Dataset(listing.root, class_names, tuple(samples), ledger, found.rendering, found.facts)
     return dataset, find_all(dataset, listing, scenes=scenes, blank=found.blank)
 
 

@@ -17,6 +17,7 @@ from thawline.core.store import content_key
 
 if TYPE_CHECKING:
     from thawline.core.types import Ints
+    from thawline.data.facts import Facts
     from thawline.data.sources.places import Place
 
 __all__ = ["Dataset", "LedgerRow", "Role", "Sample", "Source", "Status"]
@@ -107,6 +108,7 @@ class Dataset:
         samples: N samples.
         ledger: A row for every file.
         rendering: How the stored values of its deep and transparent pictures become RGB.
+        facts: Light, sharpness, size and file of every picture by its path, where `check` made the set.
     """
 
     root: Place
@@ -114,6 +116,7 @@ class Dataset:
     samples: tuple[Sample, ...]
     ledger: tuple[LedgerRow, ...]
     rendering: Rendering = field(default_factory=Rendering)
+    facts: Facts | None = field(default=None, compare=False)
 
     def __len__(self) -> int:
         return len(self.samples)

@@ -20,6 +20,7 @@ from thawline.core.rendering import Rendering
 from thawline.core.types import Ints, Pixels
 from thawline.data.copies import THUMBNAIL_PX
 from thawline.data.dataset import LedgerRow, Source
+from thawline.data.facts import Facts, count_levels, jpeg_table, measure
 from thawline.data.images import decode
 from thawline.data.load import map_ordered
 from thawline.data.rendered import Stored, find_rendering, is_blank, rendered, stored
@@ -38,6 +39,7 @@ class Examination:
         blank: Paths of the usable ones that show nothing.
         rendering: How stored values become RGB.
         notes: What was found for it, in sentences.
+        facts: Of every usable one, in order: light, sharpness, size and file.
     """
 
     rows: list[LedgerRow]
@@ -45,6 +47,7 @@ class Examination:
     blank: frozenset[str]
     rendering: Rendering
     notes: tuple[str, ...]
+    facts: Facts
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,8 @@ class _Examined:
     row: LedgerRow
     thumbnail: Pixels | None = None
     stored: Stored | None = None
+    top: tuple[float, ...] | None = None
+    jpeg_table: int = 0
 
 
 def examine_all(listing: Listing, progress: Progress) -> Examination:
@@ -61,6 +66,7 @@ def examine_all(listing: Listing, progress: Progress) -> Examination:
     rows: list[LedgerRow] = []
     places: list[int] = []  # of the usable ones, in `rows`
     kept: dict[int, Stored] = {}  # by place in `thumbnails`
+    seen: list[tuple[tuple[float, ...] | None, int]] = []  # brightest levels and table of the usable ones
     thumbnails = np.zeros((len(listing.candidates), THUMBNAIL_PX, THUMBNAIL_PX, 3), dtype=np.uint8)
     with progress.stage("check", total=len(listing.candidates)) as advance:
         for item in map_ordered(_examine, listing.candidates):
@@ -69,6 +75,7 @@ def examine_all(listing: Listing, progress: Progress) -> Examination:
                 if item.stored is not None:
                     kept[len(places)] = item.stored
                 places.append(len(rows))
+                seen.append((item.top, item.jpeg_table))
             rows.append(item.row)
             advance(1)
     thumbnails = thumbnails[: len(places)]
@@ -78,7 +85,22 @@ def examine_all(listing: Listing, progress: Progress) -> Examination:
         row = rows[places[place]]
         rows[places[place]] = replace(row, reason="; ".join(repairs), remark="; ".join(remarks))
     blank = frozenset(rows[places[place]].path for place in np.flatnonzero(is_blank(thumbnails)).tolist())
-    return Examination(rows, thumbnails, blank, rendering, notes)
+    facts = _facts([rows[place] for place in places], thumbnails, seen)
+    return Examination(rows, thumbnails, blank, rendering, notes, facts)
+
+
+def _facts(
+    rows: Sequence[LedgerRow], thumbnails: Pixels, seen: Sequence[tuple[tuple[float, ...] | None, int]]
+) -> Facts:
+    """Return the facts of the usable pictures."""
+    files = [(row.width_px, row.height_px, row.size_bytes, own[1]) for row, own in zip(rows, seen, strict=True)]
+    return measure(
+        [row.path for row in rows],
+        thumbnails,
+        tops=[own[0] for own in seen],
+        files=np.array(files, dtype=np.float32).reshape(-1, 4),
+        formats=[row.format for row in rows],
+    )
 
 
 def pixel_digests(sources: Sequence[Source], digests: Sequence[str], *, copies: Ints) -> list[str]:
@@ -131,4 +153,4 @@ def _examine(candidate: Candidate) -> _Examined:
         height_px=picture.height_px,
         format=picture.format,
     )
-    return _Examined(row, thumbnail, stored(picture, thumbnail))
+    return _Examined(row, thumbnail, stored(picture, thumbnail), count_levels(picture.image), jpeg_table(data))

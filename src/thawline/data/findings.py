@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from thawline.core.types import Ints
+from thawline.data.cheats import Cheat, find_cheats
 from thawline.data.copies import is_large
 from thawline.data.dataset import Dataset, Role, Sample
 from thawline.data.sources.listing import Listing
@@ -79,6 +80,7 @@ class CheckReport:
         notes: Remarks on the layout, such as nested class folders; each a sentence.
         groups: The groups that the person named, or None.
         scenes: Sets of many alike pictures, the largest first.
+        cheats: Facts that alone tell a class from the others, technical ones first.
     """
 
     used: int
@@ -99,6 +101,7 @@ class CheckReport:
     group_leaks: tuple[tuple[str, str, str], ...] = ()
     groups: GroupFacts | None = None
     scenes: tuple[Scene, ...] = ()
+    cheats: tuple[Cheat, ...] = ()
 
     def __repr__(self) -> str:
         counts = {name: len(value) for name, value in vars(self).items() if isinstance(value, tuple) and value}
@@ -131,6 +134,7 @@ class CheckReport:
             "notes": list(self.notes),
             "groups": asdict(self.groups) if self.groups else None,
             "scenes": [asdict(scene) | {"pictures": list(scene.pictures)} for scene in self.scenes],
+            "cheats": [cheat.to_json() for cheat in self.cheats],
         }
 
 
@@ -169,6 +173,7 @@ def find_all(dataset: Dataset, listing: Listing, *, scenes: Ints, blank: frozens
         similar_names=_similar_names(names),
         notes=listing.notes,
         scenes=_scenes(dataset, scenes, counts),
+        cheats=() if dataset.facts is None else find_cheats(dataset, dataset.facts),
     )
 
 

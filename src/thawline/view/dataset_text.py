@@ -69,6 +69,7 @@ def check_text(report: Mapping[str, Any], *, most: int = 10) -> str:
     lines.extend([groups_text(report)] if report.get("groups") else [])
     scenes = report.get("scenes", ())
     section(f"{scenes_title(len(scenes))}:", [scene_text(scene, report["class_counts"]) for scene in scenes])
+    section("facts that alone tell a class from the others:", [one["words"] for one in report.get("cheats", ())])
     lines.extend(report["notes"])
     return "\n".join(map(printable, lines))
 
