@@ -21,7 +21,10 @@ from PIL import Image
 from thawline.cli.app import app
 from thawline.core.version import __version__
 
-OUTPUTS = ("run.json", "ledger.csv", "leaderboard.json", "history.csv", "report.html", "model")
+OUTPUTS = (
+    "run.json", "ledger.csv", "leaderboard.json", "history.csv", "report.html", "metrics.json", "predictions.csv",
+    "model_card.md", "figures", "model",
+)  # fmt: skip
 COMMANDS = (
     "fit", "tune", "predict", "check", "compare", "extract", "evaluate", "report", "demo", "cache list", "cache prune",
     "export-data", "export", "serve", "recipe list", "recipe show", "recipe run",
@@ -111,15 +114,31 @@ def test_the_ledger_has_a_row_for_every_file(run):
     assert {row["split"] for row in rows} == {"train", "test"}
 
 
-def test_fit_ends_by_saying_what_was_found_and_where_it_lies(run):
+def test_fit_ends_by_saying_what_was_found_and_what_to_do_next(run):
     out, facts = run.said.out, run.read("run.json")
     assert out.startswith("Leaderboard: accuracy over 36 pictures")
     assert f"Winner: {facts['winner']}" in out
     score = "{accuracy:.3f} [{low:.3f}, {high:.3f}] of 19 pictures".format(**facts["test"])
     assert f"Test: {score}" in out
     assert f"{facts['test']['accuracy_without_leaks']:.3f} [" in out.split(score)[1]
-    for name in OUTPUTS:
-        assert f"  {run.out / name}\n" in out
+    assert all((run.out / name).exists() for name in OUTPUTS)
+    last = out.split("\n\n")[-1]
+    assert last == f"  open {run.out}/report.html\n  thawline predict {run.out}/model new/\n"
+    answer = out.split("\n\n")[-2].splitlines()[0]
+    assert re.fullmatch(
+        r"The model should be right on 0\.\d{3} \[.*\] of further pictures like these: measured on .*\.", answer
+    )
+
+
+def test_scripts_find_scores_and_predictions(run):
+    test, scores = run.read("run.json")["test"], run.read("metrics.json")
+    assert scores["accuracy"] == {"value": test["accuracy"], "low": test["low"], "high": test["high"], "n": test["n"]}
+    assert all(set(score) == {"value", "low", "high", "n"} for score in scores.values())
+    rows = list(csv.DictReader(io.StringIO((run.out / "predictions.csv").read_text(encoding="utf-8"))))
+    of_test = [row for row in rows if row["part"] == "test"]
+    assert list(rows[0])[:7] == ["path", "part", "label", "predicted", "probability", "abstained", "suspect"]
+    assert (len(of_test), len(rows)) == (19, 19 + 36)
+    assert sum(row["label"] == row["predicted"] for row in of_test) == round(19 * test["accuracy"])
 
 
 def test_progress_goes_to_standard_error_in_plain_lines_and_nowhere_else(run):
@@ -190,6 +209,11 @@ def test_scrambled_test_labels_leave_the_leaderboard_identical(run, thawline, ph
     assert said.json["test"]["accuracy"] < 0.4
     board = json.loads((tmp_path / "out/leaderboard.json").read_text())
     assert without_timings(board) == without_timings(run.read("leaderboard.json"))
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out/model").glob("*.safetensors")} == {
+        path.name: path.read_bytes() for path in (run.out / "model").glob("*.safetensors")
+    }
+    models = [json.loads((out / "model/manifest.json").read_text()) for out in (tmp_path / "out", run.out)]
+    assert models[0]["temperature"] == models[1]["temperature"]
 
 
 @pytest.mark.slow

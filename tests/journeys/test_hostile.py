@@ -228,7 +228,7 @@ def test_emoji_spaces_quotes_and_dashes_in_every_path(run, thawline, shared_cach
     out = tmp_path / "läufe 🏃/-o"
     said = thawline("fit", photos, "-o", out)
     assert said.code == 0
-    assert f"  {out / 'report.html'}\n" in said.out
+    assert f"  open {shlex.quote(str(out / 'report.html'))}\n" in said.out
     text = (out / "report.html").read_text(encoding="utf-8")
     assert "--eight 🐙 &lt;script&gt;" in text
     assert "<script>\n" not in text.split("--eight")[0][-20:]

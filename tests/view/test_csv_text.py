@@ -5,11 +5,17 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import report_cases as cases
 
-from thawline.view.csv_text import comparison_csv, history_csv, leaderboard_csv
+from thawline.data.dataset import Dataset, Sample
+from thawline.data.sources.listing import FileSource
+from thawline.data.sources.places import Place
+from thawline.vet.answered import Answered
+from thawline.view.csv_text import MOST_PROBABILITIES, comparison_csv, history_csv, leaderboard_csv, predictions_csv
 
 
 def test_csv_has_a_row_a_trial():
@@ -64,3 +70,31 @@ def test_the_table_as_csv():
 def test_a_score_added_to_the_list_has_a_column(added_score):
     rows = list(csv.DictReader(io.StringIO(comparison_csv(cases.make_rows()))))
     assert [row[added_score.name] for row in rows] == ["0.333333", "0.050000", "0.100000"]
+
+
+def answered_of(names, paths):
+    samples = tuple(Sample(path, 0, "0" * 64, None, 1, FileSource(Path("x"))) for path in paths)
+    dataset = Dataset(Place.of("photos"), names, samples, ())
+    shares = np.tile(np.float32([0.75, 0.25]), (len(paths), 1))
+    return Answered(dataset, np.arange(len(paths)), shares, np.arange(len(paths)) - 1)
+
+
+def test_predictions_are_safe_for_spreadsheets_and_name_the_part():
+    lines = list(
+        predictions_csv(
+            answered_of(("=1+1", "path"), ("=cmd()", "b,\n.jpg")), suspects={"=cmd()"}, abstained=[False, True]
+        )
+    )
+    assert lines == [
+        "path,part,label,predicted,probability,abstained,suspect,'=1+1,class path",
+        "'=cmd(),test,'=1+1,'=1+1,0.750000,false,true,0.750000,0.250000",
+        "\"b,\n.jpg\",fold 1,'=1+1,'=1+1,0.750000,true,false,0.750000,0.250000",
+    ]
+
+
+def test_of_too_many_probabilities_only_the_largest_is_written(monkeypatch):
+    assert MOST_PROBABILITIES == 4_000_000
+    monkeypatch.setattr("thawline.view.csv_text.MOST_PROBABILITIES", 3)
+    header, *rows = predictions_csv(answered_of(("a", "b"), ("x", "y")))
+    assert header == "path,part,label,predicted,probability,abstained,suspect"
+    assert rows[1] == "y,fold 1,a,a,0.750000,false,false"

@@ -10,6 +10,7 @@ import pytest
 import report_cases as cases
 
 from thawline.core.errors import StoreError
+from thawline.vet.answer_table import AnswerTable
 from thawline.view.csv_text import comparison_csv
 from thawline.view.report import render_report
 from thawline.view.report_data import ReportData
@@ -96,3 +97,16 @@ def test_rows_side_by_side_survive_the_json():
     assert render_report(again) == render_report(data)
     assert comparison_csv(again) == comparison_csv(data)
     assert run_text(again) == run_text(data)
+
+
+def test_answers_survive_the_json():
+    answers = AnswerTable(
+        ("a.jpg", "\udcff.jpg"), np.arange(64, dtype=np.uint8).reshape(2, 32), np.array([0, 1]), np.array([1, 1]),
+        np.float32([0.6, 0.9]), np.float32([0.4, 0.9]), np.array([5, 6]), np.array([-1, 2]),
+    )  # fmt: skip
+    again = ReportData.from_json(replace(cases.make_choice(), answers=answers).to_json()).answers
+    assert (again.paths, again.keys) == (answers.paths, answers.keys)
+    for name in ("labels", "predicted", "confidence", "true_share", "groups", "fold"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(answers, name))
+        assert getattr(again, name).dtype == getattr(answers, name).dtype
+    assert ReportData.from_json(cases.make_choice().to_json()).answers is None

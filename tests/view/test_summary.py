@@ -244,6 +244,7 @@ def test_what_to_expect_comes_before_the_test_and_what_speaks_against_it(tmp_pat
     assert lines[place + 2].startswith("Test: 0.917")
     assert any(line.startswith("Note: The delivered model learnt from all 45 pictures") for line in lines)
     html = run_html(data, tmp_path)
+    assert "The model should be right on 0.831 [0.795, 0.862]" in html.split("<table")[0]
     assert "<b>Expect: 0.831</b> [0.795, 0.862] accuracy" in html
     assert "further apart than chance explains" in html
     assert "The delivered model learnt from all 45 pictures" in html
@@ -277,12 +278,15 @@ def test_a_notebook_shows_the_comparison_the_test_and_the_way_to_the_report(tmp_
     monkeypatch.chdir(tmp_path)
     data, out = replace(cases.make_choice(), goal=0.95), Path("runs") / "<b>garden"
     html = run_html(data, out)
-    assert html.startswith(data.leaderboard._repr_html_())
+    first, rest = html.split(data.leaderboard._repr_html_())
+    assert "The model is right on 0.917 [" in first
+    assert rest
     assert "<b>Test: 0.917</b> [0.661, 0.958] of 12 pictures, read once · goal 0.950: not reached" in html
     assert '<a href="runs/%3Cb%3Egarden/report.html"' in html
     assert "<b>garden" not in html
     rows = run_html(cases.make_rows(), out)
-    assert rows.startswith(rows_html(cases.make_rows()))
+    assert rows_html(cases.make_rows()) in rows
+    assert rows.index("The best row, thawed") < rows.index("<table")
     assert "read once" not in rows
     assert '<a href="runs/%3Cb%3Egarden/report.html"' in rows
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import re
 import xml.etree.ElementTree as ET
 
 import pytest
+from PIL import Image
 
-from thawline.view.svg import LIGHT, PALETTE_CSS, drawing, figure_svg, strip_axes
+from thawline.view.svg import LIGHT, PALETTE_CSS, drawing, figure_svg, strip_axes, taking_png
 
 
 def draw(prefix="a", text="x < y & z"):
@@ -52,3 +54,17 @@ def test_the_same_figure_is_the_same_bytes():
 @pytest.mark.parametrize("text", ["$\\frac{a}$", "火 😀"])
 def test_any_text_can_be_written(text):
     assert f">{text}</text>" in draw(text=text)
+
+
+def test_a_figure_is_taken_as_png_of_twice_its_size_and_its_text_stays_the_same():
+    plain = draw()
+    with taking_png() as taken:
+        assert draw() == plain
+        draw("b")
+    first, second = taken
+    assert first == second
+    picture = Image.open(io.BytesIO(first)).convert("RGB")
+    assert picture.size == (600, 240)
+    assert picture.getpixel((0, 0)) == tuple(bytes.fromhex(LIGHT["paper"][1:]))
+    draw()
+    assert len(taken) == 2

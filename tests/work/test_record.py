@@ -210,6 +210,7 @@ def test_every_run_leaves_the_same_files(side_by_side, compared, tmp_path):
     common = {
         "history.csv", "leaderboard.csv", "leaderboard.json", "learning_curve.json", "ledger.csv", "report.html",
         "report.json", "run.json", "suspects.csv",
+        "metrics.json", "predictions.csv", "model_card.md", "figures",
     }  # fmt: skip
     assert {path.name for path in (tmp_path / "one").iterdir()} == common
     assert {path.name for path in (tmp_path / "rows").iterdir()} == common | {"comparison.csv"}

@@ -389,12 +389,14 @@ def test_hostile_names_of_rows_neither_collide_nor_break_out(run, photos):
         ".thawline.json",
         "comparison.csv", "history.csv", "leaderboard.csv", "leaderboard.json", "learning_curve.json", "ledger.csv",
         "model", "report.html", "report.json", "run.json", "suspects.csv",
+        "metrics.json", "predictions.csv", "model_card.md", "figures",
     }  # fmt: skip
 
 
 def test_a_notebook_shows_the_rows(finished):
     html = finished._repr_html_()
     assert html.count("<tr") == 4
+    assert "The best row, " in html.split("<table")[0]
     assert all(name in html for name in ("solved", "by epochs", "thawed", "Three people"))
 
 

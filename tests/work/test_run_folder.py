@@ -18,6 +18,7 @@ from thawline.work.order import Order, Row
 from thawline.work.recipe import parse_recipe
 from thawline.work.run import resume
 from thawline.work.run_folder import (
+    FIGURES,
     MODEL,
     OLDER_RESULTS,
     WORK,
@@ -307,3 +308,30 @@ def test_a_damaged_order_is_refused(change, tmp_path):
     path.write_text(json.dumps(request))
     with pytest.raises(StoreError, match=r"request\.json cannot be read \(\w+\)\. Start the run again"):
         read_order(tmp_path)
+
+
+def test_figures_are_replaced_and_removed_with_the_run_and_those_of_others_stay(finished, results, tmp_path):
+    out = tmp_path / "out"
+    for text, names in (("first", ("a.svg", "b.png")), ("second", ("a.svg",))):
+        require_place(out, BIRDS)
+        with at_work(out, BIRDS, key=KEY):
+            staged = results(text)
+            (staged / FIGURES).mkdir()
+            for name in names:
+                (staged / FIGURES / name).write_text(text)
+            commit_results(out, staged)
+            forget_work(out, KEY)
+        assert {path.name: path.read_text() for path in (out / FIGURES).iterdir()} == dict.fromkeys(names, text)
+    (out / FIGURES / "mine.svg").write_text("mine")
+    with pytest.raises(StoreError, match=r"mine\.svg"):
+        require_place(out, BIRDS)
+    (out / FIGURES / "mine.svg").unlink()
+    finished(BIRDS, "third")
+    assert not (out / FIGURES).exists()
+
+
+def test_a_folder_of_figures_that_is_somebody_elses_is_refused(tmp_path):
+    (tmp_path / "out" / FIGURES).mkdir(parents=True)
+    (tmp_path / "out" / FIGURES / "mine.svg").write_text("mine")
+    with pytest.raises(StoreError, match="figures"):
+        require_place(tmp_path / "out", BIRDS, replace=True)

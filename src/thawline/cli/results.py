@@ -13,11 +13,10 @@ if TYPE_CHECKING:
 
 __all__ = ["say_compared", "say_forecast", "say_run", "say_thaw_line"]
 
-FILES = ("report.html", "model", "leaderboard.json", "comparison.csv", "history.csv", "ledger.csv", "run.json")
-
 
 def say_run(result: Run, *, as_json: bool) -> None:
-    """Print what a run found and where its files lie."""
+    """Print what a run found, and what a person does next."""
+    from thawline.view.ending import ending_text
     from thawline.view.summary import run_text
 
     if not result.run:  # one of several processes that train together: the first one speaks
@@ -26,9 +25,7 @@ def say_run(result: Run, *, as_json: bool) -> None:
         say_json(result.run)
         return
     say(run_text(result.data) + "\n")
-    for name in FILES:
-        if (result.out / name).exists():
-            say(f"  {result.out / name}")
+    say(ending_text(result.data, result.out))
 
 
 def say_thaw_line(result: Run) -> None:

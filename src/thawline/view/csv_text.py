@@ -1,16 +1,18 @@
-"""Leaderboards and comparisons -> CSV text with a heading row, for spreadsheets and scripts: shares are in [0, 1]."""
+"""Leaderboards, comparisons and answers -> CSV text with a heading row, for people and scripts: shares in [0, 1]."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from itertools import zip_longest
 
 from thawline.core.scores import SCORES
-from thawline.core.spreadsheet import csv_text
+from thawline.core.spreadsheet import csv_line, csv_text, distinct_columns
 from thawline.search.leaderboard import Leaderboard
+from thawline.vet.answer_table import part_words
+from thawline.vet.answered import Answered
 from thawline.view.report_data import ReportData
 
-__all__ = ["comparison_csv", "history_csv", "leaderboard_csv"]
+__all__ = ["comparison_csv", "history_csv", "leaderboard_csv", "predictions_csv"]
 
 _TRIAL_NUMBERS = (
     *("mean", "low", "high", "difference", "difference_low", "difference_high", "p_value"),
@@ -18,6 +20,9 @@ _TRIAL_NUMBERS = (
 )
 _CURVE_NUMBERS = ("train_loss", "validation_loss", "train_accuracy", "validation_accuracy", "learning_rate")
 _SCORE_HEADINGS = {"macro_precision": "precision", "macro_recall": "recall"}  # as scripts have known them
+
+PREDICTION_COLUMNS = ("path", "part", "label", "predicted", "probability", "abstained", "suspect")
+MOST_PROBABILITIES = 4_000_000
 
 
 def leaderboard_csv(leaderboard: Leaderboard) -> str:
@@ -69,6 +74,31 @@ def comparison_csv(data: ReportData) -> str:
         cells = map(_number, [*numbers, row.seconds])
         lines.append([row.name, row.does, *cells, *flags, _number(stated), row.verdict])
     return csv_text(lines)
+
+
+def predictions_csv(
+    answered: Answered, *, suspects: Collection[str] = (), abstained: Sequence[bool] = ()
+) -> Iterator[str]:
+    """Yield CSV lines with a header, one for every picture that a model answered which never saw it.
+
+    The columns are `path`, `part` (`test`, or `fold 1` for the first fold of the first drawing), `label`, `predicted`,
+    `probability` of the predicted class, `abstained` and `suspect`. Then comes one of the probability of each class,
+    headed as `thawline predict --csv` heads it, as long as there are at most 4,000,000 of them in all.
+
+    Args:
+        answered: N pictures.
+        suspects: Paths of those whose label is doubtful.
+        abstained: N times whether the model would rather not have answered; empty where it always answers.
+    """
+    names = answered.dataset.class_names
+    has_all = len(answered) * len(names) <= MOST_PROBABILITIES
+    yield csv_line([*PREDICTION_COLUMNS, *(distinct_columns(names, taken=PREDICTION_COLUMNS) if has_all else ())])
+    labels, predicted, folds = (column.tolist() for column in (answered.labels, answered.predicted, answered.fold))
+    for place, path in enumerate(answered.paths):
+        flags = [_flag(bool(abstained[place]) if len(abstained) else False), _flag(path in suspects)]
+        said = [names[labels[place]], names[predicted[place]], f"{answered.confidence[place]:.6f}"]
+        shares = [f"{share:.6f}" for share in answered.probabilities[place].tolist()] if has_all else []
+        yield ",".join([csv_line([path, part_words(folds[place]), *said, *flags]), *shares])
 
 
 def _number(value: float | None) -> str:

@@ -17,9 +17,11 @@ from thawline.search.leaderboard import Leaderboard, Trial
 from thawline.use.evaluation import Evaluation
 from thawline.use.expectation import Expectation
 from thawline.vet.advice import Advice
+from thawline.vet.answer_table import AnswerTable
 from thawline.view.album import Album, album_from
 from thawline.view.report_json import (
     advice_from,
+    answers_from,
     encode,
     evaluation_from,
     expectation_from,
@@ -173,6 +175,7 @@ class ReportData:
         expectation: What to expect on further pictures, where a strategy was chosen and tested; else None.
         advice: What was found for a person to act on; None where nothing was asked.
         place: Folder of the run as the person named it; empty where it is not known.
+        answers: Picture by picture, what runs are compared by; None in reports of earlier versions.
     """
 
     title: str
@@ -202,6 +205,7 @@ class ReportData:
     expectation: Expectation | None = None
     advice: Advice | None = None
     place: str = ""
+    answers: AnswerTable | None = None
 
     @property
     def cuts_of(self) -> Mapping[str, tuple[CutPoint, ...]]:
@@ -272,6 +276,7 @@ class ReportData:
             raw["comparison"] = raw["comparison"] and _comparison_from(raw["comparison"])
             raw["expectation"] = raw.get("expectation") and expectation_from(raw["expectation"])
             raw["advice"] = raw.get("advice") and advice_from(raw["advice"])
+            raw["answers"] = raw.get("answers") and answers_from(raw["answers"])
             raw["cuts"] = tuple(CutPoint(**cut) for cut in raw["cuts"])
             networks = raw.get("networks", {})
             raw["networks"] = {name: tuple(CutPoint(**cut) for cut in cuts) for name, cuts in networks.items()}

@@ -18,9 +18,11 @@ from thawline.search.strategy import Strategy
 from thawline.use.evaluation import ClassScore, Evaluation, ReliabilityBin
 from thawline.use.expectation import Expectation
 from thawline.vet.advice import Advice
+from thawline.vet.answer_table import AnswerTable
 
 __all__ = [
     "advice_from",
+    "answers_from",
     "array_from",
     "encode",
     "evaluation_from",
@@ -96,6 +98,12 @@ def expectation_from(raw: dict[str, Any]) -> Expectation:
 def advice_from(raw: dict[str, Any]) -> Advice:
     """Return the advice whose fields, as JSON gives them back, are `raw`: checked, since all of it is plain data."""
     return _ADVICE.validate_python(raw)
+
+
+def answers_from(raw: dict[str, Any]) -> AnswerTable:
+    """Return the table of answers whose fields, as JSON gives them back, are `raw`."""
+    arrays = {name: array_from(value) for name, value in raw.items() if name != "paths"}
+    return AnswerTable(tuple(raw["paths"]), **arrays)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from thawline.search.leaderboard import Leaderboard, Trial
 from thawline.search.ties import AS_GOOD_WORDS, FEW_WORDS, TIE_WORDS
 from thawline.use.evaluation import ALL_LEAKED, Evaluation
 from thawline.view.dataset_text import groups_text, skipped_text
+from thawline.view.ending import answer_text, next_steps
 from thawline.view.outcome import (
     better_frozen_text,
     disagreement_text,
@@ -103,6 +104,8 @@ def _check_lines(data: ReportData) -> list[str]:
 def run_html(data: ReportData, out: Path) -> str:
     """Return what a notebook shows of a run: what was compared, what came of it, and a link to its report.
 
+    The answer in one sentence comes first, as a terminal ends with it.
+
     Args:
         data: Of the run.
         out: Its folder.
@@ -124,7 +127,12 @@ def run_html(data: ReportData, out: Path) -> str:
     notes += [note for note in (better_frozen_text(data, "{:.3f}".format),) if note]
     notes += [note for note in (disagreement_text(data, "{:.3f}".format), refit_text(data)) if note]
     told = Markup("").join(Markup('<div style="padding:.4em .7em">{}</div>').format(text) for text in notes)
-    return table + told + Markup('<div style="padding:.4em .7em">{}</div>').format(below)
+    answer = Markup('<div style="padding:.4em .7em;font-size:1.15em;font-weight:600">{}</div>')
+    steps = Markup("").join(
+        Markup('<div style="padding:.1em .7em">{}</div>').format(text) for text in next_steps(data, out)
+    )
+    first = answer.format(answer_text(data, "{:.3f}".format)) + steps if data.evaluation is not None else Markup("")
+    return first + table + told + Markup('<div style="padding:.4em .7em">{}</div>').format(below)
 
 
 def leaderboard_text(board: Leaderboard, *, most: int = 12) -> str:

@@ -14,13 +14,15 @@ import warnings
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-__all__ = ["LIGHT", "PALETTE_CSS", "drawing", "figure_svg", "strip_axes"]
+__all__ = ["LIGHT", "PALETTE_CSS", "drawing", "figure_svg", "strip_axes", "taking_png"]
 
 LIGHT = {
     "paper": "#fdfefe",
@@ -61,6 +63,20 @@ _SVG = "{http://www.w3.org/2000/svg}"
 _XLINK = "{http://www.w3.org/1999/xlink}"
 _ONE_AT_A_TIME = threading.Lock()  # matplotlib takes its SVG options from one dictionary for the whole process
 
+_TAKEN: ContextVar[list[bytes] | None] = ContextVar("taken", default=None)
+PNG_SCALE = 2
+
+
+@contextmanager
+def taking_png() -> Iterator[list[bytes]]:
+    """Give a list that gets every figure drawn in this context as PNG too: on white, two pixels for one of the SVG."""
+    taken: list[bytes] = []
+    token = _TAKEN.set(taken)
+    try:
+        yield taken
+    finally:
+        _TAKEN.reset(token)
+
 
 @contextmanager
 def drawing(width_px: float, height_px: float) -> Iterator[Figure]:
@@ -86,6 +102,8 @@ def figure_svg(figure: Figure, *, prefix: str, label: str, tooltips: Mapping[str
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     canvas: Any = FigureCanvasSVG(figure)
     canvas.print_svg(buffer, metadata=nothing)
+    if (taken := _TAKEN.get()) is not None:
+        taken.append(_png(figure))
     root = ET.fromstring(buffer.getvalue())  # noqa: S314  (matplotlib wrote it a line ago)
     for child in [child for child in root if child.tag in {f"{_SVG}metadata", f"{_SVG}defs"}]:
         root.remove(child)
@@ -108,6 +126,21 @@ def figure_svg(figure: Figure, *, prefix: str, label: str, tooltips: Mapping[str
     palette.text = PALETTE_CSS
     root.insert(0, palette)
     return ET.tostring(root, encoding="unicode")
+
+
+def _png(figure: Figure) -> bytes:
+    """Return the figure as it is, on the paper of the light palette; equal figures give equal bytes."""
+    buffer = io.BytesIO()
+    canvas: Any = FigureCanvasAgg(figure)
+    dpi = figure.dpi
+    try:
+        figure.set_dpi(PNG_SCALE * dpi)
+        figure.set_facecolor(LIGHT["paper"])
+        canvas.print_png(buffer, metadata={"Software": None})
+    finally:
+        figure.set_dpi(dpi)
+        figure.set_facecolor("none")
+    return buffer.getvalue()
 
 
 def _themed(tag: str, name: str, value: str, prefix: str) -> str:

@@ -21,6 +21,7 @@ from thawline.data.check import ledger_csv
 from thawline.search.leaderboard import Leaderboard
 from thawline.train.tried import forecast_rows
 from thawline.vet.advice import Advice
+from thawline.vet.answer_table import answer_table
 from thawline.vet.suspects import suspects_csv
 from thawline.view.album import Album
 from thawline.view.csv_text import comparison_csv, history_csv, leaderboard_csv
@@ -29,6 +30,7 @@ from thawline.view.report_data import Outside, Picture, ReportData, RowCompariso
 from thawline.work.advising import Basis, basis_of
 from thawline.work.notes import notes, num_refitted, stated
 from thawline.work.provenance import provenance
+from thawline.work.result_files import write_result_files
 from thawline.work.rows import Outcome
 from thawline.work.session import Compared
 from thawline.work.shown import alike_pictures, make_album, sample_grid, wanted_paths
@@ -61,7 +63,7 @@ def report_data(
     """
     session, dataset = compared.session, compared.dataset
     expectations, num_classes = session.order.expectations, len(dataset.class_names)
-    roles, goal = _roles(compared), expectations.goal
+    roles, goal, basis = _roles(compared), expectations.goal, basis or basis_of(compared, outcome)
     pictures = (*sample_grid(compared, roles), *alike_pictures(compared))
     return ReportData(
         title=expectations.title or dataset.root.title,
@@ -77,7 +79,7 @@ def report_data(
         networks=compared.backbone.named_cuts if compared.backbone.parts else {},
         evaluation=outcome.evaluation,
         pictures=pictures,
-        album=_album(compared, basis or basis_of(compared, outcome), pictures=pictures, advice=advice),
+        album=_album(compared, basis, pictures=pictures, advice=advice),
         check=session.report.to_json(),
         provenance=provenance(compared, outcome),
         notes=(*notes(compared, outcome), *unread),
@@ -92,6 +94,7 @@ def report_data(
         expectation=outcome.expectation,
         advice=advice,
         place=place,
+        answers=answer_table(basis.answered),
         **_finder(outcome),
     )
 
@@ -275,6 +278,7 @@ def write_files(out: Path, compared: Compared, *, outcome: Outcome, data: Report
         write_json(out / "learning_curve.json", data.advice.more_pictures.to_json())
     for name, content in files.items():
         (out / name).write_bytes(content)
+    write_result_files(out, data=data, basis=basis)
     write_json(out / "leaderboard.json", leaderboard_json(data.leaderboard, data.forecast))
     compared.session.clock.lap("report")
     facts = run_json(compared, outcome, data=data)

@@ -87,9 +87,10 @@ def run(
 ) -> Run:
     """Do what an order asks for and write the run's folder: all of it, or the older run stays whole.
 
-    Writes `report.html`, `report.json`, `leaderboard.json`, `leaderboard.csv`, `history.csv`, `learning_curve.json`,
-    `ledger.csv`, `suspects.csv`, `run.json`, `model/` and, for rows that were answered one by one, `comparison.csv`;
-    and `.thawline.json`, which proves that they are Thawline's.
+    Writes `report.html`, `report.json`, `metrics.json`, `predictions.csv`, `suspects.csv`, `learning_curve.json`,
+    `leaderboard.json`, `leaderboard.csv`, `history.csv`, `ledger.csv`, `model_card.md`, `figures/`, `run.json`,
+    `model/` and, for rows that were answered one by one, `comparison.csv`; and `.thawline.json`, which proves that they
+    are Thawline's.
 
     Args:
         order: What is asked for.

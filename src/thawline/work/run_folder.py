@@ -25,7 +25,17 @@ from thawline.use.manifest import require_own_bundle
 from thawline.view.render import PAGE_TITLE
 from thawline.work.order import Order
 
-__all__ = ["MODEL", "WORK", "at_work", "commit_results", "forget_work", "read_order", "require_place", "write_order"]
+__all__ = [
+    "FIGURES",
+    "MODEL",
+    "WORK",
+    "at_work",
+    "commit_results",
+    "forget_work",
+    "read_order",
+    "require_place",
+    "write_order",
+]
 
 WORK, REQUEST, LOCK, MODEL = ".thawline-work", "request.json", "lock", "model"
 KIND = "run"
@@ -41,9 +51,14 @@ OLDER_RESULTS = {
     "ledger.csv": "path,",
     "suspects.csv": "path,label,suggested,",
     "learning_curve.json": '"points"',
+    "metrics.json": '"accuracy"',
+    "predictions.csv": "path,part,label,predicted,",
+    "model_card.md": "library_name: thawline",
     "run.json": '"thawline"',
 }
 """Every file of a run that is not of its model, and text by which that of an older version is recognised."""
+FIGURES = "figures"
+"""Folder of figures, whose files depend on what there was to draw."""
 
 
 def require_place(out: Path, order: Order, *, replace: bool = False) -> None:
@@ -84,7 +99,7 @@ def _require_own(out: Path, order: Order, *, replace: bool) -> None:
     if marker is None:
         _require_older_run(out, present, replace=replace)
         return
-    if foreign := foreign_names(out, marker.files, below=OLDER_RESULTS):
+    if foreign := foreign_names(out, marker.files, below=(*OLDER_RESULTS, FIGURES)):
         raise StoreError(
             f"write results: {out} holds {first_few(foreign, 5)}, and results of those names would replace it. Choose "
             "another place with -o, or move that away."
@@ -102,6 +117,7 @@ def _require_older_run(out: Path, present: Sequence[str], *, replace: bool) -> N
     strange = [
         name for name in present if name in OLDER_RESULTS and not contains(out / name, OLDER_RESULTS[name].encode())
     ]
+    strange += [FIGURES] * os.path.lexists(out / FIGURES)  # no version without a marker wrote any
     if strange:
         raise StoreError(
             f"write results: {out} holds {first_few(strange)} (not written by Thawline), and results of those names "
@@ -221,20 +237,26 @@ def commit_results(out: Path, staged: Path, *, replace: bool = False) -> None:
     marker = read_marker(out)
     if marker is None:
         raise StoreError(f"write results: {out} lost its marker while the run was at work. Run the same command again.")
-    names = [name for name in OLDER_RESULTS if (staged / name).is_file()]
+    drawn = sorted(path.relative_to(staged).as_posix() for path in (staged / FIGURES).glob("*"))
+    names = [*drawn, *(name for name in OLDER_RESULTS if (staged / name).is_file())]  # `run.json` last
     new = measure(staged, names)
     with disk_errors("write results", out):
-        if foreign := foreign_names(out, marker.files, below=OLDER_RESULTS):
+        if foreign := foreign_names(out, marker.files, below=(*OLDER_RESULTS, FIGURES)):
             raise StoreError(
                 f"write results: while the run was at work, {first_few(foreign, 5)} came into {out}. Move that away, "
                 "and run the same command again: what was trained is kept."
             )
         write_marker(out, marker.with_files(new))
         replace_bundle(staged / MODEL, out / MODEL, doing="write results", older=replace)
+        if drawn:
+            (out / FIGURES).mkdir(exist_ok=True)
         for name in names:
             (staged / name).replace(out / name)
         for name in set(marker.files) - set(new):
             (out / name).unlink(missing_ok=True)
+        if not drawn:
+            with suppress(OSError):  # there is none, or somebody put something into it
+                (out / FIGURES).rmdir()
     write_marker(out, Marker(marker.kind, marker.of).with_files(new))
 
 
