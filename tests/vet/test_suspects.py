@@ -94,6 +94,17 @@ def test_copies_under_two_labels_come_before_everything_else():
     assert suspects_of((near, exact, judged), answered).num_copies == 2
 
 
+def test_what_a_person_has_decided_is_not_doubted_again_and_is_right_among_copies():
+    labels = [0, 0, 0, 0, 1, 1, 1, 1]
+    dataset = dataset_of(labels, copies=[0, 1, 2, 3, 0, 5, 6, 7])
+    shares = sure_of([0, 1, 0, 0, 0, 0, 1, 1])
+    answered, space = answered_all(dataset, shares), space_on_a_line(range(8))
+    assert [one.path for one in find_suspects(answered, space)] == ["dog/4.png", "cat/1.png", "dog/5.png"]
+    settled = {dataset.samples[4].sha256, dataset.samples[5].sha256}
+    copy, judged = find_suspects(answered, space, settled=settled)
+    assert (copy.path, copy.suggested, judged.path) == ("cat/0.png", "dog", "cat/1.png")
+
+
 def test_copies_that_nobody_answered_are_listed_by_the_more_frequent_label():
     dataset = dataset_of([0, 1, 1, 0, 1], copies=[0, 0, 0, 3, 4])
     answered = Answered(dataset, np.array([3, 4]), sure_of([0, 1]), np.array([TEST, TEST]))

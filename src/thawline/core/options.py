@@ -19,6 +19,8 @@ __all__ = ["CheckOptions", "Options", "make_options", "refusal"]
 Pooling = Literal["mean", "std", "max", "grid"]
 Names = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
 """One name, or several; files say one as plain text."""
+Files = Annotated[tuple[Path, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str | Path) else value)]
+"""One file, or several."""
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -54,6 +56,9 @@ class CheckOptions:
 
     drop_small_classes: bool = False
     """Leave out classes with too few pictures to fold and test, with rows in the ledger, instead of stopping."""
+
+    corrections: Files = ()
+    """Table that gives pictures other labels: a run's `suspects.csv`, edited. May be repeated; the last one wins."""
 
     limit: int | None = None
     """Take at most this many pictures of each class and part, drawn at random: for a quick look."""

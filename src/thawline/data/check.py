@@ -20,6 +20,7 @@ from thawline.core.progress import Progress, SilentProgress
 from thawline.core.spreadsheet import csv_text
 from thawline.core.types import Ints, Pixels
 from thawline.data.copies import group_copies, group_equal
+from thawline.data.corrections import Corrections, apply_corrections
 from thawline.data.dataset import Dataset, LedgerRow, Sample
 from thawline.data.examine import examine_all, pixel_digests, skipped_row
 from thawline.data.findings import CheckReport, find_all
@@ -68,20 +69,21 @@ def check(
     examined, thumbnails = found.rows, found.thumbnails
     used = [index for index, item in enumerate(examined) if item.status != "skipped"]
     _refuse_bad_files(listing, examined, options)
-    if (
-        for_training
-        and options.drop_small_classes
-        and (small := _drop_small_classes(listing, examined, used, options.copies))
-    ):
-        kept = [place for place, index in enumerate(used) if examined[index].status != "skipped"]
-        used, thumbnails = [used[place] for place in kept], thumbnails[kept]
+    corrections = None
+    if options.corrections:
+        examined, corrections = _corrected(examined, listed, listing, options=options)
+        thumbnails, used = _still_used(examined, thumbnails, used)
+        listing = replace(listing, notes=(*listing.notes, corrections.note))
+    drops = for_training and options.drop_small_classes
+    if drops and (small := _drop_small_classes(listing, examined, used, options.copies)):
+        thumbnails, used = _still_used(examined, thumbnails, used)
         note = f"--drop-small-classes: left out {first_few([f'{name} ({words})' for name, words in small.items()])}"
         left = tuple(name for name in listing.class_names if name not in small)
         listing = replace(listing, class_names=left, notes=(*listing.notes, note))
     if for_training:
         _refuse_classes(listed, examined, used)
     copies, groups, scenes = _grouped(listing, examined, used, thumbnails, kind=options.copies)
-    class_names = tuple(sorted({listing.candidates[index].label for index in used}))
+    class_names = tuple(sorted({examined[index].label for index in used}))
     numbers = {name: number for number, name in enumerate(class_names)}
     samples = []
     for index, group, copy_group in zip(used, groups.tolist(), copies.tolist(), strict=True):
@@ -92,7 +94,7 @@ def check(
     skipped = [skipped_row(item.path, item.reason) for item in listing.skipped]
     ledger = tuple(sorted([*examined, *skipped], key=lambda row: row.path)) if skipped else tuple(examined)
     dataset = Dataset(listing.root, class_names, tuple(samples), ledger, found.rendering, found.facts)
-    return dataset, find_all(dataset, listing, scenes=scenes, blank=found.blank)
+    return dataset, find_all(dataset, listing, scenes=scenes, blank=found.blank, corrections=corrections)
 
 
 def ledger_csv(rows: Sequence[LedgerRow]) -> str:
@@ -112,6 +114,22 @@ def _listed(
         note = "--copies ignore: copies were not looked for; where some lie across folds or parts, scores flatter."
         listed = replace(listed, notes=(*listed.notes, note))
     return settle_groups(listed, options)
+
+
+def _corrected(
+    rows: Sequence[LedgerRow], listed: Listing, listing: Listing, *, options: CheckOptions
+) -> tuple[list[LedgerRow], Corrections]:
+    """Return the ledger rows with the person's corrections; a class may be called as its folder is, too."""
+    now = {item.path: item.label for item in listing.candidates}
+    names = {item.label: now[item.path] for item in listed.candidates if item.path in now}
+    names |= {name: name for name in listing.class_names}
+    return apply_corrections(rows, options.corrections, class_names=names, is_part=options.limit is not None)
+
+
+def _still_used(rows: Sequence[LedgerRow], thumbnails: Pixels, used: Sequence[int]) -> tuple[Pixels, list[int]]:
+    """Return the thumbnails and places of the pictures that were used and still are."""
+    kept = [place for place, index in enumerate(used) if rows[index].status != "skipped"]
+    return thumbnails[kept], [used[place] for place in kept]
 
 
 def _grouped(

@@ -82,6 +82,7 @@ class LedgerRow:
         group: Number of the group that is never parted: its copies, and those of the person's own groups; -1 when
             skipped.
         remark: What is odd about a file whose pixels are used as they are; empty for most.
+        corrected_from: What its folder or table calls it, where a correction gave it the label above; empty for most.
     """
 
     path: str
@@ -96,6 +97,7 @@ class LedgerRow:
     split: str
     group: int
     remark: str = ""
+    corrected_from: str = ""
 
 
 @dataclass(frozen=True, repr=False)

@@ -12,6 +12,7 @@ import numpy as np
 from thawline.core.types import Ints
 from thawline.data.cheats import Cheat, find_cheats
 from thawline.data.copies import is_large
+from thawline.data.corrections import Corrections
 from thawline.data.dataset import Dataset, Role, Sample
 from thawline.data.sources.listing import Listing
 
@@ -81,6 +82,7 @@ class CheckReport:
         groups: The groups that the person named, or None.
         scenes: Sets of many alike pictures, the largest first.
         cheats: Facts that alone tell a class from the others, technical ones first.
+        corrections: What became of the person's corrections, or None where there were none.
     """
 
     used: int
@@ -102,6 +104,7 @@ class CheckReport:
     groups: GroupFacts | None = None
     scenes: tuple[Scene, ...] = ()
     cheats: tuple[Cheat, ...] = ()
+    corrections: Corrections | None = None
 
     def __repr__(self) -> str:
         counts = {name: len(value) for name, value in vars(self).items() if isinstance(value, tuple) and value}
@@ -135,10 +138,18 @@ class CheckReport:
             "groups": asdict(self.groups) if self.groups else None,
             "scenes": [asdict(scene) | {"pictures": list(scene.pictures)} for scene in self.scenes],
             "cheats": [cheat.to_json() for cheat in self.cheats],
+            "corrections": self.corrections.to_json() if self.corrections else None,
         }
 
 
-def find_all(dataset: Dataset, listing: Listing, *, scenes: Ints, blank: frozenset[str] = frozenset()) -> CheckReport:
+def find_all(
+    dataset: Dataset,
+    listing: Listing,
+    *,
+    scenes: Ints,
+    blank: frozenset[str] = frozenset(),
+    corrections: Corrections | None = None,
+) -> CheckReport:
     """Return everything that is odd about a checked data set.
 
     Args:
@@ -146,6 +157,7 @@ def find_all(dataset: Dataset, listing: Listing, *, scenes: Ints, blank: frozens
         listing: Where the data set came from, for classes that are left with nothing and for remarks on the layout.
         scenes: (N,) int64; samples with equal ones look alike, as copies do, though they may differ in some place.
         blank: Paths of pictures that show nothing.
+        corrections: What became of the person's corrections.
     """
     names, samples = dataset.class_names, dataset.samples
     members: dict[int, list[Sample]] = defaultdict(list)
@@ -174,6 +186,7 @@ def find_all(dataset: Dataset, listing: Listing, *, scenes: Ints, blank: frozens
         notes=listing.notes,
         scenes=_scenes(dataset, scenes, counts),
         cheats=() if dataset.facts is None else find_cheats(dataset, dataset.facts),
+        corrections=corrections,
     )
 
 

@@ -7,6 +7,7 @@ others cleanlab decides, from the probabilities of models that never saw them, w
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -74,7 +75,7 @@ class Suspects:
     listed: tuple[Suspect, ...]
 
 
-def find_suspects(answered: Answered, space: Space) -> tuple[Suspect, ...]:
+def find_suspects(answered: Answered, space: Space, *, settled: Collection[str] = frozenset()) -> tuple[Suspect, ...]:
     """Return every picture whose label is doubtful, surest first: those with a copy under another label, then others.
 
     Of copies under several labels, the label that models think most probable is taken for right, and each copy with
@@ -84,11 +85,13 @@ def find_suspects(answered: Answered, space: Space) -> tuple[Suspect, ...]:
     Args:
         answered: Answers out of fold and on the test.
         space: Where all pictures of the data set lie, for the neighbours of the first `LISTED`.
+        settled: Digests of pictures that a person has decided on: they are not doubted again, and of copies theirs is
+            the right label.
     """
-    copies = _copies(answered)
+    copies = _copies(answered, settled)
     known = {suspect.path for suspect in copies}
     judged = [suspect for suspect in _judged(answered) if suspect.path not in known]
-    found = (*copies, *judged)
+    found = tuple(suspect for suspect in (*copies, *judged) if suspect.sha256 not in settled)
     return (*_with_neighbours(found[:LISTED], answered, space), *found[LISTED:])
 
 
@@ -135,7 +138,7 @@ def _copied(answered: Answered) -> dict[int, list[int]]:
     return {group: rows for group, rows in members.items() if len(set(labels[rows].tolist())) > 1}
 
 
-def _copies(answered: Answered) -> list[Suspect]:
+def _copies(answered: Answered, settled: Collection[str]) -> list[Suspect]:
     """Return the copies whose label is the less likely one of their group, surest first."""
     samples, names = answered.dataset.samples, answered.dataset.class_names
     place = {row: number for number, row in enumerate(answered.rows.tolist())}
@@ -144,7 +147,8 @@ def _copies(answered: Answered) -> list[Suspect]:
         shares = [answered.probabilities[place[row]] for row in rows if row in place]
         share = np.mean(shares, axis=0) if shares else None
         of = [samples[row].label for row in rows]
-        likely = min(set(of), key=lambda k: (0.0 if share is None else -float(share[k]), -of.count(k), k))
+        known = {samples[row].label for row in rows if samples[row].sha256 in settled} or set(of)
+        likely = min(known, key=lambda k: (0.0 if share is None else -float(share[k]), -of.count(k), k))
         for row in rows:
             own = samples[row].label
             if own == likely:

@@ -40,6 +40,8 @@ __all__ = [
 ]
 
 BAR_WIDTH = 40
+CHANGES_SCORES = ("--drop-small-classes", "--corrections")
+"""Beginnings of the check's notes without which scores would be misread."""
 
 
 def run_text(data: ReportData) -> str:
@@ -96,8 +98,8 @@ def _comparison_lines(data: ReportData) -> list[str]:
 
 
 def _check_lines(data: ReportData) -> list[str]:
-    """Return what the check says that changes what scores mean: groups, and classes that were left out."""
-    notes = [str(note) for note in data.check.get("notes", ()) if str(note).startswith("--drop-small-classes")]
+    """Return what the check says that changes what scores mean: groups, classes left out, other labels."""
+    notes = [str(note) for note in data.check.get("notes", ()) if str(note).startswith(CHANGES_SCORES)]
     return list(map(printable, ([groups_text(data.check)] if data.check.get("groups") else []) + notes))
 
 

@@ -46,7 +46,9 @@ class Basis:
 def basis_of(compared: Compared, outcome: Outcome) -> Basis:
     """Return what advice stands on."""
     answered, space = answered_of(compared, outcome), space_read(compared, outcome)
-    return Basis(answered, space, find_suspects(answered, space))
+    corrections = compared.session.report.corrections
+    settled = {row.sha256 for row in corrections.rows} if corrections else set()
+    return Basis(answered, space, find_suspects(answered, space, settled=settled))
 
 
 def advise(compared: Compared, outcome: Outcome, *, basis: Basis | None = None) -> Advice:

@@ -313,7 +313,7 @@ def thumbnail(dataset: Dataset, row: int, *, max_px: int) -> bytes:
 def options_json(options: Options) -> dict[str, Any]:
     """Return the options as plain data; a single backbone is its name alone."""
     plain = {
-        name: str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
+        name: str(value) if isinstance(value, Path) else [*map(str, value)] if isinstance(value, tuple) else value
         for name, value in asdict(options).items()
     }
     return plain | ({"backbone": options.backbone[0]} if len(options.backbone) == 1 else {})

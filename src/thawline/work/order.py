@@ -218,7 +218,7 @@ class Order:
         """What tells this order from any other whose training runs would differ; the same from any folder."""
         rows = [asdict(row) for row in self.rows]
         options = {name: str(value) for name, value in asdict(self.from_anywhere().options).items()}
-        for name in ("cache_dir", "refit"):  # what is trained after the test changes nothing before it
+        for name in ("cache_dir", "refit", "corrections"):  # after the test, or by the key of pictures and labels
             options.pop(name)
         training = [asdict(self.training), self.overrides]
         return content_key([self.protocol, rows, options, training])[:12]
@@ -236,6 +236,7 @@ class Order:
                 class_names=options.class_names and options.class_names.resolve(),
                 picture_folder=options.picture_folder and options.picture_folder.resolve(),
                 cache_dir=options.cache_dir and options.cache_dir.resolve(),
+                corrections=tuple(file.resolve() for file in options.corrections),
             ),
         )
 

@@ -18,6 +18,7 @@ from thawline.core.store import write_json
 from thawline.core.types import Ints
 from thawline.core.version import __version__
 from thawline.data.check import ledger_csv
+from thawline.data.corrections import corrections_csv
 from thawline.search.leaderboard import Leaderboard
 from thawline.train.tried import forecast_rows
 from thawline.vet.advice import Advice
@@ -180,6 +181,7 @@ def run_json(compared: Compared, outcome: Outcome, *, data: ReportData) -> dict[
             "leaked": int(outcome.evaluation.leaked.sum()),
             **({"groups": report.groups.groups} if report.groups else {}),
         },
+        **({"corrections": report.corrections.to_json()} if report.corrections else {}),
         "extraction": {
             "pictures": sum(one.num_extracted for one in extractions) + sum(one.pictures for one in compared.raced),
             "seconds": round(sum([*(one.seconds for one in extractions), *(one.seconds for one in compared.raced)]), 3),
@@ -272,6 +274,8 @@ def write_files(out: Path, compared: Compared, *, outcome: Outcome, data: Report
         "report.json": data.to_json().encode(),
         "report.html": render_report(data).encode(),
     }
+    if (corrections := compared.session.report.corrections) is not None:
+        files["corrections.csv"] = corrections_csv(corrections).encode("utf-8", "surrogateescape")
     if data.comparison is not None:
         files["comparison.csv"] = comparison_csv(data).encode()
     if data.advice is not None and data.advice.more_pictures is not None:

@@ -24,6 +24,7 @@ from thawline.view.summary import run_html
 from thawline.view.track import TensorBoardLog
 from thawline.work.advising import advise, basis_of
 from thawline.work.choice import choose, rows_to_try
+from thawline.work.fed_back import fed_back
 from thawline.work.model import describe_training
 from thawline.work.order import Order
 from thawline.work.outside import answer_outside, outside_files
@@ -133,6 +134,7 @@ def _run(
 ) -> Run:
     clock = Clock()
     require_place(out, order, replace=replace)
+    read = fed_back(out, order)
     shown = outside_files(order.outside)
     session = open_session(order, out, progress=progress, clock=clock, key=key)
     require_rows(session)
@@ -147,7 +149,7 @@ def _run(
             log.close()
         with disk_errors("write results", out), staging_directory(out) as staged:
             data, facts = _write_results(staged, compared, outcome=outcome, shown=shown, place=str(out))
-            commit_results(out, staged, replace=replace)
+            commit_results(out, staged, replace=replace, read=read)
         forget_work(out, work)
     return Run(out, data, facts, outcome)
 

@@ -9,20 +9,22 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 
 from pydantic import TypeAdapter
 
 from thawline.core import locks
 from thawline.core.errors import DataError, StoreError, UsageError, first_few
-from thawline.core.owned import Marker, contains, foreign_names, measure, read_marker, write_marker
+from thawline.core.owned import Marker, Written, contains, foreign_names, measure, read_marker, write_marker
 from thawline.core.store import disk_errors, restore_directory, staging_directory, sweep_staging, write_bytes
 from thawline.train.checkpoint import remove_checkpoints
 from thawline.use.bundle import replace_bundle
 from thawline.use.manifest import require_own_bundle
 from thawline.view.render import PAGE_TITLE
+from thawline.work.fed_back import TABLES, fed_back, refuse_lost_corrections
 from thawline.work.order import Order
 
 __all__ = [
@@ -54,6 +56,7 @@ OLDER_RESULTS = {
     "metrics.json": '"accuracy"',
     "predictions.csv": "path,part,label,predicted,",
     "model_card.md": "library_name: thawline",
+    "corrections.csv": "path,label,suggested,",
     "run.json": '"thawline"',
 }
 """Every file of a run that is not of its model, and text by which that of an older version is recognised."""
@@ -99,10 +102,11 @@ def _require_own(out: Path, order: Order, *, replace: bool) -> None:
     if marker is None:
         _require_older_run(out, present, replace=replace)
         return
-    if foreign := foreign_names(out, marker.files, below=(*OLDER_RESULTS, FIGURES)):
+    ours = marker.with_files(fed_back(out, order)).files
+    if foreign := foreign_names(out, ours, below=(*OLDER_RESULTS, FIGURES)):
         raise StoreError(
             f"write results: {out} holds {first_few(foreign, 5)}, and results of those names would replace it. Choose "
-            "another place with -o, or move that away."
+            f"another place with -o, or move that away.{_feed_back_hint(out, foreign)}"
         )
     if marker.kind != KIND or (dict(marker.of) != _made_of(order) and not replace):
         raise StoreError(
@@ -110,6 +114,14 @@ def _require_own(out: Path, order: Order, *, replace: bool) -> None:
             f"{marker.of.get('pictures', 'other pictures')}, and this is {_command(order)} on {order.photos.title}. "
             "Choose another place with -o, or pass --replace to have that run replaced."
         )
+    if not replace:
+        refuse_lost_corrections(out, order)
+
+
+def _feed_back_hint(out: Path, foreign: Sequence[str]) -> str:
+    """Return how a table of corrections that was edited is used, where there is one."""
+    edited = [name for name in TABLES if any(item.startswith(name) for item in foreign)]
+    return f" To use {edited[0]} as it is now, pass --corrections {out / edited[0]}." if edited else ""
 
 
 def _require_older_run(out: Path, present: Sequence[str], *, replace: bool) -> None:
@@ -223,13 +235,16 @@ def read_order(out: Path) -> tuple[Order, str]:
         ) from None
 
 
-def commit_results(out: Path, staged: Path, *, replace: bool = False) -> None:
+def commit_results(
+    out: Path, staged: Path, *, replace: bool = False, read: Mapping[str, Written] = MappingProxyType({})
+) -> None:
     """Rename finished results to their places, `run.json` last, and remove what an older run had and this one has not.
 
     Args:
         out: Folder of the run.
         staged: Holds `model/` and the other results, on the same file system.
         replace: As in `require_place`.
+        read: Tables of corrections in the folder as the run read them, edited by a person: they may be replaced.
 
     Raises:
         StoreError: Somebody has put or changed something there during the run; nothing was replaced.
@@ -239,6 +254,7 @@ def commit_results(out: Path, staged: Path, *, replace: bool = False) -> None:
         raise StoreError(f"write results: {out} lost its marker while the run was at work. Run the same command again.")
     drawn = sorted(path.relative_to(staged).as_posix() for path in (staged / FIGURES).glob("*"))
     names = [*drawn, *(name for name in OLDER_RESULTS if (staged / name).is_file())]  # `run.json` last
+    marker = marker.with_files(read)
     new = measure(staged, names)
     with disk_errors("write results", out):
         if foreign := foreign_names(out, marker.files, below=(*OLDER_RESULTS, FIGURES)):
