@@ -337,6 +337,21 @@ def test_report_is_made_again_to_the_byte(run, thawline, tmp_path):
     assert thawline("report", copy, "--json").json == {"report": str(copy / "report.html")}
 
 
+def test_two_runs_stand_side_by_side_on_one_page(run, thawline, tmp_path):
+    copy = shutil.copytree(run.out, tmp_path / "runs" / "copy")
+    said = thawline("report", copy, run.out)
+    page = tmp_path / "runs" / "compared.html"
+    assert (said.code, said.out) == (0, f"{page}\n")
+    text = page.read_text(encoding="utf-8")
+    assert "19 test pictures that all of them were tested on." in text
+    assert "Nothing that is on record" in text
+    other = tmp_path / "other.html"
+    assert thawline("report", copy, run.out, "-o", other, "--json").json == {"report": str(other)}
+    assert other.read_bytes() == page.read_bytes()
+    assert "-o is for several runs" in thawline("report", copy, "-o", other).err
+    assert "is named twice" in thawline("report", copy, copy).err
+
+
 def test_the_report_says_what_the_run_says(run):
     text, facts = (run.out / "report.html").read_text(encoding="utf-8"), run.read("run.json")
     assert facts["winner"] in text

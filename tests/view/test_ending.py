@@ -12,7 +12,8 @@ from thawline.core.scores import Score
 from thawline.use.expectation import Expectation
 from thawline.vet.advice import Advice
 from thawline.vet.suspects import Suspects
-from thawline.view.ending import answer_text, ending_text, next_steps
+from thawline.view.ending import answer_text, ending_text, next_lines
+from thawline.view.what_next import next_steps
 
 THREE = "{:.3f}".format
 OUT = Path("runs/my birds")
@@ -55,15 +56,20 @@ def test_of_rows_the_best_is_told():
 @pytest.mark.parametrize(
     ("num_copies", "num_likely", "words"), [(0, 0, None), (1, 0, "1 label that is"), (2, 9, "11 labels that are")]
 )
-def test_doubtful_labels_are_a_next_step_where_there_are_any(num_copies, num_likely, words):
+def test_doubtful_labels_come_first_and_then_what_should_bring_most(num_copies, num_likely, words):
     advice = Advice(9, suspects=Suspects(9, 20, num_copies, num_likely, ()))
-    steps = next_steps(replace(cases.make_choice(), advice=advice), OUT)
-    assert steps == (
-        () if words is None else (f"Look at the {words} likely wrong: runs/my birds/suspects.csv, surest first.",)
-    )
+    data = replace(cases.make_choice(), advice=advice)
+    lines, steps = next_lines(data, OUT), next_steps(data)
+    first = () if words is None else (f"Look at the {words} likely wrong: runs/my birds/suspects.csv, surest first.",)
+    assert lines[: len(first)] == first
+    assert len(lines) == 2
+    told = lines[len(first)].replace("\N{NO-BREAK SPACE}", " ")
+    assert told in {f"{step.title}: {step.gain}.".replace("\N{NO-BREAK SPACE}", " ") for step in steps}
+    assert next_lines(replace(data, advice=None), OUT) == next_lines(replace(data, advice=Advice(9)), OUT)
 
 
 def test_the_last_lines_can_be_typed():
     lines = ending_text(cases.make_choice(), OUT).splitlines()
     assert lines[0].startswith("The model is right on")
+    assert lines[1].startswith("Next: ")
     assert lines[-2:] == ["  open 'runs/my birds/report.html'", "  thawline predict 'runs/my birds/model' new/"]

@@ -168,13 +168,30 @@ def compare(
 
 
 def report(
-    run: Annotated[Path, Parameter(help="Folder of a run that `thawline fit`, `tune` or `recipe run` wrote.")],
+    runs: Annotated[
+        list[Path],
+        Parameter(help="Folder of a run that `thawline fit`, `tune` or `recipe run` wrote; several are compared."),
+    ],
     *,
-    replace: Annotated[bool, Parameter(help="Replace a report of an older version, which has no marker, too.")] = False,
+    out: Annotated[
+        Path | None,
+        Parameter(
+            name=["--out", "-o"],
+            help="The page that compares several runs. Default: compared.html, next to the first run's folder.",
+        ),
+    ] = None,
+    replace: Annotated[
+        bool, Parameter(help="Replace a report of an older version, or what is no report of Thawline, too.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Write a run's report.html again, e.g. after an update, and print its path."""
-    path = thawline.render(run, replace=replace)
+    """Write a run's report.html again, e.g. after an update, or set several runs side by side; print the path."""
+    if len(runs) == 1:
+        if out is not None:
+            raise UsageError("report: -o is for several runs; one has its report in its folder. Leave -o out.")
+        path = thawline.render(runs[0], replace=replace)
+    else:
+        path = thawline.compare_runs(runs, out, replace=replace)
     say_json({"report": str(path)}) if json else say(str(path))
 
 

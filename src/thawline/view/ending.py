@@ -13,11 +13,12 @@ from pathlib import Path
 from thawline.core.scores import Score
 from thawline.view.outcome import is_held_out_once, source_text
 from thawline.view.report_data import ReportData
+from thawline.view.what_next import next_steps
 from thawline.view.words import printable
 
-__all__ = ["answer_text", "ending_text", "next_steps"]
+__all__ = ["answer_text", "ending_text", "next_lines"]
 
-MOST_STEPS = 2
+MOST_LINES = 2
 
 
 def answer_text(data: ReportData, share: Callable[[float], str]) -> str:
@@ -63,20 +64,21 @@ def _told(score: Score, share: Callable[[float], str]) -> str:
     return f"{share(score.value)} [{share(score.low)}, {share(score.high)}]"
 
 
-def next_steps(data: ReportData, out: Path) -> tuple[str, ...]:
-    """Return the best next things to do by what was found, at most two; none where nothing was.
+def next_lines(data: ReportData, out: Path) -> tuple[str, ...]:
+    """Return the best next things to do by what was found, at most two, each with what it should bring.
 
     Args:
         data: Of the run.
         out: Its folder.
     """
-    advice, steps = data.advice, list[str]()
-    if advice is None:
-        return ()
-    if (suspects := advice.suspects) is not None and (doubtful := suspects.num_copies + suspects.num_likely):
+    lines, advice = list[str](), data.advice
+    suspects = advice.suspects if advice is not None else None
+    if suspects is not None and (doubtful := suspects.num_copies + suspects.num_likely):
         labels = "label that is" if doubtful == 1 else "labels that are"
-        steps.append(f"Look at the {doubtful:,} {labels} likely wrong: {out / 'suspects.csv'}, surest first.")
-    return tuple(steps[:MOST_STEPS])
+        lines.append(f"Look at the {doubtful:,} {labels} likely wrong: {out / 'suspects.csv'}, surest first.")
+    steps = [step for step in next_steps(data) if not (lines and "label" in step.title)]
+    lines += [printable(f"{step.title}: {step.gain}.") for step in steps]
+    return tuple(lines[:MOST_LINES])
 
 
 def ending_text(data: ReportData, out: Path) -> str:
@@ -86,7 +88,7 @@ def ending_text(data: ReportData, out: Path) -> str:
         data: Of the run.
         out: Its folder.
     """
-    lines = [answer_text(data, "{:.3f}".format), *next_steps(data, out), ""]
+    lines = [answer_text(data, "{:.3f}".format), *(f"Next: {line}" for line in next_lines(data, out)), ""]
     lines += [f"  open {_typed(out / 'report.html')}", f"  thawline predict {_typed(out / 'model')} new/"]
     return "\n".join(lines).lstrip("\n")
 

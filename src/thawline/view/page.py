@@ -41,7 +41,7 @@ from thawline.view.words import (
     unit,
 )
 
-__all__ = ["both_widths", "render_page", "safe_figure"]
+__all__ = ["both_widths", "render_page", "render_plain", "safe_figure"]
 
 
 def render_page(data: ReportData, facts: Mapping[str, Any]) -> str:
@@ -66,6 +66,18 @@ def render_page(data: ReportData, facts: Mapping[str, Any]) -> str:
         "provenance": command | {"created": moment(data.created)} | dict(data.provenance),
     }
     html = _environment().get_template("report.html.j2").render(shared | _picture_facts(data) | dict(facts))
+    return html.encode("utf-8", "replace").decode("utf-8")
+
+
+def render_plain(template: str, facts: Mapping[str, Any]) -> str:
+    """Return one HTML document without a script, in the style of a report; else as `render_page`.
+
+    Args:
+        template: Its file name; it takes `palette`, `style` and `policy` besides the facts.
+        facts: What the template asks for.
+    """
+    shared = {"palette": Markup(PALETTE_CSS), "style": _own_file("page.css"), "policy": POLICY}  # noqa: S704
+    html = _environment().get_template(template).render(shared | dict(facts))
     return html.encode("utf-8", "replace").decode("utf-8")
 
 

@@ -23,7 +23,7 @@ def reliability_svg(evaluation: Evaluation, *, width_px: int = 920) -> str:
     """Return the share of right answers against how sure the model was, in up to 15 bins of its highest probability.
 
     Every bin has a dot with its 95 % interval, copies counted once, and a bar of how many pictures it has. Above the
-    diagonal the model is surer than it says, below it less so.
+    diagonal the model is right more often than it says, below it less often.
 
     Args:
         evaluation: With at least one bin in `reliability`.
@@ -34,7 +34,7 @@ def reliability_svg(evaluation: Evaluation, *, width_px: int = 920) -> str:
     """
     bins, wide = evaluation.reliability, width_px >= 600
     height_px, left_px = 460 if wide else 400, 56 if wide else 46
-    size = 1 - (left_px + 12) / width_px
+    size = 1 - (left_px + 26) / width_px
     tooltips: dict[str, str] = {}
     with drawing(width_px, height_px) as figure:
         axes: Any = figure.add_axes((left_px / width_px, 148 / height_px, size, 1 - 178 / height_px))

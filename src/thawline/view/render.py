@@ -9,7 +9,7 @@ from thawline.core.owned import replace_file
 from thawline.view.report import render_report
 from thawline.view.report_data import ReportData
 
-__all__ = ["render"]
+__all__ = ["read_report", "render"]
 
 
 PAGE_TITLE = "· thawline</title>"
@@ -27,13 +27,26 @@ def render(run: Path | str, *, replace: bool = False) -> Path:
         StoreError: The folder is not one that `fit` or a recipe wrote, the report in it was changed by somebody, or it
             cannot be written.
     """
-    source, target = Path(run) / "report.json", Path(run) / "report.html"
+    target = Path(run) / "report.html"
+    page = render_report(read_report(run)).encode()
+    replace_file(target.parent, target.name, data=page, doing="report", older=PAGE_TITLE.encode() if replace else None)
+    return target
+
+
+def read_report(run: Path | str) -> ReportData:
+    """Return what the report of a finished run shows.
+
+    Args:
+        run: Its folder.
+
+    Raises:
+        StoreError: The folder is not one that `fit` or a recipe wrote, or its `report.json` is damaged.
+    """
+    source = Path(run) / "report.json"
     try:
         text = source.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise StoreError(
             f"report: {source} cannot be read ({type(error).__name__}). Name a folder that `thawline fit` wrote."
         ) from None
-    page = render_report(ReportData.from_json(text)).encode()
-    replace_file(target.parent, target.name, data=page, doing="report", older=PAGE_TITLE.encode() if replace else None)
-    return target
+    return ReportData.from_json(text)

@@ -15,7 +15,7 @@ from thawline.search.leaderboard import Leaderboard, Trial
 from thawline.search.ties import AS_GOOD_WORDS, FEW_WORDS, TIE_WORDS
 from thawline.use.evaluation import ALL_LEAKED, Evaluation
 from thawline.view.dataset_text import groups_text, skipped_text
-from thawline.view.ending import answer_text, next_steps
+from thawline.view.ending import answer_text, next_lines
 from thawline.view.outcome import (
     better_frozen_text,
     disagreement_text,
@@ -131,7 +131,7 @@ def run_html(data: ReportData, out: Path) -> str:
     told = Markup("").join(Markup('<div style="padding:.4em .7em">{}</div>').format(text) for text in notes)
     answer = Markup('<div style="padding:.4em .7em;font-size:1.15em;font-weight:600">{}</div>')
     steps = Markup("").join(
-        Markup('<div style="padding:.1em .7em">{}</div>').format(text) for text in next_steps(data, out)
+        Markup('<div style="padding:.1em .7em">{}</div>').format(text) for text in next_lines(data, out)
     )
     first = answer.format(answer_text(data, "{:.3f}".format)) + steps if data.evaluation is not None else Markup("")
     return first + table + told + Markup('<div style="padding:.4em .7em">{}</div>').format(below)
