@@ -11,6 +11,7 @@ import report_cases as cases
 from thawline.core.scores import Score
 from thawline.use.expectation import Expectation
 from thawline.vet.advice import Advice
+from thawline.vet.more_pictures import ClassGain, MorePictures
 from thawline.vet.suspects import Suspects
 from thawline.view.ending import answer_text, ending_text, next_lines
 from thawline.view.what_next import next_steps
@@ -66,6 +67,17 @@ def test_doubtful_labels_come_first_and_then_what_should_bring_most(num_copies, 
     told = lines[len(first)].replace("\N{NO-BREAK SPACE}", " ")
     assert told in {f"{step.title}: {step.gain}.".replace("\N{NO-BREAK SPACE}", " ") for step in steps}
     assert next_lines(replace(data, advice=None), OUT) == next_lines(replace(data, advice=Advice(9)), OUT)
+
+
+def test_what_more_pictures_bring_is_told_where_they_help():
+    gains = [
+        ClassGain(name, 90, 0.8, 0.012, 0.0, 0.02, 0.004, 0.02, helps=helps)
+        for name, helps in (("ant", False), ("bee", True))
+    ]
+    advice = Advice(9, more_pictures=MorePictures("accuracy", "net", 300, more=50, classes=tuple(gains)))
+    first, second = next_lines(replace(cases.make_choice(), advice=advice), OUT)
+    assert first == "Photograph: 50 more pictures of bee should bring +1.2 points [+0.4, +2.0] there."
+    assert "Photograph more" not in second
 
 
 def test_the_last_lines_can_be_typed():

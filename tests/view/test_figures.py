@@ -9,6 +9,8 @@ from dataclasses import replace
 import report_cases as cases
 from PIL import Image
 
+from thawline.vet.advice import Advice
+from thawline.vet.more_pictures import CurvePoint, Forecast, MorePictures
 from thawline.view.figures import figure_files
 
 
@@ -20,6 +22,15 @@ def test_a_figure_is_the_same_in_both_forms():
         picture = Image.open(io.BytesIO(figure.png))
         assert picture.size == (round(2 * width), round(2 * height)) or abs(picture.width - 2 * width) < 1.01
         assert len(picture.convert("L").getcolors(1 << 16)) > 10
+
+
+def test_the_learning_curve_is_drawn_where_it_was_measured():
+    measured = CurvePoint(100, 0.8, 0.7, 0.9, 0.75, 0.85)
+    beyond = Forecast(200, 0.85, 0.7, 0.95, 0.8, 0.9, 0.05, 0.0, 0.1)
+    for points, names in (((measured,), {"learning-curve"}), ((), set())):
+        advice = Advice(9, more_pictures=MorePictures("accuracy", "net", 100, points, (beyond,)))
+        found = {figure.name for figure in figure_files(replace(cases.make_choice(), advice=advice))}
+        assert found & {"learning-curve"} == names
 
 
 def test_what_there_is_nothing_for_is_left_out():

@@ -14,6 +14,7 @@ from thawline.search.leaderboard import Leaderboard
 from thawline.view.confusion import confusion_svg
 from thawline.view.curves import curve_svg, finder_svg
 from thawline.view.drift_plot import drift_svg
+from thawline.view.learning_plot import learning_svg
 from thawline.view.pareto import pareto_front, pareto_svg
 from thawline.view.reliability import reliability_svg
 from thawline.view.report_data import ReportData
@@ -65,6 +66,9 @@ def _figures(data: ReportData) -> Iterator[tuple[str, Callable[[], str]]]:
         yield "confusion", partial(confusion_svg, test)
         if test.reliability:
             yield "reliability", partial(reliability_svg, test)
+    curve_of_more = data.advice.more_pictures if data.advice is not None else None
+    if curve_of_more is not None and curve_of_more.points and curve_of_more.forecast:
+        yield "learning-curve", partial(learning_svg, curve_of_more)
     curves = [trial.curve for trial in board.trials if trial.curve is not None][:MOST_CURVES]
     for number, curve in enumerate(curves, start=1):
         name = _numbered("curve", number, of=len(curves))
