@@ -19,6 +19,7 @@ from thawline.vet.answered import TEST, Answered
 from thawline.vet.lookalikes import lookalikes
 from thawline.vet.looks import looks_of
 from thawline.vet.picture_map import picture_map
+from thawline.vet.slices import find_slices
 from thawline.vet.space import Space, space_of
 from thawline.vet.suspects import Suspect, find_suspects, suspects_of
 from thawline.work.growing import what_more_brings
@@ -67,6 +68,7 @@ def advise(compared: Compared, outcome: Outcome, *, basis: Basis | None = None) 
         picture_map=picture_map(basis.space, compared.dataset, answered=basis.answered),
         more_pictures=what_more_brings(compared, outcome),
         confused=lookalikes(basis.answered, basis.space),
+        slices=find_slices(basis.answered),
     )
 
 
