@@ -17,7 +17,16 @@ from thawline.search.leaderboard import Gain, Leaderboard, Trial
 from thawline.search.strategy import Strategy
 from thawline.use.evaluate import evaluate
 from thawline.use.evaluation import ClassScore, Evaluation
-from thawline.view.album import TEST_PART, Album, Shown
+from thawline.vet.abstaining import Abstaining, CoveragePoint, Kept, Sets
+from thawline.vet.advice import Advice
+from thawline.vet.lookalikes import ConfusedClasses, LookalikePair
+from thawline.vet.looks import Look, Looks
+from thawline.vet.more_pictures import ClassGain, CurvePoint, Forecast, MorePictures
+from thawline.vet.picture_map import MapPoint, PictureMap
+from thawline.vet.slices import Slice, Slices
+from thawline.vet.strangest import Strange, Strangest
+from thawline.vet.suspects import Suspect, Suspects
+from thawline.view.album import TEST_PART, Album, Shown, TileSheet
 from thawline.view.report_data import Outside, Picture, ReportData, RowComparison, RowData
 
 LABELS = ("3.0", "4.0", "4.1", "5.0", "head")
@@ -132,9 +141,63 @@ def make_choice(names=("ant", "bee", "crow"), *, wrong=1, leaked=1):
     )  # fmt: skip
 
 
+def make_advice(names, paths):
+    """Advice with every part that a page shows, on pictures of some paths."""
+    first, other = names[0], names[1]
+    suspect = Suspect(paths[0], first, other, 0.91, "it looks like the other", "ab", "", paths[1:3], paths[2:4])
+    copied = replace(
+        suspect, path=paths[1], probability=None, copy=paths[2], reason=f"copy under another label: {paths[2]}"
+    )
+    look = Look(paths[0], "surest wrong", 0, 1, 0.91, ((0, 255), (80, 10)), (0.1, 0.0, 0.9, 1.0))
+    points = tuple(MapPoint(path, 0.1 * n, 0.5, n % 2, (n + (n == 0)) % 2) for n, path in enumerate(paths))
+    part = Slice(
+        "size", f"the 9 smallest pictures of {first}", f"Of the 9 smallest pictures 4 were wrong, {first} and others.",
+        9, 4, 0.55, 0.3, 0.7, 0.9, 0.88, False, 0.001, paths[:2],
+    )  # fmt: skip
+    kept = Kept(60, 54, 0.9, 0.8, 0.95, 0.98, 0.9, 1.0)
+    curve = tuple(CoveragePoint(c, 0.5, 1 - 0.1 * c**3, 0.8, 0.99, int(60 * c)) for c in (0.25, 0.5, 0.75, 1.0))
+    sets = Sets(0.9, 0.91, 0.8, 0.96, 1.2, (0, 50, 10), "test", 60, 200)
+    measured = tuple(CurvePoint(n, 0.7 + n / 500, 0.6, 0.95, 0.65, 0.93) for n in (20, 40, 80))
+    forecast = tuple(
+        Forecast(80 * n, 0.86 + 0.01 * n, 0.8, 0.99, 0.85, 0.97, 0.012 * n, 0.002, 0.03) for n in (1, 2, 4)
+    )
+    gains = (
+        ClassGain(first, 20, 0.8, 0.034, -0.01, 0.08, 0.011, 0.06, True),
+        ClassGain(other, 20, 0.9, 0.0, 0, 0, 0, 0, False),
+    )
+    return Advice(
+        60,
+        looks=Looks((look, replace(look, path=paths[1], kind="surest right", predicted=0))),
+        picture_map=PictureMap(points, 0),
+        slices=Slices(12, (part,)),
+        suspects=Suspects(60, 2, 1, 1, (suspect, copied)),
+        abstaining=Abstaining(0.02, 0.95, 0.5, kept, kept, curve, "test", sets, "A note on abstaining."),
+        strangest=Strangest(
+            "net · whole", 0.05, 0.02, 60, 0.04, 0.01, 0.1, 60, (Strange(paths[2], other, 0.97, 3.0, True, True),)
+        ),
+        more_pictures=MorePictures(
+            "accuracy", "net · whole", 80, measured, forecast, 50, gains, 30, "A note on growth."
+        ),
+        confused=(ConfusedClasses(first, other, 3, 1, 20, 20, (LookalikePair(*paths[:2], 0.9, 0.5, 0.4, 0.6, 0.3),)),),
+    )
+
+
+def with_advice(data):
+    """The data with advice on their own album."""
+    paths = tuple(shown.path for shown in data.album.pictures)
+    cheat = {
+        "fact": "brightness", "class": data.class_names[0], "accuracy": 0.9, "low": 0.8, "high": 0.95, "chance": 0.5,
+        "auroc": 0.95, "p_value": 0.001, "is_technical": True, "words": f"{data.class_names[0]} is brighter.",
+    }  # fmt: skip
+    album = replace(data.album, sheets=(TileSheet(tiny_jpeg("green"), 8, 2, paths),))
+    checked = {**data.check, "cheats": [cheat]}
+    return replace(data, advice=make_advice(data.class_names, paths), album=album, check=checked)
+
+
 def words(html):
     """The page's text as a reader sees it, with plain spaces."""
     body = re.sub(r"<(style|script)\b[^>]*>.*?</\1>", "", html, flags=re.DOTALL)
+    body = body.replace("<wbr>", "")
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).replace("\N{NO-BREAK SPACE}", " ").split())
 
 

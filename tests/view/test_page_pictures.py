@@ -11,7 +11,7 @@ import numpy as np
 import report_cases as cases
 
 from thawline.view.album import Album, TileSheet
-from thawline.view.page_pictures import picture_facts
+from thawline.view.page_pictures import picture_facts, script_facts
 from thawline.view.report import render_report
 
 
@@ -32,7 +32,7 @@ def test_every_picture_is_in_the_page_once():
 def test_the_facts_of_the_script_are_json_that_no_name_can_end():
     names = ("</script><script>alert(1)</script>", "]]> & \u2028 '", "bee")
     data = cases.make_choice(names)
-    text = str(picture_facts(data)["script_facts"])
+    text = str(script_facts(data, {}))
     assert not set("<>&'") & set(text)
     found = json.loads(text)
     assert found["classes"] == list(names)

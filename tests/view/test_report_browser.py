@@ -74,10 +74,18 @@ def rows_of(names):
     rows = tuple(replace(row, name=name, does="unbroken" * 20) for row, name in zip(data.rows, called, strict=True))
     data = replace(cases.with_rows(data, rows, delivered=called[1]), drifts={called[1]: cases.DRIFT})
     sections = ("comparison", "story", "forgetting", "outside")
-    return data, sections, 5  # story, thaw line, two curves, drift
+    return data, sections, 6  # reliability, story, thaw line, two curves, drift
+
+
+def choice_with_advice():
+    """Everything that may be found for a person to act on."""
+    data = cases.with_advice(cases.make_choice(NAMES, wrong=3))
+    sections = ("leaderboard", "suspects", "cheats", "map", "alike", "looks", "abstaining", "strangest", "more")
+    return data, sections, 4  # learning curve, map, thaw line, one curve
 
 
 REPORTS = {
+    "advice": choice_with_advice,
     "strategies": choice_of_strategies,
     "all kinds": choice_of_all_kinds,
     "rows": partial(rows_of, NAMES),
@@ -169,9 +177,8 @@ def test_a_cell_shows_its_pictures_and_gives_the_focus_back(browser, tmp_path):
     assert cell.get_attribute("aria-pressed") == "true"
     assert page.locator("#chosen-title").text_content() == "ant, taken for bee: 2 of 4"
     assert page.locator("#chosen-count").text_content() == "1 of 2 are shown."
-    assert page.locator("#chosen-list .cap").all_text_contents() == [
-        "ant→ bee87.3\N{NO-BREAK SPACE}% sure · of the test"
-    ]
+    (caption,) = page.locator("#chosen-list .cap").all_text_contents()
+    assert caption == "ant→\N{NO-BREAK SPACE}bee87.3\N{NO-BREAK SPACE}% sure · test"
     assert page.locator("#unchosen").is_hidden()
     page.keyboard.press("Escape")
     assert page.locator("#chosen").is_hidden()
@@ -229,6 +236,55 @@ def test_the_leaderboard_is_searched(browser, tmp_path):
     page.context.close()
 
 
+def test_a_dot_of_the_map_shows_its_picture_and_opens_it(browser, tmp_path):
+    data = cases.with_advice(cases.make_choice())
+    data = replace(data, album=replace(data.album, pictures=data.album.pictures[:3]))
+    page, complaints, _ = opened(browser, written(tmp_path, data))
+    tip, small = page.locator("#map-tip"), page.locator("#map-tip .pic")
+    assert tip.is_hidden()
+    dots = page.locator("#map .wideplot [data-point]")
+    for number, name in ((0, "p0"), (1, "p1"), (2, "p2"), (3, "s0")):
+        page.locator(f"#map .wideplot [data-point='{number}']").hover(force=True)
+        assert tip.is_visible()
+        assert small.get_attribute("class") == f"pic {name}"
+    assert page.locator("#map-tip p").text_content().startswith(data.advice.picture_map.points[3].path)
+    assert "100% 100%" in small.get_attribute("style").replace("background-position: ", "")
+    page.mouse.move(5, 5)
+    assert tip.is_hidden()
+    dots.first.scroll_into_view_if_needed()
+    page.locator("#map .wideplot [data-point='1']").click(force=True)
+    assert page.locator("#view").is_visible()
+    assert page.locator("[data-slot=title]").text_content() == "ant"
+    assert complaints == []
+    page.context.close()
+
+
+def test_heat_lies_over_a_picture_until_it_is_switched_off(browser, tmp_path):
+    page, complaints, _ = opened(browser, written(tmp_path, cases.with_advice(cases.make_choice())))
+    page.locator("#looks button.thumb").first.click()
+    heat = page.locator("[data-slot=heat]")
+    assert (heat.is_visible(), heat.get_attribute("class")) == (True, "pic heat h1")
+    page.get_by_label("show where it looked").uncheck()
+    assert heat.is_hidden()
+    assert page.locator("[data-slot=remark]").text_content().startswith("Its label is in doubt")
+    page.keyboard.press("Escape")
+    page.locator("#pictures summary").first.click()
+    page.locator("#pictures button.thumb").last.click()
+    assert page.locator("[data-slot=heatLine]").is_hidden()
+    assert complaints == []
+    page.context.close()
+
+
+def test_a_slice_shows_its_mistakes(browser, tmp_path):
+    page, complaints, _ = opened(browser, written(tmp_path, cases.with_advice(cases.make_choice())))
+    page.get_by_role("button", name="mistakes among the 9 smallest pictures of ant").click()
+    assert page.locator("#chosen-title").text_content() == "Answered wrong among the 9 smallest pictures of ant: 4 of 9"
+    assert page.locator("#chosen-list li").count() == 2
+    assert page.locator("#chosen-count").text_content() == "2 of 4 are shown."
+    assert complaints == []
+    page.context.close()
+
+
 def test_commands_are_copied(browser, tmp_path):
     page, complaints, _ = opened(browser, written(tmp_path, cases.make_choice()))
     page.get_by_role("button", name="copy: Name the class of new pictures").click()
@@ -267,7 +323,7 @@ def test_the_tab_key_goes_through_the_page_in_its_order(browser, tmp_path):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("case", ["all kinds", "rows"])
+@pytest.mark.parametrize("case", ["all kinds", "rows", "advice"])
 def test_axe_finds_no_fault(browser, tmp_path, case, scheme):
     axe = pytest.importorskip("axe_playwright_python", reason="axe is not installed: pip install axe-playwright-python")
     data, *_ = REPORTS[case]()

@@ -22,10 +22,11 @@ from thawline.work.shown import (
     SMALL_PX,
     TILE_PX,
     alike_pictures,
+    further_paths,
     make_album,
     paths_named,
+    prominent_paths,
     sample_grid,
-    wanted_paths,
 )
 
 
@@ -96,7 +97,7 @@ def test_all_mistakes_come_first_surest_first_with_what_was_said(compared, answe
 
 def test_each_picture_is_there_once_and_mistakes_are_larger(compared, answered, space):
     samples = list(sample_grid(compared, roles_of(compared)))
-    album = make_album(answered, space, samples=[*samples, *samples], named=[samples[0].path, "no such picture"])
+    album = make_album(answered, space, samples=[*samples, *samples], prominent=[samples[0].path, "no such picture"])
     paths = [shown.path for shown in album.pictures]
     assert len(paths) == len(set(paths))
     assert {picture.path for picture in samples} <= set(paths)
@@ -108,7 +109,7 @@ def test_each_picture_is_there_once_and_mistakes_are_larger(compared, answered, 
 
 def test_a_picture_that_no_model_was_asked_about_says_so(compared, answered, space):
     path = compared.dataset.samples[0].path
-    album = make_album(answered, space, samples=(), named=[path])
+    album = make_album(answered, space, samples=(), further=[path])
     shown = album.pictures[album.place_of[path]]
     assert (shown.fold, shown.top, shown.is_mistake) == (TRAINING_PART, (), False)
 
@@ -175,10 +176,9 @@ def test_what_is_doubtful_is_wanted_before_what_is_merely_alike(compared):
         compared.session.report, exact_copies=copies, near_copies=(), leaks=(),
         conflicts=(("a.jpg", "blue", "b.jpg", "red"),),
     )  # fmt: skip
-    wanted = list(wanted_paths(advice, report))
-    assert wanted[:2] == ["a.jpg", "b.jpg"]
-    assert wanted[2:62] == [f"{n}.jpg" for n in range(60)]
-    assert "like 11.jpg" in wanted
-    assert "like 12.jpg" not in wanted
-    assert wanted[-2:] == ["copy 11.jpg", "other 11.jpg"]
-    assert list(wanted_paths(None, report))[:2] == ["a.jpg", "b.jpg"]
+    large, small = list(prominent_paths(advice, report)), list(further_paths(advice, report))
+    assert large == ["a.jpg", "b.jpg", *(f"{n}.jpg" for n in range(60))]
+    assert "like 11.jpg" in small
+    assert "like 12.jpg" not in small
+    assert small[-2:] == ["copy 11.jpg", "other 11.jpg"]
+    assert list(prominent_paths(None, report)) == ["a.jpg", "b.jpg"]

@@ -17,10 +17,13 @@
   };
   const named = (tag, className, text) => {
     const made = element(tag, className);
-    made.append(element("bdi", "", text));
+    const own = element("bdi");
+    text.split("_").forEach((word, number) => own.append(...(number ? ["_", element("wbr"), word] : [word])));
+    made.append(own);
     return made;
   };
   const fileName = (path) => path.slice(path.lastIndexOf("/") + 1);
+  const partWords = (fold) => (fold === -1 ? "test" : fold === -2 ? "for training" : `fold ${fold + 1}`);
   const foldWords = (fold) => (fold === -1 ? "of the test" : fold === -2 ? "for training" : `held out in fold ${fold + 1}`);
   const isMistake = (shown) => shown.top.length > 0 && shown.top[0][0] !== shown.label;
   const describe = (shown) => {
@@ -47,12 +50,12 @@
     const caption = element("div", "cap");
     caption.append(named("b", "clamp", facts.classes[shown.label]));
     if (isMistake(shown)) {
-      const said = element("span", "clamp", "→ ");
+      const said = element("span", "clamp", "→\u00a0");
       said.append(named("em", "", facts.classes[shown.top[0][0]]));
       caption.append(said);
     }
     const sure = shown.top.length ? `${percent(shown.top[0][1])} sure · ` : "";
-    caption.append(element("span", "muted", sure + foldWords(shown.fold)));
+    caption.append(element("span", "muted", sure + partWords(shown.fold)));
     item.append(thumb(place), caption);
     return item;
   };
@@ -113,21 +116,18 @@
     at = (at + step + row.length) % row.length;
     show(row[at]);
   };
-  const open = (button) => {
-    const place = Number(button.dataset.pic);
-    if (box.contains(button)) {
-      row = [place];
-      at = 0;
-    } else {
-      const gallery = button.closest("[data-row]") || button.parentElement;
-      const seen = all("[data-pic]", gallery).filter((other) => other.offsetParent !== null);
-      row = seen.map((other) => Number(other.dataset.pic));
-      at = seen.indexOf(button);
-      opener = button;
-    }
-    show(place);
+  const openRow = (places, first, button) => {
+    [row, at] = [places, first];
+    if (!box.open) opener = button;
+    show(row[at]);
     if (!box.open) box.showModal();
     slots.close.focus();
+  };
+  const open = (button) => {
+    if (box.contains(button)) return openRow([Number(button.dataset.pic)], 0, null);
+    const gallery = button.closest("[data-row]") || button.parentElement;
+    const seen = all("[data-pic]", gallery).filter((other) => other.offsetParent !== null);
+    openRow(seen.map((other) => Number(other.dataset.pic)), seen.indexOf(button), button);
   };
   box.addEventListener("keydown", (event) => {
     const step = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[event.key];
@@ -236,23 +236,34 @@
   if (tip) {
     const map = tip.parentElement;
     const hide = () => (tip.hidden = true);
+    const words = new Map();
+    for (const mark of all("[data-point]", map)) {
+      const title = one("title", mark); // it would show next to the picture
+      words.set(mark, title.textContent);
+      title.remove();
+      if (facts.map[Number(mark.dataset.point)][0] >= 0) mark.style.cursor = "zoom-in";
+    }
+    map.addEventListener("click", (event) => {
+      const mark = event.target.closest("[data-point]");
+      const shown = mark ? facts.map[Number(mark.dataset.point)][0] : -1;
+      if (shown >= 0) openRow([shown], 0, null);
+    });
     const point = (event) => {
-      const mark = event.target.closest("[data-place]");
+      const mark = event.target.closest("[data-point]");
       if (!mark) return hide();
-      const spot = facts.map[Number(mark.dataset.place)];
-      const tile = one(".pic", tip);
-      if (spot.pic !== null) {
-        tile.className = `pic p${spot.pic}`;
-        tile.removeAttribute("style");
-      } else if (spot.sheet !== null) {
-        const { columns, lines } = facts.sheets[spot.sheet];
-        tile.className = `pic s${spot.sheet}`;
-        tile.style.backgroundSize = `${100 * columns}% ${100 * lines}%`;
-        const [x, y] = [spot.tile % columns, Math.floor(spot.tile / columns)];
-        tile.style.backgroundPosition = `${columns > 1 ? (100 * x) / (columns - 1) : 0}% ${lines > 1 ? (100 * y) / (lines - 1) : 0}%`;
+      const [shown, sheet, tile] = facts.map[Number(mark.dataset.point)];
+      const small = one(".pic", tip);
+      small.removeAttribute("style");
+      small.hidden = shown < 0 && sheet < 0;
+      if (shown >= 0) small.className = `pic p${shown}`;
+      else if (sheet >= 0) {
+        const { columns, lines } = facts.sheets[sheet];
+        const along = (place, num) => (num > 1 ? (100 * place) / (num - 1) : 0);
+        small.className = `pic s${sheet}`;
+        small.style.backgroundSize = `${100 * columns}% ${100 * lines}%`;
+        small.style.backgroundPosition = `${along(tile % columns, columns)}% ${along(Math.floor(tile / columns), lines)}%`;
       }
-      tile.hidden = spot.pic === null && spot.sheet === null;
-      one("p", tip).replaceChildren(element("bdi", "", spot.text));
+      one("p", tip).replaceChildren(element("bdi", "", words.get(mark)));
       tip.hidden = false;
       const box = map.getBoundingClientRect();
       const [x, y] = [event.clientX - box.left, event.clientY - box.top];

@@ -199,6 +199,7 @@ def _environment() -> jinja2.Environment:
         "size": size_text,
         "training": training,
         "short": short_name,
+        "breakable": _breakable,
     }
     environment.globals |= {"score_text": score_text, "score_span": score_span}
     environment.globals |= {"scale": scale_of, "confusions": _confusions, "weakest": _weakest, "kind_words": KIND_WORDS}
@@ -208,6 +209,11 @@ def _environment() -> jinja2.Environment:
         "as_good": AS_GOOD_WORDS,
     }
     return environment
+
+
+def _breakable(text: object) -> Markup:
+    """Return escaped text that may be broken after an underscore, as many class names need."""
+    return Markup("_<wbr>").join(str(text).split("_"))
 
 
 def _duration(seconds: float) -> str:

@@ -7,7 +7,7 @@ the bytes of one. The script's facts are JSON in which no text can end the eleme
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jinja2.utils
@@ -15,9 +15,10 @@ import numpy as np
 from markupsafe import Markup
 
 from thawline.core.types import Ints
+from thawline.view.page_advice import map_places, remarks_on
 from thawline.view.report_data import ALIKE, ReportData
 
-__all__ = ["picture_facts"]
+__all__ = ["picture_facts", "script_facts"]
 
 MOST_FACES, MOST_CONFUSED = 16, 24
 
@@ -34,7 +35,6 @@ def picture_facts(data: ReportData) -> dict[str, Any]:
     return {
         "names": data.class_names,
         "picture_style": Markup("\n".join(_rules(data))),  # noqa: S704  (our names and base64)
-        "script_facts": _script_facts(data),
         "place_of": place_of,
         "face_of": faces,
         "faces": shown_faces[:MOST_FACES],
@@ -59,8 +59,13 @@ def _rules(data: ReportData) -> Iterator[str]:
             yield f".{letter}{place}{{background-image:url({url})}}"
 
 
-def _script_facts(data: ReportData) -> Markup:
-    """Return what the script reads: class names, and every picture with its answer."""
+def script_facts(data: ReportData, heat_of: Mapping[int, int]) -> Markup:
+    """Return what the script reads, as JSON: class names, every picture with its answer, what is alike, the map.
+
+    Args:
+        data: Of the page.
+        heat_of: Number of a picture → number of the heat that lies over it.
+    """
     pictures = [
         {"path": shown.path, "label": shown.label, "fold": shown.fold, "top": shown.top}
         for shown in data.album.pictures
@@ -72,7 +77,11 @@ def _script_facts(data: ReportData) -> Markup:
         for place, shown in enumerate(data.album.pictures)
         if shown.near
     }
-    facts |= {"near": near, "heat": {}, "remarks": {}, "map": [], "sheets": []}
+    sheets = [
+        {"columns": sheet.num_columns, "lines": -(-len(sheet.paths) // sheet.num_columns)}
+        for sheet in data.album.sheets
+    ]
+    facts |= {"near": near, "heat": heat_of, "remarks": remarks_on(data), "map": map_places(data), "sheets": sheets}
     return jinja2.utils.htmlsafe_json_dumps(facts, separators=(",", ":"))
 
 

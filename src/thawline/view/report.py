@@ -37,7 +37,8 @@ from thawline.view.outcome import (
     unclear_rows,
 )
 from thawline.view.page import both_widths, render_page, safe_figure
-from thawline.view.page_pictures import picture_facts
+from thawline.view.page_advice import advice_facts
+from thawline.view.page_pictures import picture_facts, script_facts
 from thawline.view.pareto import pareto_front, pareto_svg
 from thawline.view.report_data import ReportData, RowComparison
 from thawline.view.story import story_svg
@@ -78,7 +79,12 @@ def render_report(data: ReportData) -> str:
     facts |= _kind_facts(board) | _test_facts(data) | _curve_facts(data) | _budget_facts(data)
     facts |= _thaw_facts(data.comparison.frozen if data.comparison else board, data)
     facts |= _row_facts(data, data.comparison) if data.comparison else _choice_facts(data)
-    facts |= picture_facts(data) | {"steps": next_steps(data), "commands": commands_of(data)}
+    facts |= picture_facts(data) | advice_facts(data) | {"coverage": None}
+    facts |= {
+        "script_facts": script_facts(data, facts["heat_of"]),
+        "steps": next_steps(data),
+        "commands": commands_of(data),
+    }
     facts["has"] = _held(data, facts)
     return render_page(data, facts | {"sections": _sections(data, facts)})
 
@@ -91,12 +97,15 @@ def _sections(data: ReportData, facts: dict[str, Any]) -> dict[str, str]:
         "next": ("Next", facts["steps"]),
         "fails": ("Where it fails", data.evaluation or data.album.num_answered),
         "sure": ("How sure", data.evaluation),
-        "data": ("Your data", has & {"check", "pictures", "outside"}),
-        "strategies": ("Strategies", has - {"check", "pictures", "outside"}),
+        "data": ("Your data", has & OF_THE_DATA),
+        "strategies": ("Strategies", has - OF_THE_DATA),
         "usage": ("Use it", data.evaluation),
         "provenance": ("Provenance", True),
     }
     return {name: title for name, (title, content) in sections.items() if content}
+
+
+OF_THE_DATA = {"check", "pictures", "outside", "suspects", "map"}
 
 
 def _held(data: ReportData, facts: dict[str, Any]) -> set[str]:
@@ -113,6 +122,8 @@ def _held(data: ReportData, facts: dict[str, Any]) -> set[str]:
         "pictures": data.counts or data.pictures,
         "outside": rows and rows.outside,
         "check": data.check,
+        "suspects": facts["advice"].suspects,
+        "map": facts["map_figures"],
     }
     return {name for name, content in parts.items() if content}
 

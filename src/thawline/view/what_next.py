@@ -12,12 +12,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from thawline.core.scores import Score
+from thawline.vet.abstaining import CoveragePoint
 from thawline.view.report_data import ReportData
 from thawline.view.words import percent, points
 
 __all__ = ["MOST_STEPS", "Step", "next_steps"]
 
 MOST_STEPS = 3
+LEAST_ANSWERED = 0.5
+"""Share of the pictures that a model must still answer where it leaves the others to a person."""
+LEAST_GAIN = 0.0005
+"""Of a score: less reads as nothing."""
 FEW_TESTED = 200
 """Held-out pictures below which more of them are worth having."""
 
@@ -63,6 +68,106 @@ def _conflicts(data: ReportData) -> Iterator[Step]:
     )
 
 
+def _suspects(data: ReportData) -> Iterator[Step]:
+    """Tell of labels in doubt, and how many of the mistakes they may be."""
+    found = data.advice.suspects if data.advice else None
+    if found is None or not found.num_found:
+        return
+    wrong = {shown.path for shown in data.album.mistakes}
+    num_mistakes = sum(one.path in wrong for one in found.listed)
+    likely = f" By estimate about {found.num_likely:,} of the labels are wrong." if found.num_likely else ""
+    gain = f"about {percent(found.num_likely / found.num_asked)} of the labels put right; " if likely else ""
+    num_all = data.album.num_mistakes
+    yield Step(
+        f"Look at {_counted(found.num_found, 'label')} in doubt",
+        f"{'It looks' if found.num_found == 1 else 'They look'} like another class.{likely} Correct what is wrong in "
+        "`suspects.csv` and run again with `--corrections suspects.csv`.",
+        f"{gain}up to {num_mistakes:,} of the {_counted(num_all, 'mistake')} may be the label's, not the model's",
+        "data",
+        weight=(found.num_copies + found.num_likely) / found.num_asked + 0.4 * num_mistakes / found.num_asked,
+    )
+
+
+def _cheats(data: ReportData) -> Iterator[Step]:
+    """Tell of a fact that alone gives a class away, where what the pictures show hardly explains it."""
+    cheats = [cheat for cheat in data.check.get("cheats", ()) if cheat.get("is_technical")]
+    if not cheats:
+        return
+    yield Step(
+        f"Make sure that {cheats[0]['class']} is not told by its {cheats[0]['fact']}",
+        f"{cheats[0]['words']}",
+        f"a score to rely on: where that fact is missing, up to {percent(cheats[0]['accuracy'] - cheats[0]['chance'])} "
+        "of being right on this class may be missing too",
+        "data",
+        weight=0.05,
+    )
+
+
+def _more_pictures(data: ReportData) -> Iterator[Step]:
+    """Tell of the class that more pictures should help most, else of more pictures of all."""
+    found = data.advice.more_pictures if data.advice else None
+    if found is None or not found.points:
+        return
+    helped = [one for one in found.classes if one.helps]
+    total = max(1, sum(one.pictures for one in found.classes))
+    if helped:
+        best = max(helped, key=lambda one: one.gain * one.pictures)
+        yield Step(
+            f"Photograph {found.more:,} more of {best.name}",
+            f"It has {best.pictures:,} pictures to learn from, and {percent(best.recall)} of them were right when they "
+            "were held out.",
+            f"{points(best.gain)} points [{points(best.low_80)} to {points(best.high_80)}] on {best.name}",
+            "next",
+            weight=best.gain * best.pictures / total,
+        )
+    twice = next((one for one in found.forecast if one.pictures >= 2 * found.pictures), None)
+    if twice is not None and twice.gain_low > 0 and twice.gain >= LEAST_GAIN:
+        yield Step(
+            "Photograph more of everything",
+            f"The model learnt from {found.pictures:,} pictures and still gets better with more of them.",
+            f"{points(twice.gain)} points [{points(twice.gain_low)} to {points(twice.gain_high)}] from twice as many",
+            "next",
+            weight=twice.gain / 2,
+        )
+
+
+def _abstain(data: ReportData) -> Iterator[Step]:
+    """Tell what it brings to leave the least sure answers to a person."""
+    curve = data.advice.abstaining.curve if data.advice and data.advice.abstaining else ()
+    if not curve:
+        return
+    error = 1 - curve[-1].accuracy
+    better = [one for one in curve if one.coverage >= LEAST_ANSWERED and 1 - one.accuracy <= error / 2]
+    if error <= 0 or not better:
+        return
+    best: CoveragePoint = max(better, key=lambda one: one.coverage)
+    yield Step(
+        "Leave the least sure answers to a person",
+        f"Of its answers with a probability of {percent(best.min_probability)} or more, {percent(best.accuracy)} were "
+        f"right: {percent(best.coverage)} of the pictures.",
+        f"wrong answers fall from {percent(error)} to {percent(1 - best.accuracy)}",
+        "sure",
+        weight=0.3 * (error - (1 - best.accuracy)),
+    )
+
+
+def _slices(data: ReportData) -> Iterator[Step]:
+    """Tell of a kind of pictures that is answered wrong more often than its classes explain."""
+    found = data.advice.slices.found if data.advice and data.advice.slices else ()
+    hard = [one for one in found if not one.is_class_mix]
+    if not hard or not data.album.num_answered:
+        return
+    one = max(hard, key=lambda found: (found.expected - found.accuracy) * found.num_pictures)
+    share = (one.expected - one.accuracy) * one.num_pictures / data.album.num_answered
+    yield Step(
+        "Photograph more of what it finds hard",
+        one.words,
+        f"up to {points(share)} points in all, if these come up to the others",
+        "fails",
+        weight=share / 2,
+    )
+
+
 def _confused(data: ReportData) -> Iterator[Step]:
     """Tell of the two classes that are taken for each other most."""
     confusion = data.album.confusion
@@ -87,7 +192,7 @@ def _confused(data: ReportData) -> Iterator[Step]:
 def _weakest(data: ReportData) -> Iterator[Step]:
     """Tell of the class with the most of its pictures wrong, where that is more than its share."""
     confusion = data.album.confusion
-    if confusion is None or data.album.num_mistakes < 3:
+    if confusion is None or data.album.num_mistakes < 3 or (data.advice and data.advice.more_pictures):
         return
     totals = confusion.sum(axis=1)
     wrong = totals - np.diag(confusion)
@@ -152,12 +257,21 @@ def _elsewhere(data: ReportData) -> Iterator[Step]:
     )
 
 
+def _counted(num: int, thing: str) -> str:
+    return f"{num:,} {thing}{'' if num == 1 else 's'}"
+
+
 def _has_trained(data: ReportData) -> bool:
     return any(trial.strategy.kind != "frozen" for trial in data.leaderboard.trials)
 
 
 REASONS: tuple[Callable[[ReportData], Iterator[Step]], ...] = (
     _conflicts,
+    _suspects,
+    _cheats,
+    _more_pictures,
+    _abstain,
+    _slices,
     _confused,
     _weakest,
     _few_tested,

@@ -34,7 +34,7 @@ from thawline.work.provenance import provenance
 from thawline.work.result_files import write_result_files
 from thawline.work.rows import Outcome
 from thawline.work.session import Compared
-from thawline.work.shown import alike_pictures, make_album, sample_grid, wanted_paths
+from thawline.work.shown import alike_pictures, further_paths, make_album, prominent_paths, sample_grid
 
 __all__ = ["leaderboard_json", "report_data", "run_json", "write_files"]
 
@@ -107,7 +107,8 @@ def _album(compared: Compared, basis: Basis, *, pictures: Sequence[Picture], adv
         basis.answered,
         basis.space,
         samples=pictures,
-        named=wanted_paths(advice, compared.session.report),
+        prominent=prominent_paths(advice, compared.session.report),
+        further=further_paths(advice, compared.session.report),
         mapped=[point.path for point in picture_map.points] if picture_map else (),
     )
 

@@ -10,6 +10,7 @@ import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, is_dataclass, replace
+from itertools import islice
 from typing import TypeVar
 
 import numpy as np
@@ -28,13 +29,21 @@ from thawline.view.album import SHOWN_SUSPECTS, SUSPECTS_WITH_NEIGHBOURS, TRAINI
 from thawline.view.report_data import ALIKE, Picture
 from thawline.work.session import Compared
 
-__all__ = ["OUTSIDE_PX", "alike_pictures", "make_album", "paths_named", "sample_grid", "wanted_paths"]
+__all__ = [
+    "OUTSIDE_PX",
+    "alike_pictures",
+    "further_paths",
+    "make_album",
+    "paths_named",
+    "prominent_paths",
+    "sample_grid",
+]
 
 PICTURES_A_CLASS, SHOWN_CLASSES = 8, 40
-SHOWN_MISTAKES, SHOWN_NAMED, SHOWN_COPIES = 300, 500, 12
+SHOWN_MISTAKES, SHOWN_NAMED, SHOWN_COPIES = 300, 300, 12
 WITH_NEIGHBOURS, NEIGHBOURS = 60, 4
 LARGE_PX, SMALL_PX, TILE_PX, OUTSIDE_PX = 240, 160, 56, 160
-QUALITY, TILE_QUALITY = 76, 70
+QUALITY, TILE_QUALITY = 75, 64
 ALBUM_BYTES, SHEET_BYTES = 3_600_000, 1_500_000
 """Of all thumbnails and all tiles; in the page they take a third more."""
 SHEET_COLUMNS, SHEET_TILES = 32, 1024
@@ -79,15 +88,21 @@ def paths_named(value: object) -> Iterator[str]:
             yield from paths_named(item)
 
 
-def wanted_paths(advice: Advice | None, report: CheckReport) -> Iterator[str]:
-    """Yield the paths of pictures that a page speaks of, those that a person would miss most first."""
+def prominent_paths(advice: Advice | None, report: CheckReport) -> Iterator[str]:
+    """Yield the paths of pictures that a page shows large besides mistakes, most missed first."""
     for path, _, other, _ in report.conflicts:
         yield from (path, other)
     if advice is not None:
         suspects = advice.suspects
         yield from (one.path for one in (suspects.listed[:SHOWN_SUSPECTS] if suspects else ()))
-        yield from paths_named(suspects.listed[:SUSPECTS_WITH_NEIGHBOURS] if suspects else ())
-        yield from paths_named(replace(advice, picture_map=None, suspects=None))
+        yield from paths_named(advice.looks)
+
+
+def further_paths(advice: Advice | None, report: CheckReport) -> Iterator[str]:
+    """Yield the paths of pictures that a page shows small: what is like others, and copies."""
+    if advice is not None:
+        yield from paths_named(advice.suspects.listed[:SUSPECTS_WITH_NEIGHBOURS] if advice.suspects else ())
+        yield from paths_named(replace(advice, picture_map=None, suspects=None, looks=None))
     for pair in report.leaks[:SHOWN_COPIES]:
         yield from pair
     for group in (*report.exact_copies[:SHOWN_COPIES], *report.near_copies[:SHOWN_COPIES]):
@@ -99,7 +114,8 @@ def make_album(
     space: Space,
     *,
     samples: Sequence[Picture],
-    named: Iterable[str] = (),
+    prominent: Iterable[str] = (),
+    further: Iterable[str] = (),
     mapped: Sequence[str] = (),
 ) -> Album:
     """Return the pictures that a report shows and the counts of all answers, within a budget of bytes.
@@ -110,18 +126,15 @@ def make_album(
         answered: What was said of held-out pictures.
         space: Where all pictures lie, for those that are most like a mistake.
         samples: Of the sample grid and of the scenes.
-        named: Texts among which are paths of pictures that the advice speaks of; others are passed over.
+        prominent: Paths of pictures to be shown as large as mistakes; texts that are no path are passed over.
+        further: The same of pictures to be shown small.
         mapped: Paths of the pictures of a map, which get tiny pictures.
     """
     dataset, row_of = answered.dataset, _row_of(answered.dataset)
     wrong = np.flatnonzero(~answered.is_right)
     surest = wrong[np.argsort(-answered.confidence[wrong], kind="stable")][:SHOWN_MISTAKES]
     large = dict.fromkeys(answered.rows[surest].tolist())
-    for path in named:
-        if len(large) >= SHOWN_MISTAKES + SHOWN_NAMED:
-            break
-        if path in row_of:
-            large[row_of[path]] = None
+    large |= dict.fromkeys(islice((row_of[path] for path in prominent if path in row_of), SHOWN_NAMED))
     asked = np.array(list(large)[:WITH_NEIGHBOURS], dtype=np.int64)
     near = space.nearest(asked, np.arange(len(dataset)), k=NEIGHBOURS)[0] if len(asked) else np.empty((0, 0), int)
     near_of = {
@@ -129,6 +142,7 @@ def make_album(
         for row, places in zip(asked.tolist(), near.tolist(), strict=True)
     }
     small = dict.fromkeys(row for places in near_of.values() for row in places)
+    small |= dict.fromkeys(islice((row_of[path] for path in further if path in row_of), SHOWN_NAMED))
     small |= dict.fromkeys(row_of[picture.path] for picture in samples)
     sizes = {**dict.fromkeys(small, SMALL_PX), **dict.fromkeys(large, LARGE_PX)}
     order = [*large, *(row for row in small if row not in large)]
