@@ -60,7 +60,8 @@ def test_pictures_that_are_nearly_all_equal_have_places():
     assert np.isfinite(places_of(x)).all()
 
 
-def test_pictures_in_one_direction_have_places():
+def test_pictures_in_one_direction_and_in_none_have_places():
+    assert (places_of(np.ones((3, 0), dtype=np.float32)) == 0.5).all()
     assert (places_of(np.ones((12, 1), dtype=np.float32)) == 0.5).all()
     both = np.where(np.arange(12) % 2, 1, -1).astype(np.float32)[:, None]
     assert np.isfinite(places_of(both)).all()

@@ -29,14 +29,26 @@ __all__ = ["check", "export_data", "extract"]
 def check(
     photos: Photos,
     *,
+    page: Annotated[
+        Path | None,
+        Parameter(
+            help="Also write one HTML page: a map of the pictures, the strangest ones, copies side by side. Pictures "
+            "without labels will do."
+        ),
+    ] = None,
     options: FlatCheck = CHECK_DEFAULTS,
     json: Json = False,
 ) -> None:
     """Report what is odd about the pictures: unreadable ones, copies, leaks, conflicts, small classes."""
     from thawline.view.dataset_text import check_text
 
-    _, report = thawline.check(photos, options, progress=progress_for_stderr())
+    if page is not None:
+        report = thawline.check_page(photos, page, options=options, progress=progress_for_stderr())
+    else:
+        _, report = thawline.check(photos, options, progress=progress_for_stderr())
     say_json(report.to_json()) if json else say(check_text(report.to_json()))
+    if page is not None and not json:
+        say(f"\n  {page}")
 
 
 def extract(

@@ -32,6 +32,7 @@ from thawline.data.sources.headings import Wanted
 from thawline.data.sources.listing import Listing, display_path, only_answered
 from thawline.data.sources.pictures import list_pictures
 from thawline.data.sources.places import Place
+from thawline.data.sources.unlabelled import list_unlabelled
 from thawline.data.split import too_small
 
 __all__ = ["CheckOptions", "CheckReport", "check", "ledger_csv"]
@@ -42,6 +43,7 @@ def check(
     options: CheckOptions | None = None,
     *,
     for_training: bool = True,
+    needs_labels: bool = True,
     progress: Progress | None = None,
 ) -> tuple[Dataset, CheckReport]:
     """Return the pictures that take part, with the ledger of every file, and what is odd about them.
@@ -55,6 +57,7 @@ def check(
         options: What to do with bad files, what the classes are called, how many pictures of each take part.
         for_training: Whether a model is to learn from them. False: they are only to be answered, so one class, one
             picture of a class and a test alone will do, and no class is too small.
+        needs_labels: False: pictures of a folder without class folders will do, as one class, `unlabelled`.
         progress: Where to report; silent by default.
 
     Raises:
@@ -62,7 +65,7 @@ def check(
             there is nothing to train on: fewer than two classes, a class of one picture or without training pictures.
     """
     options = options or CheckOptions()
-    listed = _listed(photos, options, for_training=for_training, progress=progress)
+    listed = _listed(photos, options, for_training=for_training, needs_labels=needs_labels, progress=progress)
     listing = apply_options(listed, options, for_training=for_training)
     found = examine_all(listing, progress or SilentProgress())
     listing = replace(listing, notes=(*listing.notes, *found.notes))
@@ -103,13 +106,24 @@ def ledger_csv(rows: Sequence[LedgerRow]) -> str:
 
 
 def _listed(
-    photos: str | Path | Place, options: CheckOptions, *, for_training: bool, progress: Progress | None
+    photos: str | Path | Place,
+    options: CheckOptions,
+    *,
+    for_training: bool,
+    needs_labels: bool,
+    progress: Progress | None,
 ) -> Listing:
     """Return what may be a picture, with the groups that count, and a note where copies do not."""
     group_column = options.group_column if options.group_from is None else NO_GROUPS
-    wanted = Wanted(options.path_column, options.label_column, options.picture_folder, group_column)
+    wanted = Wanted(options.path_column, options.label_column, options.picture_folder, group_column, needs_labels)
     with nullcontext() if for_training else only_answered():
-        listed = list_pictures(photos, cache_dir=options.cache_dir, wanted=wanted, progress=progress)
+        try:
+            listed = list_pictures(photos, cache_dir=options.cache_dir, wanted=wanted, progress=progress)
+        except DataError:
+            folder = Path(str(photos))
+            if needs_labels or not folder.is_dir():
+                raise
+            listed = list_unlabelled(folder)
     if options.copies == "ignore":
         note = "--copies ignore: copies were not looked for; where some lie across folds or parts, scores flatter."
         listed = replace(listed, notes=(*listed.notes, note))

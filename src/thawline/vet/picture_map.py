@@ -92,6 +92,8 @@ def places_of(x: Floats) -> Floats:
 
     Up to seven pictures lie where their first two principal components put them.
     """
+    if not x.shape[1]:  # one picture, or all alike: there is no direction in which they differ
+        return np.full((len(x), 2), 0.5)
     start = _components(x, 2)
     if np.ptp(start, axis=0).max() < FLAT:
         return np.full((len(x), 2), 0.5)

@@ -20,7 +20,8 @@ def check_text(report: Mapping[str, Any], *, most: int = 10) -> str:
         report: `CheckReport.to_json()`.
         most: Rows a section.
     """
-    lines = [f"{report['used']:,} pictures used in {len(report['class_counts'])} classes"]
+    num_classes = len(report["class_counts"])
+    lines = [f"{report['used']:,} pictures used in {num_classes} {'class' if num_classes == 1 else 'classes'}"]
     for name, count in report["class_counts"].items():
         lines.append(f"  {count:6,}  {name}")
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from thawline.core.errors import DataError
-from thawline.data.sources.unlabelled import pictures_in
+from thawline.data.sources.unlabelled import UNLABELLED, list_unlabelled, pictures_in
 
 
 @pytest.fixture
@@ -119,3 +119,15 @@ def test_a_relative_table_in_this_folder_has_plain_names(photos, monkeypatch):
     monkeypatch.chdir(photos)
     (photos / "list.csv").write_text("path\na/1.png\n", encoding="utf-8")
     assert list(answered("list.csv")) == [os.path.join("a", "1.png")]  # noqa: PTH118 -- as it is typed
+
+
+def test_a_folder_of_one_kind_has_every_file_of_it_in_one_class(photos):
+    listing = list_unlabelled(photos)
+    assert [item.path for item in listing.candidates] == ["4.png", "a/1.png", "a/2.png", "b/3.png", "notes.txt"]
+    assert listing.class_names == (UNLABELLED,)
+    assert {item.label for item in listing.candidates} == {UNLABELLED}
+
+
+def test_a_folder_without_a_file_has_nothing_to_list(tmp_path):
+    with pytest.raises(DataError, match="holds no files"):
+        list_unlabelled(tmp_path)

@@ -17,7 +17,15 @@ from thawline.data.sources.archives import ZipSource, zip_contents
 from thawline.data.sources.folders import DEAD_LINK, READ_ALREADY, folder_files
 from thawline.data.sources.group_columns import NO_GROUPS
 from thawline.data.sources.headings import Wanted
-from thawline.data.sources.listing import FileSource, Listing, Skipped, display_path, only_answered, shown_path
+from thawline.data.sources.listing import (
+    Candidate,
+    FileSource,
+    Listing,
+    Skipped,
+    display_path,
+    only_answered,
+    shown_path,
+)
 from thawline.data.sources.members import Contents
 from thawline.data.sources.picture_files import NoFile
 from thawline.data.sources.pictures import Form, form_of, list_pictures, tables_in
@@ -26,10 +34,13 @@ from thawline.data.sources.shards import LABELS, shard_files
 from thawline.data.sources.system_files import HIDDEN_FILE, SYSTEM_FOLDER, is_picture_name
 from thawline.data.sources.tars import TarSource, read_contents
 
-__all__ = ["Answerable", "files_in", "pictures_in"]
+__all__ = ["UNLABELLED", "Answerable", "files_in", "list_unlabelled", "pictures_in"]
 
 Answerable = tuple[str, Source]
 """The name that people know a picture by, and where its bytes come from."""
+
+UNLABELLED = "unlabelled"
+"""What the one class of a folder is called whose pictures have none."""
 
 _AS_FIT = Wanted(group_column=NO_GROUPS, needs_labels=False)
 _WITHOUT_A_WORD = frozenset({HIDDEN_FILE, SYSTEM_FOLDER, READ_ALREADY})
@@ -115,6 +126,19 @@ def files_in(folder: Path) -> tuple[list[FileSource], list[Skipped]]:
     return [source for _, source in sorted(found, key=lambda item: item[0])], [
         row for row in skipped if row.reason != DEAD_LINK
     ]
+
+
+def list_unlabelled(folder: Path) -> Listing:
+    """Return every file of a folder, and of the folders in it, as a candidate of one class.
+
+    Raises:
+        DataError: The folder cannot be opened, or holds no file.
+    """
+    files, skipped, notes = folder_files(folder)
+    if not files:
+        raise DataError(f"list: {display_path(folder)} holds no files. Name a folder of pictures.")
+    found = tuple(Candidate(shown_path(parts), UNLABELLED, None, source) for parts, source in files)
+    return Listing(Place.of(str(folder)), (UNLABELLED,), found, tuple(skipped), tuple(notes))
 
 
 def _in_table(path: Path) -> list[Answerable]:
