@@ -75,6 +75,18 @@ def test_of_equally_improbable_labels_the_surest_other_class_comes_first():
     assert [suspect.path for suspect in found] == ["cat/3.png", "cat/1.png"]
 
 
+def test_how_many_are_likely_wrong_leaves_out_copies_and_those_that_the_model_is_unsure_of():
+    labels = [0] * 8 + [1] * 8
+    shares = sure_of(labels)
+    shares[[1, 2]], shares[3] = [0.02, 0.96, 0.02], [0.45, 0.5, 0.05]
+    dataset = dataset_of(labels, copies=[0, 8, *range(2, 16)])  # 1 (cat) is a copy of 8 (dog)
+    answered = answered_all(dataset, shares)
+    found = find_suspects(answered, space_on_a_line(range(16)))
+    assert [suspect.path for suspect in found] == ["cat/1.png", "cat/2.png", "cat/3.png"]
+    shown = suspects_of(found, answered)
+    assert (shown.num_found, shown.num_copies, shown.num_likely) == (3, 1, 1)
+
+
 def test_copies_under_two_labels_come_before_everything_else():
     labels = [0, 0, 0, 1, 1, 1, 1, 0]
     copies = [0, 1, 2, 3, 4, 5, 1, 4]  # 6 (dog) is a copy of 1 (cat), 7 (cat) of 4 (dog)

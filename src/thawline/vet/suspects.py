@@ -64,7 +64,7 @@ class Suspects:
         num_asked: Pictures whose label was questioned: answered by a model, or a copy of another.
         num_found: Doubtful ones; all of them are in `suspects.csv`.
         num_copies: How many of these have a copy under another label.
-        num_likely: How many labels are wrong by cleanlab's estimate, copies aside; most of them stand at the beginning.
+        num_likely: How many of the others are wrong by cleanlab's estimate; most of them stand at the beginning.
         listed: The surest.
     """
 
@@ -97,12 +97,12 @@ def find_suspects(answered: Answered, space: Space, *, settled: Collection[str] 
 
 def suspects_of(found: tuple[Suspect, ...], answered: Answered) -> Suspects:
     """Return what the report shows of all that were found."""
-    copied = {row for rows in _copied(answered).values() for row in rows}
+    copied, likely = {row for rows in _copied(answered).values() for row in rows}, _likely(answered)
     return Suspects(
         num_asked=len(copied.union(answered.rows.tolist())),
         num_found=len(found),
         num_copies=sum(bool(suspect.copy) for suspect in found),
-        num_likely=_num_likely(answered),
+        num_likely=sum(not suspect.copy and suspect.path in likely for suspect in found),
         listed=found[:LISTED],
     )
 
@@ -213,12 +213,15 @@ def _met(answered: Answered) -> Ints:
     return met
 
 
-def _num_likely(answered: Answered) -> int:
-    """Return how many labels are wrong by cleanlab's confident learning (Northcutt et al., 2021)."""
-    from cleanlab.count import num_label_issues
+def _likely(answered: Answered) -> frozenset[str]:
+    """Return the paths of pictures whose label is wrong by cleanlab's confident learning (Northcutt et al., 2021)."""
+    from cleanlab.filter import find_label_issues
 
-    _, labels, shares = _judgeable(answered)
-    return int(num_label_issues(labels, shares)) if len(np.unique(labels)) > 1 else 0
+    rows, labels, shares = _judgeable(answered)
+    if len(np.unique(labels)) < 2:
+        return frozenset()
+    wrong = find_label_issues(labels, shares, filter_by="confident_learning", n_jobs=1)
+    return frozenset(answered.dataset.samples[row].path for row in rows[wrong].tolist())
 
 
 def _suspect(
