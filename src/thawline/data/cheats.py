@@ -25,7 +25,7 @@ TECHNICAL = 0.65
 CONTENT = 0.85
 """The same where it may as well come from what the picture shows."""
 CHANCE = 0.5
-MAX_ROWS = 20_000
+MAX_ROWS = 10_000
 FAMILY_ERROR = 0.01
 """Probability of any finding where no fact tells any class, shared evenly by all that are tried."""
 _MOST_OF_A_FACT = 5
@@ -110,7 +110,7 @@ def find_cheats(dataset: Dataset, facts: Facts) -> tuple[Cheat, ...]:
     """Return the facts that alone tell a class from the others, technical ones first, the clearest first.
 
     Of copies one is asked; groups never straddle a fold. A class of fewer than ten groups is told by nothing. At most
-    20,000 pictures are asked, of each class as many as it has or as all have.
+    10,000 pictures are asked, of each class as many as it has or as all have.
 
     Args:
         dataset: Checked pictures with their groups.
