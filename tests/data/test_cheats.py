@@ -91,6 +91,39 @@ def test_two_classes_are_one_finding(plain):
     assert "from `bee` in 100 %" in found.words
 
 
+def test_each_class_that_differs_is_found_and_none_for_another_ones_sake(plain):
+    dataset, _ = plain()
+    shapes = np.array([1.0, 2.0, 1.0])[dataset.labels]
+    assert [one.class_name for one in find_cheats(dataset, of_values(dataset, aspect=shapes))] == ["bee"]
+    shapes = np.array([1.0, 2.0, 3.0])[dataset.labels]
+    found = find_cheats(dataset, of_values(dataset, aspect=shapes))
+    assert [(one.fact, one.class_name) for one in found] == [("aspect", "ant"), ("aspect", "bee")]
+
+
+def of_tops(dataset, tops):
+    """Return the facts of a data set with (3, 4) shares of the brightest levels, one row a class."""
+    return replace(of_values(dataset), tops=np.array(tops, dtype=np.float32)[dataset.labels])
+
+
+def test_brightest_levels_count_where_there_are_highlights_and_no_white_ground(plain):
+    dataset, _ = plain()
+    sky, edited = [0.05, 0.02, 0.01, 0.005], [0.05, 0.05, 0.05, 0.05]
+    (found,) = find_cheats(dataset, of_tops(dataset, [edited, sky, sky]))
+    assert (found.fact, found.class_name) == ("brightness", "ant")
+    assert found.words.startswith("How full the very brightest levels are alone tells `ant` from the others in 100 % [")
+    white, dark = [0.5, 0.5, 0.5, 0.5], [0.001, 0.001, 0.001, 0.001]
+    assert find_cheats(dataset, of_tops(dataset, [white, sky, sky])) == ()
+    assert find_cheats(dataset, of_tops(dataset, [dark, sky, sky])) == ()
+
+
+def test_chance_is_ruled_out_for_all_that_is_tried_together(plain, monkeypatch):
+    dataset, _ = plain()
+    facts = of_values(dataset, aspect=1.0 + (dataset.labels == 1))
+    assert find_cheats(dataset, facts)
+    monkeypatch.setattr(module, "FAMILY_ERROR", 1e-12)
+    assert find_cheats(dataset, facts) == ()
+
+
 def test_copies_are_asked_once(plain):
     dataset, _ = plain()
     samples = tuple(
@@ -98,6 +131,7 @@ def test_copies_are_asked_once(plain):
         for sample in dataset.samples
     )
     copied = replace(dataset, samples=samples)
+    assert module._asked(copied).tolist() == [0, *range(15, 45)]
     assert find_cheats(copied, of_values(copied, aspect=1.0 + (copied.labels == 0))) == ()
 
 
