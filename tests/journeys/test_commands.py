@@ -126,7 +126,7 @@ def test_fit_ends_by_saying_what_was_found_and_what_to_do_next(run):
     assert last == f"  open {run.out}/report.html\n  thawline predict {run.out}/model new/\n"
     answer = out.split("\n\n")[-2].splitlines()[0]
     assert re.fullmatch(
-        r"The model should be right on 0\.\d{3} \[.*\] of further pictures like these: measured on .*\.", answer
+        r"The model should be right on \d\.\d{3} \[.*\] of further pictures like these: measured on .*\.", answer
     )
 
 

@@ -30,7 +30,7 @@ TITLE = b"side by side \xc2\xb7 thawline</title>"
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 SHOWN = 48
 KINDS = ("balanced_accuracy", "macro_f1", "log_loss")
-PASSED_OVER = frozenset({"seconds", "options.cache_dir"})
+PASSED_OVER = frozenset({"seconds", "bank", "options.cache_dir"})
 """Facts of provenance that say nothing of how a model was made."""
 
 
