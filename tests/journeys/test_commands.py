@@ -23,7 +23,7 @@ from thawline.core.version import __version__
 
 OUTPUTS = (
     "run.json", "ledger.csv", "leaderboard.json", "history.csv", "report.html", "metrics.json", "predictions.csv",
-    "model_card.md", "figures", "model",
+    "model_card.md", "figures", "suspects.csv", "learning_curve.json", "model",
 )  # fmt: skip
 COMMANDS = (
     "fit", "tune", "predict", "check", "compare", "extract", "evaluate", "report", "demo", "cache list", "cache prune",
@@ -61,7 +61,7 @@ def picture_bytes(seed):
 # fit
 
 
-def test_fit_writes_all_six_outputs_and_leaves_nothing_else_behind(run):
+def test_fit_writes_all_outputs_and_leaves_nothing_else_behind(run):
     assert all((run.out / name).stat().st_size > 0 for name in OUTPUTS)
     assert (run.out / "model/manifest.json").is_file()
     assert {path.name for path in run.out.iterdir()} == {*OUTPUTS, "leaderboard.csv", "report.json", ".thawline.json"}

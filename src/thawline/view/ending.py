@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from thawline.core.scores import Score
-from thawline.view.learning_plot import class_gain_text
 from thawline.view.outcome import is_held_out_once, source_text
 from thawline.view.report_data import ReportData
 from thawline.view.what_next import next_steps
@@ -66,25 +65,17 @@ def _told(score: Score, share: Callable[[float], str]) -> str:
 
 
 def next_lines(data: ReportData, out: Path) -> tuple[str, ...]:
-    """Return the best next things to do by what was found, at most two, each with what it should bring.
+    """Return the best next things to do, each with what it should bring: the first of those in the report.
 
     Args:
         data: Of the run.
         out: Its folder.
     """
-    lines, advice = list[str](), data.advice
-    suspects = advice.suspects if advice is not None else None
-    if suspects is not None and (doubtful := suspects.num_copies + suspects.num_likely):
-        labels = "label that is" if doubtful == 1 else "labels that are"
-        lines.append(f"Look at the {doubtful:,} {labels} likely wrong: {out / 'suspects.csv'}, surest first.")
-    more = advice.more_pictures if advice is not None else None
-    helping = [gain for gain in more.classes if gain.helps] if more is not None else []
-    if more is not None and helping:
-        lines.append(f"Photograph: {class_gain_text(helping[0], more=more.more)}")
-    told = ("label",) * bool(suspects and lines) + ("Photograph more",) * bool(helping)
-    steps = [step for step in next_steps(data) if not any(words in step.title for words in told)]
-    lines += [f"{step.title}: {step.gain}." for step in steps]
-    return tuple(printable(line) for line in lines[:MOST_LINES])
+    lines = []
+    for step in next_steps(data, most=MOST_LINES):
+        where = f" See {out / 'suspects.csv'}." if "in doubt" in step.title else ""
+        lines.append(printable(f"{step.title}: {step.gain}.{where}"))
+    return tuple(lines)
 
 
 def ending_text(data: ReportData, out: Path) -> str:
