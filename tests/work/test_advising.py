@@ -55,3 +55,16 @@ def test_pictures_are_alike_by_what_the_kept_strategy_reads(compared):
     named = replace(outcome, strategy="a trained network")
     best = compared.leaderboard.trials[compared.leaderboard.winner]
     assert space_read(compared, named).x.shape == space_read(compared, replace(outcome, strategy=best.name)).x.shape
+
+
+def test_a_frozen_and_a_trained_winner_both_say_where_they_look(compared, compared_for, order):
+    frozen = choose(compared)
+    trained_rows = compared_for(replace(order, rows=(Row("all", plan="all"),), protocol="test"))
+    for basis, outcome in ((compared, frozen), (trained_rows, answer_rows(trained_rows))):
+        advice = advise(basis, outcome)
+        assert advice.looks.absent == ""
+        assert advice.looks.pictures
+        shown = {sample.path for sample in basis.dataset.samples}
+        assert {look.path for look in advice.looks.pictures} <= shown
+        assert any(max(map(max, look.rows)) == 255 for look in advice.looks.pictures)
+        assert {point.path for point in advice.picture_map.points} == shown
