@@ -15,7 +15,7 @@ from thawline.heads.linear import LinearHead
 from thawline.heads.nearest import fit_class_mean, fit_neighbours
 from thawline.heads.together import Member, TogetherHead
 from thawline.use.classifier import Classifier
-from thawline.vet.heat import SIDE, heat_scores, shown_input, why_no_heat
+from thawline.vet.heat import SIDE, heat_scores, place_shares, shown_input, why_no_heat
 
 NAMES = ("dot", "no dot")
 SIZE_PX = 112  # activations of 14 and 7 places a side, which are laid on 14 cells without a loss
@@ -90,10 +90,22 @@ def test_of_a_head_that_is_linear_in_its_columns_the_map_adds_up_to_the_logit(ne
     pictures = np.stack([dotted((0.3, 0.6)), dotted(None) + np.arange(SIZE_PX, dtype=np.uint8)[:, None, None]])
     features = features_of(network, blocks, pictures)
     head = plain_head(features.shape[1])
-    maps = heat_scores(classifier_of(network, blocks, head), pictures, classes=np.array([0, 1]))
+    maps = place_shares(classifier_of(network, blocks, head), pictures, classes=np.array([0, 1]))
     assert maps.shape == (2, SIDE, SIDE)
     expected = head.logits(features)[[0, 1], [0, 1]]
     assert maps.mean(axis=(1, 2)) == pytest.approx(expected, rel=1e-3, abs=1e-3)
+
+
+def test_of_heads_together_the_map_adds_up_to_the_mean_of_their_logits(network):
+    blocks = last_blocks(network, ("mean",))
+    pictures = dotted((0.3, 0.6))[None]
+    features = features_of(network, blocks, pictures)
+    half = np.arange(features.shape[1]) % 2 == 0
+    heads = [plain_head(int(mask.sum()), seed=seed) for seed, mask in enumerate((half, ~half))]
+    together = TogetherHead((Member(half, heads[0], 0.5), Member(~half, heads[1], 4.0)))
+    shares = place_shares(classifier_of(network, blocks, together), pictures, classes=np.array([1]))
+    expected = (heads[0].logits(features[:, half]) / 0.5 + heads[1].logits(features[:, ~half]) / 4.0) / 2
+    assert shares.mean() == pytest.approx(expected[0, 1], rel=1e-3, abs=1e-4)
 
 
 def test_roots_halve_what_a_map_adds_up_to(network):
@@ -101,7 +113,7 @@ def test_roots_halve_what_a_map_adds_up_to(network):
     pictures = dotted((0.3, 0.6))[None]
     features = features_of(network, blocks, pictures)
     head = plain_head(features.shape[1], rooted=True)
-    maps = heat_scores(classifier_of(network, blocks, head), pictures, classes=np.array([0]))
+    maps = place_shares(classifier_of(network, blocks, head), pictures, classes=np.array([0]))
     assert maps.mean() == pytest.approx(head.logits(features)[0, 0] / 2, rel=1e-3)
 
 
@@ -115,6 +127,30 @@ def test_the_heat_is_where_the_dot_is(network, kind, at):
     y, x = np.unravel_index(score.argmax(), score.shape)
     assert abs((y + 0.5) / SIDE - at[0]) < 0.25
     assert abs((x + 0.5) / SIDE - at[1]) < 0.25
+
+
+def test_a_map_is_the_mean_over_mirrored_pictures_and_halves(network):
+    """A mirrored picture has the mirrored map but for the halves, which are not symmetrical."""
+    blocks = last_blocks(network, ("mean", "std"))
+    model = classifier_of(network, blocks, learnt(network, blocks, "class mean"))
+    pictures = np.stack([dotted((0.2, 0.3)), dotted((0.2, 0.3))[:, ::-1]])
+    one, other = heat_scores(model, pictures, classes=np.array([0, 0]))
+    shares = place_shares(model, pictures, classes=np.array([0, 0]))
+    symmetrical = (shares[0] + shares[1][:, ::-1]) / 2
+    kept = one - symmetrical
+    assert np.abs(kept).max() > 0.1 * np.abs(symmetrical).max()
+    assert np.corrcoef(one.ravel(), symmetrical.ravel())[0, 1] > 0.7
+    assert np.corrcoef(one.ravel(), other[:, ::-1].ravel())[0, 1] > 0.7
+
+
+def test_pictures_together_have_the_maps_that_each_has_alone(network):
+    blocks = last_blocks(network, ("mean", "std"))
+    model = classifier_of(network, blocks, learnt(network, blocks, "class mean"))
+    pictures = np.stack([dotted((0.2, 0.3)), dotted((0.8, 0.6))])
+    both = place_shares(model, pictures, classes=np.array([0, 1]))
+    for place, label in enumerate((0, 1)):
+        alone = place_shares(model, pictures[place : place + 1], classes=np.array([label]))
+        assert both[place] == pytest.approx(alone[0], rel=1e-3, abs=1e-4)
 
 
 def test_a_picture_of_one_colour_has_a_map_of_numbers(network):
@@ -141,7 +177,7 @@ def test_the_mean_of_patches_adds_up_to_the_logit(vit):
     pictures = dotted((0.2, 0.2))[None]
     features = features_of(vit, blocks, pictures)
     head = plain_head(features.shape[1])
-    maps = heat_scores(classifier_of(vit, blocks, head), pictures, classes=np.array([1]))
+    maps = place_shares(classifier_of(vit, blocks, head), pictures, classes=np.array([1]))
     assert maps.mean() == pytest.approx(head.logits(features)[0, 1], rel=1e-3, abs=1e-3)
 
 
@@ -150,7 +186,7 @@ def test_a_class_token_is_followed_into_the_block_below(vit):
     blocks = last_blocks(vit, ("token",), num=1)
     pictures = dotted((0.2, 0.8))[None]
     head = plain_head(features_of(vit, blocks, pictures).shape[1])
-    (score,) = heat_scores(classifier_of(vit, blocks, head), pictures, classes=np.array([0]))
+    (score,) = place_shares(classifier_of(vit, blocks, head), pictures, classes=np.array([0]))
     from thawline.features.reader import to_input
 
     cut = blocks[0][0]
@@ -179,7 +215,7 @@ def test_several_networks_share_a_square(network):
     model = classifier_of([network, closer], blocks, head)
     assert shown_input(model).crop_share == 1
     view = dotted((0.5, 0.5))[None]
-    (score,) = heat_scores(model, *[view] * len(model.inputs), classes=np.array([0]))
+    (score,) = place_shares(model, *[view] * len(model.inputs), classes=np.array([0]))
     assert np.abs(score[:3]).max() == 0
     assert np.abs(score[5:9, 5:9]).min() > 0
 

@@ -34,10 +34,11 @@ from thawline.heads.together import TogetherHead
 from thawline.use.classifier import Classifier
 from thawline.use.graph import head_module
 
-__all__ = ["SIDE", "heat_scores", "shown_input", "why_no_heat"]
+__all__ = ["SIDE", "heat_scores", "place_shares", "shown_input", "why_no_heat"]
 
 SIDE = 14
 """Cells along each side of a map: those of a network of 224 px two blocks before its end."""
+COARSE, NUM_HALVES = 7, 4
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,9 @@ def shown_input(classifier: Classifier) -> InputSpec:
 def heat_scores(classifier: Classifier, *pixels: Pixels, classes: Ints) -> Floats:
     """Return (B, 14, 14) float32, from top to bottom: how much each cell speaks for a class, or below 0 against it.
 
-    They lie in the square of `shown_input`. What is asked is the class's logit; of heads together the mean of their
-    logits, and of nearest neighbours how alike those are that voted for the class.
+    They are the shares of `place_shares`, on average over the picture and its mirror image, and what is left of them
+    where half of the picture is erased, on average over eight halves: so that what counts alone is seen too, not only
+    what counts when all the rest is there.
 
     Args:
         classifier: With a map: `why_no_heat` is empty.
@@ -83,19 +85,61 @@ def heat_scores(classifier: Classifier, *pixels: Pixels, classes: Ints) -> Float
     Raises:
         ValueError: There is no map of this model.
     """
-    if reason := why_no_heat(classifier):
-        raise ValueError(f"heat: {reason} Ask `why_no_heat` first.")
-    maps = [
-        _of_one(classifier, [view[place : place + 1] for view in pixels], int(label))
-        for place, label in enumerate(classes.tolist())
-    ]
+    halves = _halves()
+    cells = halves[:, _nearest(SIDE)][:, :, _nearest(SIDE)]
+    maps = []
+    for place, label in enumerate(classes.tolist()):
+        views = [
+            np.concatenate([view[place : place + 1], view[place : place + 1, :, ::-1], _erased(view[place], spec)])
+            for view, spec in zip(pixels, classifier.inputs, strict=True)
+        ]
+        plain, mirrored, *parts = place_shares(classifier, *views, classes=np.full(2 + len(halves), label))
+        kept = (np.stack(parts) * cells).sum(axis=0) / cells.sum(axis=0)
+        maps.append((plain + mirrored[:, ::-1]) / 2 + kept)
     return np.stack(maps).astype(np.float32) if maps else np.empty((0, SIDE, SIDE), dtype=np.float32)
 
 
-def _of_one(classifier: Classifier, pixels: Sequence[Pixels], label: int) -> Floats:
-    """Return the (14, 14) scores of one picture."""
+def _halves() -> Ints:
+    """Return (8, 7, 7) bool: which cells of a picture are kept, four random halves and what each leaves."""
+    rng = np.random.default_rng(0)
+    picked = np.stack([rng.permutation(COARSE**2) < COARSE**2 // 2 for _ in range(NUM_HALVES)])
+    halves: Ints = np.concatenate([picked, ~picked]).reshape(-1, COARSE, COARSE)
+    return halves
+
+
+def _nearest(side: int) -> Ints:
+    """Return (side,) which coarse cell each of so many cells or pixels lies in."""
+    cells: Ints = np.arange(side) * COARSE // side
+    return cells
+
+
+def _erased(picture: Pixels, spec: InputSpec) -> Pixels:
+    """Return (8, H, W, 3) of one picture: half of its cells each, the others in the mean colour."""
+    colour = np.round(255 * np.array(spec.mean)).astype(np.uint8)
+    height, width, _ = picture.shape
+    kept = _halves()[:, _nearest(height)][:, :, _nearest(width), None]
+    views: Pixels = np.where(kept, picture, colour)
+    return views
+
+
+def place_shares(classifier: Classifier, *pixels: Pixels, classes: Ints) -> Floats:
+    """Return (B, 14, 14) float32: each cell's share of a class's score, in the square of `shown_input`.
+
+    Their mean is the score, for a head that is linear in what it reads. What is asked is the class's logit; of heads
+    together the mean of their logits, and of nearest neighbours how alike those are that voted for the class.
+
+    Args:
+        classifier: As in `heat_scores`.
+        pixels: As in `Classifier.probabilities`; they are read together.
+        classes: (B,) the class of each.
+
+    Raises:
+        ValueError: There is no map of this model.
+    """
     from captum.attr import InputXGradient
 
+    if reason := why_no_heat(classifier):
+        raise ValueError(f"heat: {reason} Ask `why_no_heat` first.")
     reader, shown = classifier.reader, shown_input(classifier)
     readouts = [_Readout(network, own.blocks) for network, own in zip(classifier.networks, reader.readers, strict=True)]
     activations = [
@@ -103,9 +147,10 @@ def _of_one(classifier: Classifier, pixels: Sequence[Pixels], label: int) -> Flo
         for own, readout, place in zip(reader.readers, readouts, reader.input_of, strict=True)
     ]
     flat = tuple(activation for own in activations for activation in own)
+    target = torch.from_numpy(np.asarray(classes, dtype=np.int64))
     with torch.enable_grad():
-        shares = InputXGradient(_Score(classifier.head, readouts)).attribute(flat, target=label)
-    total, rest = torch.zeros(SIDE, SIDE), iter(shares)
+        shares = InputXGradient(_Score(classifier.head, readouts)).attribute(flat, target=target)
+    total, rest = torch.zeros(len(classes), SIDE, SIDE), iter(shares)
     for readout in readouts:
         for _ in readout.leaves:
             share = torch.nan_to_num(next(rest).detach().float().cpu(), 0.0, 0.0, 0.0)
@@ -205,16 +250,16 @@ def _is_pooled(network: Network, cut: int) -> bool:
 
 
 def _activations(fast: FeatureReader, readout: _Readout, pixels: Pixels) -> list[Tensor]:
-    """Return the activations of one picture that are asked about, each the start of a history of its own.
+    """Return the activations that are asked about, each the start of a history of its own.
 
     Args:
         fast: Reads the network as it answers.
         readout: Of the same network, with weights through which gradients can flow.
-        pixels: (1, H, W, 3) of the picture.
+        pixels: (B, H, W, 3) of the pictures.
     """
     network = readout.network
     own = next(network.model.parameters())
-    runtime = Runtime(fast.runtime.device, fast.runtime.dtype, 1)
+    runtime = Runtime(fast.runtime.device, fast.runtime.dtype, len(pixels))
     with torch.no_grad():
         x = to_input(pixels, network.backbone.input, runtime=runtime)
         cuts = [leaf.cut for leaf in readout.leaves]
@@ -223,25 +268,25 @@ def _activations(fast: FeatureReader, readout: _Readout, pixels: Pixels) -> list
 
 
 def _places(share: Tensor, num_prefix_tokens: int) -> Tensor:
-    """Return (side, side) of (1, C, H, W) or (1, tokens, C): what each place gives, summed over channels.
+    """Return (B, side, side) of (B, C, H, W) or (B, tokens, C): what each place gives, summed over channels.
 
     It is told as a density, so that depths of different resolution can be added: the mean is what all places give.
     """
     if share.ndim == 4:
-        places = share[0].sum(0)
+        places = share.sum(1)
     else:
-        patches = share[0, num_prefix_tokens:].sum(1)
-        side = isqrt(len(patches))
-        places = patches[: side * side].reshape(side, side)
-    return places * places.numel()
+        patches = share[:, num_prefix_tokens:].sum(2)
+        side = isqrt(patches.shape[1])
+        places = patches[:, : side * side].reshape(-1, side, side)
+    return places * places[0].numel()
 
 
 def _in_square(places: Tensor, own: InputSpec, shown: InputSpec) -> Tensor:
-    """Return (14, 14) of what the places of one network's square give, laid into the square that is shown."""
-    if places.shape[0] > SIDE:
-        places = adaptive_avg_pool2d(places[None], SIDE)[0]
+    """Return (B, 14, 14) of what the places of one network's square give, laid into the square that is shown."""
+    if places.shape[1] > SIDE:
+        places = adaptive_avg_pool2d(places, SIDE)
     wider = shown.crop_share / own.crop_share if own.fit == "crop" else 1.0
-    scale = torch.tensor([[[wider, 0.0, 0.0], [0.0, wider, 0.0]]])
-    grid = affine_grid(scale, [1, 1, SIDE, SIDE], align_corners=False)
+    scale = torch.tensor([[wider, 0.0, 0.0], [0.0, wider, 0.0]]).expand(len(places), 2, 3)
+    grid = affine_grid(scale, [len(places), 1, SIDE, SIDE], align_corners=False)
     beyond = "zeros" if wider > 1 else "border"
-    return grid_sample(places[None, None], grid, padding_mode=beyond, align_corners=False)[0, 0]
+    return grid_sample(places[:, None], grid, padding_mode=beyond, align_corners=False)[:, 0]
