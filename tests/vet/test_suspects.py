@@ -67,6 +67,14 @@ def test_the_least_probable_labels_come_first_each_with_what_it_looks_like():
     assert (shown.num_asked, shown.num_found, shown.num_copies, shown.listed) == (12, 2, 0, (first, second))
 
 
+def test_an_improbable_label_comes_before_a_sure_other_class():
+    labels = [0] * 6 + [1] * 6
+    shares = sure_of(labels)
+    shares[1], shares[3] = [0.2, 0.8, 0.0], [0.1, 0.5, 0.4]
+    found = find_suspects(answered_all(dataset_of(labels), shares), space_on_a_line(range(12)))
+    assert [suspect.path for suspect in found] == ["cat/3.png", "cat/1.png"]
+
+
 def test_of_equally_improbable_labels_the_surest_other_class_comes_first():
     labels = [0] * 6 + [1] * 6
     shares = sure_of(labels)
