@@ -9,7 +9,7 @@ from thinning_cases import STRATEGY, answered, drawn
 from thawline.heads.linear import L2_STRENGTHS
 from thawline.search.leaderboard import Member, Trial
 from thawline.vet import thinning
-from thawline.vet.thinning import FEWEST, HALF, SOME, WHOLE, Head, Plan, can_thin, heads_of, plan_for
+from thawline.vet.thinning import FEWEST, HALF, SOME, WHOLE, Head, Plan, can_thin, cheaper_heads, heads_of, plan_for
 
 
 def trial(strategy, **known):
@@ -132,6 +132,13 @@ def test_fewer_heads_are_fitted_where_they_cost_more():
     assert found[3] is FEWEST
     order = [[WHOLE, HALF, SOME, FEWEST].index(plan) for plan in found]
     assert order == sorted(order)
+
+
+def test_of_very_many_pictures_and_classes_class_means_are_asked():
+    rows, together = drawn(60)[1], (Head(STRATEGY, 1), Head(STRATEGY, 2))
+    assert cheaper_heads(together, replace(rows, labels=np.arange(50_000) % 10)) == together
+    (found,) = cheaper_heads(together, replace(rows, labels=np.arange(12_000) % 1200))
+    assert (found.strategy.head, found.strategy.blocks) == ("class mean", STRATEGY.blocks)
 
 
 def test_where_nothing_can_be_left_out_that_is_known():

@@ -48,3 +48,10 @@ def test_very_many_pictures_are_said_to_be_asked_less_often(compared, outcome, m
     found = what_more_brings(compared, outcome)
     assert "fewer heads" in found.note
     assert len(found.forecast) == 4
+
+
+def test_where_even_those_take_long_class_means_are_asked_and_that_is_said(compared, outcome, monkeypatch):
+    monkeypatch.setattr("thawline.vet.thinning.MOST_WORK", 1)
+    assert "class means" in what_more_brings(compared, outcome).note
+    monkeypatch.setattr("thawline.vet.thinning.LONGEST", 10**9)
+    assert "class means" not in what_more_brings(compared, outcome).note

@@ -15,7 +15,7 @@ import numpy as np
 from thawline.core.intervals import copies_factor, wilson
 from thawline.core.types import Floats, Ints
 from thawline.search.answers import Rows
-from thawline.search.spread import MEANS_FACTOR, PAIRS_FACTOR, spread_of
+from thawline.search.spread import MEANS_FACTOR, spread_of
 from thawline.vet.power_law import Laws, fit_laws
 from thawline.vet.thinning import Thinned
 
@@ -27,8 +27,12 @@ ROUND = (5, 10, 20, 50, 100, 200, 500, 1000)
 """How many more of a class are asked about: the most of these that are no more than half of a typical class."""
 PRIOR_DRAWS, PRIOR_PICTURES = 2, 2
 """As if so many drawings, or pictures, had varied as usual: a few alone do not say how much they do."""
-LEAST_SPREAD = 0.5
+LEAST_SPREAD = 0.3
 """Share of what a class's own pictures bring by which classes differ at least."""
+STEEPER = 1.5
+"""By which what a class's own pictures bring falls off faster than what pictures of all classes bring together."""
+OWN_FACTOR = 2.0
+"""By which the held-out pictures alone understate the variance of what a class's own pictures bring."""
 ENDS_95, ENDS_80 = (0.025, 0.975), (0.1, 0.9)
 
 
@@ -233,7 +237,7 @@ def class_gains(
     rng = np.random.default_rng(1)
     found = []
     for place, label in enumerate(asked.tolist()):
-        n, slope = int(counts[label]), laws.slope
+        n, slope = int(counts[label]), STEEPER * laws.slope
         halving = mean[place] + spread[place] * rng.standard_normal(len(slope))
         rate = (n / trained[label]) ** -slope * (1 - (1 + more / n) ** -slope) / (2**slope - 1)
         gain = np.minimum(halving * rate, wilson(wrong[place] * num[place], num[place])[1])
@@ -249,7 +253,7 @@ def _own(thinned: Thinned, groups: Ints, is_own: Ints) -> tuple[float, float, fl
     """Return of a class: recall lost by halving it, the variance of that, its share of errors, and its pictures."""
     lost = (thinned.whole - thinned.halved)[is_own]
     copies, n = copies_factor(groups[is_own]), len(lost)
-    variance = (((lost - lost.mean()) ** 2).sum() + PRIOR_PICTURES / n) / n**2 * copies * PAIRS_FACTOR
+    variance = (((lost - lost.mean()) ** 2).sum() + PRIOR_PICTURES / n) / n**2 * copies * OWN_FACTOR
     return float(lost.mean()), float(variance), float(1 - thinned.hits[-1, is_own].mean()), n / copies
 
 

@@ -23,7 +23,9 @@ SLOPES = np.geomspace(0.1, 1.6, 17)
 """Tried: 0.5 is what averaging gives; few real curves lie outside."""
 TYPICAL_SLOPE, SLOPE_SPREAD = 0.5, 0.6
 """Beforehand: logarithms of slopes are spread so about that of the typical one."""
-BEND = 0.12
+FLOOR_PULL = 2
+"""Beforehand: a floor is the less likely, the more of the error stays: by the power of the part that goes."""
+BEND = 0.08
 """How far a curve may bend from a power law while pictures double, as a share of its error; from the benchmark."""
 NUM_DRAWS = 4000
 
@@ -79,6 +81,7 @@ def fit_laws(pictures: Floats, errors: Floats, *, covariance: Floats, seed: int 
     height = weighed @ errors / precision
     left = errors - height[:, None] * shape
     fit = -0.5 * ((left @ inverse) * left).sum(axis=1) - 0.5 * np.log(precision)
+    fit += FLOOR_PULL * np.log(1 - floor)
     fit -= 0.5 * (np.log(slope / TYPICAL_SLOPE) / SLOPE_SPREAD) ** 2
     chance = np.exp(fit - fit.max())
     rng = np.random.default_rng(seed)

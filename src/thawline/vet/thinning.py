@@ -26,7 +26,7 @@ from thawline.search.held_out import SOLVED, Effort, directions_of, fold_logits
 from thawline.search.leaderboard import Trial
 from thawline.search.strategy import HEADS, Strategy
 
-__all__ = ["Head", "Plan", "Thinned", "answer_thinned", "can_thin", "heads_of", "plan_for"]
+__all__ = ["Head", "Plan", "Thinned", "answer_thinned", "can_thin", "cheaper_heads", "heads_of", "plan_for"]
 
 DIRECTIONS = 512
 """Directions in which heads are fitted here at most: what the rest adds, it adds to every point of the curve."""
@@ -37,6 +37,8 @@ FLOATS = 8_000_000
 """Logits that are held at once: rows × classes × heads."""
 LEAST_A_CLASS = 2
 """Training pictures a class, on average, below which there is nothing to leave out."""
+LONGEST = 4
+"""Times that work beyond which heads are not solved at all."""
 MOST_HELD_OUT = 10_000
 """Held-out pictures that are answered at most, of a set that one fold is asked about."""
 
@@ -111,6 +113,16 @@ def plan_for(rows: Rows, *, num_heads: int = 1) -> Plan:
         if plan.num_heads(num_folds) * of_one <= MOST_WORK:
             return plan
     return FEWEST
+
+
+def cheaper_heads(heads: Sequence[Head], rows: Rows) -> tuple[Head, ...]:
+    """Return the heads, or where pictures and classes are so many that a few take long, one of class means instead."""
+    num_rows, num_classes = len(rows.labels), int(rows.labels.max()) + 1
+    directions = _directions(_effort(num_rows, num_classes), num_rows, num_classes)
+    of_one = len(heads) * num_rows * num_classes * directions
+    if FEWEST.num_heads(1) * of_one <= LONGEST * MOST_WORK:
+        return tuple(heads)
+    return (Head(replace(heads[0].strategy, head="class mean")),)
 
 
 @dataclass(frozen=True)

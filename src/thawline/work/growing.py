@@ -13,11 +13,14 @@ from thawline.heads.rotation import Table
 from thawline.search.held_out import BankTable
 from thawline.search.leaderboard import Trial
 from thawline.vet.more_pictures import MorePictures, more_pictures
-from thawline.vet.thinning import Head, answer_thinned, can_thin, heads_of, plan_for
+from thawline.vet.thinning import Head, answer_thinned, can_thin, cheaper_heads, heads_of, plan_for
 from thawline.work.rows import Outcome
 from thawline.work.session import Compared
 
 __all__ = ["what_more_brings"]
+
+MANY = "Pictures or classes are very many: fewer heads were fitted than usual, on one fold."
+BY_MEANS = " They are class means on the same features, which learn less from more pictures than a solved head does."
 
 
 def what_more_brings(compared: Compared, outcome: Outcome) -> MorePictures:
@@ -34,9 +37,11 @@ def what_more_brings(compared: Compared, outcome: Outcome) -> MorePictures:
     def table_of(blocks: Sequence[Block]) -> Table:
         return BankTable((compared.bank,), hashes, blocks)
 
-    plan = plan_for(rows, num_heads=len(heads))
-    thinned = answer_thinned(heads, table_of, rows=rows, plan=plan)
-    note = "" if plan.folds is None else "Pictures or classes are very many: fewer heads were fitted than usual."
+    plan, asked = plan_for(rows, num_heads=len(heads)), cheaper_heads(heads, rows)
+    thinned = answer_thinned(asked, table_of, rows=rows, plan=plan)
+    note = "" if plan.folds is None else MANY
+    if asked != heads:
+        note += BY_MEANS
     return more_pictures(
         thinned, rows, class_names=dataset.class_names, metric=frozen.metric, strategy=trial.name, note=note
     )
