@@ -26,7 +26,17 @@ def test_a_prediction_lists_the_classes_from_the_most_probable_on():
         "label": "dog",
         "probability": 0.5,
         "probabilities": {"dog": 0.5, "cat": 0.25, "owl": 0.25},
+        "outside": None,
+        "abstained": False,
     }
+
+
+def test_a_model_that_abstains_says_why_and_what_is_most_probable():
+    shares = np.array([0.25, 0.75], dtype=np.float32)
+    row = Prediction.ranked("a.jpg", shares, class_names=NAMES[:2], outside=1.0, doubt="none of these")
+    assert (row.abstained, row.label) == (True, "dog")
+    assert row.to_json().items() >= {"outside": 1.0, "abstained": True, "doubt": "none of these"}.items()
+    assert repr(row) == "<Prediction 'a.jpg': dog, 0.750, none of these>"
 
 
 def test_a_failure_has_a_reason_and_nothing_else():

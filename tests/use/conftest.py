@@ -20,9 +20,11 @@ from thawline.heads.columns import fit_columns
 from thawline.heads.dense import DenseHead
 from thawline.heads.linear import fit_linear
 from thawline.heads.nearest import fit_class_mean, fit_neighbours
+from thawline.heads.outsiders import Outsiders, energy, fit_strangeness, quantiles_of, standardised
 from thawline.heads.together import Member, TogetherHead
 from thawline.use.bundle import Training, load_bundle, save_bundle
 from thawline.use.classifier import Classifier
+from thawline.use.doubt import Doubt
 
 NAMES = ("cross", 'stripe, "wide"', "träne 🦜")
 CLASSES = len(NAMES)
@@ -140,6 +142,31 @@ def make_joined(place):
 def joined_model(tmp_path_factory):
     """Return a model that reads three networks, whose pictures are prepared in two ways, loaded."""
     return make_joined(tmp_path_factory.mktemp("joined") / "model")
+
+
+@pytest.fixture
+def doubting_model(drawn_model, tmp_path):
+    """Return what writes the small model with thresholds: it answers some pictures and abstains from others."""
+
+    def write(read_from):
+        classifier = drawn_model.classifier
+        pictures = [draw(seed) for seed in range(18)]
+        pixels = np.stack([prepare(data, classifier.inputs[0]) for data in pictures])
+        features = classifier.reader.read(pixels)
+        logits = classifier.head.logits(features) / classifier.temperature
+        score = None
+        if read_from == "features":
+            fitted = fit_strangeness(features, np.arange(18) % CLASSES, reads=np.arange(features.shape[1]) > 3)
+            score = standardised(fitted, *fitted.near_far(features))
+        held_out = energy(logits) if score is None else score.score(features)
+        known = Outsiders(score, quantiles_of(held_out, np.arange(18)))
+        rates = {"false_alarms": 0.4, "error_rate": 0.1, "min_probability": 0.5}
+        doubt = Doubt(read_from=read_from, num_groups=18, **rates)
+        training = Training("drawn", "0" * 64, [], pictures[:3], {}, "0.0.0")
+        save_bundle(tmp_path / "doubting", classifier.doubting(doubt, known), training=training)
+        return load_bundle(tmp_path / "doubting", device="cpu")
+
+    return write
 
 
 @pytest.fixture(scope="session")

@@ -487,3 +487,19 @@ def test_weights_that_are_no_numbers_are_refused_by_the_golden_pictures(copy):
     edit_manifest(copy, backbone__weights_sha256=digest(network.model))
     with pytest.raises(BundleError, match=r"golden/0\.jpg gets no answer"):
         load_bundle(copy, device="cpu")
+
+
+@pytest.mark.parametrize("read_from", ["features", "answers"])
+def test_a_model_that_abstains_comes_back_and_older_programs_would_refuse_it(drawn_model, doubting_model, read_from):
+    bundle = doubting_model(read_from)
+    assert (bundle.manifest.format, bundle.manifest.doubt.read_from) == (3, read_from)
+    assert (bundle.directory / "outsiders.safetensors").is_file()
+    assert "doubt" not in drawn_model.manifest.model_dump()
+    assert (drawn_model.manifest.format, drawn_model.classifier.doubt) == (1, None)
+    pixels = np.random.default_rng(0).integers(0, 255, (3, 64, 64, 3)).astype(np.uint8)
+    answer = bundle.classifier.answers(pixels)
+    assert ((answer.outside >= 0) & (answer.outside <= 1)).all()
+    np.testing.assert_array_equal(answer.probabilities, drawn_model.classifier.probabilities(pixels))
+    (bundle.directory / "outsiders.safetensors").unlink()
+    with pytest.raises(BundleError, match=r"missing file outsiders\.safetensors"):
+        load_bundle(bundle.directory)

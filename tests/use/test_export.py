@@ -17,6 +17,7 @@ from thawline.data.images import prepare
 from thawline.use import export
 from thawline.use.export import EXPORT_TOLERANCE, export_onnx
 from thawline.use.onnx_model import open_onnx, sealed
+from thawline.use.predict import predict_pictures
 
 
 @pytest.fixture
@@ -114,8 +115,8 @@ def exporting(bundle, onnx_bytes, tmp_path, monkeypatch):
     def export_shifted(shift=(0, 0, 0), golden=(0, 0, 0)):
         def shifted(content):
             model = sound(content)
-            answers = model.probabilities
-            model.probabilities = lambda pixels: answers(pixels) + np.array(shift, np.float32)
+            answers = model.answers
+            model.answers = lambda pixels: (answers(pixels)[0] + np.array(shift, np.float32), None)
             return model
 
         pictures = []
@@ -163,8 +164,8 @@ def test_another_first_class_is_refused_however_close(bundle, onnx_bytes, tmp_pa
     class Model:
         inputs = bundle.classifier.inputs
 
-        def probabilities(self, pixels):
-            return np.array([[0.3332, 0.3336, 0.3332]], np.float32)
+        def answers(self, pixels):
+            return np.array([[0.3332, 0.3336, 0.3332]], np.float32), None
 
     pictures = [picture.model_copy(update={"probabilities": [1 / 3] * 3}) for picture in bundle.manifest.golden]
     manifest = bundle.manifest.model_copy(update={"golden": pictures})
@@ -240,3 +241,20 @@ def test_the_file_lies_beside_the_folder_unless_another_place_is_named(bundle, m
     api.export(".")
     api.export(bundle, "elsewhere.onnx")
     assert places == [bundle.directory.resolve().with_name("model.onnx"), Path("elsewhere.onnx")]
+
+
+@pytest.mark.parametrize("read_from", ["features", "answers"])
+def test_the_file_abstains_where_the_folder_does(doubting_model, picture, tmp_path, read_from):
+    bundle = doubting_model(read_from)
+    done = export_onnx(bundle, tmp_path / "model.onnx")
+    model = open_onnx(done.path)
+    assert (model.facts.format, model.facts.doubt) == (3, bundle.manifest.doubt)
+    doubts = set()
+    for seed in range(12):
+        (tmp_path / f"{seed}.jpg").write_bytes(picture(seed))
+        (row,) = predict_pictures(bundle, [tmp_path / f"{seed}.jpg"])
+        answer = model.predict(row.path, picture(seed))
+        assert answer.outside == pytest.approx(row.outside, abs=EXPORT_TOLERANCE)
+        assert answer.doubt == row.doubt
+        doubts.add(row.doubt)
+    assert len(doubts) > 1

@@ -239,12 +239,14 @@ ROWS = (
 
 def test_lines_of_json_have_exactly_the_keys_that_scripts_rely_on():
     good, bad = map(json.loads, predictions_jsonl(ROWS))
-    assert list(good) == ["path", "label", "probability", "probabilities"]
+    assert list(good) == ["path", "label", "probability", "probabilities", "outside", "abstained"]
     assert good == {
         "path": "a, b.jpg",
         "label": NAMES[1],
         "probability": 0.75,
         "probabilities": {NAMES[1]: 0.75, NAMES[2]: 0.25, NAMES[0]: 0.0},
+        "outside": None,
+        "abstained": False,
     }
     assert bad == {"path": 'say "x" 🦜\n.jpg', "error": "ends after 3 of 5 bytes"}
     assert all("\n" not in line for line in predictions_jsonl(ROWS))
@@ -254,9 +256,9 @@ def test_lines_of_json_have_exactly_the_keys_that_scripts_rely_on():
 def test_csv_reads_back():
     text = "\n".join(predictions_csv(ROWS, NAMES)) + "\n"
     header, good, bad = csv.reader(io.StringIO(text))
-    assert header == ["path", "label", "probability", *NAMES, "error"]
-    assert good == ["a, b.jpg", NAMES[1], "0.75", "0.0", "0.75", "0.25", ""]
-    assert bad == ['say "x" 🦜\n.jpg', "", "", "", "", "", "ends after 3 of 5 bytes"]
+    assert header == ["path", "label", "probability", *NAMES, "error", "abstained", "outside"]
+    assert good == ["a, b.jpg", NAMES[1], "0.75", "0.0", "0.75", "0.25", "", "false", ""]
+    assert bad == ['say "x" 🦜\n.jpg', "", "", "", "", "", "ends after 3 of 5 bytes", "", ""]
 
 
 def test_csv_stays_csv_whatever_classes_and_files_are_called():
@@ -267,7 +269,7 @@ def test_csv_stays_csv_whatever_classes_and_files_are_called():
     table = list(csv.DictReader(io.StringIO(text, newline="")))
     assert table[0] == {
         "path": "'-o/\r=x.png", "label": "'=1+1", "probability": "0.75", "'=1+1": "0.75", "class error": "0.25",
-        "new\nline": "0.0", "class path": "0.0", "error": "",
+        "new\nline": "0.0", "class path": "0.0", "error": "", "abstained": "false", "outside": "",
     }  # fmt: skip
     assert (table[1]["path"], table[1]["error"], len(table)) == ("'@x\ny", "'=broken", 2)
     assert json.loads(next(predictions_jsonl([row])))["label"] == "=1+1"

@@ -125,6 +125,12 @@ class Options(CheckOptions):
     refit: Literal["auto", "all", "none"] = "auto"
     """Once the test is read, let the model learn from it too (`all`) or not; `auto`: a head, if Thawline drew it."""
 
+    error_rate: float | None = None
+    """Promised share of wrong answers; the model abstains from others. Default: 0.01 to 0.1, if half are answered."""
+
+    false_alarms: float = 0.01
+    """Share of pictures that do belong which the model may call "none of these"."""
+
     device: str = "auto"
     """Where the network runs: `auto`, `cpu`, `cuda`, `mps`."""
 
@@ -156,6 +162,9 @@ class Options(CheckOptions):
         repeats = 2 if self.repeats is None else self.repeats
         if self.folds < 2 or repeats < 1:
             raise UsageError(f"--folds {self.folds} --repeats {repeats}: at least 2 folds and 1 repeat are needed.")
+        for flag, rate in (("--error-rate", self.error_rate), ("--false-alarms", self.false_alarms)):
+            if rate is not None and not 0 < rate <= 0.5:
+                raise UsageError(f"{flag} {rate}: a share above 0 and of at most 0.5 is needed, such as 0.01 for 1 %.")
         if self.size is not None and not 32 <= self.size <= 2048:
             raise UsageError(f"--size {self.size}: between 32 and 2048 pixels are possible.")
         if self.crop_share is not None and not 0.1 <= self.crop_share <= 1:

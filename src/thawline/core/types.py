@@ -108,6 +108,10 @@ class Prediction:
         probabilities: Class name → probability, summing to 1, most probable first.
         error: Why there is no prediction, or None.
         remark: What is odd about the picture although it was read, or None.
+        outside: Share of the held-out training pictures that look less strange, in [0, 1]; None where the model does
+            not know.
+        doubt: Why the model abstains from an answer, `none of these` or `not sure`; None where it does not. The label
+            is the most probable class in any case.
     """
 
     path: str
@@ -116,21 +120,45 @@ class Prediction:
     probabilities: dict[str, float]
     error: str | None = None
     remark: str | None = None
+    outside: float | None = None
+    doubt: str | None = None
 
     def __repr__(self) -> str:
-        answer = self.error if self.probability is None else f"{self.label}, {self.probability:.3f}"
+        doubt = f", {self.doubt}" if self.doubt else ""
+        answer = self.error if self.probability is None else f"{self.label}, {self.probability:.3f}{doubt}"
         return f"<Prediction {self.path!r}: {answer}>"
+
+    @property
+    def abstained(self) -> bool:
+        """Whether the model abstains from an answer."""
+        return self.doubt is not None
 
     @classmethod
     def ranked(
-        cls, path: str, shares: Floats, *, class_names: Sequence[str], remarks: Sequence[str] = ()
+        cls,
+        path: str,
+        shares: Floats,
+        *,
+        class_names: Sequence[str],
+        remarks: Sequence[str] = (),
+        outside: float | None = None,
+        doubt: str | None = None,
     ) -> Prediction:
-        """Return the prediction of (K,) probabilities, in the order of the classes, with remarks on the picture."""
+        """Return the prediction of (K,) probabilities, in the order of the classes, with remarks on the picture.
+
+        Args:
+            path: The picture as the caller named it.
+            shares: (K,) probabilities.
+            class_names: K names.
+            remarks: What is odd about the picture.
+            outside: As the attribute.
+            doubt: As the attribute.
+        """
         order = np.argsort(-shares, kind="stable")
         probabilities = {class_names[k]: float(shares[k]) for k in order}
-        return cls(
-            path, class_names[order[0]], float(shares[order[0]]), probabilities, remark="; ".join(remarks) or None
-        )
+        remark = "; ".join(remarks) or None
+        label, probability = class_names[order[0]], float(shares[order[0]])
+        return cls(path, label, probability, probabilities, remark=remark, outside=outside, doubt=doubt)
 
     @classmethod
     def failed(cls, path: str, error: str) -> Prediction:
@@ -138,11 +166,14 @@ class Prediction:
         return cls(path, None, None, {}, error)
 
     def to_json(self) -> dict[str, Any]:
-        """Return `path, label, probability, probabilities` and perhaps `remark`, or `path, error`."""
-        dropped = {"label", "probability", "probabilities"} if self.error else {"error"}
-        if self.remark is None:
-            dropped.add("remark")
-        return {name: value for name, value in asdict(self).items() if name not in dropped}
+        """Return `path, label, probability, probabilities, outside, abstained`, or `path, error`.
+
+        Where they apply, `remark` and `doubt` stand with them.
+        """
+        dropped = {"label", "probability", "probabilities", "outside"} if self.error else {"error"}
+        dropped |= {name for name in ("remark", "doubt") if getattr(self, name) is None}
+        facts = {name: value for name, value in asdict(self).items() if name not in dropped}
+        return facts if self.error else {**facts, "abstained": self.abstained}
 
 
 @dataclass(frozen=True, repr=False)

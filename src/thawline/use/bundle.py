@@ -27,9 +27,11 @@ from thawline.features.joined import own_blocks
 from thawline.features.network import Network, load_backbone
 from thawline.features.pooling import POOLINGS, pooling_columns
 from thawline.heads.head import head_from_tensors, head_tensors
+from thawline.heads.outsider_tensors import outsider_tensors, outsiders_from_tensors
 from thawline.use.classifier import Classifier
 from thawline.use.manifest import (
     HEAD_FILE,
+    OUTSIDERS_FILE,
     PICTURES_FILE,
     Golden,
     Manifest,
@@ -132,7 +134,8 @@ def write_bundle(folder: Path, classifier: Classifier, *, training: Training) ->
     """Write the classifier to a new folder of our own and return its manifest.
 
     Writes `manifest.json`, three safetensors files and `golden/*.jpg`; the weights of every further network are one
-    more file, unless they are those of an earlier one that reads pictures in another way.
+    more file, unless they are those of an earlier one that reads pictures in another way; what tells strange
+    pictures is `outsiders.safetensors`.
 
     Raises:
         StoreError: The disk is full or cannot be written.
@@ -153,15 +156,19 @@ def write_bundle(folder: Path, classifier: Classifier, *, training: Training) ->
             (folder / name).write_bytes(save_torch(tensors))
         (folder / HEAD_FILE).write_bytes(save_tensors(head_tensors(classifier.head)))
         (folder / PICTURES_FILE).write_bytes(save_tensors({"sha256": digests}))
+        names = [*dict.fromkeys(weights), HEAD_FILE, PICTURES_FILE]
+        if classifier.outsiders is not None:
+            (folder / OUTSIDERS_FILE).write_bytes(save_tensors(outsider_tensors(classifier.outsiders)))
+            names.append(OUTSIDERS_FILE)
         golden = []
         for number, data in enumerate(training.golden):
             name = f"golden/{number}.jpg"
             (folder / name).write_bytes(data)
             answer = classifier.answer(data)
             golden.append(Golden(file=name, probabilities=[float(share) for share in answer]))
-        names = [*dict.fromkeys(weights), HEAD_FILE, PICTURES_FILE, *(picture.file for picture in golden)]
+        names += [picture.file for picture in golden]
         manifest = Manifest(
-            format=2 if further else 1,
+            format=3 if classifier.doubt else 2 if further else 1,
             thawline=training.version,
             class_names=list(classifier.class_names),
             strategy=training.strategy,
@@ -172,6 +179,7 @@ def write_bundle(folder: Path, classifier: Classifier, *, training: Training) ->
             storage="float32" if classifier.reader.storage == np.float32 else "float16",
             blocks=list(classifier.reader.blocks),
             temperature=classifier.temperature,
+            doubt=classifier.doubt,
             num_pictures=len(digests),
             images_key=training.images_key,
             files={name: file_sha256(folder / name) for name in names},
@@ -200,6 +208,10 @@ def load_bundle(directory: Path | str, *, device: str = "auto") -> Bundle:
         for facts, name in zip(manifest.networks, weight_files(manifest.networks), strict=True)
     ]
     num_columns = _num_columns(directory, manifest, networks)
+    outsiders = None
+    if manifest.doubt is not None and manifest.doubt.read_from is not None:
+        read = _tensors(directory / OUTSIDERS_FILE)
+        outsiders = outsiders_from_tensors(read, num_columns=num_columns, read_from=manifest.doubt.read_from)
     classifier = Classifier(
         networks,
         runtime,
@@ -208,6 +220,8 @@ def load_bundle(directory: Path | str, *, device: str = "auto") -> Bundle:
         head=head_from_tensors(tensors, num_columns=num_columns, num_classes=len(manifest.class_names)),
         temperature=manifest.temperature,
         class_names=manifest.class_names,
+        doubt=manifest.doubt,
+        outsiders=outsiders,
     )
     _verify_golden(directory, manifest, classifier)
     return Bundle(directory, manifest, classifier, digests)

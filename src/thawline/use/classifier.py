@@ -1,4 +1,4 @@
-"""Prepared pixels -> class probabilities: networks, what is read from them, head and temperature, in memory.
+"""Prepared pixels -> class probabilities: networks, what is read from them, head, temperature and doubt.
 
 One idea: a model is one reader and one head, whether one network is read or several; a picture is prepared once for
 each preparation that differs.
@@ -6,7 +6,9 @@ each preparation that differs.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -18,8 +20,28 @@ from thawline.features.network import Network
 from thawline.features.reader import JoinedReader
 from thawline.heads.calibrate import probabilities
 from thawline.heads.head import Head
+from thawline.heads.outsiders import Outsiders
+from thawline.use.doubt import Doubt
 
-__all__ = ["Classifier"]
+__all__ = ["Answer", "Classifier"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model says of B pictures.
+
+    Attributes:
+        probabilities: (B, K) float32, rows sum to 1.
+        outside: (B,) float32 shares of the held-out training pictures that look less strange; None where the model does
+            not know.
+    """
+
+    probabilities: Floats
+    outside: Floats | None
+
+    def outside_of(self, row: int) -> float | None:
+        """Return how strange a picture looks, or None where that is not known."""
+        return None if self.outside is None else float(self.outside[row])
 
 
 class Classifier:
@@ -31,6 +53,8 @@ class Classifier:
         head: Turns features into logits.
         temperature: Divides the logits.
         reader: Turns pixels into features.
+        doubt: When the model abstains; None in folders of earlier versions, which answer always.
+        outsiders: How strange a picture looks; None where that is not known.
     """
 
     def __init__(
@@ -43,12 +67,16 @@ class Classifier:
         head: Head,
         temperature: float,
         class_names: Sequence[str],
+        doubt: Doubt | None = None,
+        outsiders: Outsiders | None = None,
     ) -> None:
         self.networks = tuple(networks)
         self.reader = JoinedReader(networks, runtime, blocks, storage)
         self.head = head
         self.temperature = temperature
         self.class_names = tuple(class_names)
+        self.doubt = doubt
+        self.outsiders = outsiders
 
     def __repr__(self) -> str:
         return f"<Classifier {self.name}: {len(self.class_names):,} classes>"
@@ -66,6 +94,20 @@ class Classifier:
     def probabilities(self, *pixels: Pixels) -> Floats:
         """Return (B, K) float32 probabilities of B pictures, one (B, H, W, 3) uint8 array for each of `inputs`."""
         return probabilities(self.head.logits(self.reader.read(*pixels)), self.temperature)
+
+    def answers(self, *pixels: Pixels) -> Answer:
+        """Return probabilities, as `probabilities` does, and how strange the pictures look."""
+        features = self.reader.read(*pixels)
+        logits = self.head.logits(features)
+        shares = probabilities(logits, self.temperature)
+        known = self.outsiders
+        return Answer(shares, None if known is None else known.outside(features, logits / self.temperature))
+
+    def doubting(self, doubt: Doubt | None, outsiders: Outsiders | None) -> Classifier:
+        """Return the same model with thresholds of its own, networks and head shared."""
+        other = copy.copy(self)
+        other.doubt, other.outsiders = doubt, outsiders
+        return other
 
     def answer(self, data: bytes) -> Floats:
         """Return (K,) float32 probabilities of one encoded picture.

@@ -31,6 +31,7 @@ from thawline.use.onnx_model import (
     FACTS_KEY,
     MAX_FILE_BYTES,
     OUTPUT,
+    OUTSIDE,
     OnnxFacts,
     input_names,
     is_sealed,
@@ -71,7 +72,8 @@ def export_onnx(bundle: Bundle, path: Path) -> OnnxFile:
     """Write the model as one ONNX file with all weights inside and return how exact it is.
 
     The input `pixels` is (batch, H, W, 3) uint8 RGB as `prepare` makes it, the output `probabilities` (batch, K)
-    float32; the metadata key `thawline` holds an `OnnxFacts`. Where networks need the picture in several ways, there is
+    float32; where the model tells strange pictures, `outside` (batch,) float32 is a second
+    output. The metadata key `thawline` holds an `OnnxFacts`. Where networks need the picture in several ways, there is
     one input for each: `pixels`, `pixels_2` and so on. Every golden picture must get the probabilities that
     torch gives in float32 within `EXPORT_TOLERANCE` with the same first class, and those of the folder within
     `golden_tolerance`.
@@ -123,7 +125,7 @@ def _onnx_bytes(graph: Graph, bundle: Bundle) -> bytes:
             dynamo=True,
             dynamic_shapes=(tuple({0: batch} for _ in examples),),
             input_names=input_names(len(examples)),
-            output_names=[OUTPUT],
+            output_names=[OUTPUT] if bundle.classifier.outsiders is None else [OUTPUT, OUTSIDE],
             opset_version=OPSET,
             external_data=False,
             verbose=False,
@@ -181,7 +183,7 @@ def _facts(bundle: Bundle) -> OnnxFacts:
     first, *further = map(InputFacts.of, bundle.classifier.inputs)
     backbones = [network.backbone for network in manifest.networks]
     return OnnxFacts(
-        format=2 if further else 1,
+        format=3 if manifest.doubt else 2 if further else 1,
         thawline=__version__,
         class_names=list(bundle.class_names),
         strategy=manifest.strategy,
@@ -189,6 +191,7 @@ def _facts(bundle: Bundle) -> OnnxFacts:
         license=" + ".join(dict.fromkeys(backbone.license for backbone in backbones)),
         input=first,
         further_inputs=further or None,
+        doubt=manifest.doubt,
         manifest_seal=manifest.seal,
     )
 
@@ -199,10 +202,15 @@ def _verify(graph: Graph, content: bytes, bundle: Bundle) -> tuple[float, float]
     off_torch = off_golden = 0.0
     for picture in bundle.manifest.golden:
         prepared, _ = prepare_each((bundle.directory / picture.file).read_bytes(), model.inputs)
-        answer = model.probabilities(*(pixels[None] for pixels in prepared))[0]
+        shares, outside = model.answers(*(pixels[None] for pixels in prepared))
+        answer = shares[0]
         with torch.inference_mode():
-            expected = graph(*(torch.from_numpy(pixels[None].copy()) for pixels in prepared))[0].numpy()
+            found = graph(*(torch.from_numpy(pixels[None].copy()) for pixels in prepared))
+        both = found if isinstance(found, tuple) else (found,)
+        expected = both[0][0].numpy()
         off = float(np.abs(answer - expected).max())
+        if outside is not None:
+            off = max(off, float(np.abs(outside - both[1].numpy()).max()))
         same = bool(answer.argmax() == expected.argmax())
         drift = float(np.abs(answer - np.array(picture.probabilities)).max())
         if not (off <= EXPORT_TOLERANCE and same and drift <= allowed):

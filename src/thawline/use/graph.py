@@ -1,4 +1,4 @@
-"""A classifier -> one torch module from prepared pixels to probabilities: what `export` writes as ONNX.
+"""A classifier -> one torch module from prepared pixels to its answers: what `export` writes as ONNX.
 
 One idea: normalisation, networks, pooling, head and temperature are one graph in float32, with an input for each
 preparation of a picture that differs.
@@ -24,6 +24,7 @@ from thawline.heads.dense import DenseHead
 from thawline.heads.head import Head
 from thawline.heads.linear import LinearHead
 from thawline.heads.nearest import VOTE_FLOOR, VOTE_TEMPERATURE, NeighbourHead
+from thawline.heads.outsiders import FAR_FLOOR, FAR_WEIGHT, STEP_FLOOR, Outsiders, Strangeness
 from thawline.heads.together import TogetherHead
 from thawline.use.classifier import Classifier
 
@@ -31,7 +32,7 @@ __all__ = ["Graph", "head_module"]
 
 
 class Graph(nn.Module):
-    """Prepared pixels in, probabilities out, all of it torch in float32 on the CPU."""
+    """Prepared pixels in, probabilities and perhaps strangeness out, all of it torch in float32 on the CPU."""
 
     def __init__(self, classifier: Classifier) -> None:
         """Fold the networks for inference and turn the head into a module.
@@ -48,13 +49,21 @@ class Graph(nn.Module):
         self.storage = torch.float16 if reader.storage == np.float16 else torch.float32
         self.head = head_module(classifier.head)
         self.temperature = classifier.temperature
+        known = classifier.outsiders
+        self.outside = None if known is None else _Outside(known)
 
-    def forward(self, *pixels: Tensor) -> Tensor:
-        """Return (B, K) probabilities of B pictures, one (B, H, W, 3) uint8 tensor for each of the reader's inputs."""
+    def forward(self, *pixels: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Return (B, K) probabilities of B pictures and, where the model knows, (B,) how strange each looks.
+
+        Args:
+            *pixels: One (B, H, W, 3) uint8 tensor for each of the reader's inputs.
+        """
         parts = [columns(pixels[place]) for columns, place in zip(self.columns, self.input_of, strict=True)]
         features = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
         stored = features.to(self.storage).float()  # rounded as the features that the head was trained on
-        return torch.softmax(self.head(stored) / self.temperature, dim=1)
+        logits = self.head(stored) / self.temperature
+        shares = torch.softmax(logits, dim=1)
+        return shares if self.outside is None else (shares, self.outside(stored, logits))
 
 
 class _Columns(nn.Module):
@@ -148,6 +157,47 @@ class _Together(nn.Module):
             for number, (head, temperature) in enumerate(zip(self.heads, self.temperatures, strict=True))
         ]
         return torch.logsumexp(torch.stack(shares), dim=0) - math.log(len(shares))
+
+
+class _Strangeness(nn.Module):
+    """`Strangeness.score` in torch."""
+
+    def __init__(self, score: Strangeness) -> None:
+        super().__init__()
+        self.columns = _PreparedColumns(score.columns)
+        self.near, self.far = score.near, score.far
+        self.register_buffer("reads", torch.from_numpy(np.flatnonzero(score.reads)))
+        for name in ("directions", "whitening", "means", "weights"):
+            self.register_buffer(name, torch.from_numpy(getattr(score, name).astype(np.float32)))
+
+    def forward(self, features: Tensor) -> Tensor:
+        x = self.columns(features[:, self.get_buffer("reads")])
+        z = x @ self.get_buffer("directions")
+        u, means = z @ self.get_buffer("whitening"), self.get_buffer("means")
+        squares = u.square()
+        distances = squares.sum(1, keepdim=True) - 2 * (u @ means.T) + means.square().sum(1)
+        near = distances.amin(1) - squares @ self.get_buffer("weights")
+        rest = (x.square().sum(1) - z.square().sum(1)).clamp_min(0) / x.shape[1]
+        far = torch.log(rest + FAR_FLOOR)
+        score: Tensor = (near - self.near[0]) / self.near[1] + FAR_WEIGHT * (far - self.far[0]) / self.far[1]
+        return score
+
+
+class _Outside(nn.Module):
+    """`Outsiders.outside` in torch."""
+
+    def __init__(self, known: Outsiders) -> None:
+        super().__init__()
+        self.score = None if known.strangeness is None else _Strangeness(known.strangeness)
+        steps = np.maximum(np.diff(known.quantiles), np.float32(STEP_FLOOR))
+        self.register_buffer("lowest", torch.from_numpy(known.quantiles[:-1].copy()))
+        self.register_buffer("steps", torch.from_numpy(steps))
+
+    def forward(self, features: Tensor, logits: Tensor) -> Tensor:
+        score = -torch.logsumexp(logits, dim=1) if self.score is None else self.score(features)
+        passed = (score.unsqueeze(1) - self.get_buffer("lowest")) / self.get_buffer("steps")
+        share: Tensor = passed.clamp(0, 1).mean(1)
+        return share
 
 
 def head_module(head: Head) -> nn.Module:

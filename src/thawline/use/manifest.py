@@ -25,10 +25,12 @@ from pydantic import (
 
 from thawline.core.errors import BundleError, StoreError, first_few
 from thawline.core.store import disk_errors, file_sha256
+from thawline.use.doubt import Doubt
 from thawline.use.network_facts import BackboneFacts, InputFacts, NetworkFacts, Sha256, Strict
 
 __all__ = [
     "HEAD_FILE",
+    "OUTSIDERS_FILE",
     "PICTURES_FILE",
     "Golden",
     "Manifest",
@@ -38,7 +40,7 @@ __all__ = [
     "weight_files",
 ]
 
-FORMATS = "1 (one network) or 2 (several)"
+FORMATS = "1 (one network), 2 (several) or 3 (with what the model is not sure of)"
 _LEFT_BEHIND = re.compile(
     r"(^|/)(\.DS_Store|\._[^/]*|\.localized|Icon\r|(ehthumbs(_vista)?|thumbs)\.db|desktop\.ini|\.directory|"
     r"(@eaDir|#recycle|\.AppleDouble|__MACOSX)/.*)$",
@@ -46,7 +48,7 @@ _LEFT_BEHIND = re.compile(
 )
 """Files of macOS, Windows, KDE and network drives: nothing that is loaded has such a name, so they are passed over."""
 
-HEAD_FILE, PICTURES_FILE = "head.safetensors", "pictures.safetensors"
+HEAD_FILE, PICTURES_FILE, OUTSIDERS_FILE = "head.safetensors", "pictures.safetensors", "outsiders.safetensors"
 
 FileName = Annotated[str, Field(pattern=r"^(golden/)?[a-z0-9][a-z0-9_.-]*$", max_length=80)]
 
@@ -62,7 +64,7 @@ class Manifest(Strict):
     """Everything about a bundle that is not a tensor.
 
     Attributes:
-        format: Version of this layout: 1 with one network, 2 with several.
+        format: Version of this layout: 1 with one network, 2 with several, 3 where it says when the model abstains.
         thawline: Version of the program that wrote it.
         class_names: K names in the order of the outputs.
         strategy: Name of the strategy.
@@ -73,6 +75,7 @@ class Manifest(Strict):
         storage: Number format that features are rounded to.
         blocks: (cut, pooling) pairs that the head reads, in order; cuts are numbered on from network to network.
         temperature: Divides the logits.
+        doubt: When the model abstains; None in formats 1 and 2, which answer always.
         num_pictures: Pictures that the head was trained on.
         images_key: Hash of the data set's pictures.
         files: Name → SHA-256 of every other file.
@@ -81,7 +84,7 @@ class Manifest(Strict):
         seal: SHA-256 of all of the above.
     """
 
-    format: Literal[1, 2]
+    format: Literal[1, 2, 3]
     thawline: str
     class_names: list[str] = Field(min_length=2, repr=False)
     strategy: str
@@ -92,6 +95,7 @@ class Manifest(Strict):
     storage: Literal["float16", "float32"]
     blocks: list[tuple[int, str]] = Field(min_length=1, repr=False)
     temperature: Annotated[float, Field(gt=0)]
+    doubt: Doubt | None = None
     num_pictures: Annotated[int, Field(ge=0)]
     images_key: Sha256
     files: dict[FileName, Sha256] = Field(repr=False)
@@ -106,15 +110,17 @@ class Manifest(Strict):
 
     @model_validator(mode="after")
     def _of_its_format(self) -> Manifest:
-        if (self.format == 2) != (self.further is not None):
+        if (self.format == 3) != (self.doubt is not None):
+            raise ValueError("format 3 alone says when the model abstains")
+        if self.format < 3 and (self.format == 2) != (self.further is not None):
             raise ValueError("format 1 has one network and format 2 has several")
         return self
 
     @model_serializer(mode="wrap")
     def _without_none(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave further networks out where there are none: a model of one network is kept as it always was."""
+        """Leave out what there is none of: a model of one network that answers always is kept as it always was."""
         facts: dict[str, Any] = dump(self)
-        return {name: value for name, value in facts.items() if name != "further" or value is not None}
+        return {name: value for name, value in facts.items() if name not in ("further", "doubt") or value is not None}
 
     def sealed(self) -> Manifest:
         """Return this manifest with the seal that belongs to it."""
@@ -237,6 +243,7 @@ def _verify_files(directory: Path, manifest: Manifest, names: set[str]) -> None:
         *weight_files(manifest.networks),
         HEAD_FILE,
         PICTURES_FILE,
+        *([OUTSIDERS_FILE] if manifest.doubt and manifest.doubt.read_from else []),
         *(picture.file for picture in manifest.golden),
     }
     unknown = sorted((names | set(manifest.files)) - required - {"manifest.json"})

@@ -26,6 +26,7 @@ from thawline.core.runtime import num_workers
 from thawline.core.types import Floats, Pixels, Prediction
 from thawline.data.images import MAX_MEGAPIXELS
 from thawline.data.load import prepare_each
+from thawline.use.doubt import Doubt
 from thawline.use.network_facts import InputFacts
 
 if TYPE_CHECKING:
@@ -35,16 +36,18 @@ __all__ = [
     "FACTS_KEY",
     "MAX_FILE_BYTES",
     "OUTPUT",
+    "OUTSIDE",
     "OnnxFacts",
     "OnnxModel",
     "input_names",
     "is_sealed",
     "open_onnx",
+    "output_names",
     "sealed",
 ]
 
-FORMATS = "1 (a picture is prepared once) or 2 (in several ways)"
-FACTS_KEY, INPUT, OUTPUT = "thawline", "pixels", "probabilities"
+FORMATS = "1 (a picture is prepared once), 2 (in several ways) or 3 (with what the model is not sure of)"
+FACTS_KEY, INPUT, OUTPUT, OUTSIDE = "thawline", "pixels", "probabilities", "outside"
 SEAL_KEY = "thawline_sha256"
 SEAL_BYTES = 2 + 2 + len(SEAL_KEY) + 2 + 64
 MAX_FILE_BYTES = (1 << 31) - 1
@@ -58,7 +61,8 @@ class OnnxFacts(BaseModel, extra="forbid", frozen=True, strict=True):
     """Facts of an exported file: JSON under the metadata key `thawline`.
 
     Attributes:
-        format: Version of this layout: 1 where a picture is prepared once, 2 where networks need it in several ways.
+        format: Version of this layout: 1 where a picture is prepared once, 2 where networks need it in several ways,
+            3 where it says when the model abstains.
         thawline: Version of the program that wrote the file.
         class_names: K names in the order of the outputs.
         strategy: Name of the strategy.
@@ -66,10 +70,11 @@ class OnnxFacts(BaseModel, extra="forbid", frozen=True, strict=True):
         license: Licence of the weights.
         input: How a picture is prepared; mean and standard deviation are in the graph already.
         further_inputs: The other ways, each for an input of its own; None where there is one.
+        doubt: When the model abstains; None in formats 1 and 2, which answer always.
         manifest_seal: Seal of the manifest of the model folder that the file was made from.
     """
 
-    format: Literal[1, 2]
+    format: Literal[1, 2, 3]
     thawline: str
     class_names: list[str] = Field(min_length=2)
     strategy: str
@@ -77,6 +82,7 @@ class OnnxFacts(BaseModel, extra="forbid", frozen=True, strict=True):
     license: str
     input: InputFacts
     further_inputs: Annotated[list[InputFacts], Field(min_length=1)] | None = None
+    doubt: Doubt | None = None
     manifest_seal: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
     @property
@@ -86,20 +92,28 @@ class OnnxFacts(BaseModel, extra="forbid", frozen=True, strict=True):
 
     @model_validator(mode="after")
     def _of_its_format(self) -> OnnxFacts:
-        if (self.format == 2) != (self.further_inputs is not None):
+        if (self.format == 3) != (self.doubt is not None):
+            raise ValueError("format 3 alone says when the model abstains")
+        if self.format < 3 and (self.format == 2) != (self.further_inputs is not None):
             raise ValueError("format 1 has one input and format 2 has several")
         return self
 
     @model_serializer(mode="wrap")
     def _without_none(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave further inputs out where there are none: such a file stays as it always was."""
+        """Leave out what there is none of: such a file stays as it always was."""
         facts: dict[str, Any] = dump(self)
-        return {name: value for name, value in facts.items() if name != "further_inputs" or value is not None}
+        own = ("further_inputs", "doubt")
+        return {name: value for name, value in facts.items() if name not in own or value is not None}
 
 
 def input_names(count: int) -> list[str]:
     """Return the names of the inputs of a graph that takes a picture in `count` ways."""
     return [INPUT, *(f"{INPUT}_{number}" for number in range(2, count + 1))]
+
+
+def output_names(facts: OnnxFacts) -> list[str]:
+    """Return the names of the outputs of a graph with some facts."""
+    return [OUTPUT, OUTSIDE] if facts.doubt is not None and facts.doubt.read_from is not None else [OUTPUT]
 
 
 class OnnxModel:
@@ -122,10 +136,18 @@ class OnnxModel:
         Raises:
             DataError: The answer is not finite.
         """
-        shares: Floats = self._session.run([OUTPUT], dict(zip(self._names, pixels, strict=True)))[0]
-        if not np.isfinite(shares).all():
+        return self.answers(*pixels)[0]
+
+    def answers(self, *pixels: Pixels) -> tuple[Floats, Floats | None]:
+        """Return (B, K) float32 probabilities of B pictures and (B,) how strange each looks, None where not known.
+
+        Raises:
+            DataError: The answer is not finite.
+        """
+        outputs: list[Floats] = self._session.run(output_names(self.facts), dict(zip(self._names, pixels, strict=True)))
+        if not all(np.isfinite(output).all() for output in outputs):
             raise DataError("the model's answer is not finite")
-        return shares
+        return outputs[0], (outputs[1] if len(outputs) > 1 else None)
 
     def predict(self, name: str, data: bytes, *, max_megapixels: int = MAX_MEGAPIXELS) -> Prediction:
         """Return the prediction for one encoded picture, or the row with its error.
@@ -137,10 +159,13 @@ class OnnxModel:
         """
         try:
             prepared, remarks = prepare_each(data, self.inputs, max_megapixels=max_megapixels)
-            shares = self.probabilities(*(pixels[None] for pixels in prepared))[0]
+            (shares,), strange = self.answers(*(pixels[None] for pixels in prepared))
         except DataError as error:
             return Prediction.failed(name, str(error))
-        return Prediction.ranked(name, shares, class_names=self.facts.class_names, remarks=remarks)
+        outside = None if strange is None else float(strange[0])
+        doubt = None if self.facts.doubt is None else self.facts.doubt.about(float(shares.max()), outside)
+        names = self.facts.class_names
+        return Prediction.ranked(name, shares, class_names=names, remarks=remarks, outside=outside, doubt=doubt)
 
 
 def open_onnx(source: Path | bytes) -> OnnxModel:
@@ -247,7 +272,8 @@ def _check_signature(session: onnxruntime.InferenceSession, facts: OnnxFacts, na
     """Refuse a graph whose inputs and output are not those of its metadata."""
     sides = zip(input_names(len(facts.inputs)), (one.size_px for one in facts.inputs), strict=True)
     required = [(label, "tensor(uint8)", [side, side, 3]) for label, side in sides]
-    required.append((OUTPUT, "tensor(float)", [len(facts.class_names)]))
+    widths: dict[str, list[int]] = {OUTPUT: [len(facts.class_names)], OUTSIDE: []}
+    required += [(label, "tensor(float)", widths[label]) for label in output_names(facts)]
     present = [(node.name, node.type, node.shape) for node in (*session.get_inputs(), *session.get_outputs())]
     sound = [(label, kind, shape[1:]) for label, kind, shape in present] == required
     if not sound or not all(isinstance(shape[0], str) for _, _, shape in present):

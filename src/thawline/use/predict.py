@@ -102,14 +102,25 @@ def _predict_batch(classifier: Classifier, pictures: Sequence[Answerable]) -> li
             prepared.append(pixels)
         except DataError as error:
             errors[index] = str(error)
-    answers = iter(list(classifier.probabilities(*map(np.stack, zip(*prepared, strict=True)))) if prepared else [])
+    answer = classifier.answers(*map(np.stack, zip(*prepared, strict=True))) if prepared else None
+    places = iter(range(len(prepared)))
     rows = []
     for index, (name, _) in enumerate(pictures):
-        if index in errors:
+        if answer is None or index in errors:
             rows.append(Prediction.failed(name, errors[index]))
-        else:
-            shares, class_names = next(answers), classifier.class_names
-            rows.append(Prediction.ranked(name, shares, class_names=class_names, remarks=remarks[index]))
+            continue
+        place = next(places)
+        shares, outside, doubt = answer.probabilities[place], answer.outside_of(place), classifier.doubt
+        rows.append(
+            Prediction.ranked(
+                name,
+                shares,
+                class_names=classifier.class_names,
+                remarks=remarks[index],
+                outside=outside,
+                doubt=doubt.about(float(shares.max()), outside) if doubt else None,
+            )
+        )
     return rows
 
 
@@ -127,19 +138,20 @@ def _read(source: Source) -> bytes:
 
 
 def predictions_jsonl(rows: Iterable[Prediction]) -> Iterator[str]:
-    """Yield one line of JSON a picture: `path, label, probability, probabilities`, or `path, error`."""
+    """Yield one line of JSON a picture, as `Prediction.to_json`."""
     for row in rows:
         yield json.dumps(row.to_json(), ensure_ascii=False)
 
 
 def predictions_csv(rows: Iterable[Prediction], class_names: Sequence[str]) -> Iterator[str]:
-    """Yield CSV lines with a header: path, label, probability, one column a class, error.
+    """Yield CSV lines with a header: path, label, probability, one column a class, error, abstained, outside.
 
     A class whose name one of the other columns has is headed `class NAME`; a text that a spreadsheet would run begins
     with an apostrophe. JSON has the names as they are.
     """
-    first, last = ["path", "label", "probability"], ["error"]
+    first, last = ["path", "label", "probability"], ["error", "abstained", "outside"]
     yield csv_line([*first, *distinct_columns(class_names, taken=[*first, *last]), *last])
     for row in rows:
         shares = [row.probabilities.get(name) for name in class_names]
-        yield csv_line([row.path, row.label, row.probability, *shares, row.error])
+        abstained = None if row.error else str(row.abstained).lower()
+        yield csv_line([row.path, row.label, row.probability, *shares, row.error, abstained, row.outside])

@@ -8,7 +8,40 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Strange", "Strangest"]
+import numpy as np
+
+from thawline.core.intervals import accuracy_interval
+from thawline.core.types import Floats, Ints
+from thawline.data.dataset import Dataset
+from thawline.use.doubt import Doubt
+
+__all__ = ["Doubted", "Strange", "Strangest", "strangest"]
+
+MOST_SHOWN = 24
+
+
+@dataclass(frozen=True)
+class Doubted:
+    """How strange pictures look that were held out, to fits without them.
+
+    Attributes:
+        rows: (n,) indices of samples, ascending.
+        outside: (n,) shares of the held-out training pictures that look less strange.
+        score: (n,) how strange.
+        doubt: When the model abstains.
+        note: What a person should know of its promise; empty where there is nothing.
+    """
+
+    rows: Ints
+    outside: Floats
+    score: Floats
+    doubt: Doubt
+    note: str
+
+    @property
+    def strange(self) -> Ints:
+        """Indices of the samples to which the model says "none of these", ascending."""
+        return self.rows[self.outside > 1 - self.doubt.false_alarms]
 
 
 @dataclass(frozen=True)
@@ -59,3 +92,58 @@ class Strangest:
     num_test: int
     strangest: tuple[Strange, ...]
     note: str = ""
+
+
+def strangest(doubted: Doubted, dataset: Dataset, *, test: Ints) -> Strangest:
+    """Return what "none of these" costs on pictures that belong, and the strangest of them.
+
+    Args:
+        doubted: How strange they look.
+        dataset: All pictures.
+        test: Indices of the test pictures; those without a score count nowhere.
+    """
+    doubt, rows = doubted.doubt, doubted.rows
+    is_test, is_outside = np.isin(rows, test), np.isin(rows, doubted.strange)
+    resolved = 1 / (doubt.num_groups + 1)
+    low, high, alarms = 0.0, 1.0, None
+    if is_test.any():
+        found = is_outside[is_test].astype(np.float64)
+        alarms = float(found.mean())
+        low, high = accuracy_interval(found, dataset.groups[rows[is_test]])
+    order = np.lexsort((rows, -doubted.score.astype(np.float64)))[:MOST_SHOWN]
+    shown = [
+        Strange(
+            path=dataset.samples[row].path,
+            label=dataset.class_names[dataset.samples[row].label],
+            outside=float(doubted.outside[place]),
+            score=float(doubted.score[place]),
+            is_outside=bool(is_outside[place]),
+            is_test=bool(is_test[place]),
+        )
+        for place, row in zip(order.tolist(), rows[order].tolist(), strict=True)
+    ]
+    return Strangest(
+        read_from=doubt.read_from or "answers",
+        false_alarms=doubt.false_alarms,
+        resolved=resolved,
+        num_groups=doubt.num_groups,
+        test_alarms=alarms,
+        test_low=low,
+        test_high=high,
+        num_test=int(is_test.sum()),
+        strangest=tuple(shown),
+        note=_note(doubt.num_groups, doubt.false_alarms),
+    )
+
+
+def _note(num_groups: int, false_alarms: float) -> str:
+    """Return what is to be said where the pictures are too few for the rate that was named."""
+    resolved = 1 / (num_groups + 1)
+    if resolved <= false_alarms:
+        return ""
+    needed = int(np.ceil(1 / false_alarms - 1 - 1e-9))
+    return (
+        f"{num_groups:,} held-out pictures are too few for false alarms of {100 * false_alarms:g} %, which take "
+        f"{needed:,}: about {100 * resolved:.1f} % of the pictures that belong are called strange, those that look "
+        "stranger than all of them."
+    )

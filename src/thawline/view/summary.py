@@ -299,10 +299,11 @@ def _other_scores(evaluation: Evaluation) -> str:
 
 
 def prediction_lines(rows: Iterable[Prediction]) -> Iterator[str]:
-    """Yield a line a picture: probability, label, path and perhaps a remark; or the reason why there is none.
+    """Yield a line a picture: probability, label, path, perhaps doubt and a remark; or the reason why there is none.
 
     What cannot be printed in a name is shown as `?`, a line break as a space; JSON has names as they are.
     """
     for row in rows:
         answer = f"  ---  {row.path}: {row.error}" if row.error else f"{row.probability:.3f}  {row.label}  {row.path}"
-        yield printable(answer if row.remark is None else f"{answer} ({row.remark})")
+        notes = "; ".join(note for note in (row.doubt, row.remark) if note is not None)
+        yield printable(f"{answer} ({notes})" if notes else answer)

@@ -7,6 +7,7 @@ scrambled test labels change the advice and nothing else.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from thawline.core.types import Ints
 from thawline.data.split import Split
 from thawline.heads.calibrate import probabilities
 from thawline.search.strategy import Strategy
+from thawline.vet.abstaining import abstaining
 from thawline.vet.advice import Advice
 from thawline.vet.answered import TEST, Answered
 from thawline.vet.lookalikes import lookalikes
@@ -21,6 +23,7 @@ from thawline.vet.looks import looks_of
 from thawline.vet.picture_map import picture_map
 from thawline.vet.slices import find_slices
 from thawline.vet.space import Space, space_of
+from thawline.vet.strangest import strangest
 from thawline.vet.suspects import Suspect, find_suspects, suspects_of
 from thawline.work.growing import what_more_brings
 from thawline.work.rows import Outcome
@@ -69,7 +72,23 @@ def advise(compared: Compared, outcome: Outcome, *, basis: Basis | None = None) 
         more_pictures=what_more_brings(compared, outcome),
         confused=lookalikes(basis.answered, basis.space),
         slices=find_slices(basis.answered),
+        **_doubts(compared, outcome, answered=basis.answered),
     )
+
+
+def _doubts(compared: Compared, outcome: Outcome, *, answered: Answered) -> dict[str, Any]:
+    """Return the parts on abstaining and on strange pictures; none where the model answers always."""
+    doubted = outcome.doubted
+    if doubted is None:
+        return {}
+    kept = abstaining(
+        answered,
+        is_outside=np.isin(answered.rows, doubted.strange),
+        error_rate=doubted.doubt.error_rate,
+        min_probability=doubted.doubt.min_probability,
+        note=doubted.note,
+    )
+    return {"abstaining": kept, "strangest": strangest(doubted, compared.dataset, test=compared.split.test)}
 
 
 def answered_of(compared: Compared, outcome: Outcome) -> Answered:

@@ -218,7 +218,8 @@ class Order:
         """What tells this order from any other whose training runs would differ; the same from any folder."""
         rows = [asdict(row) for row in self.rows]
         options = {name: str(value) for name, value in asdict(self.from_anywhere().options).items()}
-        for name in ("cache_dir", "refit", "corrections"):  # after the test, or by the key of pictures and labels
+        after_the_test = ("refit", "error_rate", "false_alarms")
+        for name in ("cache_dir", "corrections", *after_the_test):  # or by the key of pictures and labels
             options.pop(name)
         training = [asdict(self.training), self.overrides]
         return content_key([self.protocol, rows, options, training])[:12]

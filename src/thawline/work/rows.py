@@ -38,6 +38,7 @@ from thawline.use.classifier import Classifier
 from thawline.use.evaluate import evaluate_rows
 from thawline.use.evaluation import Evaluation
 from thawline.use.expectation import Expectation
+from thawline.vet.strangest import Doubted
 from thawline.work.allotment import final_allowance, left_for_training_s
 from thawline.work.model import Made, answer_test, drift_of, evaluate_test, frozen_model, trained_model
 from thawline.work.order import BEST_FROZEN, Row
@@ -92,6 +93,7 @@ class Outcome:
         expectation: What to expect of the model on further pictures; None where rows were answered one by one.
         chosen: The comparison that chose it, with its like's answers to held-out rows; None where rows were answered
             one by one.
+        doubted: When the model abstains, and how strange held-out pictures look; None as there.
     """
 
     leaderboard: Leaderboard
@@ -104,6 +106,7 @@ class Outcome:
     drifts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     expectation: Expectation | None = None
     chosen: Comparison | None = None
+    doubted: Doubted | None = None
 
     @property
     def classifier(self) -> Classifier:

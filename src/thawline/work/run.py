@@ -24,6 +24,7 @@ from thawline.view.summary import run_html
 from thawline.view.track import TensorBoardLog
 from thawline.work.advising import advise, basis_of
 from thawline.work.choice import choose, rows_to_try
+from thawline.work.doubting import doubting
 from thawline.work.fed_back import fed_back
 from thawline.work.model import describe_training
 from thawline.work.order import Order
@@ -168,7 +169,10 @@ def _answered(session: Session) -> tuple[Compared, Outcome]:
     """Return the comparison of the frozen strategies, and what came of the rows."""
     protocol = session.order.protocol
     compared = compare_frozen(session, hold_out=protocol != "folds")
-    return compared, choose(compared) if protocol == "choose" else answer_rows(compared)
+    outcome = choose(compared) if protocol == "choose" else answer_rows(compared)
+    outcome = doubting(compared, outcome)
+    session.clock.lap("doubt")
+    return compared, outcome
 
 
 def _write_results(
