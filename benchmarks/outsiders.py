@@ -80,8 +80,10 @@ def known_of(pictures: Pictures, rows: Ints, *, seed: int = 0) -> Outsiders:
         inside, out = rows[fold != number], rows[fold == number]
         part = fit_strangeness(features[inside], labels[inside], reads=reads, directions=directions)
         near[fold == number], far[fold == number] = part.near_far(features[out])
-    score = standardised(fit_strangeness(features[rows], labels[rows], reads=reads, directions=directions), near, far)
-    return Outsiders(score, quantiles_of(combined(score, near, far), dataset.groups[rows]))
+    score = standardised(
+        fit_strangeness(features[rows], labels[rows], reads=reads, directions=directions), near=near, far=far
+    )
+    return Outsiders(score, quantiles_of(combined(score, near=near, far=far), dataset.groups[rows]))
 
 
 def scores_of(pictures: Pictures, rows: Ints) -> dict[str, Callable[[Floats], Floats]]:

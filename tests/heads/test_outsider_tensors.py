@@ -13,7 +13,8 @@ def known():
     rng = np.random.default_rng(0)
     features = rng.normal(0, 1, (40, 6)).astype(np.float32)
     score = fit_strangeness(features, np.arange(40) % 3, reads=np.arange(6) > 1)
-    return Outsiders(standardised(score, *score.near_far(features)), np.linspace(0, 1, 11, dtype=np.float32))
+    near, far = score.near_far(features)
+    return Outsiders(standardised(score, near=near, far=far), np.linspace(0, 1, 11, dtype=np.float32))
 
 
 def test_it_comes_back_as_it_was(known):

@@ -34,8 +34,8 @@ def known_of(features, labels, reads=None):
     for inside in (is_first, ~is_first):
         fitted = fit_strangeness(features[inside], labels[inside], reads=reads, directions=20)
         near[~inside], far[~inside] = fitted.near_far(features[~inside])
-    score = standardised(fit_strangeness(features, labels, reads=reads, directions=20), near, far)
-    return Outsiders(score, quantiles_of(combined(score, near, far), np.arange(len(labels))))
+    score = standardised(fit_strangeness(features, labels, reads=reads, directions=20), near=near, far=far)
+    return Outsiders(score, quantiles_of(combined(score, near=near, far=far), np.arange(len(labels))))
 
 
 def test_a_fourth_class_and_noise_look_stranger_than_what_belongs(drawn):
@@ -71,7 +71,7 @@ def test_few_pictures_and_constant_columns_give_finite_scores(rows, columns, con
     asked = rng.normal(0, 9, (5, columns)).astype(np.float32)
     assert np.isfinite(score.score(asked)).all()
     near, far = score.near_far(features)
-    assert np.isfinite(standardised(score, near, far).score(asked)).all()
+    assert np.isfinite(standardised(score, near=near, far=far).score(asked)).all()
 
 
 def test_the_share_is_that_of_held_out_pictures_that_look_less_strange():

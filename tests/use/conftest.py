@@ -157,7 +157,8 @@ def doubting_model(drawn_model, tmp_path):
         score = None
         if read_from == "features":
             fitted = fit_strangeness(features, np.arange(18) % CLASSES, reads=np.arange(features.shape[1]) > 3)
-            score = standardised(fitted, *fitted.near_far(features))
+            near, far = fitted.near_far(features)
+            score = standardised(fitted, near=near, far=far)
         held_out = energy(logits) if score is None else score.score(features)
         known = Outsiders(score, quantiles_of(held_out, np.arange(18)))
         rates = {"false_alarms": 0.4, "error_rate": 0.1, "min_probability": 0.5}

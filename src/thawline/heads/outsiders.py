@@ -94,7 +94,8 @@ class Strangeness:
 
     def score(self, features: Floats) -> Floats:
         """Return (N,) float32 of (N, D) raw features: both parts in standard deviations of held-out pictures, added."""
-        return combined(self, *self.near_far(features))
+        near, far = self.near_far(features)
+        return combined(self, near=near, far=far)
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ class Outsiders:
         return share
 
 
-def combined(strangeness: Strangeness, near: Floats, far: Floats) -> Floats:
+def combined(strangeness: Strangeness, *, near: Floats, far: Floats) -> Floats:
     """Return (N,) float32 scores of the two parts that `near_far` returns, of whichever fit."""
     score = (near - strangeness.near[0]) / strangeness.near[1]
     score = score + FAR_WEIGHT * (far - strangeness.far[0]) / strangeness.far[1]
@@ -205,7 +206,7 @@ def _covariance(z: Floats) -> Floats:
     return shrunk
 
 
-def standardised(strangeness: Strangeness, near: Floats, far: Floats) -> Strangeness:
+def standardised(strangeness: Strangeness, *, near: Floats, far: Floats) -> Strangeness:
     """Return a score whose two parts are in standard deviations of held-out pictures.
 
     Args:

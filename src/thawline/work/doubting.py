@@ -117,13 +117,13 @@ def _by_features(compared: Compared, outcome: Outcome, *, strategy: Strategy) ->
         if len(asked) and len(learnt):
             parts.append((asked, *fit(learnt).near_far(_features(compared, strategy, rows=asked))))
     rows, near, far = (np.concatenate(column) for column in zip(*parts, strict=True))
-    measured = standardised(fit(np.intersect1d(split.pool, pool)), near, far)
-    score = combined(measured, near, far)
+    measured = standardised(fit(np.intersect1d(split.pool, pool)), near=near, far=far)
+    score = combined(measured, near=near, far=far)
     test_score = np.empty(0, dtype=np.float32)
     if len(split.test):
         test_score = measured.score(_features(compared, strategy, rows=split.test))
     is_measured = np.array_equal(outcome.final.rows, split.pool)
-    final = measured if is_measured else standardised(fit(_drawn(outcome.final.rows)), near, far)
+    final = measured if is_measured else standardised(fit(_drawn(outcome.final.rows)), near=near, far=far)
     return _Scored(rows, score, split.test, test_score, final)
 
 
