@@ -62,7 +62,7 @@ def measure(features: Floats, labels: Ints, *, seed: int) -> dict[str, float]:
         found |= {f"{name}, promised": float(threshold is not None), f"{name}, kept": float(wrong <= promised)}
         found |= {f"{name}, answered": float(kept.mean()), f"{name}, wrong": float(wrong)}
     asked = rng.choice(len(rest), CHECKED, replace=False)
-    sets = conformal_sets(shares, labels[drawn], true[asked], level=LEVEL)
+    sets = conformal_sets(shares, labels[drawn], asked=true[asked], level=LEVEL)
     found["sets, cover"] = float(sets[np.arange(CHECKED), labels[rest[asked]]].mean())
     found["sets, size"] = float(sets.sum(axis=1).mean())
     return found

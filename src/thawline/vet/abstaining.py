@@ -250,7 +250,7 @@ def class_sets(answered: Answered, *, level: float = LEVEL) -> Sets | None:
     rng = np.random.default_rng(0)
     calibrated, checked = (_at_most(rows, rng) for rows in (calibrated, checked))
     shares, labels = answered.probabilities, answered.labels
-    sets = conformal_sets(shares[calibrated], labels[calibrated], shares[checked], level=level)
+    sets = conformal_sets(shares[calibrated], labels[calibrated], asked=shares[checked], level=level)
     holds = sets[np.arange(len(checked)), labels[checked]].astype(np.float64)
     low, high = accuracy_interval(holds, answered.groups[checked])
     sizes = np.minimum(sets.sum(axis=1), LONGEST_SET)
@@ -291,7 +291,7 @@ class _Known:
         return x
 
 
-def conformal_sets(calibrated: Floats, labels: Ints, asked: Floats, *, level: float) -> Bools:
+def conformal_sets(calibrated: Floats, labels: Ints, *, asked: Floats, level: float) -> Bools:
     """Return (m, K) bool: which classes are in the set of each of m pictures.
 
     Args:
