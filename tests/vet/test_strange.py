@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from thawline.vet.space import Space
-from thawline.vet.strange import strangest
+from thawline.vet.strange import strangest, unscaled_space
 
 
 def space_with(num, outsiders, *, seed=0):
@@ -56,3 +56,15 @@ def test_the_same_pictures_are_as_strange_every_time(seed):
     assert strangest(space_with(30, 1, seed=seed), np.arange(31)) == strangest(
         space_with(30, 1, seed=seed), np.arange(31)
     )
+
+
+def test_a_few_odd_ones_of_a_kind_are_no_company():
+    rng = np.random.default_rng(0)
+    x = np.eye(2, 24)[np.r_[[0] * 100, [1] * 4]] + 0.1 * rng.normal(size=(104, 24))
+    space = Space((x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32))
+    assert {one.row for one in strangest(space, np.arange(104)) if one.stands_out} == {100, 101, 102, 103}
+
+
+def test_raw_features_are_rooted_and_neither_centred_nor_scaled():
+    space = unscaled_space(np.array([[9.0, 16.0], [0.0, 0.0], [4.0, -4.0]], dtype=np.float16))
+    assert space.x == pytest.approx(np.array([[0.6, 0.8], [0, 0], [0.5**0.5, -(0.5**0.5)]]), abs=1e-6)

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from thawline.core.types import Ints
+from thawline.core.types import Floats, Ints
 from thawline.vet.space import Space
 
-__all__ = ["Strange", "strangest"]
+__all__ = ["Strange", "strangest", "unscaled_space"]
 
-NEIGHBOURS = 5
+NEIGHBOURS = 20
+"""Fewer in small sets, a fifth of the pictures: several odd pictures of one kind are no company for each other."""
 MOST = 24
 FEW = 8
 CUT_OFF = 3.5
@@ -58,7 +59,7 @@ def strangest(space: Space, copies: Ints, *, most: int = MOST) -> tuple[Strange,
     rows.sort()
     if len(rows) < FEWEST_PICTURES:
         return ()
-    k = min(NEIGHBOURS, len(rows) - 1)
+    k = min(NEIGHBOURS, max(FEWEST_PICTURES, len(rows) // 5), len(rows) - 1)
     nearest, alike = space.nearest(rows, rows, k=k)
     likeness = alike.mean(axis=1, dtype=np.float64)
     middle = float(np.median(likeness))
@@ -69,3 +70,15 @@ def strangest(space: Space, copies: Ints, *, most: int = MOST) -> tuple[Strange,
     return tuple(
         Strange(int(rows[at]), float(likeness[at]), int(nearest[at, 0]), bool(stands_out[at])) for at in order[:num]
     )
+
+
+def unscaled_space(features: Floats) -> Space:
+    """Return where N pictures lie by (N, D) raw features, rooted but neither centred nor scaled.
+
+    `space_of` spreads pictures evenly over all directions, which shows neighbourhoods best; here what is far from
+    everything is to stay far.
+    """
+    x = np.asarray(features, dtype=np.float32)
+    x = np.copysign(np.sqrt(np.abs(x)), x)
+    lengths = np.sqrt(np.einsum("nd,nd->n", x, x))
+    return Space(x / np.maximum(lengths, 1e-12)[:, None])

@@ -29,7 +29,7 @@ from thawline.features.extract import extract
 from thawline.features.network import rendering_as
 from thawline.vet.picture_map import picture_map
 from thawline.vet.space import Space, space_of
-from thawline.vet.strange import strangest
+from thawline.vet.strange import strangest, unscaled_space
 from thawline.view.data_page import DataPage, OddPicture, pictures_needed, render_data_page
 from thawline.work.networks import load_networks
 
@@ -84,10 +84,10 @@ def check_page(
         progress=progress,
     ).bank
     with progress.stage("page"):
-        deepest = network.backbone.cuts[-1].index
+        blocks = [(network.backbone.cuts[-1].index, settings.pooling[0])]
         hashes = [sample.sha256 for sample in dataset.samples]
-        space = space_of(bank, hashes, blocks=[(deepest, settings.pooling[0])])
-        data = replace(data, drawn=picture_map(space, dataset), odd=_odd(space, dataset))
+        drawn = picture_map(space_of(bank, hashes, blocks=blocks), dataset)
+        data = replace(data, drawn=drawn, odd=_odd(unscaled_space(bank.read(hashes, blocks)), dataset))
         data = replace(data, thumbnails=_thumbnails(dataset, pictures_needed(data)))
         write_bytes(page, _sealed(render_data_page(data).encode()))
     return report
