@@ -43,6 +43,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sets", nargs="*", default=list(SETS), choices=list(SETS))
     parser.add_argument("--draws", type=int, default=20)
+    parser.add_argument("--plants", nargs="*", default=list(PLANTS), choices=PLANTS)
+    parser.add_argument("--quality", type=int, default=QUALITY, help="of the JPEGs that are saved again")
     arguments = parser.parse_args()
     print(
         "| set | planted | draws | found | another class found | content findings | weakest AUROC |\n"
@@ -51,8 +53,8 @@ def main() -> None:
     )
     for name in arguments.sets:
         pictures, started = read(DATA / SETS[name]), time.perf_counter()
-        for plant in PLANTS:
-            results = [draw(pictures, plant, seed=seed) for seed in range(arguments.draws)]
+        for plant in arguments.plants:
+            results = [draw(pictures, plant, seed=seed, quality=arguments.quality) for seed in range(arguments.draws)]
             print(row(name, plant, results), flush=True)
         print(f"<!-- {name}: {time.perf_counter() - started:.0f} s -->", flush=True)
 
@@ -80,14 +82,14 @@ def smaller(data: bytes) -> bytes:
     return saved(image, "JPEG")
 
 
-def saved(image: Image.Image, kind: str) -> bytes:
+def saved(image: Image.Image, kind: str, *, quality: int = QUALITY) -> bytes:
     """Return an encoded picture."""
     buffer = io.BytesIO()
-    image.save(buffer, kind, **({"quality": QUALITY} if kind == "JPEG" else {"compress_level": 1}))
+    image.save(buffer, kind, **({"quality": quality} if kind == "JPEG" else {"compress_level": 1}))
     return buffer.getvalue()
 
 
-def planted(data: bytes, plant: str, *, is_chosen: bool) -> bytes:
+def planted(data: bytes, plant: str, *, is_chosen: bool, quality: int) -> bytes:
     """Return a picture as the plant has it."""
     if plant == "none, as they are" or (plant == "PNG" and not is_chosen):
         return data
@@ -96,10 +98,10 @@ def planted(data: bytes, plant: str, *, is_chosen: bool) -> bytes:
         return saved(image, "PNG")
     if is_chosen and plant == PLANTS[0]:
         image = ImageEnhance.Brightness(image).enhance(BRIGHTER)
-    return saved(image, "JPEG")
+    return saved(image, "JPEG", quality=quality)
 
 
-def draw(pictures: dict[str, list[bytes]], plant: str, *, seed: int) -> tuple[str, tuple[Cheat, ...]]:
+def draw(pictures: dict[str, list[bytes]], plant: str, *, seed: int, quality: int) -> tuple[str, tuple[Cheat, ...]]:
     """Return which class was chosen, and what was found."""
     rng = np.random.default_rng(seed)
     names = sorted(pictures)
@@ -108,7 +110,7 @@ def draw(pictures: dict[str, list[bytes]], plant: str, *, seed: int) -> tuple[st
         for name in names:
             (Path(folder) / name).mkdir()
             for place in rng.permutation(len(pictures[name]))[:size].tolist():
-                data = planted(pictures[name][place], plant, is_chosen=name == chosen)
+                data = planted(pictures[name][place], plant, is_chosen=name == chosen, quality=quality)
                 (Path(folder) / name / f"{place}.jpg").write_bytes(data)
         return chosen, check(folder)[1].cheats
 

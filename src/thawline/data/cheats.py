@@ -31,6 +31,7 @@ FAMILY_ERROR = 0.01
 _MOST_OF_A_FACT = 5
 _DISTINCT = 16
 _BINS = 10
+_BINS_OF_TOPS = 6  # of the brightest levels: fewer tell an edited class better, and one that is not worse
 _WHY_TECHNICAL = "They may have been taken, edited or saved in another way, and a model may learn that instead."
 _WHY_CONTENT = "It may be what these pictures show, or how they were taken: compare them with the others."
 
@@ -196,11 +197,11 @@ def _binned(measure: _Measure, facts: Facts) -> Ints | None:
         columns = [facts.column(name) for name in measure.columns]
     else:
         columns = list(facts.spikes.T)
-    bins = []
+    bins, num_bins = [], _BINS if measure.columns else _BINS_OF_TOPS
     for values in columns:
         distinct, places = np.unique(values, return_inverse=True)
         if len(distinct) > _DISTINCT:
-            edges = np.unique(np.quantile(values, np.linspace(0, 1, _BINS + 1)[1:-1]))
+            edges = np.unique(np.quantile(values, np.linspace(0, 1, num_bins + 1)[1:-1]))
             places = np.searchsorted(edges, values, side="right")
         if places.any():
             bins.append(places)
