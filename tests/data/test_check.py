@@ -71,8 +71,8 @@ def test_every_file_has_a_ledger_row(make_folder, encode, draw):
         ({"cat/a/1.png": 1, "cat/2.png": 2}, "one class .*cat/a is inside a class folder.*name it itself"),
         ({"a/1": 1, "a/2": 2, "b/1": 3}, "b has one usable picture each"),
         (
-            {"train/a/1": 1, "train/a/2": 2, "train/b/3": 3, "train/b/4": 4, "val/c/5": 5, "val/c/6": 6},
-            "c has pictures to test",
+            {"train/a/1": 1, "train/a/2": 2, "train/b/3": b"?", "val/a/4": 4, "val/b/5": 5, "val/b/6": 6},
+            "b has pictures to test",
         ),
     ],
 )
@@ -229,3 +229,32 @@ def test_a_class_of_near_copies_is_not_too_small_to_be_kept(make_folder, draw, e
     dataset, report = check(make_folder(files), CheckOptions(drop_small_classes=True))
     assert dataset.class_names == ("a", "b")
     assert len(report.near_copies) == 1
+
+
+def test_a_class_that_only_the_test_has_is_left_out_and_said(make_folder):
+    root = make_folder(
+        {
+            **five("train/a", 0),
+            **five("train/b", 10),
+            "test/a/1.png": 20,
+            "test/b/1.png": 21,
+            "test/yak/1.png": 22,
+            "test/yak/2.png": 23,
+        }
+    )
+    dataset, report = check(root)
+    assert dataset.class_names == ("a", "b")
+    assert report.untaught == {"yak": 2}
+    assert report.empty_classes == ()
+    assert dict(report.skipped)["test/yak/1.png"] == "no training picture has its class, so that no model can know it"
+    (note,) = [note for note in report.notes if "yak" in note]
+    assert note.startswith("2 held-out pictures of 'yak' are left out: no training picture has the class")
+    assert report.to_json()["untaught"] == {"yak": 2}
+
+
+def test_a_class_whose_training_pictures_cannot_be_used_is_refused_all_the_same(make_folder):
+    held_out = {"test/a/1.png": 20, "test/yak/1.png": 22, "test/yak/2.png": 23}
+    broken = {f"train/yak/{number}.png": b"no picture" for number in range(3)}
+    root = make_folder({**five("train/a", 0), **five("train/b", 10), **held_out, **broken})
+    with pytest.raises(DataError, match="yak has pictures to test on but none to train on"):
+        check(root)

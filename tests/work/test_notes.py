@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from thawline.work.choice import choose
-from thawline.work.notes import notes, num_refitted, stated
+from thawline.work.notes import notes, num_refitted, stated, warnings
 from thawline.work.order import Row
 from thawline.work.rows import answer_rows
 
@@ -26,3 +26,11 @@ def test_rows_one_by_one_say_what_they_answered_and_which_model_is_kept(compared
     assert said[0].startswith("Held out: a stratified fifth, copies kept together")
     assert said[1] == "The model kept is that of the row “solved”, named in the recipe beforehand."
     assert said[-1].startswith("The recipe states no scores for these pictures")
+
+
+def test_classes_that_no_training_picture_has_are_warned_of(compared):
+    assert warnings(compared) == ()
+    session = compared.session
+    report = replace(session.report, untaught={"yak": 1})
+    (text,) = warnings(replace(compared, session=replace(session, report=report)))
+    assert text.startswith("1 held-out picture of 'yak' is left out")

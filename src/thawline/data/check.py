@@ -23,13 +23,13 @@ from thawline.data.copies import group_copies, group_equal
 from thawline.data.corrections import Corrections, apply_corrections
 from thawline.data.dataset import Dataset, LedgerRow, Sample
 from thawline.data.examine import examine_all, pixel_digests, skipped_row
-from thawline.data.findings import CheckReport, find_all
+from thawline.data.findings import CheckReport, find_all, untaught_text
 from thawline.data.formats import FORMATS
 from thawline.data.groups import join_groups, settle_groups
 from thawline.data.naming import apply_options
 from thawline.data.sources.group_columns import NO_GROUPS
 from thawline.data.sources.headings import Wanted
-from thawline.data.sources.listing import Listing, display_path, only_answered
+from thawline.data.sources.listing import Listing, Skipped, display_path, only_answered
 from thawline.data.sources.pictures import list_pictures
 from thawline.data.sources.places import Place
 from thawline.data.sources.unlabelled import list_unlabelled
@@ -77,13 +77,10 @@ def check(
         examined, corrections = _corrected(examined, listed, listing, options=options)
         thumbnails, used = _still_used(examined, thumbnails, used)
         listing = replace(listing, notes=(*listing.notes, corrections.note))
-    drops = for_training and options.drop_small_classes
-    if drops and (small := _drop_small_classes(listing, examined, used, options.copies)):
-        thumbnails, used = _still_used(examined, thumbnails, used)
-        note = f"--drop-small-classes: left out {first_few([f'{name} ({words})' for name, words in small.items()])}"
-        left = tuple(name for name in listing.class_names if name not in small)
-        listing = replace(listing, class_names=left, notes=(*listing.notes, note))
+    untaught: dict[str, int] = {}
     if for_training:
+        listing, untaught = _leave_out_classes(listing, examined, used, options)
+        thumbnails, used = _still_used(examined, thumbnails, used)
         _refuse_classes(listed, examined, used)
     copies, groups, scenes = _grouped(listing, examined, used, thumbnails, kind=options.copies)
     class_names = tuple(sorted({examined[index].label for index in used}))
@@ -97,7 +94,9 @@ def check(
     skipped = [skipped_row(item.path, item.reason) for item in listing.skipped]
     ledger = tuple(sorted([*examined, *skipped], key=lambda row: row.path)) if skipped else tuple(examined)
     dataset = Dataset(listing.root, class_names, tuple(samples), ledger, found.rendering, found.facts)
-    return dataset, find_all(dataset, listing, scenes=scenes, blank=found.blank, corrections=corrections)
+    return dataset, find_all(
+        dataset, listing, scenes=scenes, blank=found.blank, corrections=corrections, untaught=untaught
+    )
 
 
 def ledger_csv(rows: Sequence[LedgerRow]) -> str:
@@ -177,6 +176,40 @@ def _drop_small_classes(listing: Listing, rows: list[LedgerRow], used: Sequence[
             reason = f"its class has {words}, too few to fold and test"
             rows[index] = replace(rows[index], status="skipped", reason=reason)
     return small
+
+
+def _leave_out_classes(
+    listing: Listing, rows: list[LedgerRow], used: Sequence[int], options: CheckOptions
+) -> tuple[Listing, dict[str, int]]:
+    """Skip the pictures of small classes, where that is asked for, and of untaught ones; return what is told of them.
+
+    That is the listing with a note, and how many pictures each untaught class has.
+    """
+    if options.drop_small_classes and (small := _drop_small_classes(listing, rows, used, options.copies)):
+        words = first_few([f"{name} ({what})" for name, what in small.items()])
+        left = tuple(name for name in listing.class_names if name not in small)
+        notes = (*listing.notes, f"--drop-small-classes: left out {words}")
+        listing = replace(listing, class_names=left, notes=notes)
+    untaught = _leave_out_untaught(rows, used, listing.skipped)
+    if untaught:
+        listing = replace(listing, notes=(*listing.notes, untaught_text(untaught)))
+    return listing, untaught
+
+
+def _leave_out_untaught(rows: list[LedgerRow], used: Sequence[int], skipped: Sequence[Skipped]) -> dict[str, int]:
+    """Skip the test pictures of classes that were never among the training pictures; return how many each has.
+
+    A class whose training pictures were found and cannot be used is none of these: that is to be mended.
+    """
+    counts = Counter(rows[index].label for index in used if rows[index].status != "skipped")
+    taught = {row.label for row in rows if row.split in {"train", ""}}
+    hidden = {part for one in skipped for part in Path(one.path).parts}
+    untaught = {name: count for name, count in sorted(counts.items()) if name not in taught | hidden}
+    for index in used:
+        if rows[index].label in untaught:
+            reason = "no training picture has its class, so that no model can know it"
+            rows[index] = replace(rows[index], status="skipped", reason=reason)
+    return untaught
 
 
 def _refuse_bad_files(listing: Listing, rows: Sequence[LedgerRow], options: CheckOptions) -> None:

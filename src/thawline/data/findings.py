@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
+from thawline.core.errors import first_few
 from thawline.core.types import Ints
 from thawline.data.cheats import Cheat, find_cheats
 from thawline.data.copies import is_large
@@ -16,7 +17,7 @@ from thawline.data.corrections import Corrections
 from thawline.data.dataset import Dataset, Role, Sample
 from thawline.data.sources.listing import Listing
 
-__all__ = ["CheckReport", "GroupFacts", "Scene", "find_all"]
+__all__ = ["CheckReport", "GroupFacts", "Scene", "find_all", "untaught_text"]
 
 FEW_PICTURES = 5
 _SEEN: dict[Role | None, tuple[Role, ...]] = {"test": ("train", "validation"), "validation": ("train",)}
@@ -83,6 +84,7 @@ class CheckReport:
         scenes: Sets of many alike pictures, the largest first.
         cheats: Facts that alone tell a class from the others, technical ones first.
         corrections: What became of the person's corrections, or None where there were none.
+        untaught: Class with held-out pictures alone -> how many there were; they take no part.
     """
 
     used: int
@@ -105,6 +107,7 @@ class CheckReport:
     scenes: tuple[Scene, ...] = ()
     cheats: tuple[Cheat, ...] = ()
     corrections: Corrections | None = None
+    untaught: Mapping[str, int] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         counts = {name: len(value) for name, value in vars(self).items() if isinstance(value, tuple) and value}
@@ -139,7 +142,18 @@ class CheckReport:
             "scenes": [asdict(scene) | {"pictures": list(scene.pictures)} for scene in self.scenes],
             "cheats": [cheat.to_json() for cheat in self.cheats],
             "corrections": self.corrections.to_json() if self.corrections else None,
+            "untaught": dict(self.untaught),
         }
+
+
+def untaught_text(untaught: Mapping[str, int]) -> str:
+    """Return the sentence on classes that only held-out pictures have."""
+    count, classes = sum(untaught.values()), first_few([f"{name!r}" for name in untaught])
+    return (
+        f"{count:,} held-out picture{'' if count == 1 else 's'} of {classes} "
+        f"{'is' if count == 1 else 'are'} left out: no training picture has the class, so no model can know it. "
+        "The score does not speak of such pictures."
+    )
 
 
 def find_all(
@@ -149,6 +163,7 @@ def find_all(
     scenes: Ints,
     blank: frozenset[str] = frozenset(),
     corrections: Corrections | None = None,
+    untaught: Mapping[str, int] | None = None,
 ) -> CheckReport:
     """Return everything that is odd about a checked data set.
 
@@ -158,7 +173,9 @@ def find_all(
         scenes: (N,) int64; samples with equal ones look alike, as copies do, though they may differ in some place.
         blank: Paths of pictures that show nothing.
         corrections: What became of the person's corrections.
+        untaught: Class with held-out pictures alone -> how many there were.
     """
+    untaught = untaught or {}
     names, samples = dataset.class_names, dataset.samples
     members: dict[int, list[Sample]] = defaultdict(list)
     for sample in samples:
@@ -180,13 +197,14 @@ def find_all(
         conflicts=_conflicts(copied, names),
         class_counts={name: counts[name] for name in names},
         small_classes=tuple((name, counts[name]) for name in names if counts[name] < FEW_PICTURES),
-        empty_classes=tuple(name for name in listing.class_names if name not in counts),
+        empty_classes=tuple(name for name in listing.class_names if name not in {*counts, *untaught}),
         imbalance=max(counts.values()) / min(counts.values()),
         similar_names=_similar_names(names),
         notes=listing.notes,
         scenes=_scenes(dataset, scenes, counts),
         cheats=() if dataset.facts is None else find_cheats(dataset, dataset.facts),
         corrections=corrections,
+        untaught=untaught,
     )
 
 

@@ -9,19 +9,27 @@ import numpy as np
 
 from thawline.core.errors import first_few
 from thawline.core.types import InputSpec
+from thawline.data.findings import untaught_text
 from thawline.work.order import Expected
 from thawline.work.race import race_words
 from thawline.work.refit import draws_test
 from thawline.work.rows import Outcome
 from thawline.work.session import Compared
 
-__all__ = ["notes", "num_refitted", "stated"]
+__all__ = ["notes", "num_refitted", "stated", "warnings"]
 
 FITS = {
     "crop": "the shorter side fills the square; the ends of the longer side are cut off",
     "letterbox": "the whole picture is kept and padded to a square",
     "stretch": "the whole picture is kept and squeezed into a square",
 }
+
+
+def warnings(compared: Compared) -> tuple[str, ...]:
+    """Return sentences without which scores would be misread."""
+    untaught = compared.session.report.untaught
+    found = (compared.split.warning, untaught_text(untaught) if untaught else "")
+    return tuple(text for text in found if text)
 
 
 def notes(compared: Compared, outcome: Outcome) -> list[str]:

@@ -29,7 +29,7 @@ from thawline.view.csv_text import comparison_csv, history_csv, leaderboard_csv
 from thawline.view.outcome import better_frozen_text
 from thawline.view.report_data import Outside, Picture, ReportData, RowComparison, RowData
 from thawline.work.advising import Basis, basis_of
-from thawline.work.notes import notes, num_refitted, stated
+from thawline.work.notes import notes, num_refitted, stated, warnings
 from thawline.work.provenance import provenance
 from thawline.work.result_files import write_result_files
 from thawline.work.rows import Outcome
@@ -90,7 +90,7 @@ def report_data(
         goal_words=goal.words if goal else "",
         drifts=outcome.drifts,
         comparison=_comparison(compared, outcome, outside) if outcome.rows else None,
-        warnings=(compared.split.warning,) if compared.split.warning else (),
+        warnings=warnings(compared),
         num_refitted=num_refitted(compared, outcome),
         expectation=outcome.expectation,
         advice=advice,
