@@ -81,7 +81,7 @@ def choice_with_advice():
     """Everything that may be found for a person to act on."""
     data = cases.with_advice(cases.make_choice(NAMES, wrong=3))
     sections = ("leaderboard", "suspects", "cheats", "map", "alike", "looks", "abstaining", "strangest", "more")
-    return data, sections, 4  # learning curve, map, thaw line, one curve
+    return data, sections, 5  # learning curve, coverage, map, thaw line, one curve
 
 
 REPORTS = {
@@ -325,7 +325,7 @@ def test_the_tab_key_goes_through_the_page_in_its_order(browser, tmp_path):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("case", ["all kinds", "rows", "advice"])
 def test_axe_finds_no_fault(browser, tmp_path, case, scheme):
-    axe = pytest.importorskip("axe_playwright_python", reason="axe is not installed: pip install axe-playwright-python")
+    axe = pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
     data, *_ = REPORTS[case]()
     page, _, _ = opened(browser, written(tmp_path, data), scheme=scheme, bypass_csp=True)  # axe is put in by script
     page.evaluate("() => document.querySelectorAll('details').forEach(fold => fold.open = true)")

@@ -79,16 +79,17 @@ def test_the_first_pictures_of_a_scene_are_shown_under_their_own_classes(compare
     assert list(alike_pictures(compared)) == []
 
 
-def test_all_mistakes_come_first_surest_first_with_what_was_said(compared, answered, space):
+def test_mistakes_come_surest_first_behind_a_picture_of_each_class_with_what_was_said(compared, answered, space):
     album = make_album(answered, space, samples=list(sample_grid(compared, roles_of(compared))))
     wrong = np.flatnonzero(~answered.is_right)
     assert (album.num_mistakes, album.num_answered, album.num_test) == (
         len(wrong), len(answered), int(answered.is_test.sum())
     )  # fmt: skip
-    first = album.pictures[: len(wrong)]
-    assert all(shown.is_mistake for shown in first)
+    faces, first = album.pictures[:2], [shown for shown in album.pictures if shown.is_mistake]
+    assert [shown.label for shown in faces] == [0, 1]
+    assert first[-1] in album.pictures[: len(wrong) + 2]
     assert [shown.confidence for shown in first] == sorted((shown.confidence for shown in first), reverse=True)
-    assert first == album.mistakes
+    assert tuple(first) == album.mistakes
     assert (first[0].fold, first[0].top) == (2, ((1 - first[0].label, 0.99), (first[0].label, 0.01)))
     assert {shown.fold for shown in first[1:]} == {TEST_PART}
     assert int(np.trace(album.confusion)) == len(answered) - len(wrong)

@@ -16,6 +16,7 @@ from markupsafe import Markup
 from thawline.vet.advice import Advice
 from thawline.vet.looks import Look
 from thawline.view.album import SHOWN_SUSPECTS, SUSPECTS_WITH_NEIGHBOURS
+from thawline.view.coverage_curve import coverage_curve_svg
 from thawline.view.learning_plot import growth_text, learning_svg
 from thawline.view.map_plot import map_svg
 from thawline.view.overlay import overlay_jpeg
@@ -37,6 +38,7 @@ def advice_facts(data: ReportData) -> dict[str, Any]:
     """Return what a template shows of the advice; parts that a run has not are None or empty."""
     advice, place_of = data.advice or Advice(0), data.album.place_of
     suspects, strangest, more = advice.suspects, advice.strangest, advice.more_pictures
+    unsure = advice.abstaining
     is_drawn = advice.picture_map is not None and len(advice.picture_map.points) > 1
     reliable = data.evaluation is not None and data.evaluation.reliability
     return {
@@ -51,6 +53,7 @@ def advice_facts(data: ReportData) -> dict[str, Any]:
         "confused_pairs": _with_pairs(advice, place_of),
         "learning": both_widths(learning_svg, more) if more and more.points and more.forecast else None,
         "growth": growth_text(more) if more else "",
+        "coverage": both_widths(coverage_curve_svg, unsure) if unsure and unsure.curve else None,
         "map_figures": _map(data, advice) if is_drawn else None,
         "reliability": both_widths(reliability_svg, data.evaluation) if reliable else None,
     }

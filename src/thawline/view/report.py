@@ -79,7 +79,7 @@ def render_report(data: ReportData) -> str:
     facts |= _kind_facts(board) | _test_facts(data) | _curve_facts(data) | _budget_facts(data)
     facts |= _thaw_facts(data.comparison.frozen if data.comparison else board, data)
     facts |= _row_facts(data, data.comparison) if data.comparison else _choice_facts(data)
-    facts |= picture_facts(data) | advice_facts(data) | {"coverage": None}
+    facts |= picture_facts(data) | advice_facts(data)
     facts |= {
         "script_facts": script_facts(data, facts["heat_of"]),
         "steps": next_steps(data),

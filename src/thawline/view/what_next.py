@@ -78,11 +78,12 @@ def _suspects(data: ReportData) -> Iterator[Step]:
     likely = f" By estimate about {found.num_likely:,} of the labels are wrong." if found.num_likely else ""
     gain = f"about {percent(found.num_likely / found.num_asked)} of the labels put right; " if likely else ""
     num_all = data.album.num_mistakes
+    many = f"up to {num_mistakes:,}" if found.num_found <= len(found.listed) else "many"
     yield Step(
         f"Look at {_counted(found.num_found, 'label')} in doubt",
         f"{'It looks' if found.num_found == 1 else 'They look'} like another class.{likely} Correct what is wrong in "
         "`suspects.csv` and run again with `--corrections suspects.csv`.",
-        f"{gain}up to {num_mistakes:,} of the {_counted(num_all, 'mistake')} may be the label's, not the model's",
+        f"{gain}{many} of the {_counted(num_all, 'mistake')} may be the label's, not the model's",
         "data",
         weight=(found.num_copies + found.num_likely) / found.num_asked + 0.4 * num_mistakes / found.num_asked,
     )

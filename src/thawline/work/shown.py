@@ -120,7 +120,7 @@ def make_album(
 ) -> Album:
     """Return the pictures that a report shows and the counts of all answers, within a budget of bytes.
 
-    Mistakes come first, the surest ones where there are more than a page can hold.
+    A picture of each class comes first, then mistakes, the surest ones where there are more than a page can hold.
 
     Args:
         answered: What was said of held-out pictures.
@@ -145,7 +145,10 @@ def make_album(
     small |= dict.fromkeys(islice((row_of[path] for path in further if path in row_of), SHOWN_NAMED))
     small |= dict.fromkeys(row_of[picture.path] for picture in samples)
     sizes = {**dict.fromkeys(small, SMALL_PX), **dict.fromkeys(large, LARGE_PX)}
-    order = [*large, *(row for row in small if row not in large)]
+    faces: dict[str, int] = {}
+    for picture in samples:
+        faces.setdefault(picture.class_name, row_of[picture.path])
+    order = [*dict.fromkeys([*faces.values(), *large, *small])]
     pictures = tuple(_shown(answered, order, sizes=sizes, near_of=near_of))
     confusion = np.zeros((len(dataset.class_names),) * 2, dtype=np.int64)
     np.add.at(confusion, (answered.labels, answered.predicted), 1)
