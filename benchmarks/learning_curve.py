@@ -39,7 +39,7 @@ from thawline.search.answers import Rows
 from thawline.search.compare import Comparison, compare
 from thawline.search.frozen import CompareOptions
 from thawline.search.held_out import BankTable
-from thawline.vet.more_pictures import MorePictures, laws_of, more_pictures
+from thawline.vet.more_pictures import MorePictures, class_gains, laws_of, more_pictures
 from thawline.vet.thinning import Thinned, answer_thinned, heads_of, plan_for
 
 FOLDERS = ("monkeys", "instruments", "celebrities")
@@ -154,8 +154,10 @@ def of_classes(pictures: Population, seeds: range) -> Iterator[Checked]:
         (trial,), labels = asked.comparison.leaderboard.trials, many.dataset.labels
         x = features_of(pictures, [sample.sha256 for sample in many.dataset.samples], trial.strategy.blocks)
         base = fit_linear(x, labels, l2=trial.l2 or 0.0, num_classes=10)
-        of_name = {one.name: one for one in asked.told.classes}
-        for label, name in enumerate(many.dataset.class_names):
+        names, (laws, _) = many.dataset.class_names, laws_of(asked.thinned, asked.rows)
+        gains_told = class_gains(asked.thinned, asked.rows, laws=laws, more=MORE, class_names=names)
+        of_name = {one.name: one for one in gains_told}
+        for label, name in enumerate(names):
             others = rng.permutation(many.rest[many.rest_labels == label])
             held_out, told, gains = others[FIFTIES * MORE :], of_name[name], []
             tested = features_of(pictures, hashes_of(pictures, held_out), trial.strategy.blocks)
