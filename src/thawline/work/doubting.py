@@ -7,6 +7,7 @@ all that the model learnt from. Decision 0032.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -37,6 +38,9 @@ __all__ = ["columns_of_score", "doubting"]
 
 MAX_COLUMNS = 4096
 """Columns that are scored: the deepest ones that the head reads."""
+FEW_PICTURES, PARTS_OF_A_FOLD = 2000, 4
+"""Where pictures are few, a fold less is missed, and new pictures would look less strange than held-out ones: so the
+held-out pictures of a fold are scored in parts, by fits without that part alone."""
 MAX_ROWS = 8192
 """Pictures that a score is fitted on, drawn by a fixed seed."""
 
@@ -103,7 +107,8 @@ def _by_features(compared: Compared, outcome: Outcome, *, strategy: Strategy) ->
     reads = columns_of_score(compared, strategy)
     folds = split.folds[: split.num_folds]
     pool = _drawn(np.union1d(split.pool, np.concatenate([held_out for _, held_out in folds])))
-    fewest = min(len(np.intersect1d(train, pool)) for train, _ in folds)
+    parted = _parts(compared, folds, pool=pool)
+    fewest = min(len(learnt) for learnt, _ in parted)
     directions = num_directions(fewest, int(reads.sum()))
 
     def fit(rows: Ints) -> Strangeness:
@@ -112,10 +117,8 @@ def _by_features(compared: Compared, outcome: Outcome, *, strategy: Strategy) ->
         )
 
     parts: list[tuple[Ints, Floats, Floats]] = []
-    for train, held_out in folds:
-        asked, learnt = np.intersect1d(held_out, pool), np.intersect1d(train, pool)
-        if len(asked) and len(learnt):
-            parts.append((asked, *fit(learnt).near_far(_features(compared, strategy, rows=asked))))
+    for learnt, asked in parted:
+        parts.append((asked, *fit(learnt).near_far(_features(compared, strategy, rows=asked))))
     rows, near, far = (np.concatenate(column) for column in zip(*parts, strict=True))
     measured = standardised(fit(np.intersect1d(split.pool, pool)), near=near, far=far)
     score = combined(measured, near=near, far=far)
@@ -125,6 +128,24 @@ def _by_features(compared: Compared, outcome: Outcome, *, strategy: Strategy) ->
     is_measured = np.array_equal(outcome.final.rows, split.pool)
     final = measured if is_measured else standardised(fit(_drawn(outcome.final.rows)), near=near, far=far)
     return _Scored(rows, score, split.test, test_score, final)
+
+
+def _parts(compared: Compared, folds: Sequence[tuple[Ints, Ints]], *, pool: Ints) -> list[tuple[Ints, Ints]]:
+    """Return pairs of what is learnt from and what is scored, of some rows; a group is always on one side.
+
+    One fold is the person's own validation part, which nothing learns from.
+    """
+    groups, pairs = compared.dataset.groups, []
+    num_parts = PARTS_OF_A_FOLD if len(pool) <= FEW_PICTURES and len(folds) > 1 else 1
+    for train, held_out in folds:
+        train, held_out = np.intersect1d(train, pool), np.intersect1d(held_out, pool)
+        _, place = np.unique(groups[held_out], return_inverse=True)
+        part = np.random.default_rng(0).permutation(place.max(initial=-1) + 1)[place] % num_parts
+        for number in range(num_parts):
+            asked, learnt = held_out[part == number], np.union1d(train, held_out[part != number])
+            if len(asked) and len(learnt):
+                pairs.append((learnt, asked))
+    return pairs
 
 
 def _drawn(rows: Ints) -> Ints:
