@@ -1,5 +1,6 @@
 """The curve says what a threshold buys, in the palette, the same bytes every time, whatever there is to draw."""
 
+import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 
@@ -37,3 +38,13 @@ def test_few_points_are_drawn_too(curve):
     nothing = Kept(1, 0, 0.0, 0.0, 0.8, None, 0.0, 1.0)
     ET.fromstring(coverage_curve_svg(replace(ADVICE, curve=curve)))
     assert "none of 1 pictures" in coverage_curve_svg(replace(ADVICE, curve=curve, out_of_fold=nothing))
+
+
+def test_all_right_is_drawn_at_the_top_and_no_interval_leaves_the_axis():
+    curve = tuple(CoveragePoint(n / 200, 1 - n / 400, 1.0, n / (n + 4), 1.0, n) for n in range(5, 201, 5))
+    svg = coverage_curve_svg(replace(ADVICE, curve=curve))
+    assert ">100\N{NO-BREAK SPACE}%</text>" in svg
+    paths = re.findall(r'<path d="([^"]*)"[^>]*var\(--frost\)', svg) or re.findall(r'd="([^"]*)"', svg)
+    heights = [float(y) for path in paths for y in re.findall(r"[ML] [\d.]+ ([\d.]+)", path)]
+    assert len(heights) > 20
+    assert 0 <= min(heights) <= max(heights) <= 300 - 46 + 1

@@ -9,13 +9,15 @@ from __future__ import annotations
 from typing import Any
 
 from thawline.vet.abstaining import Abstaining, CoveragePoint, Kept
-from thawline.view.axes import frame_shares
+from thawline.view.axes import round_shares, rule_shares
 from thawline.view.svg import LIGHT, drawing, figure_svg, strip_axes
 from thawline.view.words import GAP, percent
 
 __all__ = ["coverage_curve_svg"]
 
-_LEFT_PX, _RIGHT_PX, _BOTTOM_PX, _TOP_PX, _HEIGHT_PX = 56, 14, 46, 34, 300
+_LEFT_PX, _RIGHT_PX, _BOTTOM_PX, _TOP_PX, _HEIGHT_PX = 56, 24, 46, 34, 300
+FRAMED_FROM = 0.2
+"""Share of the pictures from which on the intervals must fit on the axis."""
 _ENDS = (0.0, 0.25, 0.5, 0.75, 1.0)
 FEWEST_SHOWN = 5
 """Answered pictures from which on the line is drawn: the interval of fewer fills the paper."""
@@ -40,12 +42,11 @@ def coverage_curve_svg(advice: Abstaining, *, width_px: int = 920) -> str:
         axes: Any = figure.add_axes((*box, *size))
         strip_axes(axes)
         axes.set_xlim(0, 1.01)
-        axes.set_xticks(_ENDS, [percent(end) for end in _ENDS])
+        axes.set_xticks(_ENDS, [f"{100 * end:.0f}{GAP}%" for end in _ENDS])
         axes.set_xlabel("pictures that are answered", loc="right", size=11, color=LIGHT["muted"])
         axes.set_title("right among them", loc="left", size=12.5, weight="bold", pad=12)
         if points:
-            ends = [end for point in points for end in (point.low, point.accuracy, point.high)]
-            frame_shares(axes, ends, best=max(point.accuracy for point in points))
+            _frame(axes, points)
             _draw(axes, points)
             if advice.min_probability is not None and kept.right is not None:
                 axes.plot([kept.answered], [kept.right], "o", color=LIGHT["warm"], markersize=9, gid="kept", zorder=4)
@@ -56,11 +57,21 @@ def coverage_curve_svg(advice: Abstaining, *, width_px: int = 920) -> str:
         return figure_svg(figure, prefix=f"coverage{width_px}", label=label, tooltips=tooltips)
 
 
+def _frame(axes: Any, points: list[CoveragePoint]) -> None:
+    """Set and rule a share axis that ends at 1; the wide intervals of the few surest answers may leave it below."""
+    wide_enough = [point for point in points if point.coverage >= FRAMED_FROM] or points
+    low = min(min(point.low for point in wide_enough), min(point.accuracy for point in points))
+    pad = max(0.04 * (1 - low), 0.004)
+    axes.set_ylim(low - pad, 1 + pad)
+    rule_shares(axes, round_shares(axes, num_bins=6))
+
+
 def _draw(axes: Any, points: list[CoveragePoint]) -> None:
     """Draw the line with its band."""
     shares = [point.coverage for point in points]
     band = {"color": LIGHT["frost"], "linewidth": 0, "zorder": 1}
-    axes.fill_between(shares, [point.low for point in points], [point.high for point in points], **band)
+    least = axes.get_ylim()[0]
+    axes.fill_between(shares, [max(point.low, least) for point in points], [point.high for point in points], **band)
     axes.plot(shares, [point.accuracy for point in points], color=LIGHT["ice"], linewidth=2, zorder=3)
 
 

@@ -26,7 +26,7 @@ from thawline.view.report_data import ReportData
 
 __all__ = ["advice_facts", "map_places", "remarks_on"]
 
-SHOWN_STRANGE = 24
+SHOWN_STRANGE = 10
 LOOK_WORDS = {
     "surest right": "Surest and right",
     "surest wrong": "Surest and wrong",
