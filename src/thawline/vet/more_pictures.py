@@ -27,11 +27,11 @@ ROUND = (5, 10, 20, 50, 100, 200, 500, 1000)
 """How many more of a class are asked about: the most of these that are no more than half of a typical class."""
 PRIOR_DRAWS, PRIOR_PICTURES = 2, 2
 """As if so many drawings, or pictures, had varied as usual: a few alone do not say how much they do."""
-LEAST_SPREAD = 0.3
+LEAST_SPREAD = 0.5
 """Share of what a class's own pictures bring by which classes differ at least."""
 STEEPER = 1.5
 """By which what a class's own pictures bring falls off faster than what pictures of all classes bring together."""
-OWN_FACTOR = 2.0
+OWN_FACTOR = 4.0
 """By which the held-out pictures alone understate the variance of what a class's own pictures bring."""
 ENDS_95, ENDS_80 = (0.025, 0.975), (0.1, 0.9)
 
