@@ -44,7 +44,7 @@ def test_all_right_is_drawn_at_the_top_and_no_interval_leaves_the_axis():
     curve = tuple(CoveragePoint(n / 200, 1 - n / 400, 1.0, n / (n + 4), 1.0, n) for n in range(5, 201, 5))
     svg = coverage_curve_svg(replace(ADVICE, curve=curve))
     assert ">100\N{NO-BREAK SPACE}%</text>" in svg
-    paths = re.findall(r'<path d="([^"]*)"[^>]*var\(--frost\)', svg) or re.findall(r'd="([^"]*)"', svg)
-    heights = [float(y) for path in paths for y in re.findall(r"[ML] [\d.]+ ([\d.]+)", path)]
+    band = re.search(r'<defs>\s*<path id="[^"]*" d="([^"]*)', svg).group(1)  # it is used 300 px further down
+    heights = [300 + float(y) for y in re.findall(r"[ML] [\d.]+ (-[\d.]+)", band)]
     assert len(heights) > 20
     assert 0 <= min(heights) <= max(heights) <= 300 - 46 + 1

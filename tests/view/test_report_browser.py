@@ -262,15 +262,20 @@ def test_a_dot_of_the_map_shows_its_picture_and_opens_it(browser, tmp_path):
 def test_heat_lies_over_a_picture_until_it_is_switched_off(browser, tmp_path):
     page, complaints, _ = opened(browser, written(tmp_path, cases.with_advice(cases.make_choice())))
     page.locator("#looks button.thumb").first.click()
-    heat = page.locator("[data-slot=heat]")
-    assert (heat.is_visible(), heat.get_attribute("class")) == (True, "pic heat h1")
+    large = page.locator("[data-slot=picture]")
+    assert large.get_attribute("class") == "pic h1"
     page.get_by_label("show where it looked").uncheck()
-    assert heat.is_hidden()
+    assert large.get_attribute("class") == "pic p1"
     assert page.locator("[data-slot=remark]").text_content().startswith("Its label is in doubt")
     page.keyboard.press("Escape")
     page.locator("#pictures summary").first.click()
     page.locator("#pictures button.thumb").last.click()
     assert page.locator("[data-slot=heatLine]").is_hidden()
+    page.keyboard.press("Escape")
+    page.locator("#mistakes button.thumb").first.click()
+    assert large.get_attribute("class") == "pic p0"  # as it was clicked on
+    page.get_by_label("show where it looked").check()
+    assert large.get_attribute("class") == "pic h0"
     assert complaints == []
     page.context.close()
 

@@ -68,7 +68,8 @@
   let opener = null;
   const show = (place) => {
     const shown = facts.pictures[place];
-    slots.picture.className = `pic p${place}`;
+    const heat = facts.heat[place]; // a picture of its own
+    slots.picture.className = heat !== undefined && slots.heatSwitch.checked ? `pic h${heat}` : `pic p${place}`;
     slots.picture.setAttribute("aria-label", describe(shown));
     slots.title.replaceChildren(element("bdi", "", facts.classes[shown.label]));
     slots.said.replaceChildren();
@@ -103,9 +104,6 @@
         return item;
       }),
     );
-    const heat = facts.heat[place];
-    slots.heat.hidden = heat === undefined || !slots.heatSwitch.checked;
-    slots.heat.className = heat === undefined ? "pic heat" : `pic heat h${heat}`;
     slots.heatLine.hidden = heat === undefined;
     slots.where.replaceChildren(element("bdi", "", shown.path), ` · ${foldWords(shown.fold)}`);
     slots.count.textContent = row.length > 1 ? `${at + 1} of ${row.length}` : "";
@@ -126,6 +124,7 @@
   const open = (button) => {
     if (box.contains(button)) return openRow([Number(button.dataset.pic)], 0, null);
     const gallery = button.closest("[data-row]") || button.parentElement;
+    slots.heatSwitch.checked = /\bh\d+\b/.test(one(".pic", button).className); // as it was clicked on
     const seen = all("[data-pic]", gallery).filter((other) => other.offsetParent !== null);
     openRow(seen.map((other) => Number(other.dataset.pic)), seen.indexOf(button), button);
   };
