@@ -62,3 +62,14 @@ def test_faces_leave_few_holes():
         for num in (2, 3, 4, 5, 6, 7, 9, 10, 12, 16, 40)
     }
     assert columns == {2: 2, 3: 3, 4: 4, 5: 5, 6: 3, 7: 4, 9: 3, 10: 5, 12: 4, 16: 4, 40: 4}
+
+
+def test_copies_and_conflicts_are_shown_as_pairs_as_far_as_the_album_has_them():
+    alike_in = picture_facts(cases.make_choice())["alike_in"]
+    assert alike_in([["ant/1.jpg", "bee/1.jpg", "crow/1.jpg"], ["ant/1.jpg", "nowhere.jpg"]]) == [
+        ("ant/1.jpg", "bee/1.jpg")
+    ]
+    assert alike_in([{"path": "ant/1.jpg", "of": "bee/1.jpg"}]) == [("ant/1.jpg", "bee/1.jpg")]
+    assert alike_in([{"path": "ant/1.jpg", "label": "a", "other_path": "crow/1.jpg"}]) == [("ant/1.jpg", "crow/1.jpg")]
+    assert alike_in([{"path": "a.txt", "reason": "text"}]) == alike_in(["one"]) == alike_in({}) == []
+    assert len(alike_in([["ant/1.jpg", "bee/1.jpg"]] * 50)) == 12

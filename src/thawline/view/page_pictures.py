@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import jinja2.utils
@@ -20,7 +21,7 @@ from thawline.view.report_data import ALIKE, ReportData
 
 __all__ = ["picture_facts", "script_facts"]
 
-MOST_FACES, MOST_CONFUSED = 16, 24
+MOST_FACES, MOST_CONFUSED, MOST_PAIRS = 16, 24, 12
 
 
 def picture_facts(data: ReportData) -> dict[str, Any]:
@@ -36,6 +37,7 @@ def picture_facts(data: ReportData) -> dict[str, Any]:
         "names": data.class_names,
         "picture_style": Markup("\n".join(_rules(data))),  # noqa: S704  (our names and base64)
         "place_of": place_of,
+        "alike_in": partial(_alike_in, place_of=place_of),
         "face_of": faces,
         "faces": shown_faces[:MOST_FACES],
         "face_columns": _columns(min(len(shown_faces), MOST_FACES)),
@@ -44,6 +46,19 @@ def picture_facts(data: ReportData) -> dict[str, Any]:
         "worst_share": max((wrong / total for _, wrong, total in weakest if wrong), default=1.0),
         "confused": [] if confusion is None else _most_confused(confusion),
     }
+
+
+def _alike_in(found: object, *, place_of: Mapping[str, int]) -> list[tuple[str, str]]:
+    """Return the first pairs of pictures in a finding of the check, as far as the album has both: copies, conflicts."""
+    pairs = []
+    for one in found if isinstance(found, list | tuple) else ():
+        if isinstance(one, Mapping):
+            first, other = one.get("path"), one.get("other_path", one.get("of"))
+        else:
+            first, other = (one[0], one[1]) if isinstance(one, list | tuple) and len(one) > 1 else (None, None)
+        if first in place_of and other in place_of:
+            pairs.append((str(first), str(other)))
+    return pairs[:MOST_PAIRS]
 
 
 def _rules(data: ReportData) -> Iterator[str]:
