@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from thawline.core.types import Floats, Ints
+from thawline.features.extract import in_streams
 from thawline.features.joined import own_blocks
 from thawline.heads.abstention import DEFAULT_RATES, first_of_groups, promised_threshold, usual_threshold
 from thawline.heads.calibrate import probabilities
@@ -60,7 +62,8 @@ def doubting(compared: Compared, outcome: Outcome) -> Outcome:
     groups = compared.dataset.groups
     strategy = next(trial.strategy for trial in chosen.leaderboard.trials if trial.name == outcome.strategy)
     if strategy.kind == "frozen":
-        scored = _by_features(compared, outcome, strategy=strategy)
+        with threadpool_limits(1):  # many small products: one thread for each fit, instead of all for each product
+            scored = _by_features(compared, outcome, strategy=strategy)
     else:
         scored = _by_answers(chosen, temperature=outcome.classifier.temperature)
     known = Outsiders(scored.strangeness, quantiles_of(scored.score, groups[scored.rows]))
@@ -116,18 +119,19 @@ def _by_features(compared: Compared, outcome: Outcome, *, strategy: Strategy) ->
             _features(compared, strategy, rows=rows), labels[rows], reads=reads, directions=directions
         )
 
-    parts: list[tuple[Ints, Floats, Floats]] = []
-    for learnt, asked in parted:
-        parts.append((asked, *fit(learnt).near_far(_features(compared, strategy, rows=asked))))
-    rows, near, far = (np.concatenate(column) for column in zip(*parts, strict=True))
+    def score(part: tuple[Ints, Ints]) -> tuple[Ints, Floats, Floats]:
+        learnt, asked = part
+        return (asked, *fit(learnt).near_far(_features(compared, strategy, rows=asked)))
+
+    rows, near, far = (np.concatenate(column) for column in zip(*in_streams(score, parted), strict=True))
     measured = standardised(fit(np.intersect1d(split.pool, pool)), near=near, far=far)
-    score = combined(measured, near=near, far=far)
+    scores = combined(measured, near=near, far=far)
     test_score = np.empty(0, dtype=np.float32)
     if len(split.test):
         test_score = measured.score(_features(compared, strategy, rows=split.test))
     is_measured = np.array_equal(outcome.final.rows, split.pool)
     final = measured if is_measured else standardised(fit(_drawn(outcome.final.rows)), near=near, far=far)
-    return _Scored(rows, score, split.test, test_score, final)
+    return _Scored(rows, scores, split.test, test_score, final)
 
 
 def _parts(compared: Compared, folds: Sequence[tuple[Ints, Ints]], *, pool: Ints) -> list[tuple[Ints, Ints]]:
