@@ -265,7 +265,7 @@ def test_predict_as_json_has_what_scripts_rely_on(run, thawline, tmp_path):
     assert len(rows) == 9
     good, wrong = rows[:6] + rows[7:8], [rows[6], rows[8]]
     for row in good:
-        assert set(row) == {"path", "label", "probability", "probabilities"}
+        assert set(row) == {"path", "label", "probability", "probabilities", "abstained", "outside"}
         assert set(row["probabilities"]) == {"3", "8", "9"}
         assert sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-5)
         assert row["probability"] == row["probabilities"][row["label"]] == max(row["probabilities"].values())

@@ -30,7 +30,7 @@ def test_it_is_warm_where_the_map_is_and_grey_elsewhere():
     pixels = shown(overlay_jpeg(jpeg_of(GREEN), HOT_RIGHT, box=(0.0, 0.0, 1.0, 1.0)))
     assert pixels.shape == (100, 200, 3)
     assert colourful(pixels[:, :80]).max() < 12
-    assert colourful(pixels[:, 120:]).min() > 60
+    assert colourful(pixels[:, 120:]).min() > 50
     assert (pixels[:, 120:].mean(axis=(0, 1))[0] > pixels[:, 120:].mean(axis=(0, 1))[2]).all()
 
 
