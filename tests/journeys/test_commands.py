@@ -297,13 +297,15 @@ def test_predict_says_the_same_in_every_form(run, thawline, tmp_path):
     rows = thawline(*words, "--json").rows
     table = list(csv.DictReader(io.StringIO(thawline(*words, "--csv").out)))
     plain = thawline(*words).out.splitlines()
-    assert list(table[0]) == ["path", "label", "probability", "3", "8", "9", "error"]
+    assert list(table[0]) == ["path", "label", "probability", "3", "8", "9", "error", "abstained", "outside"]
     assert len(rows) == len(table) == len(plain) == 8
     for row, cells, line in zip(rows[:-1], table[:-1], plain[:-1], strict=True):
         assert (cells["path"], cells["label"], cells["error"]) == (row["path"], row["label"], "")
         assert float(cells["probability"]) == pytest.approx(row["probability"])
         assert float(cells["8"]) == pytest.approx(row["probabilities"]["8"])
-        assert line == f"{row['probability']:.3f}  {row['label']}  {row['path']}"
+        assert (cells["abstained"], float(cells["outside"])) == (str(row["abstained"]).lower(), row["outside"])
+        doubt = f" ({row['doubt']})" if row["abstained"] else ""
+        assert line == f"{row['probability']:.3f}  {row['label']}  {row['path']}{doubt}"
     assert (table[-1]["path"], table[-1]["label"], table[-1]["error"]) == (str(bad), "", "text, not a picture")
     assert plain[-1] == f"  ---  {bad}: text, not a picture"
 
