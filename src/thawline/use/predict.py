@@ -25,6 +25,7 @@ from thawline.use.classifier import Classifier
 
 __all__ = [
     "classify_samples",
+    "predict_each",
     "predict_pictures",
     "predictions_csv",
     "predictions_jsonl",
@@ -45,7 +46,19 @@ def predict_pictures(
     Raises:
         UsageError: An invalid name after `hf:` or `torchvision:`.
     """
-    pictures = pictures_in(paths)
+    yield from predict_each(bundle, pictures_in(paths), progress=progress)
+
+
+def predict_each(
+    bundle: Bundle, pictures: Sequence[Answerable], *, progress: Progress | None = None
+) -> Iterator[Prediction]:
+    """Yield a prediction for every picture, as `predict_pictures` does.
+
+    Args:
+        bundle: The model.
+        pictures: From `pictures_in`, some or all.
+        progress: Where progress is reported.
+    """
     classifier = bundle.classifier
     size = classifier.reader.runtime.batch_size
     batches = [pictures[start : start + size] for start in range(0, len(pictures), size)]

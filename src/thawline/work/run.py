@@ -14,6 +14,7 @@ from typing import Any
 
 from thawline.core.progress import Progress
 from thawline.core.store import disk_errors, staging_directory
+from thawline.data.sources.unlabelled import Answerable
 from thawline.search.compare import with_curves
 from thawline.search.leaderboard import Leaderboard
 from thawline.train.forecast import forecast_run
@@ -28,7 +29,7 @@ from thawline.work.doubting import doubting
 from thawline.work.fed_back import fed_back
 from thawline.work.model import describe_training
 from thawline.work.order import Order
-from thawline.work.outside import answer_outside, outside_files
+from thawline.work.outside import answer_outside, outside_pictures
 from thawline.work.record import report_data, write_files
 from thawline.work.rows import Outcome, answer_rows, require_rows
 from thawline.work.run_folder import MODEL, at_work, commit_results, forget_work, read_order, require_place
@@ -136,7 +137,7 @@ def _run(
     clock = Clock()
     require_place(out, order, replace=replace)
     read = fed_back(out, order)
-    shown = outside_files(order.outside)
+    shown = outside_pictures(order.outside)
     session = open_session(order, out, progress=progress, clock=clock, key=key)
     require_rows(session)
     if not session.context.machine.processes.is_first:
@@ -176,7 +177,7 @@ def _answered(session: Session) -> tuple[Compared, Outcome]:
 
 
 def _write_results(
-    staged: Path, compared: Compared, *, outcome: Outcome, shown: Sequence[Path], place: str
+    staged: Path, compared: Compared, *, outcome: Outcome, shown: Sequence[Answerable], place: str
 ) -> tuple[ReportData, dict[str, Any]]:
     """Write model and results into a folder of our own; return what the report shows and what `run.json` holds."""
     session = compared.session
