@@ -21,9 +21,9 @@ from thawline.use.evaluation import Evaluation
 
 PUBLIC_TYPES = ["Options", "ThawlineError", "TrainOptions"]
 VERBS = [
-    "cache_entries", "check", "compare", "evaluate", "export", "export_data", "extract", "fit", "forecast", "load",
-    "load_recipe", "make_options", "predict", "predict_pictures", "prune_cache", "recipe_names", "render", "resume",
-    "run_recipe", "serve", "tune",
+    "cache_entries", "check", "check_page", "compare", "compare_runs", "evaluate", "export", "export_data", "extract",
+    "fit", "forecast", "load", "load_recipe", "make_options", "predict", "predict_pictures", "prune_cache",
+    "recipe_names", "render", "resume", "run_recipe", "serve", "tune",
 ]  # fmt: skip
 
 

@@ -95,7 +95,7 @@ def test_what_was_forecast_stands_beside_what_it_took(tuned):
 def test_the_report_tells_the_story_and_shows_the_epochs(tuned):
     page = (tuned.out / "report.html").read_text(encoding="utf-8")
     for section in ("story", "budget", "curves"):
-        assert f'<section id="{section}">' in page
+        assert f'<section id="{section}"' in page
     assert "head, then last 2 blocks" in page
     assert "tutorial_cnn" in page
 

@@ -73,7 +73,7 @@ def answer_outside(
             continue
         true = _folder(name) if _folder(name) in bundle.class_names else None
         rows.append(Outside(name, jpeg, answer.label, answer.probability, true))
-    note = f"Of {len(pictures)} pictures from outside {len(unread)} cannot be read: {first_few(unread, NAMED)}."
+    note = f"Of {len(pictures)} files from outside {len(unread)} cannot be read: {first_few(unread, NAMED)}."
     return tuple(rows), (note,) if unread else ()
 
 
