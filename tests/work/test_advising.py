@@ -9,6 +9,7 @@ from thawline.heads.calibrate import probabilities
 from thawline.vet.answered import TEST
 from thawline.work.advising import advise, answered_of, basis_of, space_read
 from thawline.work.choice import choose
+from thawline.work.doubting import doubting
 from thawline.work.order import Row
 from thawline.work.rows import answer_rows
 
@@ -68,3 +69,19 @@ def test_a_frozen_and_a_trained_winner_both_say_where_they_look(compared, compar
         assert {look.path for look in advice.looks.pictures} <= shown
         assert any(max(map(max, look.rows)) == 255 for look in advice.looks.pictures)
         assert {point.path for point in advice.picture_map.points} == shown
+
+
+def test_the_table_says_of_which_pictures_the_model_abstains(compared):
+    outcome = doubting(compared, choose(compared))
+    answered = answered_of(compared, outcome)
+    doubt = outcome.doubted.doubt.model_copy(update={"error_rate": 0.1, "min_probability": 0.8, "false_alarms": 0.2})
+    doubted = replace(outcome.doubted, doubt=doubt)
+    basis = basis_of(compared, replace(outcome, doubted=doubted))
+    outside = dict(zip(doubted.rows.tolist(), doubted.outside.tolist(), strict=True))
+    told = [
+        doubt.about(sure, outside.get(row)) is not None
+        for row, sure in zip(answered.rows.tolist(), answered.confidence.tolist(), strict=True)
+    ]
+    assert basis.abstained.tolist() == told
+    assert 0 < sum(told) < len(told)
+    assert not basis_of(compared, replace(outcome, doubted=None)).abstained.any()

@@ -41,7 +41,7 @@ class Doubted:
     @property
     def strange(self) -> Ints:
         """Indices of the samples to which the model says "none of these", ascending."""
-        return self.rows[self.outside > 1 - self.doubt.false_alarms]
+        return self.rows[self.outside.astype(np.float64) > 1 - self.doubt.false_alarms]  # as `Doubt.about` compares
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import numpy as np
 from thawline.core.types import Ints
 from thawline.data.split import Split
 from thawline.heads.calibrate import probabilities
+from thawline.search.answers import Bools
 from thawline.search.strategy import Strategy
 from thawline.vet.abstaining import abstaining
 from thawline.vet.advice import Advice
@@ -40,11 +41,13 @@ class Basis:
         answered: Answers of models that never saw the picture.
         space: Where all pictures lie.
         suspects: Every picture whose label is doubtful, surest first; advice has the first of them.
+        abstained: (N,) bool; whether the model would rather not have answered.
     """
 
     answered: Answered
     space: Space
     suspects: tuple[Suspect, ...]
+    abstained: Bools
 
 
 def basis_of(compared: Compared, outcome: Outcome) -> Basis:
@@ -52,7 +55,16 @@ def basis_of(compared: Compared, outcome: Outcome) -> Basis:
     answered, space = answered_of(compared, outcome), space_read(compared, outcome)
     corrections = compared.session.report.corrections
     settled = {row.sha256 for row in corrections.rows} if corrections else set()
-    return Basis(answered, space, find_suspects(answered, space, settled=settled))
+    suspects = find_suspects(answered, space, settled=settled)
+    return Basis(answered, space, suspects, _abstained(outcome, answered))
+
+
+def _abstained(outcome: Outcome, answered: Answered) -> Bools:
+    """Return (N,) bool: whether the model says "none of these" or "not sure" of each picture."""
+    if outcome.doubted is None:
+        return np.zeros(len(answered), dtype=np.bool_)
+    least = outcome.doubted.doubt.min_probability or 0.0
+    return np.isin(answered.rows, outcome.doubted.strange) | (answered.confidence.astype(np.float64) < least)
 
 
 def advise(compared: Compared, outcome: Outcome, *, basis: Basis | None = None) -> Advice:

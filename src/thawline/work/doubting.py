@@ -75,7 +75,7 @@ def doubting(compared: Compared, outcome: Outcome) -> Outcome:
         error_rate=None,
         min_probability=None,
     )
-    strange = scored.rows[outside > 1 - doubt.false_alarms]
+    strange = scored.rows[outside.astype(np.float64) > 1 - doubt.false_alarms]
     doubt, note = _promised(compared, outcome, doubt=doubt, strange=strange)
     rows = np.concatenate([scored.rows, scored.test])
     outside = np.concatenate([outside, known.share_below(scored.test_score)])

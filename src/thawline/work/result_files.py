@@ -50,4 +50,5 @@ def write_result_files(out: Path, *, data: ReportData, basis: Basis) -> None:
 
 def _predictions(basis: Basis) -> Iterator[str]:
     """Yield the lines of `predictions.csv`."""
-    return predictions_csv(basis.answered, suspects={suspect.path for suspect in basis.suspects})
+    suspects = {suspect.path for suspect in basis.suspects}
+    return predictions_csv(basis.answered, suspects=suspects, abstained=basis.abstained.tolist())
