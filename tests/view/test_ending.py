@@ -62,7 +62,7 @@ def test_the_first_steps_of_the_report_are_told_with_what_they_bring():
 def test_doubtful_labels_are_told_with_the_file_that_has_them():
     advice = Advice(9, suspects=Suspects(9, 8, 2, 6, ()))
     first, _ = next_lines(replace(cases.make_choice(), advice=advice), OUT)
-    assert first.startswith("Look at 8 labels in doubt: ")
+    assert first.startswith("Look at the first 8 labels in doubt: ")
     assert first.endswith(" See runs/my birds/suspects.csv.")
 
 

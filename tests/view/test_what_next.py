@@ -9,6 +9,8 @@ import pytest
 import report_cases as cases
 
 from thawline.core.scores import Score
+from thawline.vet.advice import Advice
+from thawline.vet.suspects import Suspects
 from thawline.view.album import Album
 from thawline.view.what_next import MOST_STEPS, next_steps
 
@@ -74,3 +76,25 @@ def test_pictures_under_two_labels_come_first(num, words):
 
 def test_without_scores_there_is_nothing_to_do():
     assert next_steps(replace(cases.make_choice(), evaluation=None, album=Album())) == ()
+
+
+def suspects_step(num_found, num_copies, num_likely):
+    advice = Advice(100, suspects=Suspects(100, num_found, num_copies, num_likely, ()))
+    steps = next_steps(replace(cases.make_choice(), advice=advice), most=9)
+    return next(step for step in steps if "suspects.csv" in step.text)
+
+
+def test_as_many_labels_are_to_be_looked_at_as_are_wrong_by_estimate():
+    step = suspects_step(num_found=30, num_copies=1, num_likely=7)
+    assert step.title == "Look at the first 8 labels in doubt"
+    assert step.text.startswith("1 copy of a picture under another label. By estimate about 7 labels are wrong")
+    assert step.gain.startswith("about 8.0")
+    assert "if the estimate holds" in step.gain
+    assert suspects_step(num_found=3, num_copies=0, num_likely=7).title == "Look at the first 3 labels in doubt"
+
+
+def test_where_hardly_a_label_is_wrong_mistakes_are_called_hard():
+    step = suspects_step(num_found=11, num_copies=0, num_likely=0)
+    assert step.title == "Look at 11 pictures taken for another class"
+    assert "hardly one of the labels is wrong" in step.text
+    assert step.weight < suspects_step(num_found=11, num_copies=0, num_likely=5).weight
