@@ -49,4 +49,5 @@ def test_a_run_that_would_drop_corrections_is_refused(asked, tmp_path):
 
 def test_another_table_of_that_name_is_no_concern(asked, tmp_path):
     (tmp_path / "corrections.csv").write_text("something else")
-    refuse_lost_corrections(tmp_path, asked())
+    assert refuse_lost_corrections(tmp_path, asked()) is None
+    assert (tmp_path / "corrections.csv").read_text() == "something else"

@@ -17,6 +17,7 @@ from thawline.core.errors import first_few
 from thawline.core.rendering import Rendering
 
 __all__ = [
+    "Bools",
     "Count",
     "Curve",
     "Fit",
@@ -32,6 +33,7 @@ __all__ = [
 
 Floats = npt.NDArray[np.floating[Any]]
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 Pixels = npt.NDArray[np.uint8]
 
 Share = Annotated[float, Field(ge=0, le=1)]  # the bounds hold where pydantic reads a stored one

@@ -136,6 +136,11 @@ class Dataset:
         """Group of every sample, of copies and of the person's own: (N,) int64."""
         return np.array([sample.group for sample in self.samples], dtype=np.int64)
 
+    @cached_property
+    def row_of(self) -> dict[str, int]:
+        """Path of a sample, as shown to people → its place in `samples`."""
+        return {sample.path: row for row, sample in enumerate(self.samples)}
+
     @property
     def has_named_groups(self) -> bool:
         """Whether the person said which pictures belong together."""

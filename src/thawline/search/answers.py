@@ -9,17 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from thawline.core.types import Curve, Floats, Ints
+from thawline.core.types import Bools, Curve, Floats, Ints
 from thawline.heads.adjust import class_shifts
 from thawline.search.credit import held_out_credit
 from thawline.search.leaderboard import Member
 from thawline.search.strategy import Strategy
 
 __all__ = ["Answers", "Bools", "Rows", "answers_from", "right_shares"]
-
-Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

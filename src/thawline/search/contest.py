@@ -22,8 +22,8 @@ from typing import Literal
 
 import numpy as np
 
-from thawline.core.types import Floats, Ints
-from thawline.search.answers import Answers, Bools, Rows
+from thawline.core.types import Bools, Floats, Ints
+from thawline.search.answers import Answers, Rows
 from thawline.search.spread import PAIRS_FACTOR, Spread, spread_of
 from thawline.search.ties import SAVING, SIGNIFICANCE, is_as_good, is_tie
 

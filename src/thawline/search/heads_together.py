@@ -12,12 +12,12 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import log_softmax, logsumexp
 
-from thawline.core.types import Floats, Ints
+from thawline.core.types import Bools, Floats, Ints
 from thawline.features.backbone import Backbone
 from thawline.features.bank import BankSpec, Block
 from thawline.features.joined_bank import Bank, banks_in
 from thawline.heads.linear import L2_STRENGTHS
-from thawline.search.answers import Answers, Bools, Rows, answers_from
+from thawline.search.answers import Answers, Rows, answers_from
 from thawline.search.leaderboard import Member
 from thawline.search.strategy import Strategy, together, together_features
 from thawline.search.ties import FEW

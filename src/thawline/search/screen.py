@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from thawline.core.types import Floats, Ints
-from thawline.search.answers import Answers, Bools, Rows
+from thawline.core.types import Bools, Floats, Ints
+from thawline.search.answers import Answers, Rows
 
 __all__ = ["may_win"]
 

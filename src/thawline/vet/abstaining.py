@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from thawline.core.intervals import accuracy_interval
-from thawline.core.types import Floats, Ints
+from thawline.core.types import Bools, Floats, Ints
 from thawline.heads.abstention import CONFIDENCE, first_of_groups
 from thawline.vet.answered import Answered
 
@@ -36,8 +35,6 @@ LEVEL = 0.9
 FEWEST_CALIBRATED, MOST_CALIBRATED = 20, 5000
 """Independent pictures that set the size of conformal sets."""
 LONGEST_SET = 10
-
-Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from thawline.core.types import Floats, Ints
+from thawline.core.types import Bools, Floats, Ints
 from thawline.data.dataset import Dataset
 
 __all__ = ["TEST", "Answered"]
@@ -62,15 +62,15 @@ class Answered:
         return highest
 
     @cached_property
-    def is_right(self) -> Ints:
+    def is_right(self) -> Bools:
         """(N,) bool; whether the most probable class is the true one."""
-        right: Ints = self.predicted == self.labels
+        right: Bools = self.predicted == self.labels
         return right
 
     @property
-    def is_test(self) -> Ints:
+    def is_test(self) -> Bools:
         """(N,) bool; whether the picture is of the test."""
-        test: Ints = self.fold == TEST
+        test: Bools = self.fold == TEST
         return test
 
     @property

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 import numpy as np
-import numpy.typing as npt
 
 from thawline.core.intervals import accuracy_interval
-from thawline.core.types import Floats, Ints
+from thawline.core.types import Bools, Floats, Ints
 from thawline.data.facts import Facts
 from thawline.vet.answered import Answered
 
@@ -35,8 +34,6 @@ MOST_NAMES = 200
 """Formats, folders or groups that are tried, each."""
 EXPLAINED = 0.05
 """From this p-value on, class by class, a part is taken to be explained by its classes."""
-
-Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -94,7 +91,7 @@ class _Part:
 
     fact: str
     name: str
-    mask: Mask
+    mask: Bools
 
 
 @dataclass(frozen=True)
@@ -193,7 +190,7 @@ def _folders(answered: Answered) -> list[str]:
     return folders
 
 
-def _units(fact: str, part: Mask, answered: Answered) -> tuple[Mask, Mask, Ints]:
+def _units(fact: str, part: Bools, answered: Answered) -> tuple[Bools, Bools, Ints]:
     """Return (U,) whether each unit is in the part, whether it was answered wrongly, and its class.
 
     A unit is a group within a class. Of named groups as parts, copies are units.
@@ -209,12 +206,12 @@ def _units(fact: str, part: Mask, answered: Answered) -> tuple[Mask, Mask, Ints]
     return inside, wrong, units[1]
 
 
-def _is_testable(units: tuple[Mask, Mask, Ints]) -> bool:
+def _is_testable(units: tuple[Bools, Bools, Ints]) -> bool:
     inside = units[0]
     return bool(min(inside.sum(), (~inside).sum()) >= MIN_UNITS)
 
 
-def _p_value(units: tuple[Mask, Mask, Ints], *, by_class: bool) -> float:
+def _p_value(units: tuple[Bools, Bools, Ints], *, by_class: bool) -> float:
     """Return the probability of so many wrong units in a part by chance, within each class or overall."""
     from scipy.stats import hypergeom
 
@@ -239,7 +236,7 @@ def _false_discovery_limit(p_values: Floats) -> float:
     return float(ordered[np.flatnonzero(is_below)[-1]]) if is_below.any() else -1.0
 
 
-def _expected(part: Mask, answered: Answered) -> float:
+def _expected(part: Bools, answered: Answered) -> float:
     """Return which share of a part would be right if each class were so often right as outside of it.
 
     A class that lies wholly within the part counts as it is: nothing says that the part is what makes it hard.
@@ -257,7 +254,7 @@ def _expected(part: Mask, answered: Answered) -> float:
     return float((share * inside).sum() / inside.sum())
 
 
-def _slice(part: _Part, units: tuple[Mask, Mask, Ints], *, answered: Answered, p_value: float) -> Slice:
+def _slice(part: _Part, units: tuple[Bools, Bools, Ints], *, answered: Answered, p_value: float) -> Slice:
     """Return what is told of a part."""
     is_right, mask = answered.is_right.astype(np.float64), part.mask
     accuracy, others = float(is_right[mask].mean()), float(is_right[~mask].mean())

@@ -26,7 +26,7 @@ class Doubted:
 
     Attributes:
         rows: (n,) indices of samples, ascending.
-        outside: (n,) shares of the held-out training pictures that look less strange.
+        outside: (n,) float64 shares of the held-out training pictures that look less strange.
         score: (n,) how strange.
         doubt: When the model abstains.
         note: What a person should know of its promise; empty where there is nothing.
@@ -41,7 +41,7 @@ class Doubted:
     @property
     def strange(self) -> Ints:
         """Indices of the samples to which the model says "none of these", ascending."""
-        return self.rows[self.outside.astype(np.float64) > 1 - self.doubt.false_alarms]  # as `Doubt.about` compares
+        return self.rows[self.outside > 1 - self.doubt.false_alarms]
 
 
 @dataclass(frozen=True)

@@ -238,7 +238,6 @@ def _percent(share: float) -> str:
 def _with_neighbours(found: tuple[Suspect, ...], answered: Answered, space: Space) -> tuple[Suspect, ...]:
     """Return suspects with the pictures most alike that are called what they are, and what they might be."""
     dataset = answered.dataset
-    row_of = {sample.path: row for row, sample in enumerate(dataset.samples)}
     number_of = {name: number for number, name in enumerate(dataset.class_names)}
     found_by_pair: dict[str, list[Suspect]] = defaultdict(list)
     like: dict[tuple[str, str], tuple[str, ...]] = {}
@@ -246,7 +245,7 @@ def _with_neighbours(found: tuple[Suspect, ...], answered: Answered, space: Spac
         for name in (suspect.label, suspect.suggested):
             found_by_pair[name].append(suspect)
     for name, suspects in found_by_pair.items():
-        rows = np.array([row_of[suspect.path] for suspect in suspects], dtype=np.int64)
+        rows = np.array([dataset.row_of[suspect.path] for suspect in suspects], dtype=np.int64)
         among = np.flatnonzero(dataset.labels == number_of[name])
         places, _ = space.nearest(rows, among, k=NEIGHBOURS)
         for suspect, near in zip(suspects, places.tolist(), strict=True):

@@ -15,13 +15,13 @@ import numpy as np
 import torch
 from scipy.special import log_softmax
 
-from thawline.core.types import Floats, Ints
+from thawline.core.types import Bools, Floats, Ints
 from thawline.features.bank import Block
 from thawline.heads.adjust import class_shifts
 from thawline.heads.linear import L2_STRENGTHS
 from thawline.heads.nearest import NEIGHBOURS
 from thawline.heads.rotation import Rotated, Table, rotate
-from thawline.search.answers import Bools, Rows
+from thawline.search.answers import Rows
 from thawline.search.held_out import SOLVED, Effort, directions_of, fold_logits
 from thawline.search.leaderboard import Trial
 from thawline.search.strategy import HEADS, Strategy

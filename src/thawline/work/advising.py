@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from thawline.core.types import Ints
+from thawline.core.types import Bools, Ints
 from thawline.data.split import Split
 from thawline.heads.calibrate import probabilities
-from thawline.search.answers import Bools
 from thawline.search.strategy import Strategy
 from thawline.vet.abstaining import abstaining
 from thawline.vet.advice import Advice
@@ -110,8 +109,7 @@ def answered_of(compared: Compared, outcome: Outcome) -> Answered:
     pictures that they were scored on.
     """
     dataset, evaluation = compared.dataset, outcome.evaluation
-    row_of = {sample.path: row for row, sample in enumerate(dataset.samples)}
-    rows = np.array([row_of[path] for path in evaluation.paths], dtype=np.int64)
+    rows = np.array([dataset.row_of[path] for path in evaluation.paths], dtype=np.int64)
     shares, folds = evaluation.probabilities, _fold_of(compared.split, len(dataset))[rows]
     if outcome.chosen is not None:
         inside = outcome.chosen.rows

@@ -67,7 +67,7 @@ def doubting(compared: Compared, outcome: Outcome) -> Outcome:
     else:
         scored = _by_answers(chosen, temperature=outcome.classifier.temperature)
     known = Outsiders(scored.strangeness, quantiles_of(scored.score, groups[scored.rows]))
-    outside = known.share_below(scored.score)
+    outside = known.share_below(scored.score).astype(np.float64)  # as one number is compared in `Doubt.about`
     doubt = Doubt(
         read_from="answers" if scored.strangeness is None else "features",
         false_alarms=options.false_alarms,
@@ -75,7 +75,7 @@ def doubting(compared: Compared, outcome: Outcome) -> Outcome:
         error_rate=None,
         min_probability=None,
     )
-    strange = scored.rows[outside.astype(np.float64) > 1 - doubt.false_alarms]
+    strange = scored.rows[outside > 1 - doubt.false_alarms]
     doubt, note = _promised(compared, outcome, doubt=doubt, strange=strange)
     rows = np.concatenate([scored.rows, scored.test])
     outside = np.concatenate([outside, known.share_below(scored.test_score)])

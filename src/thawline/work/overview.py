@@ -65,7 +65,8 @@ def check_page(
     options, progress = options or CheckOptions(), progress or SilentProgress()
     dataset, report = check(photos, options, for_training=False, needs_labels=False, progress=progress)
     found = {name: value for name, value in asdict(options).items() if value is not None}
-    network, *_ = load_networks(Options(**found))
+    settings = Options(**found)
+    network, *_ = load_networks(settings)
     data = DataPage(
         title=dataset.root.title,
         created=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
@@ -73,7 +74,6 @@ def check_page(
         class_names=dataset.class_names,
         network=network.backbone.name,
     )
-    settings = Options(**found)
     bank = extract(
         dataset,
         rendering_as(network, dataset.rendering),
@@ -105,11 +105,12 @@ def _odd(space: Space, dataset: Dataset) -> tuple[OddPicture, ...]:
 
 def _thumbnails(dataset: Dataset, paths: tuple[str, ...]) -> dict[str, bytes]:
     """Return path → small JPEG; what has gone meanwhile is left out."""
-    sample_of = {sample.path: sample for sample in dataset.samples}
 
     def small(path: str) -> bytes | None:
         try:
-            picture = decode(read_checked(sample_of[path]), THUMBNAIL_PX, rendering=dataset.rendering)
+            picture = decode(
+                read_checked(dataset.samples[dataset.row_of[path]]), THUMBNAIL_PX, rendering=dataset.rendering
+            )
         except (DataError, KeyError):
             return None
         return encode_jpeg(picture.image, THUMBNAIL_PX)

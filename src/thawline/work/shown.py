@@ -67,7 +67,7 @@ def sample_grid(compared: Compared, roles: Mapping[str, Ints]) -> Iterator[Pictu
 def alike_pictures(compared: Compared) -> Iterator[Picture]:
     """Yield the first few pictures of each scene that makes much of a class."""
     dataset, scenes = compared.dataset, compared.session.report.scenes[:SHOWN_CLASSES]
-    row_of = _row_of(dataset)
+    row_of = dataset.row_of
     for scene in scenes:
         for path in scene.pictures[:PICTURES_A_CLASS]:
             yield Picture(dataset.class_names[dataset.labels[row_of[path]]], ALIKE, path)
@@ -130,7 +130,7 @@ def make_album(
         further: The same of pictures to be shown small.
         mapped: Paths of the pictures of a map, which get tiny pictures.
     """
-    dataset, row_of = answered.dataset, _row_of(answered.dataset)
+    dataset, row_of = answered.dataset, answered.dataset.row_of
     wrong = np.flatnonzero(~answered.is_right)
     surest = wrong[np.argsort(-answered.confidence[wrong], kind="stable")][:SHOWN_MISTAKES]
     large = dict.fromkeys(answered.rows[surest].tolist())
@@ -232,8 +232,3 @@ def _by_threads(work: Callable[[int], T], rows: Sequence[int]) -> Iterator[tuple
         for start in range(0, len(rows), AT_ONCE):
             part = rows[start : start + AT_ONCE]
             yield from zip(part, threads.map(work, part), strict=True)
-
-
-def _row_of(dataset: Dataset) -> dict[str, int]:
-    """Return path → row."""
-    return {sample.path: row for row, sample in enumerate(dataset.samples)}
