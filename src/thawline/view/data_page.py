@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
 from thawline.core.errors import by_reason, first_few
@@ -19,6 +18,7 @@ from thawline.vet.picture_map import PictureMap
 from thawline.view.dataset_text import groups_text, scene_text
 from thawline.view.map_pictures import map_pictures_svg, pictures_on_map
 from thawline.view.map_plot import map_svg
+from thawline.view.page import plain_environment
 from thawline.view.svg import PALETTE_CSS
 from thawline.view.words import moment
 
@@ -87,13 +87,7 @@ def render_data_page(data: DataPage) -> str:
 
     Whatever cannot be written as UTF-8 (file names that are not text) becomes `?`.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("thawline", "view"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = plain_environment()
     environment.filters |= {"jpeg": _jpeg_url, "moment": moment}
     check = data.check
     copies, conflicts = _copies(check), check["conflicts"]

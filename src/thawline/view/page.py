@@ -41,7 +41,7 @@ from thawline.view.words import (
     unit,
 )
 
-__all__ = ["both_widths", "render_page", "render_plain", "safe_figure"]
+__all__ = ["both_widths", "plain_environment", "render_page", "render_plain", "safe_figure"]
 
 
 def render_page(data: ReportData, facts: Mapping[str, Any]) -> str:
@@ -177,16 +177,21 @@ def both_widths(draw: Callable[..., str], *what: object) -> tuple[Markup, Markup
     return safe_figure(draw(*what)), safe_figure(draw(*what, width_px=360))
 
 
-@cache
-def _environment() -> jinja2.Environment:
-    """Return the template environment: everything is escaped, an unknown name is an error."""
-    environment = jinja2.Environment(
+def plain_environment() -> jinja2.Environment:
+    """Return a template environment for our templates: everything is escaped, an unknown name is an error."""
+    return jinja2.Environment(
         loader=jinja2.PackageLoader("thawline", "view"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    """Return the environment of the report and its like, with the filters that they share."""
+    environment = plain_environment()
     environment.filters |= {
         "percent": percent,
         "span": span,
