@@ -114,14 +114,16 @@ def _by_features(compared: Compared, outcome: Outcome, *, strategy: Strategy) ->
     fewest = min(len(learnt) for learnt, _ in parted)
     directions = num_directions(fewest, int(reads.sum()))
 
+    learnt_last = _drawn(outcome.final.rows)
+    known = np.union1d(pool, learnt_last)  # read once for all fits
+    features = _features(compared, strategy, rows=known)
+
     def fit(rows: Ints) -> Strangeness:
-        return fit_strangeness(
-            _features(compared, strategy, rows=rows), labels[rows], reads=reads, directions=directions
-        )
+        return fit_strangeness(features[np.searchsorted(known, rows)], labels[rows], reads=reads, directions=directions)
 
     def score(part: tuple[Ints, Ints]) -> tuple[Ints, Floats, Floats]:
         learnt, asked = part
-        return (asked, *fit(learnt).near_far(_features(compared, strategy, rows=asked)))
+        return (asked, *fit(learnt).near_far(features[np.searchsorted(known, asked)]))
 
     rows, near, far = (np.concatenate(column) for column in zip(*in_streams(score, parted), strict=True))
     measured = standardised(fit(np.intersect1d(split.pool, pool)), near=near, far=far)
@@ -130,7 +132,7 @@ def _by_features(compared: Compared, outcome: Outcome, *, strategy: Strategy) ->
     if len(split.test):
         test_score = measured.score(_features(compared, strategy, rows=split.test))
     is_measured = np.array_equal(outcome.final.rows, split.pool)
-    final = measured if is_measured else standardised(fit(_drawn(outcome.final.rows)), near=near, far=far)
+    final = measured if is_measured else standardised(fit(learnt_last), near=near, far=far)
     return _Scored(rows, scores, split.test, test_score, final)
 
 
