@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from thawline.data.dataset import Dataset
 from thawline.vet.advice import Advice
@@ -27,6 +28,16 @@ def test_a_frozen_winner_reads_its_features(compared, outcome):
     assert classifier.outsiders.strangeness is not None
     assert classifier.doubt == doubted.doubt
     assert "nothing is promised" in doubted.note  # 29 pictures show nothing
+
+
+def test_each_held_out_picture_is_scored_by_its_own_features(compared, outcome):
+    """Those of the delivered model, which learnt it, rank pictures much as a fit without it does."""
+    doubted, pool = outcome.doubted, compared.split.pool
+    strategy = next(t.strategy for t in compared.leaderboard.trials if t.name == outcome.strategy)
+    hashes = [compared.dataset.samples[row].sha256 for row in pool]
+    own = outcome.classifier.outsiders.strangeness.score(compared.bank.read(hashes, strategy.blocks))
+    held_out = doubted.score[np.isin(doubted.rows, pool)]
+    assert spearmanr(own, held_out).statistic > 0.5
 
 
 def test_noise_is_none_of_these_and_most_that_belong_are_not(compared, outcome):
