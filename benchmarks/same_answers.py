@@ -27,9 +27,9 @@ from thawline.core.types import Floats
 from thawline.data.check import check
 from thawline.data.dataset import Sample
 from thawline.use.bundle import load_bundle
-from thawline.use.export import export_onnx
+from thawline.use.classify import classify_samples
+from thawline.use.exports.onnx_file import export_onnx
 from thawline.use.onnx_model import open_onnx
-from thawline.use.predict import classify_samples
 
 NUM_PICTURES = 1000
 AVX2 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}

@@ -232,10 +232,10 @@ def predict_each(model: str, files: Sequence[str]) -> None:
 
     bundle = load_bundle(Path(model))
     watch = Watch(psutil.Process())
-    list(predict_pictures(bundle, files[:1]))
+    list(predict_pictures(bundle.classifier, files[:1]))
     for file in files:
         before, start = watch.start(), tree_seconds(psutil.Process())
-        (row,) = predict_pictures(bundle, [file])
+        (row,) = predict_pictures(bundle.classifier, [file])
         print(json.dumps([tree_seconds(psutil.Process()) - start, watch.peak_mb - before, row.error]), flush=True)
 
 

@@ -19,7 +19,7 @@ from .data.check import check as check
 from .data.exported import export_data as export_data
 from .train.hyperparameters import TrainOptions as TrainOptions
 from .use.predict import predict_pictures as predict_pictures
-from .use.serve import serve as serve
+from .use.service.serve import serve as serve
 from .view.render import render as render
 from .view.runs_compared import compare_runs as compare_runs
 from .work.overview import check_page as check_page

@@ -21,9 +21,10 @@ from thawline.data.sources.places import Place
 if TYPE_CHECKING:
     from thawline.features.extract import Extraction
     from thawline.train.hyperparameters import TrainOptions
+    from thawline.use.answer import Answering
     from thawline.use.bundle import Bundle
     from thawline.use.evaluation import Evaluation
-    from thawline.use.export import OnnxFile
+    from thawline.use.exports.onnx_file import OnnxFile
     from thawline.work.order import Protocol
     from thawline.work.recipe import Recipe
     from thawline.work.run import Run
@@ -242,32 +243,45 @@ def load(model: Bundle | Path | str, *, device: str = "auto") -> Bundle:
     """Return a model folder, verified and ready to predict; a bundle that is loaded already is returned as it is.
 
     Args:
-        model: The folder.
+        model: The folder, or that of a run.
         device: Where its network runs: `auto`, `cpu`, `cuda`, `mps`.
 
     Raises:
         BundleError: A file is missing, altered, unknown or a link; or the golden pictures get other answers here.
     """
     from thawline.use.bundle import Bundle, load_bundle
+    from thawline.use.model_place import find_model
 
-    return model if isinstance(model, Bundle) else load_bundle(model, device=device)
+    if isinstance(model, Bundle):
+        return model
+    place = find_model(model)
+    return load_bundle(place.folder or place.named, device=device)
 
 
 def predict(
-    model: Bundle | Path | str, pictures: Sequence[Path | str] | Path | str, *, progress: Progress | None = None
+    model: Bundle | Answering | Path | str,
+    pictures: Sequence[Path | str] | Path | str,
+    *,
+    device: str = "auto",
+    progress: Progress | None = None,
 ) -> Predictions:
     """Return a prediction for every picture, in order; files that cannot be read get a row with an error.
 
     Args:
-        model: A loaded bundle, or its folder.
+        model: A run's folder, a model folder, an exported ONNX file; or one that is loaded.
         pictures: Files, folders, archives, tables, and what else `fit` reads; labels are not needed.
+        device: Where the network of a folder runs.
         progress: Where to report to.
     """
+    from thawline.use.model_place import open_model
     from thawline.use.predict import predict_pictures
 
-    bundle = load(model)
+    if isinstance(model, str | Path):
+        answering = open_model(model, device=device)
+    else:
+        answering = model.classifier if hasattr(model, "classifier") else model
     paths = [pictures] if isinstance(pictures, str | Path) else pictures
-    return Predictions(bundle.class_names, tuple(predict_pictures(bundle, paths, progress=progress)))
+    return Predictions(answering.class_names, tuple(predict_pictures(answering, paths, progress=progress)))
 
 
 def evaluate(
@@ -308,7 +322,7 @@ def export(model: Bundle | Path | str, out: Path | str | None = None) -> OnnxFil
     Raises:
         BundleError: The model cannot be expressed in ONNX, or the file answers otherwise; nothing is written.
     """
-    from thawline.use.export import export_onnx
+    from thawline.use.exports.onnx_file import export_onnx
 
     bundle = load(model, device="cpu")
     folder = bundle.directory.resolve()

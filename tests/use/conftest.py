@@ -173,7 +173,7 @@ def doubting_model(drawn_model, tmp_path):
 @pytest.fixture(scope="session")
 def drawn_onnx(drawn_model):
     """Return the same model as an ONNX file."""
-    from thawline.use.export import export_onnx
+    from thawline.use.exports.onnx_file import export_onnx
 
     return export_onnx(drawn_model, drawn_model.directory.with_name("exported.onnx")).path
 

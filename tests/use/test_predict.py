@@ -77,7 +77,7 @@ def shares(row: Prediction) -> list[float]:
 
 def test_predictions_are_those_of_the_features_that_were_trained_on(trained):
     bundle, dataset, expected = trained
-    rows = list(predict_pictures(bundle, [dataset.root.folder / sample.path for sample in dataset.samples]))
+    rows = list(predict_pictures(bundle.classifier, [dataset.root.folder / sample.path for sample in dataset.samples]))
     assert [row.path for row in rows] == [str(dataset.root.folder / sample.path) for sample in dataset.samples]
     np.testing.assert_allclose([shares(row) for row in rows], expected, atol=1e-6)
     assert [NAMES.index(row.label) for row in rows] == dataset.labels.tolist()
@@ -86,17 +86,17 @@ def test_predictions_are_those_of_the_features_that_were_trained_on(trained):
 def test_a_picture_alone_gets_the_numbers_that_it_gets_among_others(trained):
     bundle, dataset, _ = trained
     paths = [dataset.root.folder / sample.path for sample in dataset.samples]
-    together = {row.path: row for row in predict_pictures(bundle, paths)}
-    backwards = {row.path: row for row in predict_pictures(bundle, paths[::-1])}
+    together = {row.path: row for row in predict_pictures(bundle.classifier, paths)}
+    backwards = {row.path: row for row in predict_pictures(bundle.classifier, paths[::-1])}
     for path in paths[::5]:
-        (alone,) = predict_pictures(bundle, [path])
+        (alone,) = predict_pictures(bundle.classifier, [path])
         np.testing.assert_allclose(shares(alone), shares(together[str(path)]), atol=1e-6)
         np.testing.assert_allclose(shares(backwards[str(path)]), shares(together[str(path)]), atol=1e-6)
 
 
 def test_a_row_is_in_order_and_sums_to_one(trained):
     bundle, dataset, _ = trained
-    for row in predict_pictures(bundle, [dataset.root.folder]):
+    for row in predict_pictures(bundle.classifier, [dataset.root.folder]):
         assert row.error is None
         assert sum(row.probabilities.values()) == pytest.approx(1, abs=1e-6)
         assert list(row.probabilities.values()) == sorted(row.probabilities.values(), reverse=True)
@@ -124,7 +124,7 @@ def mixed(tmp_path) -> Path:
 
 
 def test_bad_files_get_their_reason_and_the_rest_goes_on(trained, mixed):
-    rows = list(predict_pictures(trained[0], [mixed]))
+    rows = list(predict_pictures(trained[0].classifier, [mixed]))
     names = [Path(row.path).relative_to(mixed).as_posix() for row in rows]
     assert names == [
         *(f"a{number}.jpg" for number in range(9)),
@@ -145,13 +145,13 @@ def test_bad_files_get_their_reason_and_the_rest_goes_on(trained, mixed):
             assert (row.label, row.probability, row.probabilities) == (None, None, {})
         else:
             assert row.label in NAMES
-    (alone,) = predict_pictures(trained[0], [mixed / "f-no-extension"])
+    (alone,) = predict_pictures(trained[0].classifier, [mixed / "f-no-extension"])
     np.testing.assert_allclose(shares(alone), shares(rows[names.index("f-no-extension")]), atol=1e-6)
 
 
 def test_paths_keep_the_order_in_which_they_were_given(trained, mixed):
     given = [mixed / "h", mixed / "a3.jpg", mixed / "missing.jpg", str(mixed / "a1.jpg"), mixed / "a3.jpg"]
-    rows = list(predict_pictures(trained[0], given))
+    rows = list(predict_pictures(trained[0].classifier, given))
     expected = [mixed / "h/inner.jpg", mixed / "a3.jpg", mixed / "missing.jpg", mixed / "a1.jpg", mixed / "a3.jpg"]
     assert [row.path for row in rows] == [str(path) for path in expected]
     assert rows[2].error == "no such file"
@@ -159,20 +159,22 @@ def test_paths_keep_the_order_in_which_they_were_given(trained, mixed):
 
 
 def test_a_hidden_file_that_is_named_is_meant(trained, mixed):
-    (row,) = predict_pictures(trained[0], [mixed / ".hidden.jpg"])
+    (row,) = predict_pictures(trained[0].classifier, [mixed / ".hidden.jpg"])
     assert row.error is None
     assert [source.path for source in files_in(mixed / ".folder")[0]] == [mixed / ".folder" / "x.jpg"]
 
 
 def test_names_that_no_file_can_have_get_an_error(trained, mixed):
-    rows = list(predict_pictures(trained[0], [mixed / ("x" * 5000), "null\0byte.jpg", mixed / "a1.jpg" / "below"]))
+    rows = list(
+        predict_pictures(trained[0].classifier, [mixed / ("x" * 5000), "null\0byte.jpg", mixed / "a1.jpg" / "below"])
+    )
     assert rows[0].error == "cannot be read: File name too long"
     assert [row.error for row in rows[1:]] == ["no such file", "no such file"]
 
 
 def test_a_pipe_is_not_waited_for(trained, tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")
-    (row,) = predict_pictures(trained[0], [tmp_path])
+    (row,) = predict_pictures(trained[0].classifier, [tmp_path])
     assert row.error == "not a file"
 
 
@@ -187,23 +189,23 @@ def test_names_outside_of_utf8_can_be_printed(trained, tmp_path):
         Path(os.fsdecode(odd)).write_bytes(picture(0))
     except OSError:
         pytest.skip("this file system allows no such name")
-    (line,) = predictions_jsonl(predict_pictures(trained[0], [tmp_path]))
+    (line,) = predictions_jsonl(predict_pictures(trained[0].classifier, [tmp_path]))
     assert json.loads(line.encode())["label"] in NAMES
 
 
 def test_nothing_given_is_nothing(trained, tmp_path):
-    assert list(predict_pictures(trained[0], [tmp_path])) == []
-    assert list(predict_pictures(trained[0], [])) == []
+    assert list(predict_pictures(trained[0].classifier, [tmp_path])) == []
+    assert list(predict_pictures(trained[0].classifier, [])) == []
 
 
 def test_rows_come_as_soon_as_their_batch_is_done(trained, mixed):
-    rows = predict_pictures(trained[0], [mixed])
+    rows = predict_pictures(trained[0].classifier, [mixed])
     assert next(rows).path.endswith("a0.jpg")
     rows.close()
 
 
 def test_progress_counts_every_file(trained, mixed, counted):
-    list(predict_pictures(trained[0], [mixed], progress=counted))
+    list(predict_pictures(trained[0].classifier, [mixed], progress=counted))
     assert counted.totals == {("predict", 16): 16}
 
 
@@ -211,10 +213,10 @@ def test_a_file_that_is_too_large_is_not_read(trained, tmp_path, monkeypatch):
     (tmp_path / "a.jpg").write_bytes(picture(0))
     size = (tmp_path / "a.jpg").stat().st_size
     monkeypatch.setattr(listing, "MAX_FILE_BYTES", size)
-    (row,) = predict_pictures(trained[0], [tmp_path])
+    (row,) = predict_pictures(trained[0].classifier, [tmp_path])
     assert row.error is None
     monkeypatch.setattr(listing, "MAX_FILE_BYTES", size - 1)
-    (row,) = predict_pictures(trained[0], [tmp_path])
+    (row,) = predict_pictures(trained[0].classifier, [tmp_path])
     assert row.error == f"{size:,} bytes are more than the {size - 1:,} that a picture may have"
 
 
@@ -276,7 +278,7 @@ def test_csv_stays_csv_whatever_classes_and_files_are_called():
 
 
 def test_numbers_written_down_are_the_numbers(trained, mixed):
-    rows = [row for row in predict_pictures(trained[0], [mixed]) if not row.error]
+    rows = [row for row in predict_pictures(trained[0].classifier, [mixed]) if not row.error]
     for row, line in zip(rows, predictions_jsonl(rows), strict=True):
         assert json.loads(line)["probabilities"] == row.probabilities
     table = list(csv.DictReader(io.StringIO("\n".join(predictions_csv(rows, NAMES)))))

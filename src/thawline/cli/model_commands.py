@@ -35,15 +35,16 @@ def predict(
     """
     if json and csv:
         raise UsageError("predict: --json and --csv contradict each other. Choose one of them.")
+    from thawline.use.model_place import open_model
     from thawline.use.predict import predict_pictures, predictions_csv, predictions_jsonl, requiring_one
     from thawline.view.summary import prediction_lines
 
-    bundle = thawline.load(model, device=device)
-    rows = requiring_one(predict_pictures(bundle, pictures, progress=progress_for_stderr()), pictures)
+    answering = open_model(model, device=device)
+    rows = requiring_one(predict_pictures(answering, pictures, progress=progress_for_stderr()), pictures)
     if json:
         stream(predictions_jsonl(rows))
     elif csv:
-        stream(predictions_csv(rows, bundle.class_names))
+        stream(predictions_csv(rows, answering.class_names))
     else:
         stream(prediction_lines(rows))
 

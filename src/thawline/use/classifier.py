@@ -7,41 +7,28 @@ each preparation that differs.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Literal, TypeVar
 
 import numpy as np
 
 from thawline.core.runtime import Runtime
 from thawline.core.types import Floats, InputSpec, Pixels
+from thawline.data.images import MAX_MEGAPIXELS
 from thawline.data.load import prepare_each
+from thawline.features.extract import in_streams
 from thawline.features.network import Network
 from thawline.features.reader import JoinedReader
 from thawline.heads.calibrate import probabilities
 from thawline.heads.head import Head
 from thawline.heads.outsiders import Outsiders
+from thawline.use.answer import Answer, Prepared
 from thawline.use.doubt import Doubt
 
-__all__ = ["Answer", "Classifier"]
+__all__ = ["Classifier"]
 
-
-@dataclass(frozen=True)
-class Answer:
-    """What a model says of B pictures.
-
-    Attributes:
-        probabilities: (B, K) float32, rows sum to 1.
-        outside: (B,) float32 shares of the held-out training pictures that look less strange; None where the model does
-            not know.
-    """
-
-    probabilities: Floats
-    outside: Floats | None
-
-    def outside_of(self, row: int) -> float | None:
-        """Return how strange a picture looks, or None where that is not known."""
-        return None if self.outside is None else float(self.outside[row])
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class Classifier:
@@ -102,6 +89,27 @@ class Classifier:
         shares = probabilities(logits, self.temperature)
         known = self.outsiders
         return Answer(shares, None if known is None else known.outside(features, logits / self.temperature))
+
+    @property
+    def batch_size(self) -> int:
+        """Pictures that it answers at once."""
+        return self.reader.runtime.batch_size
+
+    def prepare(self, data: bytes, *, max_megapixels: int = MAX_MEGAPIXELS) -> tuple[Prepared, tuple[str, ...]]:
+        """Return an encoded picture in every way that the networks take it, and what is odd about it, in words.
+
+        Raises:
+            DataError: As `thawline.data.images.prepare`.
+        """
+        return prepare_each(data, self.inputs, max_megapixels=max_megapixels)
+
+    def answers_to(self, batch: Sequence[Prepared]) -> Answer:
+        """Return `answers` of pictures that were prepared one by one."""
+        return self.answers(*map(np.stack, zip(*batch, strict=True)))
+
+    def in_streams(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """Yield work(item) in order, computed by one thread a processor; in each torch uses a single thread."""
+        return in_streams(work, items)
 
     def doubting(self, doubt: Doubt | None, outsiders: Outsiders | None) -> Classifier:
         """Return the same model with thresholds of its own, networks and head shared."""

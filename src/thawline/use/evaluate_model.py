@@ -17,9 +17,9 @@ from thawline.data.dataset import Dataset
 from thawline.data.sources.group_columns import GroupError
 from thawline.data.sources.places import Place
 from thawline.use.bundle import Bundle
+from thawline.use.classify import classify_samples
 from thawline.use.evaluate import evaluate
 from thawline.use.evaluation import Evaluation
-from thawline.use.predict import classify_samples
 
 __all__ = ["check_for", "evaluate_model"]
 

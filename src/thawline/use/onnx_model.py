@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from pydantic import (
@@ -25,7 +26,8 @@ from thawline.core.errors import BundleError, DataError, UsageError, first_few
 from thawline.core.runtime import num_workers
 from thawline.core.types import Floats, Pixels, Prediction
 from thawline.data.images import MAX_MEGAPIXELS
-from thawline.data.load import prepare_each
+from thawline.data.load import map_ordered, prepare_each
+from thawline.use.answer import Answer, Prepared, row_of
 from thawline.use.doubt import Doubt
 from thawline.use.network_facts import InputFacts
 
@@ -52,6 +54,12 @@ SEAL_KEY = "thawline_sha256"
 SEAL_BYTES = 2 + 2 + len(SEAL_KEY) + 2 + 64
 MAX_FILE_BYTES = (1 << 31) - 1
 """The most that a protobuf message, and so an ONNX file in one piece, can hold."""
+
+BATCH_SIZE = 4
+"""Small, so that activations stay in the processor's cache."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 NOWHERE = f"{os.devnull}/nowhere"
 """A folder that cannot exist, for weights outside the file; by default they are read from the working directory."""
@@ -136,10 +144,10 @@ class OnnxModel:
         Raises:
             DataError: The answer is not finite.
         """
-        return self.answers(*pixels)[0]
+        return self.answers(*pixels).probabilities
 
-    def answers(self, *pixels: Pixels) -> tuple[Floats, Floats | None]:
-        """Return (B, K) float32 probabilities of B pictures and (B,) how strange each looks, None where not known.
+    def answers(self, *pixels: Pixels) -> Answer:
+        """Return probabilities, as `probabilities` does, and how strange the pictures look.
 
         Raises:
             DataError: The answer is not finite.
@@ -147,7 +155,38 @@ class OnnxModel:
         outputs: list[Floats] = self._session.run(output_names(self.facts), dict(zip(self._names, pixels, strict=True)))
         if not all(np.isfinite(output).all() for output in outputs):
             raise DataError("the model's answer is not finite")
-        return outputs[0], (outputs[1] if len(outputs) > 1 else None)
+        return Answer(outputs[0], outputs[1] if len(outputs) > 1 else None)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """K names in the order of the probabilities."""
+        return tuple(self.facts.class_names)
+
+    @property
+    def doubt(self) -> Doubt | None:
+        """When the model abstains; None where it answers always."""
+        return self.facts.doubt
+
+    @property
+    def batch_size(self) -> int:
+        """Pictures that it answers at once."""
+        return BATCH_SIZE
+
+    def prepare(self, data: bytes, *, max_megapixels: int = MAX_MEGAPIXELS) -> tuple[Prepared, tuple[str, ...]]:
+        """Return an encoded picture as the graph takes it, and what is odd about it, in words.
+
+        Raises:
+            DataError: As `thawline.data.images.prepare`.
+        """
+        return prepare_each(data, self.inputs, max_megapixels=max_megapixels)
+
+    def answers_to(self, batch: Sequence[Prepared]) -> Answer:
+        """Return `answers` of pictures that were prepared one by one."""
+        return self.answers(*map(np.stack, zip(*batch, strict=True)))
+
+    def in_streams(self, work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+        """Yield work(item) in order, computed by one thread a processor; best with a session of one thread."""
+        return map_ordered(work, items, num_threads=num_workers(), ahead=2 * num_workers())
 
     def predict(self, name: str, data: bytes, *, max_megapixels: int = MAX_MEGAPIXELS) -> Prediction:
         """Return the prediction for one encoded picture, or the row with its error.
@@ -158,21 +197,20 @@ class OnnxModel:
             max_megapixels: Pictures whose header claims more are refused.
         """
         try:
-            prepared, remarks = prepare_each(data, self.inputs, max_megapixels=max_megapixels)
-            (shares,), strange = self.answers(*(pixels[None] for pixels in prepared))
+            prepared, remarks = self.prepare(data, max_megapixels=max_megapixels)
+            return row_of(self, name, answer=self.answers_to([prepared]), place=0, remarks=remarks)
         except DataError as error:
             return Prediction.failed(name, str(error))
-        outside = None if strange is None else float(strange[0])
-        doubt = None if self.facts.doubt is None else self.facts.doubt.about(float(shares.max()), outside)
-        names = self.facts.class_names
-        return Prediction.ranked(name, shares, class_names=names, remarks=remarks, outside=outside, doubt=doubt)
 
 
-def open_onnx(source: Path | bytes) -> OnnxModel:
+def open_onnx(source: Path | bytes, *, num_threads: int | None = None) -> OnnxModel:
     """Return the model of an exported file, or of its contents, after checking its metadata and its graph.
 
     A file that would read weights from other files is refused, and one in which a bit has changed.
-    `THAWLINE_THREADS` bounds the threads.
+
+    Args:
+        source: The file, or its contents.
+        num_threads: Of one pass; None takes one a processor, bounded by `THAWLINE_THREADS`.
 
     Raises:
         BundleError: It cannot be read, is damaged, or was not written by `thawline export`.
@@ -190,7 +228,7 @@ def open_onnx(source: Path | bytes) -> OnnxModel:
             f"load {name}: onnxruntime is needed and cannot be loaded ({error}). Run `pip install thawline[serve]`."
         ) from None
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = num_workers()
+    options.intra_op_num_threads = num_threads or num_workers()
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting threads give up the processor
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", NOWHERE)
     options.log_severity_level = 4  # errors are raised as well

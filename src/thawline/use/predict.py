@@ -1,6 +1,7 @@
 """Pictures in, Predictions out, through the decoder, fit and reader of the training run.
 
-A file that cannot be read gets a row with its error, and the others are predicted.
+A file that cannot be read gets a row with its error, and the others are predicted. Whatever form the model has, no
+torch is loaded here.
 """
 
 from __future__ import annotations
@@ -9,22 +10,16 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from thawline.core.errors import DataError, first_few
 from thawline.core.progress import Progress, SilentProgress
 from thawline.core.spreadsheet import csv_line, distinct_columns
-from thawline.core.types import Floats, Pixels, Prediction
-from thawline.data.dataset import Sample, Source
-from thawline.data.load import prepare_each
+from thawline.core.types import Prediction
+from thawline.data.dataset import Source
 from thawline.data.sources.listing import FileSource
 from thawline.data.sources.unlabelled import Answerable, pictures_in
-from thawline.features.extract import in_streams, map_pictures
-from thawline.use.bundle import Bundle
-from thawline.use.classifier import Classifier
+from thawline.use.answer import Answering, Prepared, row_of
 
 __all__ = [
-    "classify_samples",
     "predict_each",
     "predict_pictures",
     "predictions_csv",
@@ -34,36 +29,35 @@ __all__ = [
 
 
 def predict_pictures(
-    bundle: Bundle, paths: Sequence[Path | str], *, progress: Progress | None = None
+    model: Answering, paths: Sequence[Path | str], *, progress: Progress | None = None
 ) -> Iterator[Prediction]:
     """Yield a prediction for every picture in order, as soon as its batch is done; a bad file yields its error.
 
     Args:
-        bundle: The model.
+        model: In any form.
         paths: Files, folders, archives, tables, and what else `fit` reads; see `pictures_in`.
         progress: Where progress is reported.
 
     Raises:
         UsageError: An invalid name after `hf:` or `torchvision:`.
     """
-    yield from predict_each(bundle, pictures_in(paths), progress=progress)
+    yield from predict_each(model, pictures_in(paths), progress=progress)
 
 
 def predict_each(
-    bundle: Bundle, pictures: Sequence[Answerable], *, progress: Progress | None = None
+    model: Answering, pictures: Sequence[Answerable], *, progress: Progress | None = None
 ) -> Iterator[Prediction]:
     """Yield a prediction for every picture, as `predict_pictures` does.
 
     Args:
-        bundle: The model.
+        model: In any form.
         pictures: From `pictures_in`, some or all.
         progress: Where progress is reported.
     """
-    classifier = bundle.classifier
-    size = classifier.reader.runtime.batch_size
-    batches = [pictures[start : start + size] for start in range(0, len(pictures), size)]
+    size = model.batch_size
+    batches = (pictures[start : start + size] for start in range(0, len(pictures), size))
     with (progress or SilentProgress()).stage("predict", len(pictures)) as advance:
-        for rows in in_streams(lambda batch: _predict_batch(classifier, batch), batches):
+        for rows in model.in_streams(lambda batch: _predict_batch(model, batch), batches):
             yield from rows
             advance(len(rows))
 
@@ -90,50 +84,27 @@ def requiring_one(rows: Iterable[Prediction], named: Sequence[Path | str]) -> It
         )
 
 
-def classify_samples(classifier: Classifier, samples: Sequence[Sample], *, progress: Progress | None = None) -> Floats:
-    """Return (N, K) float32 probabilities of the pictures of a data set, in order.
-
-    Raises:
-        DataError: A picture vanished or changed since it was checked.
-    """
-    size = classifier.reader.runtime.batch_size
-    parts = []
-    with (progress or SilentProgress()).stage("evaluate", len(samples)) as advance:
-        for shares in map_pictures(classifier.probabilities, samples, specs=classifier.inputs, batch_size=size):
-            parts.append(shares)
-            advance(len(shares))
-    return np.concatenate(parts)
-
-
-def _predict_batch(classifier: Classifier, pictures: Sequence[Answerable]) -> list[Prediction]:
-    prepared: list[tuple[Pixels, ...]] = []
+def _predict_batch(model: Answering, pictures: Sequence[Answerable]) -> list[Prediction]:
+    batch: list[Prepared] = []
+    remarks: list[tuple[str, ...]] = []
     errors: dict[int, str] = {}
-    remarks: dict[int, tuple[str, ...]] = {}
     for index, (_, source) in enumerate(pictures):
         try:
-            pixels, remarks[index] = prepare_each(_read(source), classifier.inputs)
-            prepared.append(pixels)
+            prepared, own = model.prepare(_read(source))
         except DataError as error:
             errors[index] = str(error)
-    answer = classifier.answers(*map(np.stack, zip(*prepared, strict=True))) if prepared else None
-    places = iter(range(len(prepared)))
+        else:
+            batch.append(prepared)
+            remarks.append(own)
+    answer = model.answers_to(batch) if batch else None
+    places = iter(range(len(batch)))
     rows = []
     for index, (name, _) in enumerate(pictures):
         if answer is None or index in errors:
             rows.append(Prediction.failed(name, errors[index]))
-            continue
-        place = next(places)
-        shares, outside, doubt = answer.probabilities[place], answer.outside_of(place), classifier.doubt
-        rows.append(
-            Prediction.ranked(
-                name,
-                shares,
-                class_names=classifier.class_names,
-                remarks=remarks[index],
-                outside=outside,
-                doubt=doubt.about(float(shares.max()), outside) if doubt else None,
-            )
-        )
+        else:
+            place = next(places)
+            rows.append(row_of(model, name, answer=answer, place=place, remarks=remarks[place]))
     return rows
 
 

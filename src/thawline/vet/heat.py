@@ -32,7 +32,7 @@ from thawline.heads.head import Head
 from thawline.heads.nearest import VOTE_TEMPERATURE, NeighbourHead
 from thawline.heads.together import TogetherHead
 from thawline.use.classifier import Classifier
-from thawline.use.graph import head_module
+from thawline.use.exports.graph import head_module
 
 __all__ = ["SIDE", "heat_scores", "place_shares", "shown_input", "why_no_heat"]
 

@@ -44,9 +44,9 @@ from thawline.train.job import set_aside
 from thawline.train.plan import Plan
 from thawline.use.bundle import Training
 from thawline.use.classifier import Classifier
+from thawline.use.classify import classify_samples
 from thawline.use.evaluate import evaluate_rows
 from thawline.use.evaluation import Evaluation
-from thawline.use.predict import classify_samples
 from thawline.work.order import Row
 from thawline.work.session import Compared
 

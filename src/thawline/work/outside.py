@@ -61,7 +61,7 @@ def answer_outside(
     if not pictures:
         return (), ()
     rows, unread = [], []
-    answers = predict_each(bundle, pictures, progress=progress)
+    answers = predict_each(bundle.classifier, pictures, progress=progress)
     for (name, source), answer in zip(pictures, answers, strict=True):
         try:
             if answer.label is None or answer.probability is None:

@@ -17,7 +17,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from thawline.core.errors import UsageError
-from thawline.use.refusal import RefusedError
+from thawline.use.service.refusal import RefusedError
 
 __all__ = ["BACKLOG", "Access", "host_name", "is_loopback", "listen", "read_token"]
 

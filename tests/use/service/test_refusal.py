@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from thawline.use.refusal import SAFE_HEADERS, RefusedError, busy
+from thawline.use.service.refusal import SAFE_HEADERS, RefusedError, busy
 
 
 def test_a_refusal_is_json_with_the_headers_of_every_reply():

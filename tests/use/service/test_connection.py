@@ -12,8 +12,8 @@ from contextlib import suppress
 import pytest
 import uvicorn
 
-from thawline.use import connection as connection_module
-from thawline.use.connection import GuardedProtocol
+from thawline.use.service import connection as connection_module
+from thawline.use.service.connection import GuardedProtocol
 
 GET = b"GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n"
 POST = b"POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n"

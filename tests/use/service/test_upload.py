@@ -9,9 +9,9 @@ import random
 import pytest
 from starlette.requests import Request
 
-from thawline.use.gate import Limits
-from thawline.use.refusal import RefusedError
-from thawline.use.upload import read_pictures
+from thawline.use.service.gate import Limits
+from thawline.use.service.refusal import RefusedError
+from thawline.use.service.upload import read_pictures
 
 EDGE = "multipart/form-data; boundary=edge"
 

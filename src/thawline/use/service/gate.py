@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 
-from thawline.use.access import Access
-from thawline.use.refusal import CLOSING, SAFE_HEADERS, RefusedError, busy
+from thawline.use.service.access import Access
+from thawline.use.service.refusal import CLOSING, SAFE_HEADERS, RefusedError, busy
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send

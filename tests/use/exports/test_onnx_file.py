@@ -14,8 +14,9 @@ import torch
 from thawline import api
 from thawline.core.errors import BundleError, StoreError, UsageError
 from thawline.data.images import prepare
-from thawline.use import export
-from thawline.use.export import EXPORT_TOLERANCE, export_onnx
+from thawline.use.answer import Answer
+from thawline.use.exports import onnx_file as export
+from thawline.use.exports.onnx_file import EXPORT_TOLERANCE, export_onnx
 from thawline.use.onnx_model import open_onnx, sealed
 from thawline.use.predict import predict_pictures
 
@@ -116,7 +117,7 @@ def exporting(bundle, onnx_bytes, tmp_path, monkeypatch):
         def shifted(content):
             model = sound(content)
             answers = model.answers
-            model.answers = lambda pixels: (answers(pixels)[0] + np.array(shift, np.float32), None)
+            model.answers = lambda pixels: Answer(answers(pixels).probabilities + np.array(shift, np.float32), None)
             return model
 
         pictures = []
@@ -164,8 +165,8 @@ def test_another_first_class_is_refused_however_close(bundle, onnx_bytes, tmp_pa
     class Model:
         inputs = bundle.classifier.inputs
 
-        def answers(self, pixels):
-            return np.array([[0.3332, 0.3336, 0.3332]], np.float32), None
+        def answers_to(self, batch):
+            return Answer(np.array([[0.3332, 0.3336, 0.3332]], np.float32), None)
 
     pictures = [picture.model_copy(update={"probabilities": [1 / 3] * 3}) for picture in bundle.manifest.golden]
     manifest = bundle.manifest.model_copy(update={"golden": pictures})
@@ -252,7 +253,7 @@ def test_the_file_abstains_where_the_folder_does(doubting_model, picture, tmp_pa
     doubts = set()
     for seed in range(12):
         (tmp_path / f"{seed}.jpg").write_bytes(picture(seed))
-        (row,) = predict_pictures(bundle, [tmp_path / f"{seed}.jpg"])
+        (row,) = predict_pictures(bundle.classifier, [tmp_path / f"{seed}.jpg"])
         answer = model.predict(row.path, picture(seed))
         assert answer.outside == pytest.approx(row.outside, abs=EXPORT_TOLERANCE)
         assert answer.doubt == row.doubt

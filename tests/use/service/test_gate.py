@@ -8,10 +8,10 @@ import json
 import pytest
 from starlette.requests import ClientDisconnect
 
-from thawline.use import gate as gate_module
-from thawline.use.access import Access
-from thawline.use.gate import Gate, Limits
-from thawline.use.refusal import SAFE_HEADERS, RefusedError
+from thawline.use.service import gate as gate_module
+from thawline.use.service.access import Access
+from thawline.use.service.gate import Gate, Limits
+from thawline.use.service.refusal import SAFE_HEADERS, RefusedError
 
 LIMITS = Limits(max_request_bytes=1000)
 

@@ -9,11 +9,11 @@ from starlette.testclient import TestClient
 
 from thawline import api
 from thawline.core.version import __version__
-from thawline.use.access import Access
-from thawline.use.application import make_app, page_policy
-from thawline.use.gate import Limits
 from thawline.use.onnx_model import open_onnx
-from thawline.use.refusal import SAFE_HEADERS
+from thawline.use.service.access import Access
+from thawline.use.service.application import make_app, page_policy
+from thawline.use.service.gate import Limits
+from thawline.use.service.refusal import SAFE_HEADERS
 
 
 @pytest.fixture(scope="module")
@@ -204,7 +204,7 @@ def test_every_reply_has_the_safe_headers(client, picture):
 
 
 def test_a_bug_is_a_500_in_the_form_of_all_refusals(client, picture, monkeypatch):
-    monkeypatch.setattr("thawline.use.application.read_pictures", None)
+    monkeypatch.setattr("thawline.use.service.application.read_pictures", None)
     response = client.post("/predict", files=sent(picture(1)))
     assert (response.status_code, response.json()) == (500, {"detail": "a bug of the service; its log says more"})
     assert response.headers["x-content-type-options"] == "nosniff"

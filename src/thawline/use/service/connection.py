@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from thawline.use.refusal import CLOSING, RefusedError, busy
+from thawline.use.service.refusal import CLOSING, RefusedError, busy
 
 if TYPE_CHECKING:
     from uvicorn.config import Config

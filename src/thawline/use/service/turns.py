@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from starlette.requests import ClientDisconnect
 
 from thawline.core.types import Prediction
-from thawline.use.refusal import busy
+from thawline.use.service.refusal import busy
 
 if TYPE_CHECKING:
     from starlette.types import Receive

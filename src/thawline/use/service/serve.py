@@ -19,7 +19,7 @@ from thawline.core.errors import UsageError
 if TYPE_CHECKING:
     import uvicorn
 
-    from thawline.use.gate import Gate, Limits
+    from thawline.use.service.gate import Gate, Limits
 
 __all__ = ["serve"]
 
@@ -56,10 +56,10 @@ def serve(
     try:
         import uvicorn
 
-        from thawline.use.access import Access, host_name, listen, read_token
-        from thawline.use.application import make_app
-        from thawline.use.gate import Limits
         from thawline.use.onnx_model import open_onnx
+        from thawline.use.service.access import Access, host_name, listen, read_token
+        from thawline.use.service.application import make_app
+        from thawline.use.service.gate import Limits
     except ImportError as error:
         raise UsageError(
             f"serve: fastapi, uvicorn and python-multipart are required and cannot be loaded ({error}). Run "
@@ -80,8 +80,8 @@ def _config(app: Gate) -> uvicorn.Config:
     """Return what uvicorn must know."""
     import uvicorn
 
-    from thawline.use.access import BACKLOG
-    from thawline.use.connection import IDLE_S, GuardedProtocol
+    from thawline.use.service.access import BACKLOG
+    from thawline.use.service.connection import IDLE_S, GuardedProtocol
 
     return uvicorn.Config(
         app,

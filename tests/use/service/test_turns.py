@@ -9,9 +9,9 @@ import pytest
 from starlette.requests import ClientDisconnect
 
 from thawline.core.types import Prediction
-from thawline.use import turns as turns_module
-from thawline.use.refusal import RefusedError
-from thawline.use.turns import MAX_AT_ONCE, Turns
+from thawline.use.service import turns as turns_module
+from thawline.use.service.refusal import RefusedError
+from thawline.use.service.turns import MAX_AT_ONCE, Turns
 
 
 async def staying():

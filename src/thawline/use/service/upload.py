@@ -13,8 +13,8 @@ from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData, Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from thawline.use.gate import Limits
-from thawline.use.refusal import RefusedError
+from thawline.use.service.gate import Limits
+from thawline.use.service.refusal import RefusedError
 
 if TYPE_CHECKING:
     from starlette.requests import Request

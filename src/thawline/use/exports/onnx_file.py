@@ -25,7 +25,7 @@ from thawline.core.store import disk_errors, write_bytes
 from thawline.core.version import __version__
 from thawline.data.load import prepare_each
 from thawline.use.bundle import Bundle, golden_tolerance
-from thawline.use.graph import Graph
+from thawline.use.exports.graph import Graph
 from thawline.use.network_facts import InputFacts
 from thawline.use.onnx_model import (
     FACTS_KEY,
@@ -202,8 +202,8 @@ def _verify(graph: Graph, content: bytes, bundle: Bundle) -> tuple[float, float]
     off_torch = off_golden = 0.0
     for picture in bundle.manifest.golden:
         prepared, _ = prepare_each((bundle.directory / picture.file).read_bytes(), model.inputs)
-        shares, outside = model.answers(*(pixels[None] for pixels in prepared))
-        answer = shares[0]
+        said = model.answers_to([prepared])
+        answer, outside = said.probabilities[0], said.outside
         with torch.inference_mode():
             found = graph(*(torch.from_numpy(pixels[None].copy()) for pixels in prepared))
         both = found if isinstance(found, tuple) else (found,)

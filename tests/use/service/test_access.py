@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from thawline.core.errors import UsageError
-from thawline.use.access import Access, host_name, is_loopback, listen, read_token
-from thawline.use.refusal import RefusedError
+from thawline.use.service.access import Access, host_name, is_loopback, listen, read_token
+from thawline.use.service.refusal import RefusedError
 
 OURS = Access(frozenset({"pictures.example.org", "fe80::1"}))
 

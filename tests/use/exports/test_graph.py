@@ -12,7 +12,7 @@ from thawline.data.load import prepare_each
 from thawline.features.reader import JoinedReader
 from thawline.heads.linear import fit_linear
 from thawline.use.classifier import Classifier
-from thawline.use.graph import Graph, head_module
+from thawline.use.exports.graph import Graph, head_module
 
 NAMES = ("cross", "stripe", "spot")
 

@@ -20,9 +20,9 @@ import uvicorn
 import thawline
 from thawline import api
 from thawline.core.errors import UsageError
-from thawline.use.connection import GuardedProtocol
 from thawline.use.onnx_model import open_onnx
-from thawline.use.serve import serve
+from thawline.use.service.connection import GuardedProtocol
+from thawline.use.service.serve import serve
 
 SERVE = """
 import sys
@@ -178,7 +178,7 @@ def test_the_server_is_told_what_it_needs(drawn_onnx, monkeypatch, host, shown):
 
 
 def test_without_the_extra_it_is_named(drawn_onnx, monkeypatch):
-    monkeypatch.delitem(sys.modules, "thawline.use.application", raising=False)
+    monkeypatch.delitem(sys.modules, "thawline.use.service.application", raising=False)
     monkeypatch.setitem(sys.modules, "fastapi", None)
     with pytest.raises(UsageError, match=r"fastapi, uvicorn and python-multipart are required .*thawline\[serve\]"):
         thawline.serve(drawn_onnx, ready=print)

@@ -20,12 +20,12 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.requests import ClientDisconnect
 
 from thawline.core.version import __version__
-from thawline.use.access import Access
-from thawline.use.gate import Gate, Limits
 from thawline.use.onnx_model import OnnxModel
-from thawline.use.refusal import RefusedError
-from thawline.use.turns import Turns
-from thawline.use.upload import FIELD, read_pictures
+from thawline.use.service.access import Access
+from thawline.use.service.gate import Gate, Limits
+from thawline.use.service.refusal import RefusedError
+from thawline.use.service.turns import Turns
+from thawline.use.service.upload import FIELD, read_pictures
 
 __all__ = ["make_app", "page_policy"]
 
