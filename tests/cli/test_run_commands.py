@@ -80,7 +80,7 @@ def test_fit_and_tune_order_what_was_typed(ordered):
     order, rest = ordered("tune", "birds", "--plan", "all", "--plan", "Head", "-o", "here")
     assert [row.plan for row in order.rows] == ["all", "head"]
     assert (order.budget_s, order.expectations.goal, rest.out) == (None, None, Path("here"))
-    order, _ = ordered("fit", "birds", "--budget", "2min", "--candidate", "last 20 %")
+    order, _ = ordered("fit", "birds", "--budget", "2min", "--plan", "last 20 %")
     assert (order.budget_s, [row.plan for row in order.rows]) == (120, ["last 20 %"])
 
 
@@ -132,7 +132,7 @@ def test_fewer_epochs_take_a_recipe_s_warm_up_along(ordered, file):
 def test_a_forecast_is_of_the_same_order(monkeypatch, file):
     seen = []
     monkeypatch.setattr(work_run, "forecast", lambda order, progress: seen.append(order) or ())
-    assert main(["fit", "--config", str(file), "--plan", "--size", "64", "--json"]) == 0
+    assert main(["fit", "--config", str(file), "--forecast", "--size", "64", "--json"]) == 0
     assert [row.name for row in seen[0].rows] == ["solved", "by epochs"]
     assert seen[0].options == Options(size=64, fit="letterbox", folds=3)
 
@@ -140,7 +140,7 @@ def test_a_forecast_is_of_the_same_order(monkeypatch, file):
 @pytest.mark.parametrize(
     ("words", "pieces"),
     [
-        (("fit", "birds", "--candidate", "all"), ["plans without a budget", "--budget 15min"]),
+        (("fit", "birds", "--plan", "all"), ["plans without a budget", "--budget 15min"]),
         (("tune", "birds"), ["no plan is named", "--plan"]),
         (("tune", "--plan", "all"), ["no pictures are named"]),
         (("fit",), ["no pictures are named"]),

@@ -67,6 +67,20 @@ def test_a_device_that_is_not_here_is_refused_with_a_way_on(device):
     assert caught.value.exit_code == 2
 
 
+def test_a_wrong_device_lists_what_is_here_and_not_what_torch_knows(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(UsageError) as caught:
+        choose_runtime("gpu")
+    assert str(caught.value) == "device 'gpu' cannot be used here: this machine has cpu. Try --device cpu."
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda number: f"Card {number + 4}")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    with pytest.raises(UsageError, match=r"this machine has cpu, cuda:0 \(Card 4\), cuda:1 \(Card 5\), mps\. Try"):
+        choose_runtime("gpu")
+
+
 def test_freed_memory_is_kept_where_glibc_allocates_and_nowhere_else(monkeypatch):
     asked = []
     library = SimpleNamespace(mallopt=lambda parameter, value: asked.append((parameter, value)))

@@ -62,7 +62,7 @@ def test_a_folder_with_timms_config_is_a_backbone(resnet18, tmp_path):
         ("resnet35", r"backbone 'resnet35' is not known\. Did you mean .*resnet34"),
         ("efficientnet_lite", r"Did you mean .*efficientnet_lite0"),
         ("tf_efficientnet_b0_ns", r"is an old name\. timm calls it tf_efficientnet_b0\.ns_jft_in1k now"),
-        ("qqqqqqqq", "is not known. Did you mean"),
+        ("qqqqqqqq", "is not known. efficientnet_lite0 is bundled; timm.list_models"),
         ("resnet34.a1_in2k", r"resnet34 has no weights tagged 'a1_in2k'\. Choose from .*resnet34\.a1_in1k"),
         ("timm/resnet34", r"For a repository write hf-hub:timm/resnet34, for a folder local-dir:timm/resnet34"),
         ("resnet200", "has no published weights. Bring your own with --weights FILE"),

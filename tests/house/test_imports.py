@@ -10,11 +10,23 @@ from pathlib import Path
 import pytest
 
 import thawline
+from thawline.cli.app import make_app
 
 PACKAGE = Path(thawline.__file__).parent
 DOORS = ("api", "cli", "__main__", "__init__")
 FLOORS = tuple(sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py") if path.parent.name not in DOORS))
-HEAVY = ("torch", "torchvision", "timm", "sklearn", "scipy", "matplotlib", "pyarrow", "PIL")
+HEAVY = ("torch", "torchvision", "timm", "sklearn", "scipy", "pandas", "matplotlib", "pyarrow", "PIL")
+
+
+def command_words(app, words=()):
+    """Yield the words of every command and group of commands: `()`, `("fit",)`, `("recipe",)`, `("recipe", "list")`."""
+    yield words
+    for name in app:
+        if not name.startswith("-"):
+            yield from command_words(app[name], (*words, name))
+
+
+COMMANDS = list(command_words(make_app()))
 
 
 def modules():
@@ -99,9 +111,9 @@ def test_only_the_features_floor_touches_timm():
                 assert path.parent.name == "features", f"{name_of(path)}:{node.lineno}"
 
 
-def loaded_by(code):
+def loaded_by(code, heavy=HEAVY):
     """Return which heavy packages a fresh interpreter has loaded after `code`."""
-    program = f"import sys\n{code}\nprint('loaded:', *sorted(set({HEAVY!r}) & set(sys.modules)))"
+    program = f"import sys\n{code}\nprint('loaded:', *sorted(set({heavy!r}) & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()[-1].removeprefix("loaded:").split()
@@ -111,15 +123,13 @@ def test_importing_the_package_loads_nothing_heavy():
     assert loaded_by("import thawline; thawline.__version__") == []
 
 
-def test_asking_for_help_loads_no_torch():
-    code = (
-        "sys.argv = ['thawline', '--help']\n"
-        "from thawline.cli.app import main\n"
-        "try:\n    code = main()\n"
-        "except SystemExit as end:\n    code = end.code\n"
-        "assert not code, code"
-    )
-    assert set(loaded_by(code)) & {"torch", "torchvision", "timm", "sklearn", "matplotlib"} == set()
+HELP = [(*words, "--help") for words in COMMANDS]
+
+
+@pytest.mark.parametrize("words", [*HELP, ("--version",), ("recipe", "list"), ("pedict",)], ids=" ".join)
+def test_what_answers_at_once_loads_nothing_heavy(words):
+    heavy = (*HEAVY, "numpy") if words[-1].startswith("--") else HEAVY
+    assert loaded_by(f"from thawline.cli.app import main\nmain({words!r})", heavy) == []
 
 
 def test_facts_are_read_without_torch():

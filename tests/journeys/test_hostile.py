@@ -101,8 +101,8 @@ def refused(said, code, *pieces):
         ("tune photos --plan all --optimizer lion", ["--optimizer 'lion'", "'adamw', 'adam' or 'sgd'"]),
         ("fit photos --budget soon", ["'soon' is not a duration", "15min"]),
         ("fit photos --budget -5s", ["budget"]),
-        ("fit photos --candidate all", ["plans without a budget", "--budget 15min"]),
-        ("fit photos --budget 5min --candidate 'last 0 %'", ["'last 0 %'", "a share above 0"]),
+        ("fit photos --plan all", ["plans without a budget", "--budget 15min"]),
+        ("fit photos --budget 5min --plan 'last 0 %'", ["'last 0 %'", "a share above 0"]),
         ("compare photos --augment augmix --views 1", ["augmix", "views"]),
     ],
 )

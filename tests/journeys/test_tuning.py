@@ -271,12 +271,12 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bytes(tuned, ru
     assert (out / "history.csv").read_bytes() == (tuned.out / "history.csv").read_bytes()
 
 
-# fit --plan, fit --budget
+# fit --forecast, fit --budget
 
 
 def test_plan_prints_what_all_would_take_and_writes_nothing(run, thawline, own_cache, tmp_path):
     own_cache.mkdir()
-    said = thawline("fit", run.photos, "-o", tmp_path / "out", "--size", "64", "--plan", "--candidate", "last 20%")
+    said = thawline("fit", run.photos, "-o", tmp_path / "out", "--size", "64", "--forecast", "--plan", "last 20%")
     assert said.code == 0
     lines = [re.split(" {2,}", line.strip()) for line in said.out.splitlines()]
     assert lines[0] == ["strategy", "time", "memory", "disk"]
@@ -290,7 +290,9 @@ def test_plan_prints_what_all_would_take_and_writes_nothing(run, thawline, own_c
 
 @pytest.mark.slow
 def test_plan_as_json_has_a_row_a_strategy(run, thawline, own_cache, tmp_path):
-    said = thawline("fit", run.photos, "-o", tmp_path / "out", "--size", "32", "--plan", "--budget", "1min", "--json")
+    said = thawline(
+        "fit", run.photos, "-o", tmp_path / "out", "--size", "32", "--forecast", "--budget", "1min", "--json"
+    )
     assert said.code == 0
     assert [row["strategy"] for row in said.json] == [
         "efficientnet_lite0 · every depth, frozen",
@@ -307,7 +309,7 @@ def test_plan_as_json_has_a_row_a_strategy(run, thawline, own_cache, tmp_path):
 
 @pytest.mark.slow
 def test_a_budget_too_small_for_any_training_leaves_all_out_and_says_so(run, thawline, shared_cache, tmp_path):
-    words = ("--size", "64", "--budget", "1s", "--candidate", "tutorial cnn", "--candidate", "head, then all")
+    words = ("--size", "64", "--budget", "1s", "--plan", "tutorial cnn", "--plan", "head, then all")
     said = thawline("fit", run.photos, "-o", tmp_path / "out", *words)
     assert said.code == 0
     assert said.out.count("left out: it takes ") == 2
@@ -321,7 +323,7 @@ def test_a_budget_too_small_for_any_training_leaves_all_out_and_says_so(run, tha
 
 
 def test_a_budget_is_spent_on_training_and_whatever_is_best_wins(run, thawline, shared_cache, tmp_path):
-    words = ("--size", "64", "--epochs", "1", "--budget", "10min", "--candidate", "tutorial cnn")
+    words = ("--size", "64", "--epochs", "1", "--budget", "10min", "--plan", "tutorial cnn")
     said = thawline("fit", run.photos, "-o", tmp_path / "out", *words, "--json")
     assert said.code == 0
     (row,) = said.json["forecast"]

@@ -10,17 +10,16 @@ import sys
 from typing import TYPE_CHECKING
 
 from cyclopts import App, CycloptsError, Parameter
-from pydantic import ValidationError
 
 from thawline.cli.cache_commands import cache
 from thawline.cli.console import ReaderGoneError, discard_output, prepare_streams
 from thawline.cli.data_commands import check, export_data, extract
 from thawline.cli.model_commands import evaluate, export, predict, serve
 from thawline.cli.recipe_commands import recipe
+from thawline.cli.refused import usage_text
 from thawline.cli.run_commands import compare, demo, fit, report, tune
 from thawline.cli.typed import Typed
 from thawline.core.errors import ThawlineError, UsageError
-from thawline.core.options import refusal
 from thawline.core.runtime import keep_freed_memory
 from thawline.core.version import __version__
 
@@ -61,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command, bound, unparsed = make_app(typed).parse_args(words, exit_on_error=False, print_error=False)
         command(*bound.args, **bound.kwargs, **({"typed": typed} if "typed" in unparsed else {}))
     except CycloptsError as error:
-        _complain(_usage_text(error))
+        _complain(usage_text(error))
         return UsageError.exit_code
     except ThawlineError as error:
         discard_output()
@@ -83,11 +82,3 @@ def _complain(problem: str) -> None:
     from thawline.view.words import printable
 
     sys.stderr.write(f"thawline: {printable(problem)}\n")
-
-
-def _usage_text(error: CycloptsError) -> str:
-    """Return what is wrong with the words on the command line, and which help says what they may be."""
-    cause = error.__cause__
-    problem = str(refusal(cause)) if isinstance(cause, ValidationError) else str(error)
-    words = ["thawline", *(error.command_chain or ()), "--help"]
-    return f"{problem} `{' '.join(words)}` says what can be given."

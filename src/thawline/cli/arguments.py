@@ -21,12 +21,14 @@ __all__ = [
     "Flat",
     "FlatCheck",
     "FlatTraining",
+    "Forecast",
     "Goal",
     "Json",
     "Model",
     "Out",
     "Photos",
     "PhotosOrFile",
+    "Plans",
     "Replace",
     "TensorBoard",
     "Words",
@@ -68,6 +70,17 @@ Budget = Annotated[
     Parameter(
         help="Time for the run, in which networks are trained too, shortened to fit: `15min`. Default: heads only."
     ),
+]
+Plans = Annotated[
+    list[str] | None,
+    Parameter(
+        name="--plan",
+        help="What to train: `all`, `last 20 %`, `last 7 blocks`, `head`, `head, 2 blocks cut`, `head, then all`, "
+        "`gradual last 7 blocks`, `simple_cnn from nothing`. May be repeated.",
+    ),
+]
+Forecast = Annotated[
+    bool, Parameter(name="--forecast", help="Print what every strategy would take on this machine, and stop.")
 ]
 Goal = Annotated[
     float | None,

@@ -16,10 +16,12 @@ from thawline.cli.arguments import (
     Config,
     Flat,
     FlatTraining,
+    Forecast,
     Goal,
     Json,
     Out,
     PhotosOrFile,
+    Plans,
     Replace,
     TensorBoard,
     Words,
@@ -33,7 +35,6 @@ from thawline.train.hyperparameters import parse_duration
 if TYPE_CHECKING:
     from thawline.cli.typed import Typed
     from thawline.core.options import Options
-    from thawline.data.sources.places import Place
     from thawline.train.hyperparameters import TrainOptions
     from thawline.work.order import Order
 
@@ -48,11 +49,8 @@ def fit(
     out: Out = Path("runs/fit"),
     replace: Replace = False,
     budget: Budget = None,
-    candidates: Annotated[
-        list[str] | None,
-        Parameter(name="--candidate", help="What the budget may be spent on; as `--plan` of `tune`. May be repeated."),
-    ] = None,
-    plan: Annotated[bool, Parameter(help="Print what every strategy would take on this machine, and stop.")] = False,
+    plans: Plans = None,
+    forecast: Forecast = False,
     goal: Goal = None,
     config: Config = None,
     options: Flat = DEFAULTS,
@@ -61,32 +59,31 @@ def fit(
     json: Json = False,
     typed: Words,
 ) -> None:
-    """Do the main job: check, split, extract, compare, train the winner, test it once, report, write the model."""
-    from thawline.work.run import forecast, run
+    """Do the main job: check, split, extract, compare, train the winner, test it once, report, write the model.
+
+    With a budget, networks are trained too: the plans that are named, else the most promising.
+    """
+    from thawline.work.run import forecast as forecast_rows
+    from thawline.work.run import run
 
     budget_s = None if budget is None else parse_duration(budget)
-    order = _order(
-        typed, typed.photos(photos), plans=candidates, sets=(options, training), budget_s=budget_s, goal=goal
-    )
-    if plan:
-        say_forecast(forecast(order, progress=progress_for_stderr()), budget_s, as_json=json)
+    order = _order(typed, photos, plans=plans, sets=(options, training), budget_s=budget_s, goal=goal)
+    if forecast:
+        say_forecast(forecast_rows(order, progress=progress_for_stderr()), budget_s, as_json=json)
         return
     if order.rows and budget_s is None:
-        raise UsageError("fit: plans without a budget. Give one (--budget 15min), or name them to `thawline tune`.")
+        raise UsageError(
+            "fit: plans without a budget. Give one (--budget 15min), name them to `thawline tune`, or ask what they "
+            "would take with --forecast."
+        )
     say_run(run(order, out, replace=replace, progress=progress_for_stderr(), tensorboard=tensorboard), as_json=json)
 
 
 def tune(
     photos: PhotosOrFile = None,
     *,
-    plans: Annotated[
-        list[str] | None,
-        Parameter(
-            name="--plan",
-            help="What to train: `all`, `last 20 %`, `last 7 blocks`, `head`, `head, 2 blocks cut`, `head, then "
-            "all`, `gradual last 7 blocks`, `simple_cnn from nothing`. May be repeated.",
-        ),
-    ] = None,
+    plans: Plans = None,
+    forecast: Forecast = False,
     resume: Annotated[
         Path | None, Parameter(help="Go on with the run in this folder, which was cut off; nothing else is needed.")
     ] = None,
@@ -101,6 +98,7 @@ def tune(
     typed: Words,
 ) -> None:
     """Train networks by named plans, compare them with every frozen strategy, and deliver the best of them."""
+    from thawline.work.run import forecast as forecast_rows
     from thawline.work.run import run
 
     progress = progress_for_stderr()
@@ -112,9 +110,12 @@ def tune(
             )
         say_run(thawline.resume(resume, tensorboard=tensorboard, progress=progress), as_json=json)
         return
-    order = _order(typed, typed.photos(photos), plans=plans, sets=(options, training), goal=goal)
+    order = _order(typed, photos, plans=plans, sets=(options, training), goal=goal)
     if not order.rows:
         raise UsageError('tune: no plan is named. Name one or more: --plan "last 20 %" --plan "head, then all".')
+    if forecast:
+        say_forecast(forecast_rows(order, progress=progress), None, as_json=json)
+        return
     say_run(run(order, out, replace=replace, progress=progress, tensorboard=tensorboard), as_json=json)
 
 
@@ -197,7 +198,7 @@ def report(
 
 def _order(
     typed: Typed,
-    photos: str | Place,
+    photos: str | None,
     *,
     sets: tuple[Options, TrainOptions],
     plans: Sequence[str] | None = None,
@@ -205,11 +206,17 @@ def _order(
     goal: float | None = None,
 ) -> Order:
     """Return the order that was typed, over what a file says."""
+    from thawline.train.plan import EXAMPLES
     from thawline.work.recipe import Recipe, rows_of_plans
 
     options, training = sets
+    if folder := next((plan for plan in plans or () if Path(plan).is_dir()), None):
+        raise UsageError(
+            f"{typed.name}: --plan {folder} names a folder, and a plan is required, such as --plan {EXAMPLES[1]!r}. "
+            f"A forecast is asked for with --forecast: thawline {typed.name} {folder} --forecast."
+        )
     return (typed.recipe or Recipe(where=typed.name)).order(
-        photos,
+        typed.photos(photos),
         rows=rows_of_plans(plans or ()),
         protocol="choose",
         options=typed.among(options),

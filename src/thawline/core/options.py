@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -12,7 +11,8 @@ from pydantic import BeforeValidator, ConfigDict, ValidationError
 from pydantic.dataclasses import dataclass
 
 from thawline.core.errors import UsageError
-from thawline.core.types import Fit
+from thawline.core.rendering import Fit
+from thawline.core.spelling import nearest
 
 __all__ = ["CheckOptions", "Options", "make_options", "refusal"]
 
@@ -192,8 +192,9 @@ def refusal(error: ValidationError) -> UsageError:
     for item in error.errors():
         name = str(item["loc"][0])
         if item["type"] == "unexpected_keyword_argument":
-            near = difflib.get_close_matches(name, names, n=3)
-            problems.append(f"there is no option {name!r}; did you mean {' or '.join(near or names)}?")
+            near = nearest(name, names, limit=3)
+            hint = f"did you mean {' or '.join(near)}?" if near else "help(thawline.Options) lists them."
+            problems.append(f"there is no option {name!r}; {hint}")
         else:
             flag = "--" + name.replace("_", "-")
             problems.append(f"{flag} {item['input']!r}: {item['msg'][0].lower()}{item['msg'][1:]}.")

@@ -1,4 +1,4 @@
-"""How stored values become 8-bit RGB where a file alone does not say.
+"""How stored values become 8-bit RGB where a file alone does not say, and how a picture meets a square.
 
 It needs nothing but the standard library, so that a worker process that decodes starts fast.
 """
@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-__all__ = ["AS_BEFORE", "Background", "Levels", "Rendering"]
+__all__ = ["AS_BEFORE", "Background", "Fit", "Levels", "Rendering"]
 
 Background = Literal["white", "black", "grey"]
+Fit = Literal["crop", "letterbox", "stretch"]
+"""How a picture that is not square meets the square: see `core.types.InputSpec`."""
 
 
 @dataclass(frozen=True)

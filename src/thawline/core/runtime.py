@@ -105,11 +105,24 @@ def choose_runtime(device: str = "auto", dtype: DTypeName | Literal["auto"] = "a
         kind = torch.device(device).type
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise UsageError(f"device {device!r} cannot be used here: {reason}. Try --device cpu.") from None
+        reason = "" if "Expected one of" in str(error) else f"{str(error).splitlines()[0].rstrip('.')}; "
+        raise UsageError(
+            f"device {device!r} cannot be used here: {reason}this machine has {', '.join(_devices())}. "
+            "Try --device cpu."
+        ) from None
     if kind == "cuda":
         torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]  # as torch multiplies matrices already: float32 means float32
     return Runtime(device=device, dtype="float32" if dtype == "auto" else dtype, batch_size=4 if kind == "cpu" else 128)
+
+
+def _devices() -> list[str]:
+    """Return what torch can run on here, with the names of what is no CPU: `["cpu", "cuda:0 (NVIDIA H100)"]`."""
+    import torch
+
+    found = ["cpu"]
+    if torch.cuda.is_available():
+        found += [f"cuda:{n} ({torch.cuda.get_device_name(n)})" for n in range(torch.cuda.device_count())]
+    return [*found, "mps"] if torch.backends.mps.is_available() else found
 
 
 def for_training(runtime: Runtime, dtype: DTypeName | Literal["auto"] = "auto") -> Runtime:

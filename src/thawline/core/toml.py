@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import reprlib
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from thawline.core.errors import UsageError, first_few
+from thawline.core.spelling import nearest
 
 __all__ = ["checked", "parse_table", "read_text", "refuse_unknown"]
 
@@ -106,7 +106,7 @@ def refuse_unknown(table: Mapping[str, Any], names: Sequence[str], *, where: str
 
 
 def _no_such(key: str, names: Sequence[str]) -> str:
-    near = difflib.get_close_matches(key, names, n=1)
+    near = nearest(key, names)
     return f"there is no key {SHOWN.repr(key)}" + (
         f"; did you mean {near[0]}?" if near else f" (there is {', '.join(names)})"
     )

@@ -14,13 +14,12 @@ import numpy.typing as npt
 from pydantic import Field
 
 from thawline.core.errors import first_few
-from thawline.core.rendering import Rendering
+from thawline.core.rendering import Fit, Rendering
 
 __all__ = [
     "Bools",
     "Count",
     "Curve",
-    "Fit",
     "Floats",
     "InputSpec",
     "Interpolation",
@@ -39,7 +38,6 @@ Pixels = npt.NDArray[np.uint8]
 Share = Annotated[float, Field(ge=0, le=1)]  # the bounds hold where pydantic reads a stored one
 Count = Annotated[int, Field(ge=0)]
 
-Fit = Literal["crop", "letterbox", "stretch"]
 Interpolation = Literal["bilinear", "bicubic"]
 
 

@@ -7,13 +7,14 @@ work and is imported when the first view is made.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from thawline.core.errors import UsageError
-from thawline.core.types import Pixels
+from thawline.core.spelling import nearest
+
+if TYPE_CHECKING:
+    from thawline.core.types import Pixels
 
 __all__ = ["PLAIN", "POLICIES", "augmented", "checked_policy", "checked_view", "seen_as", "view_names", "view_seed"]
 
@@ -45,7 +46,7 @@ def checked_policy(name: str) -> str:
     """
     if name in POLICIES:
         return name
-    near = difflib.get_close_matches(name, POLICIES, n=1, cutoff=0.5)
+    near = nearest(name, POLICIES)
     hint = f"Did you mean {near[0]}? There" if near else "There"
     raise UsageError(f"--augment {name}: there is no such policy. {hint} are {', '.join(POLICIES)}.")
 
@@ -145,5 +146,7 @@ def seen_as(pixels: Pixels, view: str, *, sha256: str) -> Pixels:
     if checked_view(view) == PLAIN:
         return pixels
     if view == "flip.1":
+        import numpy as np  # here, because the options of training runs read the names alone, and `--help` reads those
+
         return np.ascontiguousarray(pixels[:, ::-1])
     return augmented(pixels, view.rpartition(".")[0], seed=view_seed(sha256, view))

@@ -6,7 +6,6 @@ the pictures, so none of this extracts anything again.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import unicodedata
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from thawline.core.errors import DataError, first_few
 from thawline.core.options import CheckOptions
+from thawline.core.spelling import did_you_mean
 from thawline.data.sources.delimited import decode_text, parse_csv
 from thawline.data.sources.listing import FileSource, Listing, display_path
 
@@ -82,8 +82,7 @@ def against_rest(listing: Listing, name: str, *, for_training: bool = True) -> L
     if name not in classes:  # the same name may be written with its accents composed, or apart
         name = next((own for own in classes if _composed(own) == _composed(name)), name)
     if name not in classes:
-        near = difflib.get_close_matches(name, classes, n=3)
-        hint = f"Did you mean {' or '.join(near)}?" if near else f"Name one of {first_few(classes)}."
+        hint = did_you_mean(name, classes, limit=3, otherwise=f"Name one of {first_few(classes)}.")
         raise DataError(f"one against rest: {display_path(listing.root)} has no class {name!r}. {hint}")
     if name == REST or (len(classes) < 2 and for_training):
         reason = f"the class is called {REST!r} itself" if name == REST else f"{name!r} is the only class"

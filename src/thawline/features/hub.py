@@ -7,7 +7,6 @@ code. The hub's cache is tried first and the network last, once, with a short li
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -22,6 +21,7 @@ from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
 from thawline.core.errors import BackboneError
 from thawline.core.online import is_reachable
+from thawline.core.spelling import nearest
 from thawline.features.packaged import EXTRA, PACKAGED, Packaged, is_at_hand
 from thawline.features.scratch import SCRATCH
 
@@ -157,9 +157,9 @@ def _from_timm(name: str, *, needs_weights: bool) -> Source:
     if architecture not in known:
         _refuse_old_name(name)
         names = [BUNDLED, *SCRATCH, *known]
-        near = difflib.get_close_matches(name, names, n=5, cutoff=0.5)
-        near = near or difflib.get_close_matches(architecture, names, n=5, cutoff=0.3)
-        raise BackboneError(f"backbone {name!r} is not known. Did you mean {', '.join(near) or BUNDLED}?")
+        near = nearest(name, names, limit=5) or nearest(architecture, names, limit=5)
+        hint = f"Did you mean {', '.join(near)}?" if near else f"{BUNDLED} is bundled; timm.list_models() lists others."
+        raise BackboneError(f"backbone {name!r} is not known. {hint}")
     tags = timm.list_pretrained(f"{architecture}.*")
     if tag and name not in tags:
         raise BackboneError(

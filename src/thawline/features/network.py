@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from thawline.core.errors import BackboneError
-from thawline.core.rendering import Rendering
+from thawline.core.rendering import Fit, Rendering
 from thawline.core.runtime import Runtime
-from thawline.core.types import Fit, InputSpec, Interpolation
+from thawline.core.types import InputSpec, Interpolation
 from thawline.features.backbone import Backbone, CutPoint
 from thawline.features.cuts import cut_points
 from thawline.features.folding import fold_and_fuse, fold_batch_norms

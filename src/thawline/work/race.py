@@ -16,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
+from thawline.core.rendering import Fit
 from thawline.core.runtime import num_workers
-from thawline.core.types import Fit, Ints
+from thawline.core.types import Ints
 from thawline.data.dataset import Dataset
 from thawline.data.split import make_split
 from thawline.features.bank import FeatureBank, open_bank

@@ -11,7 +11,6 @@ epochs = 12
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from importlib import resources
@@ -20,6 +19,7 @@ from typing import Any, TypeVar
 
 from thawline.core.errors import UsageError
 from thawline.core.options import Options
+from thawline.core.spelling import did_you_mean
 from thawline.core.toml import checked, parse_table, read_text, refuse_unknown
 from thawline.data.sources.places import Place
 from thawline.train.hyperparameters import TrainOptions
@@ -198,8 +198,7 @@ def recipe_text(name: str) -> str:
     if name in names:
         return (resources.files("thawline") / "work" / f"{name}.toml").read_text(encoding="utf-8")
     if not name.endswith(".toml"):
-        near = difflib.get_close_matches(name, names, n=1)
-        hint = f"Did you mean {near[0]}?" if near else f"There is {', '.join(names)}, or a file: my-own.toml."
+        hint = did_you_mean(name, names, otherwise=f"There is {', '.join(names)}, or a file: my-own.toml.")
         raise UsageError(f"recipe {name!r}: there is no such recipe. {hint}")
     return read_text(Path(name), "recipe")
 

@@ -6,7 +6,6 @@ holds as arrays become PNG on a shelf in our cache, once; pictures that are file
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import numpy as np
 from thawline.core.errors import DataError, UsageError
 from thawline.core.online import is_reachable
 from thawline.core.progress import Progress
+from thawline.core.spelling import nearest
 from thawline.core.store import cache_root, disk_errors, expand_user
 from thawline.data.lossless import encode_png
 from thawline.data.sources.listing import Candidate, FileSource, Listing, display_path, settle_roles
@@ -114,8 +114,7 @@ def list_torchvision(place: Place, *, cache_dir: Path | None = None, progress: P
     """
     name = place.rest
     if name not in SETS:
-        lower = {known.lower(): known for known in SETS}
-        near = [lower[match] for match in difflib.get_close_matches(name.lower(), lower, n=2)]
+        near = nearest(name, SETS)
         hint = f"Did you mean torchvision:{near[0]}?" if near else f"There are {', '.join(SETS)}."
         raise UsageError(f"{place}: there is no such data set. {hint}")
     own = os.environ.get("THAWLINE_TORCHVISION")
