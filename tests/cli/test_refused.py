@@ -51,7 +51,7 @@ def test_a_folder_without_a_command_is_told_to_fit(tmp_path, capsys):
 
 def test_a_folder_taken_for_a_plan_is_told_of_the_forecast(tmp_path, capsys):
     assert main(["fit", "--plan", str(tmp_path)]) == 2
-    said = f"--plan {tmp_path} names a folder, and a plan is required, such as --plan 'last 20 %'"
+    said = f"--plan {tmp_path} names a file or folder, and a plan is required, such as --plan 'last 20 %'"
     err = capsys.readouterr().err
     assert said in err
     assert f"thawline fit {tmp_path} --forecast" in err

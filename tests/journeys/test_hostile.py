@@ -68,10 +68,10 @@ def refused(said, code, *pieces):
 @pytest.mark.parametrize(
     ("line", "pieces"),
     [
-        ("frobnicate", ['"frobnicate"', "fit", "`thawline --help`"]),
-        ("cache empty", ['"empty"', "list, prune", "`thawline cache --help`"]),
+        ("frobnicate", ["'frobnicate'", "fit", "`thawline --help`"]),
+        ("cache empty", ["'empty'", "list, prune", "`thawline cache --help`"]),
         ("fit", ["fit: no pictures are named", "thawline fit PHOTOS", "--config"]),
-        ("predict model", ["--pictures", "`thawline predict --help`"]),
+        ("predict model", ["PICTURES is missing", "`thawline predict --help`"]),
         ("fit photos --fold 3", ["--fold", "--folds"]),
         ("check photos more", ["more", "`thawline check --help`"]),
         ("fit photos --folds", ["--folds"]),

@@ -21,7 +21,7 @@ from thawline.core.spelling import nearest
 if TYPE_CHECKING:
     from cyclopts import Argument
 
-__all__ = ["usage_text"]
+__all__ = ["is_there", "usage_text"]
 
 COMMANDS_ELSEWHERE = {
     "benchmark": "compare",
@@ -80,6 +80,14 @@ def usage_text(error: CycloptsError) -> str:
     return f"{problem} `{' '.join(('thawline', *chain, '--help'))}` says what can be given."
 
 
+def is_there(word: str) -> bool:
+    """Return whether a word names a file or folder; also of a word that no system takes for a name."""
+    try:
+        return bool(word) and Path(word).exists()
+    except (OSError, ValueError):
+        return False
+
+
 def _at(chain: Sequence[str]) -> str:
     return f"{' '.join(chain)}: " if chain else ""
 
@@ -104,7 +112,7 @@ def _unknown_command(error: UnknownCommandError, chain: Sequence[str]) -> str:
     near = [here] if here in known else nearest(word, known)
     if near:
         hint = f"Did you mean {near[0]}?"
-    elif not chain and Path(word).exists():
+    elif not chain and is_there(word):
         hint = f"It is a file or folder: name the command first, thawline fit {word}."
     else:
         hint = f"There are {', '.join(known)}."

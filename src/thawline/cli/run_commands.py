@@ -27,6 +27,7 @@ from thawline.cli.arguments import (
     Words,
 )
 from thawline.cli.console import say, say_json
+from thawline.cli.refused import is_there
 from thawline.cli.results import say_compared, say_forecast, say_run, say_thaw_line
 from thawline.core.errors import DataError, UsageError, first_few
 from thawline.core.progress import progress_for_stderr
@@ -210,10 +211,10 @@ def _order(
     from thawline.work.recipe import Recipe, rows_of_plans
 
     options, training = sets
-    if folder := next((plan for plan in plans or () if Path(plan).is_dir()), None):
+    if photos is None and typed.recipe is None and (folder := next(filter(is_there, plans or ()), None)):
         raise UsageError(
-            f"{typed.name}: --plan {folder} names a folder, and a plan is required, such as --plan {EXAMPLES[1]!r}. "
-            f"A forecast is asked for with --forecast: thawline {typed.name} {folder} --forecast."
+            f"{typed.name}: --plan {folder} names a file or folder, and a plan is required, such as --plan "
+            f"{EXAMPLES[1]!r}. A forecast is asked for with --forecast: thawline {typed.name} {folder} --forecast."
         )
     return (typed.recipe or Recipe(where=typed.name)).order(
         typed.photos(photos),

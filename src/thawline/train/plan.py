@@ -17,12 +17,12 @@ Sources: Kumar et al., "Fine-tuning can distort pretrained features and underper
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import dataclass
 from typing import Literal
 
 from thawline.core.errors import UsageError
-from thawline.core.spelling import nearest
 from thawline.data.dataset import Dataset
 from thawline.features.scratch import SCRATCH
 from thawline.train.hyperparameters import TrainOptions
@@ -153,7 +153,7 @@ def _amount(text: str, amount: str) -> tuple[float | None, int | None, int, str]
         return None, 0, count, f"head, {_blocks(count)} cut"
     match = re.fullmatch(r"last (\d+(?:\.\d+)?) ?(%|blocks?)", amount)
     if not match:
-        near = nearest(text, EXAMPLES)
+        near = difflib.get_close_matches(text.lower(), EXAMPLES, n=1, cutoff=0.4)
         raise UsageError(
             f"plan {text!r} is not known. {f'Did you mean {near[0]!r}? ' if near else ''}A plan is one of "
             f"{'; '.join(EXAMPLES)}; or a network {FROM_NOTHING}: {', '.join(SCRATCH)}."
