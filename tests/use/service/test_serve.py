@@ -258,11 +258,13 @@ def test_the_page_shows_bars_and_errors(drawn_onnx, picture, tmp_path):
         assert page.locator("#token").is_hidden()
         page.set_input_files("#files", files)
         page.get_by_text("the file is too large for the service").wait_for()
-        assert page.locator("li").nth(0).locator(".row").count() == 3
-        assert page.locator("li").nth(0).locator(".file").inner_text() == "good <b>.jpg"
-        assert page.locator("li").nth(0).locator(".bar i").first.evaluate("bar => bar.style.width") != ""
-        assert page.locator("li").nth(0).locator("img").evaluate("image => image.naturalWidth") == 70
-        assert page.locator("li").nth(1).inner_text().split("\n")[0] == "No answer"
+        page.locator("#progress").wait_for(state="hidden")
+        good, bad, _ = page.locator(".card").all()
+        assert good.locator(".row").count() == 3
+        assert good.locator(".file").inner_text() == "good <b>.jpg"
+        assert good.locator(".bar i").first.evaluate("bar => bar.style.width") != ""
+        assert good.locator("img").evaluate("image => image.decode().then(() => image.naturalWidth)") == 70
+        assert [bad.locator(name).inner_text() for name in ("h3", ".error")] == ["No answer", "Text, not a picture."]
 
 
 @pytest.mark.browser
@@ -271,13 +273,13 @@ def test_the_page_asks_for_the_token(drawn_onnx, picture, tmp_path):
     (tmp_path / "token").chmod(0o600)
     (tmp_path / "good.jpg").write_bytes(picture(5))
     with running(drawn_onnx, "--token-file", str(tmp_path / "token")) as (_, address), opened_page(address) as page:
-        page.get_by_text("a token is needed").wait_for()
+        page.locator("#model", has_text="a token is needed").wait_for()
         page.fill("#token", "wrong")
         page.get_by_role("button", name="Open").click()
-        page.get_by_text("the token is wrong").wait_for()
+        page.locator("#model", has_text="the token is wrong").wait_for()
         page.fill("#token", "right")
         page.keyboard.press("Enter")
         page.get_by_text("3 classes: cross").wait_for()
         assert page.locator("#token").is_hidden()
         page.set_input_files("#files", [tmp_path / "good.jpg"])
-        page.locator("li .row").first.wait_for()
+        page.locator(".card .row").first.wait_for()

@@ -12,7 +12,6 @@ import hashlib
 import re
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -21,6 +20,7 @@ from starlette.requests import ClientDisconnect
 
 from thawline.core.version import __version__
 from thawline.use.onnx_model import OnnxModel
+from thawline.use.page.answer_page import engine_script, page_html, plain_words
 from thawline.use.service.access import Access
 from thawline.use.service.gate import Gate, Limits
 from thawline.use.service.refusal import RefusedError
@@ -29,7 +29,7 @@ from thawline.use.service.upload import FIELD, read_pictures
 
 __all__ = ["make_app", "page_policy"]
 
-PAGE = Path(__file__).with_name("serve.html")
+TITLE = "What is in this picture?"
 BUG = RefusedError(500, "a bug of the service; its log says more")
 
 FORM = {
@@ -63,8 +63,9 @@ def make_app(model: OnnxModel, limits: Limits, *, access: Access | None = None) 
         access: Who is answered; by default whoever calls the service by a name of this machine's loopback.
     """
     app = FastAPI(title="Thawline", version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False)
-    page = PAGE.read_text(encoding="utf-8")
+    page = page_html(engine_script("engine_service.js"), title=TITLE)
     policy, facts = page_policy(page), model.facts
+    words = plain_words(facts.class_names, strategy=facts.strategy, backbone=facts.backbone, doubt=facts.doubt)
     turns = Turns(partial(model.predict, max_megapixels=limits.max_megapixels))
 
     @app.get("/health")
@@ -76,6 +77,7 @@ def make_app(model: OnnxModel, limits: Limits, *, access: Access | None = None) 
             "backbone": facts.backbone,
             "manifest_seal": facts.manifest_seal,
             "class_names": facts.class_names,
+            "words": words,
             "limits": asdict(limits),
         }
 
