@@ -25,7 +25,7 @@ FIT = " `thawline fit --help` says what can be given."
         ("fit birds --plan --json", "what strategies would take is forecast with --forecast." + FIT),
         ("fit birds --candidate head", "fit: there is no option --candidate. It is called --plan now"),
         ("predict", "predict: MODEL is missing. `thawline predict --help` says"),
-        ("predict m", "predict: PICTURES is missing."),
+        ("predict m", "predict: no pictures are named. Name files or folders, `-` for names on standard input."),
         ("export-data birds", "export-data: --out is missing."),
         ("export-data birds -o x --format zip", 'Invalid value "zip" for --format. Choose from: "folder", "parquet".'),
         ("pedict m", "there is no command 'pedict'. Did you mean predict? `thawline --help` says what can be given."),

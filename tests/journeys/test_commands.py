@@ -297,7 +297,8 @@ def test_predict_says_the_same_in_every_form(run, thawline, tmp_path):
     rows = thawline(*words, "--json").rows
     table = list(csv.DictReader(io.StringIO(thawline(*words, "--csv").out)))
     plain = thawline(*words).out.splitlines()
-    assert list(table[0]) == ["path", "label", "probability", "3", "8", "9", "error", "abstained", "outside"]
+    assert list(table[0])[:9] == ["path", "label", "probability", "3", "8", "9", "error", "abstained", "outside"]
+    assert list(table[0])[9:] == ["doubt", "remark"]
     assert len(rows) == len(table) == len(plain) == 8
     for row, cells, line in zip(rows[:-1], table[:-1], plain[:-1], strict=True):
         assert (cells["path"], cells["label"], cells["error"]) == (row["path"], row["label"], "")

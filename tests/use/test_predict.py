@@ -24,12 +24,8 @@ from thawline.heads.calibrate import probabilities
 from thawline.heads.linear import fit_linear
 from thawline.use.bundle import Training, load_bundle, save_bundle
 from thawline.use.classifier import Classifier
-from thawline.use.predict import (
-    predict_pictures,
-    predictions_csv,
-    predictions_jsonl,
-    requiring_one,
-)
+from thawline.use.predict import Tally, predict_pictures
+from thawline.view.prediction_text import answered_csv, predictions_jsonl
 
 NAMES = ("cross", 'stripe, "wide"', "träne 🦜")
 
@@ -220,14 +216,18 @@ def test_a_file_that_is_too_large_is_not_read(trained, tmp_path, monkeypatch):
     assert row.error == f"{size:,} bytes are more than the {size - 1:,} that a picture may have"
 
 
-def test_rows_without_one_answer_end_in_an_error():
-    assert tuple(requiring_one(iter(ROWS), ["photos"])) == ROWS
-    rows = requiring_one(iter(ROWS[1:]), ["photos", Path("more")])
-    assert next(rows) == ROWS[1]
+def test_rows_are_counted_as_they_go_by_and_none_answered_is_an_error():
+    doubted = Prediction("c.jpg", "a", 0.6, {"a": 0.6, "b": 0.4}, doubt="not sure")
+    tally = Tally()
+    assert tuple(tally.counted(iter((*ROWS, doubted)))) == (*ROWS, doubted)
+    assert (tally.num_rows, tally.num_answers, tally.doubts) == (3, 2, {"not sure": 1})
+    tally.require_one(["photos"])
+    tally = Tally()
+    list(tally.counted(iter(ROWS[1:])))
     with pytest.raises(DataError, match=r"predict photos, more: no file could be read, each row says why\. Name pict"):
-        next(rows)
+        tally.require_one(["photos", Path("more")])
     with pytest.raises(DataError, match=r"predict photos: there is no file\. Name pictures, or folders that hold some"):
-        next(requiring_one(iter(()), ["photos"]))
+        Tally().require_one(["photos"])
 
 
 # Written down
@@ -239,47 +239,9 @@ ROWS = (
 )
 
 
-def test_lines_of_json_have_exactly_the_keys_that_scripts_rely_on():
-    good, bad = map(json.loads, predictions_jsonl(ROWS))
-    assert list(good) == ["path", "label", "probability", "probabilities", "outside", "abstained"]
-    assert good == {
-        "path": "a, b.jpg",
-        "label": NAMES[1],
-        "probability": 0.75,
-        "probabilities": {NAMES[1]: 0.75, NAMES[2]: 0.25, NAMES[0]: 0.0},
-        "outside": None,
-        "abstained": False,
-    }
-    assert bad == {"path": 'say "x" 🦜\n.jpg', "error": "ends after 3 of 5 bytes"}
-    assert all("\n" not in line for line in predictions_jsonl(ROWS))
-    assert all("🦜" in line for line in predictions_jsonl(ROWS))
-
-
-def test_csv_reads_back():
-    text = "\n".join(predictions_csv(ROWS, NAMES)) + "\n"
-    header, good, bad = csv.reader(io.StringIO(text))
-    assert header == ["path", "label", "probability", *NAMES, "error", "abstained", "outside"]
-    assert good == ["a, b.jpg", NAMES[1], "0.75", "0.0", "0.75", "0.25", "", "false", ""]
-    assert bad == ['say "x" 🦜\n.jpg', "", "", "", "", "", "ends after 3 of 5 bytes", "", ""]
-
-
-def test_csv_stays_csv_whatever_classes_and_files_are_called():
-    names = ("=1+1", "error", "new\nline", "path")
-    row = Prediction("-o/\r=x.png", "=1+1", 0.75, dict(zip(names, (0.75, 0.25, 0.0, 0.0), strict=True)))
-    failed = Prediction("@x\ny", None, None, {}, "=broken")
-    text = "\n".join(predictions_csv([row, failed], names)) + "\n"
-    table = list(csv.DictReader(io.StringIO(text, newline="")))
-    assert table[0] == {
-        "path": "'-o/\r=x.png", "label": "'=1+1", "probability": "0.75", "'=1+1": "0.75", "class error": "0.25",
-        "new\nline": "0.0", "class path": "0.0", "error": "", "abstained": "false", "outside": "",
-    }  # fmt: skip
-    assert (table[1]["path"], table[1]["error"], len(table)) == ("'@x\ny", "'=broken", 2)
-    assert json.loads(next(predictions_jsonl([row])))["label"] == "=1+1"
-
-
 def test_numbers_written_down_are_the_numbers(trained, mixed):
     rows = [row for row in predict_pictures(trained[0].classifier, [mixed]) if not row.error]
     for row, line in zip(rows, predictions_jsonl(rows), strict=True):
         assert json.loads(line)["probabilities"] == row.probabilities
-    table = list(csv.DictReader(io.StringIO("\n".join(predictions_csv(rows, NAMES)))))
+    table = list(csv.DictReader(io.StringIO("\n".join(answered_csv(rows, NAMES)))))
     assert [[float(entry[name]) for name in NAMES] for entry in table] == [shares(row) for row in rows]

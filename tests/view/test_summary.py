@@ -9,7 +9,6 @@ import numpy as np
 import report_cases as cases
 
 from thawline.core.scores import Score
-from thawline.core.types import Prediction
 from thawline.features.backbone import CutPoint
 from thawline.search.leaderboard import Leaderboard, Trial
 from thawline.search.strategy import Strategy
@@ -21,7 +20,6 @@ from thawline.view.summary import (
     evaluation_text,
     forecast_text,
     leaderboard_text,
-    prediction_lines,
     run_html,
     run_text,
     thaw_line_text,
@@ -289,27 +287,6 @@ def test_a_notebook_shows_the_comparison_the_test_and_the_way_to_the_report(tmp_
     assert rows.index("The best row, thawed") < rows.index("<table")
     assert "read once" not in rows
     assert '<a href="runs/%3Cb%3Egarden/report.html"' in rows
-
-
-def test_predictions_are_a_line_each():
-    rows = [
-        Prediction("a/1.jpg", "cat", 0.98765, {"cat": 0.98765, "dog": 0.01235}),
-        Prediction("a/2.jpg", None, None, {}, "text, not a picture"),
-        Prediction("a/3.png", "cat", 0.5, {"cat": 0.5, "dog": 0.5}, remark="it has no end"),
-    ]
-    assert list(prediction_lines(rows)) == [
-        "0.988  cat  a/1.jpg",
-        "  ---  a/2.jpg: text, not a picture",
-        "0.500  cat  a/3.png (it has no end)",
-    ]
-
-
-def test_predictions_are_told_as_they_come():
-    def rows():
-        yield Prediction("1.jpg", "cat", 1.0, {"cat": 1.0})
-        raise RuntimeError("not asked for yet")
-
-    assert next(prediction_lines(rows())) == "1.000  cat  1.jpg"
 
 
 def test_groups_and_classes_left_out_are_told_after_a_run():

@@ -14,7 +14,8 @@ from cyclopts import App, CycloptsError, Parameter
 from thawline.cli.cache_commands import cache
 from thawline.cli.console import ReaderGoneError, discard_output, prepare_streams
 from thawline.cli.data_commands import check, export_data, extract
-from thawline.cli.model_commands import evaluate, export, predict, serve
+from thawline.cli.model_commands import evaluate, export, serve
+from thawline.cli.predict_command import STDIN, predict, unsort
 from thawline.cli.recipe_commands import recipe
 from thawline.cli.refused import usage_text
 from thawline.cli.run_commands import compare, demo, fit, report, tune
@@ -38,7 +39,21 @@ def make_app(typed: Typed | None = None) -> App:
         default_parameter=Parameter(negative=()),
         config=() if typed is None else typed,
     )
-    for command in (fit, tune, demo, compare, check, extract, export_data, predict, evaluate, export, serve, report):
+    for command in (
+        fit,
+        tune,
+        demo,
+        compare,
+        check,
+        extract,
+        export_data,
+        predict,
+        unsort,
+        evaluate,
+        export,
+        serve,
+        report,
+    ):
         app.command(command)
     for group in (recipe, cache):
         app.command(group)
@@ -54,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded, which comes later
     keep_freed_memory()
     prepare_streams()
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words = [STDIN if word == "-" else word for word in (sys.argv[1:] if arguments is None else arguments)]
     typed = Typed(words)
     try:
         command, bound, unparsed = make_app(typed).parse_args(words, exit_on_error=False, print_error=False)

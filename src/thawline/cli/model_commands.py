@@ -1,4 +1,4 @@
-"""`thawline predict`, `evaluate`, `export` and `serve`: words on the command line -> a model in use -> console."""
+"""`thawline evaluate`, `export` and `serve`: words on the command line -> a model in use -> console."""
 
 from __future__ import annotations
 
@@ -11,42 +11,10 @@ from cyclopts import Parameter
 
 import thawline
 from thawline.cli.arguments import CHECK_DEFAULTS, Device, FlatCheck, Json, Model, Photos
-from thawline.cli.console import say, say_json, stream
-from thawline.core.errors import UsageError
+from thawline.cli.console import say, say_json
 from thawline.core.progress import progress_for_stderr
 
-__all__ = ["evaluate", "export", "predict", "serve"]
-
-
-def predict(
-    model: Model,
-    pictures: Annotated[
-        list[str],
-        Parameter(help="Files, folders, archives, tables, and what else `fit` reads; labels are not needed."),
-    ],
-    *,
-    json: Annotated[bool, Parameter(help="One line of JSON per picture.")] = False,
-    csv: Annotated[bool, Parameter(help="CSV with a column per class, safe for spreadsheets.")] = False,
-    device: Device = "auto",
-) -> None:
-    """Predict the class of each picture; one that cannot be read gets a row with the reason.
-
-    Where none can be read, the exit code is 1.
-    """
-    if json and csv:
-        raise UsageError("predict: --json and --csv contradict each other. Choose one of them.")
-    from thawline.use.model_place import open_model
-    from thawline.use.predict import predict_pictures, predictions_csv, predictions_jsonl, requiring_one
-    from thawline.view.summary import prediction_lines
-
-    answering = open_model(model, device=device)
-    rows = requiring_one(predict_pictures(answering, pictures, progress=progress_for_stderr()), pictures)
-    if json:
-        stream(predictions_jsonl(rows))
-    elif csv:
-        stream(predictions_csv(rows, answering.class_names))
-    else:
-        stream(prediction_lines(rows))
+__all__ = ["evaluate", "export", "serve"]
 
 
 def evaluate(

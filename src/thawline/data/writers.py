@@ -7,8 +7,6 @@ becomes a path: names of classes and files are made safe and unique first.
 from __future__ import annotations
 
 import json
-import unicodedata
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +15,9 @@ from typing import Any, Literal
 from thawline.core.progress import Advance
 from thawline.core.spreadsheet import csv_text
 from thawline.data.dataset import Role, Sample
-from thawline.data.formats import ENDINGS, format_of
+from thawline.data.formats import format_of
 from thawline.data.load import map_ordered, read_checked
+from thawline.data.safe_names import SafeNames, picture_stem
 
 __all__ = ["PARTS", "Form", "Kept", "Names", "write_folders", "write_tables"]
 
@@ -30,10 +29,6 @@ SHARD_BYTES = 400 * 10**6
 
 GROUP_ROWS, GROUP_BYTES = 100, 32 * 2**20
 """A row group is closed at either: whoever streams a table holds one of them."""
-
-_NAME_BYTES = 200
-_DEVICES = {"con", "prn", "aux", "nul", *(f"{name}{number}" for name in ("com", "lpt") for number in range(1, 10))}
-_PASSED_OVER = {"thumbs.db", "desktop.ini", "__macosx"}
 
 
 @dataclass(frozen=True)
@@ -54,43 +49,20 @@ class Kept:
 
 
 class Names:
-    """Paths below a root that are safe on every file system, each used once.
-
-    A name keeps its printable characters; what separates or ends a path, or means something to Windows, becomes `_`.
-    Names that differ in case or in how accents are composed only, or that became equal, get `-2`, `-3`, ….
+    """Places of an export below its root, as `SafeNames` gives them.
 
     Attributes:
         folders: Class name → name of its folder.
     """
 
     def __init__(self, class_names: Sequence[str]) -> None:
-        self._taken: set[str] = set()
-        self._given: Counter[str] = Counter()
-        self.folders = {name: self._give("", _safe(name), "") for name in class_names}
+        self._names = SafeNames()
+        self.folders = {name: self._names.give(name) for name in class_names}
 
     def place(self, item: Kept, data: bytes) -> str:
         """Return `part/class/name.extension` for a picture; the extension is that of its content."""
-        stem = item.sample.path.rpartition("/")[2]
-        if Path(stem).suffix.lower() in ENDINGS:
-            stem = Path(stem).stem
-        return self._give(f"{item.part}/{self.folders[item.label]}/", _safe(stem), format_of(data).endings[0])
-
-    def _give(self, folder: str, stem: str, extension: str) -> str:
-        """Return the first name that is still free."""
-        path = f"{folder}{stem}{extension}"
-        while (key := unicodedata.normalize("NFC", path).casefold()) in self._taken:
-            self._given[folder + stem] += 1
-            path = f"{folder}{stem}-{self._given[folder + stem] + 1}{extension}"
-        self._taken.add(key)
-        return path
-
-
-def _safe(text: str) -> str:
-    """Return text as the name of a file or folder that no system hides, refuses or reads as a path."""
-    kept = "".join(mark if mark.isprintable() and mark not in '<>:"/\\|?*' else "_" for mark in text)
-    kept = kept.encode()[:_NAME_BYTES].decode(errors="ignore").rstrip(". ")
-    hidden = kept[:1] in {"", ".", "~"} or kept.lower() in _PASSED_OVER
-    return f"_{kept}" if hidden or kept.split(".")[0].strip().lower() in _DEVICES else kept
+        folder = f"{item.part}/{self.folders[item.label]}/"
+        return self._names.give(picture_stem(item.sample.path), folder=folder, extension=format_of(data).endings[0])
 
 
 def write_folders(items: Sequence[Kept], root: Path, *, class_names: Sequence[str], advance: Advance) -> dict[str, str]:

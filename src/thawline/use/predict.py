@@ -6,26 +6,19 @@ torch is loaded here.
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from thawline.core.errors import DataError, first_few
 from thawline.core.progress import Progress, SilentProgress
-from thawline.core.spreadsheet import csv_line, distinct_columns
 from thawline.core.types import Prediction
 from thawline.data.dataset import Source
 from thawline.data.sources.listing import FileSource
 from thawline.data.sources.unlabelled import Answerable, pictures_in
 from thawline.use.answer import Answering, Prepared, row_of
 
-__all__ = [
-    "predict_each",
-    "predict_pictures",
-    "predictions_csv",
-    "predictions_jsonl",
-    "requiring_one",
-]
+__all__ = ["Tally", "predict_each", "predict_pictures"]
 
 
 def predict_pictures(
@@ -62,26 +55,42 @@ def predict_each(
             advance(len(rows))
 
 
-def requiring_one(rows: Iterable[Prediction], named: Sequence[Path | str]) -> Iterator[Prediction]:
-    """Yield the rows as they are, and raise at the end where not one is an answer, so that scripts notice.
+class Tally:
+    """Counts of rows that went by, told when they are done.
 
-    Args:
-        rows: From `predict_pictures`.
-        named: Files and folders that the person named.
-
-    Raises:
-        DataError: Not one row is an answer.
+    Attributes:
+        num_rows: All of them.
+        num_answers: Those that could be read.
+        doubts: Of these, those from which the model abstained, by why.
     """
-    num_rows = num_answers = 0
-    for row in rows:
-        num_rows += 1
-        num_answers += row.error is None
-        yield row
-    if not num_answers:
-        reason = "no file could be read, each row says why" if num_rows else "there is no file"
-        raise DataError(
-            f"predict {first_few(list(map(str, named)))}: {reason}. Name pictures, or folders that hold some."
-        )
+
+    def __init__(self) -> None:
+        self.num_rows = self.num_answers = 0
+        self.doubts: Counter[str] = Counter()
+
+    def counted(self, rows: Iterable[Prediction]) -> Iterator[Prediction]:
+        """Yield the rows as they are, counted."""
+        for row in rows:
+            self.num_rows += 1
+            self.num_answers += row.error is None
+            if row.doubt is not None:
+                self.doubts[row.doubt] += 1
+            yield row
+
+    def require_one(self, named: Sequence[Path | str]) -> None:
+        """Raise where not one row was an answer, so that scripts notice.
+
+        Args:
+            named: Files and folders that the person named.
+
+        Raises:
+            DataError: Not one row was an answer.
+        """
+        if not self.num_answers:
+            reason = "no file could be read, each row says why" if self.num_rows else "there is no file"
+            raise DataError(
+                f"predict {first_few(list(map(str, named)))}: {reason}. Name pictures, or folders that hold some."
+            )
 
 
 def _predict_batch(model: Answering, pictures: Sequence[Answerable]) -> list[Prediction]:
@@ -119,23 +128,3 @@ def _read(source: Source) -> bytes:
         return source.read()
     except OSError as error:
         raise DataError(f"cannot be read: {error.strerror}") from None
-
-
-def predictions_jsonl(rows: Iterable[Prediction]) -> Iterator[str]:
-    """Yield one line of JSON a picture, as `Prediction.to_json`."""
-    for row in rows:
-        yield json.dumps(row.to_json(), ensure_ascii=False)
-
-
-def predictions_csv(rows: Iterable[Prediction], class_names: Sequence[str]) -> Iterator[str]:
-    """Yield CSV lines with a header: path, label, probability, one column a class, error, abstained, outside.
-
-    A class whose name one of the other columns has is headed `class NAME`; a text that a spreadsheet would run begins
-    with an apostrophe. JSON has the names as they are.
-    """
-    first, last = ["path", "label", "probability"], ["error", "abstained", "outside"]
-    yield csv_line([*first, *distinct_columns(class_names, taken=[*first, *last]), *last])
-    for row in rows:
-        shares = [row.probabilities.get(name) for name in class_names]
-        abstained = None if row.error else str(row.abstained).lower()
-        yield csv_line([row.path, row.label, row.probability, *shares, row.error, abstained, row.outside])

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
 from thawline.core.html import file_link
-from thawline.core.types import Prediction
 from thawline.features.backbone import CutPoint
 from thawline.search.leaderboard import Leaderboard, Trial
 from thawline.search.ties import AS_GOOD_WORDS, FEW_WORDS, TIE_WORDS
@@ -33,7 +32,6 @@ __all__ = [
     "evaluation_text",
     "forecast_text",
     "leaderboard_text",
-    "prediction_lines",
     "run_html",
     "run_text",
     "thaw_line_text",
@@ -296,14 +294,3 @@ def _other_scores(evaluation: Evaluation) -> str:
         for kind, score in evaluation.listed_scores
         if kind.is_brief and kind.name not in ("accuracy", "accuracy_without_leaks")
     )
-
-
-def prediction_lines(rows: Iterable[Prediction]) -> Iterator[str]:
-    """Yield a line a picture: probability, label, path, perhaps doubt and a remark; or the reason why there is none.
-
-    What cannot be printed in a name is shown as `?`, a line break as a space; JSON has names as they are.
-    """
-    for row in rows:
-        answer = f"  ---  {row.path}: {row.error}" if row.error else f"{row.probability:.3f}  {row.label}  {row.path}"
-        notes = "; ".join(note for note in (row.doubt, row.remark) if note is not None)
-        yield printable(f"{answer} ({notes})" if notes else answer)

@@ -7,6 +7,7 @@ be read is a row that says why.
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -52,7 +53,8 @@ def pictures_in(named: Sequence[str | Path]) -> list[Answerable]:
     A file is taken as it is, unless it is an archive or a table; a folder with all that `fit` would find in it.
 
     Args:
-        named: Files, folders, archives, tables, or `webdataset:SHARDS`, `hf:OWNER/NAME`, `torchvision:NAME`.
+        named: Files, folders, archives, tables, globs such as `new/**/*.jpg` that no shell has opened, or
+            `webdataset:SHARDS`, `hf:OWNER/NAME`, `torchvision:NAME`.
 
     Raises:
         UsageError: An invalid name after `hf:` or `torchvision:`.
@@ -72,6 +74,11 @@ def _pictures_in(name: str) -> list[Answerable]:
     path = Path(name)
     if os.path.isdir(path):  # noqa: PTH112 -- unlike Path.is_dir it does not raise for a name that is too long
         return _in_folder(path)
+    if glob.has_magic(name) and not os.path.lexists(path):
+        matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 -- absolute patterns too, and as they are typed
+        if not matches:
+            raise DataError("no file has a name like this")
+        return [item for match in matches for item in _pictures_in(match)]
     place = Place.of(name)
     if place.scheme and not os.path.lexists(path):
         if place.scheme == "webdataset":
