@@ -9,9 +9,10 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import CycloptsError, Parameter
 
 from thawline.cli.cache_commands import cache
+from thawline.cli.completion_command import completion
 from thawline.cli.console import ReaderGoneError, discard_output, prepare_streams
 from thawline.cli.data_commands import check, export_data, extract
 from thawline.cli.model_commands import evaluate, export, serve
@@ -19,6 +20,7 @@ from thawline.cli.predict_command import STDIN, predict, unsort
 from thawline.cli.recipe_commands import recipe
 from thawline.cli.refused import usage_text
 from thawline.cli.run_commands import compare, demo, fit, report, tune
+from thawline.cli.sections import House
 from thawline.cli.typed import Typed
 from thawline.core.errors import ThawlineError, UsageError
 from thawline.core.runtime import keep_freed_memory
@@ -30,33 +32,24 @@ if TYPE_CHECKING:
 __all__ = ["app", "main", "make_app"]
 
 
-def make_app(typed: Typed | None = None) -> App:
+def make_app(typed: Typed | None = None) -> House:
     """Return the command line; `typed`, where given, notes what was typed and lays a file's options beneath it."""
-    app = App(
+    app = House(
         name="thawline",
-        help="A folder of photos becomes a leaderboard of strategies, a report and a model that predicts.",
+        help="A folder of photos becomes a leaderboard of strategies, a report and a model that predicts.\n\n"
+        "Begin with `thawline demo`, or with `thawline fit PHOTOS`. `thawline COMMAND --help` says what it takes.",
         version=__version__,
         default_parameter=Parameter(negative=()),
         config=() if typed is None else typed,
     )
-    for command in (
-        fit,
-        tune,
-        demo,
-        compare,
-        check,
-        extract,
-        export_data,
-        predict,
-        unsort,
-        evaluate,
-        export,
-        serve,
-        report,
-    ):
-        app.command(command)
+    making, looking = (fit, tune, demo, compare), (check, extract, export_data)
+    for command in (*making, *looking, predict, unsort, evaluate, export, serve, report):
+        app.add(command, name=command.__name__.replace("_", "-"))
+    app.add(completion, name="completion")
     for group in (recipe, cache):
-        app.command(group)
+        app.add(group, name=group.name[0])
+    for flag in ("--help", "--version"):
+        app.place(flag)
     return app
 
 

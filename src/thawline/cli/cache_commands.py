@@ -9,11 +9,12 @@ from json import loads
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 import thawline
 from thawline.cli.arguments import Json
 from thawline.cli.console import say, say_json
+from thawline.cli.sections import House
 from thawline.core.errors import StoreError, UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["cache"]
 
-cache = App(name="cache", help="List or empty the store of extracted features.")
+cache = House(name="cache", help="List or empty the store of extracted features.")
 
 CacheDir = Annotated[Path | None, Parameter(help="Folder of the cache. Default: THAWLINE_CACHE, else the user's.")]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 import thawline
 from thawline.cli.arguments import (
@@ -21,6 +21,7 @@ from thawline.cli.arguments import (
 )
 from thawline.cli.console import say, say_json
 from thawline.cli.results import say_run
+from thawline.cli.sections import House
 from thawline.core.errors import UsageError
 from thawline.core.progress import progress_for_stderr
 from thawline.core.toml import parse_table
@@ -28,7 +29,7 @@ from thawline.train.hyperparameters import parse_duration
 
 __all__ = ["recipe"]
 
-recipe = App(
+recipe = House(
     name="recipe",
     help="Run a comparison again: one of the five projects that Thawline grew out of, or one of your own.",
 )
