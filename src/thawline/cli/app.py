@@ -65,6 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = [STDIN if word == "-" else word for word in (sys.argv[1:] if arguments is None else arguments)]
     typed = Typed(words)
     try:
+        if words[-1:] in (["--help"], ["-h"]) and not app.parse_commands(words[:-1])[2]:
+            app.help_print(words[:-1])  # without reading what no option is given to
+            return 0
         command, bound, unparsed = make_app(typed).parse_args(words, exit_on_error=False, print_error=False)
         command(*bound.args, **bound.kwargs, **({"typed": typed} if "typed" in unparsed else {}))
     except CycloptsError as error:
