@@ -44,5 +44,5 @@ def test_bash_completes_by_it(words, found, capsys):
     script = capsys.readouterr().out
     quoted = " ".join(f"'{word}'" for word in words)
     ask = f'{script}\nCOMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}; _thawline; echo "${{COMPREPLY[@]}}"'
-    done = subprocess.run(["bash", "--norc"], input=ask, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(["bash", "--norc"], input=ask, capture_output=True, text=True, check=False, timeout=600)
     assert done.stdout.split() == [found], done.stderr

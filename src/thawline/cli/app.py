@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from cyclopts import CycloptsError, Parameter
 
 from thawline.cli.cache_commands import cache
-from thawline.cli.completion_command import completion
+from thawline.cli.completion_command import completion_of
 from thawline.cli.console import ReaderGoneError, discard_output, prepare_streams
 from thawline.cli.data_commands import check, export_data, extract
 from thawline.cli.model_commands import evaluate, export, serve
@@ -45,7 +45,7 @@ def make_app(typed: Typed | None = None) -> House:
     making, looking = (fit, tune, demo, compare), (check, extract, export_data)
     for command in (*making, *looking, predict, unsort, evaluate, export, serve, report):
         app.add(command, name=command.__name__.replace("_", "-"))
-    app.add(completion, name="completion")
+    app.add(completion_of(app), name="completion")
     for group in (recipe, cache):
         app.add(group, name=group.name[0])
     for flag in ("--help", "--version"):
