@@ -27,7 +27,7 @@ OUTPUTS = (
 )  # fmt: skip
 COMMANDS = (
     "fit", "tune", "predict", "check", "compare", "extract", "evaluate", "report", "demo", "cache list", "cache prune",
-    "export-data", "export", "serve", "recipe list", "recipe show", "recipe run", "completion",
+    "export-data", "export", "serve", "recipe list", "recipe show", "recipe run", "completion", "unsort",
 )  # fmt: skip
 TIMINGS = {"seconds", "took_s", "fit_s", "predict_ms"}
 PROGRESS = re.compile(r"^(check|extract|compare|evaluate|predict|model|report): .*\d", re.MULTILINE)
@@ -591,7 +591,7 @@ def test_every_command_explains_itself_and_every_option(command, thawline, monke
         assert len(re.sub(r"\[.*?\]", "", text).strip()) > 10, f"{names} says nothing"
 
 
-@pytest.mark.parametrize("command", sorted({*COMMANDS} - {"serve", "completion"}))  # HTTP, and a shell's language
+@pytest.mark.parametrize("command", sorted({*COMMANDS} - {"serve", "completion", "unsort"}))  # HTTP, a script, a sentence
 def test_every_command_speaks_json(command, thawline):
     assert "--json" in thawline(*command.split(), "--help").out
 

@@ -44,6 +44,7 @@ SHORT = {
     "out": "-o",
     "plans": "-p",
     "size": "-s",
+    "top": "-k",
 }
 """Python name of an option → its short name: the common ones, the same in every command."""
 
