@@ -83,14 +83,30 @@ def export_data(
         Literal["fifth", "none"],
         Parameter(help="Without a test part of your own, hold the fifth out that `fit` would, or nothing."),
     ] = "fifth",
+    licence: Annotated[
+        str | None,
+        Parameter(
+            name="--license", help="Licence of the pictures: an SPDX identifier, or an address. Default: unknown."
+        ),
+    ] = None,
     options: FlatCheck = CHECK_DEFAULTS,
     json: Json = False,
 ) -> None:
-    """Write the checked set back out: split, each picture once, unreadable files left out."""
+    """Write the checked set back out: split, each picture once, unreadable files left out.
+
+    With it come a README, `dataset.json`, and `croissant.json`, by which other tools read it.
+    """
     from thawline.view.dataset_text import export_text
 
     exported = thawline.export_data(
-        photos, out, options=options, form=form, held_out=held_out, replace=replace, progress=progress_for_stderr()
+        photos,
+        out,
+        options=options,
+        form=form,
+        held_out=held_out,
+        licence=licence,
+        replace=replace,
+        progress=progress_for_stderr(),
     )
     if json:
         say_json({"out": str(exported.out), **exported.card})

@@ -23,6 +23,7 @@ def card_markdown(card: Mapping[str, Any]) -> str:
         f"{card['pictures']:,} pictures in {len(classes):,} classes, checked and written by Thawline "
         f"{card['thawline']}. Split: {card['split']}. Every picture keeps its original bytes."
     )
+    lines += ["", f"Licence: {_inline(card.get('licence') or 'not known; ask whoever made the pictures')}."]
     lines += ["", f"| class | {' | '.join(counts)} |", f"|---|{'---:|' * len(counts)}"]
     lines += [f"| {_inline(name)} | {' | '.join(f'{part[name]:,}' for part in counts.values())} |" for name in classes]
     lines.append("")

@@ -29,6 +29,7 @@ from thawline.core.store import (
 from thawline.core.version import __version__
 from thawline.data.card import card_markdown
 from thawline.data.check import check
+from thawline.data.croissant import CROISSANT, croissant
 from thawline.data.dataset import Dataset, Role, Sample
 from thawline.data.export_folder import CARD, CARD_VERSION, folder_size, mark_export, refuse_place, require_own_export
 from thawline.data.findings import CheckReport
@@ -76,6 +77,7 @@ def export_data(
     options: CheckOptions | None = None,
     form: Form = "folder",
     held_out: HeldOut = "fifth",
+    licence: str | None = None,
     replace: bool = False,
     progress: Progress | None = None,
 ) -> Export:
@@ -87,6 +89,7 @@ def export_data(
         options: Which pictures take part and what their classes are called; `seed` draws the held-out fifth too.
         form: As in `export`.
         held_out: As in `export`.
+        licence: As in `export`.
         replace: As in `export`.
         progress: Where to report to.
 
@@ -104,6 +107,7 @@ def export_data(
         form=form,
         held_out=held_out,
         seed=options.seed,
+        licence=licence,
         replace=replace,
         progress=progress,
     )
@@ -117,6 +121,7 @@ def export(
     form: Form = "folder",
     held_out: HeldOut = "fifth",
     seed: int = 0,
+    licence: str | None = None,
     replace: bool = False,
     progress: Progress | None = None,
 ) -> Export:
@@ -127,7 +132,8 @@ def export(
     it is unknown which is right. The person's own parts are kept; without any, `fit`'s fifth is held out.
 
     `folder` writes `train/class/picture` and its like with a manifest `pictures.csv`, `parquet` tables that embed the
-    pictures; both with `dataset.json` and `README.md`. Streams: memory does not grow with the number of pictures.
+    pictures; both with `dataset.json`, `README.md` and `croissant.json`. Streams: memory does not grow with the number
+    of pictures.
 
     Args:
         dataset: Checked pictures.
@@ -136,6 +142,7 @@ def export(
         form: `folder` or `parquet`.
         held_out: Where the pictures came without parts: `fifth` draws a test, `none` puts all into `train`.
         seed: Of that draw.
+        licence: Of the pictures, as their owner names it: an SPDX identifier, or an address; None where it is unknown.
         replace: Whether an unchanged export of other pictures, or by an older version, may be replaced too.
         progress: Where to report; silent by default.
 
@@ -159,7 +166,8 @@ def export(
                 require_space("export", staged, needed_bytes=needed, remedy="choose another with -o")
                 with (progress or SilentProgress()).stage("export", total=len(plan.kept)) as advance:
                     folders = _WRITERS[form](plan.kept, staged, class_names=dataset.class_names, advance=advance)
-                card = _card(dataset, report, plan, folders) | {"form": form, "split": rule}
+                card = _card(dataset, report, plan, folders) | {"form": form, "split": rule, "licence": licence}
+                write_json(staged / CROISSANT, croissant(card, staged))
                 (staged / "README.md").write_bytes(card_markdown(card).encode())
                 num_files, size_bytes = folder_size(staged)
                 card |= {"num_files": num_files, "size_bytes": size_bytes}
