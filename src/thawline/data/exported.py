@@ -167,11 +167,7 @@ def export(
                 with (progress or SilentProgress()).stage("export", total=len(plan.kept)) as advance:
                     folders = _WRITERS[form](plan.kept, staged, class_names=dataset.class_names, advance=advance)
                 card = _card(dataset, report, plan, folders) | {"form": form, "split": rule, "licence": licence}
-                write_json(staged / CROISSANT, croissant(card, staged))
-                (staged / "README.md").write_bytes(card_markdown(card).encode())
-                num_files, size_bytes = folder_size(staged)
-                card |= {"num_files": num_files, "size_bytes": size_bytes}
-                write_json(staged / CARD, card)
+                card = _describe(staged, card)
                 mark_export(staged, dataset.root)
                 replace_directory(staged, out, require=partial(require_own_export, older=replace))
     except FileNotFoundError:  # a place such as /proc, in which nothing can be created
@@ -212,6 +208,16 @@ def _plan(dataset: Dataset, parts: Sequence[Role]) -> _Plan:
         tuple((samples[row], samples[chosen]) for row, chosen in sorted(copies)),
         tuple(samples[row] for row in sorted(conflicts)),
     )
+
+
+def _describe(folder: Path, card: Mapping[str, Any]) -> dict[str, Any]:
+    """Write what describes an export next to it, and return its card with the numbers of files and bytes."""
+    write_json(folder / CROISSANT, croissant(card, folder))
+    (folder / "README.md").write_bytes(card_markdown(card).encode())
+    num_files, size_bytes = folder_size(folder)
+    sized = {**card, "num_files": num_files, "size_bytes": size_bytes}
+    write_json(folder / CARD, sized)
+    return sized
 
 
 def _refuse_classes(dataset: Dataset, plan: _Plan) -> None:
