@@ -5,7 +5,8 @@ pictures, drawn by a fixed seed. Each is erased to the mean colour, and filled i
 grid in ten steps, in the order of the model's map, of a map that looks at the middle, and of three random ones. What is
 scored is the area under the probability of the predicted class: small for erasing, large for filling in, and their
 difference. `--blur` fills in from a blurred picture, as Petsiuk et al. (2018) do; `--plain` adds Grad-CAM as captum has
-it, summed over the depths that the head reads.
+it, summed over the depths that the head reads; `--covered` adds the map of the service, which covers parts of the
+picture and asks the model again, without gradients.
 
 Prints a Markdown table. Needs the real pictures (THAWLINE_DATA, or ../shared/data next to the project).
 """
@@ -31,6 +32,7 @@ from thawline.core.types import Floats, Ints, Pixels
 from thawline.data.load import load_pixels
 from thawline.data.sources.places import Place
 from thawline.use.classifier import Classifier
+from thawline.use.occlusion import covered, covers, heat_of_covers
 from thawline.vet import heat
 from thawline.vet.heat import SIDE, heat_scores
 from thawline.vet.heat_check import HeatCheck, centre_scores, check_heat, random_scores
@@ -80,6 +82,17 @@ def plain_grad_cam(classifier: Classifier, pixels: Pixels, classes: Ints) -> Flo
     return torch.stack(maps).detach().numpy()
 
 
+def covered_maps(classifier: Classifier, pixels: Pixels, classes: Ints) -> Floats:
+    """Return (B, 7, 7) of the service's map: windows and halves are covered."""
+    kept, maps = covers(), []
+    for one, label in zip(pixels, classes.tolist(), strict=True):
+        views = np.stack([view for (view,) in covered((one,), classifier.inputs, kept=kept)])
+        parts = [classifier.probabilities(views[at : at + 4])[:, label] for at in range(0, len(views), 4)]
+        share = float(classifier.probabilities(one[None])[0, label])
+        maps.append(heat_of_covers(share, np.concatenate(parts), kept=kept).astype(np.float64))
+    return np.stack(maps)
+
+
 def checks(
     classifier: Classifier, pixels: Pixels, *, label: int, maps: dict[str, list[Floats]], blur: bool
 ) -> dict[str, HeatCheck]:
@@ -104,6 +117,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=100)
     parser.add_argument("--blur", action="store_true")
     parser.add_argument("--plain", action="store_true")
+    parser.add_argument("--covered", action="store_true")
     arguments = parser.parse_args()
     classifier, pixels = model_and_pictures(arguments.set, arguments.pictures)
     classes = np.concatenate([classifier.probabilities(one[None]).argmax(1) for one in pixels])
@@ -112,6 +126,10 @@ def main() -> None:
     print(f"{(time.process_time() - start) / len(pixels):.3f} s of a processor a map\n")
     if arguments.plain:
         own["Grad-CAM"] = plain_grad_cam(classifier, pixels, classes)
+    if arguments.covered:
+        start = time.process_time()
+        own["covered"] = covered_maps(classifier, pixels, classes)
+        print(f"{(time.process_time() - start) / len(pixels):.3f} s of a processor a map that is covered for\n")
     rows = []
     for place, label in enumerate(classes.tolist()):
         maps = {name: [scores[place]] for name, scores in own.items()}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 
 from thawline.use.doubt import Doubt
-from thawline.use.page.answer_page import engine_script, page_html, plain_words
-from thawline.use.service.application import page_policy
+from thawline.use.page.answer_page import engine_script, page_html, page_policy, plain_words, script_value
 
 ENGINE = "const engine = {};"
 
@@ -70,3 +70,12 @@ def test_words_tell_what_the_model_does_and_what_its_doubts_mean():
         told = " ".join(text for name, text in one.items() if name != "technical")
         assert "fused" not in told
         assert "fused 2.1–head" in one["technical"]
+
+
+def test_values_of_a_script_end_no_element():
+    text = script_value({"</script><!--": ['"', "\u2028", "\\"], "__proto__": 1})
+    assert "<" not in text
+    assert text.isascii()
+    assert json.loads(json.loads(text.removeprefix("JSON.parse(").removesuffix(")"))) == {
+        "</script><!--": ['"', "\u2028", "\\"], "__proto__": 1,
+    }  # fmt: skip

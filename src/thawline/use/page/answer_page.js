@@ -451,7 +451,7 @@ function nextCamera() {
 /* What phones have instead: their own camera program. */
 function offerPhoto(isOffered) {
   $("photo").hidden = !isOffered;
-  $("photo-file").disabled = !isOffered;
+  $("photo-file").disabled = $("photo-file").hidden = !isOffered;
 }
 
 function offerCamera() {
@@ -486,11 +486,10 @@ async function openLooks(item) {
   }
 }
 
-function looksWords({label, rows, note}) {
-  const most = Math.max(...rows.flat());
-  if (note) return note;
-  if (!most) return `Whatever part of the picture is covered, the model still says ${label}: it needs no single part.`;
-  return `Bright places speak for ${label}: where they are covered, the model is less sure of it. Dark edges, if any, lie outside what it sees.`;
+function looksWords({label, rows, probability, least}) {
+  if (!Math.max(...rows.flat())) return `Whatever part of the picture is covered, the model still says ${label}: it looks at no part in particular.`;
+  const most = typeof least === "number" ? ` With one part covered it is at least ${percent(least)} sure, with none ${percent(probability)}.` : "";
+  return `Bright places speak for ${label}: with them covered, the model is less sure of it.${most}`;
 }
 
 /* The heat at a place of the model's square, in 0…1, between the middles of its cells. */

@@ -9,7 +9,7 @@ The script defines nothing else at its top but
       name,                                // "service" or "browser"
       async ready(onProgress) {},          // -> facts; onProgress(share in 0…1) while something loads
       async ask(files, onRow, more) {},    // onRow(index, row), in whatever order; more = {signal, onWait(seconds)}
-      async looks(file) {},                // where it can: -> {rows, box, label}, see below
+      async looks(file) {},                // where it can: -> {rows, box, label, probability?, least?}, see below
       async neighbours(file) {},           // where it can: -> [{label, similarity, picture}], most alike first
       async notes() {},                    // where they change: -> {keeps_unsure, drift}, asked after answers
     };
@@ -21,13 +21,17 @@ The script defines nothing else at its top but
   engine could.
 - row: a row of `thawline predict --json`.
 - rows of `looks`: heat from top to bottom, 0 to 255, of the square that the model sees; `box` its left, top, right and
-  bottom in shares of the picture; `label` the class that it is for. `picture` of a neighbour is an address (`blob:` or
+  bottom in shares of the picture; `label` the class that it is for; where they are known `probability` of it, and
+  `least`, what is left of that where one part is covered. `picture` of a neighbour is an address (`blob:` or
   `data:`).
 - An error that `ready`, `looks` or `neighbours` throws is shown as its message; so it is written for people.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import re
 from collections.abc import Sequence
 from html import escape
@@ -36,7 +40,7 @@ from pathlib import Path
 from thawline.core.version import __version__
 from thawline.use.doubt import Doubt
 
-__all__ = ["engine_script", "page_html", "plain_words"]
+__all__ = ["engine_script", "page_html", "page_policy", "plain_words", "script_value"]
 
 FOLDER = Path(__file__).parent
 
@@ -55,7 +59,9 @@ def page_html(engine_js: str, *, title: str) -> str:
         ValueError: The script would end its element early.
     """
     if re.search(r"</script|<!--", engine_js, re.IGNORECASE):
-        raise ValueError("page: the engine's script must hold neither </script nor <!--. Write <\\/script and <\\!--.")
+        raise ValueError(
+            "page: the engine's script must hold neither </script nor <!--. Write what it is given by `script_value`."
+        )
     parts = {
         "TITLE": escape(title),
         "STYLE": _text("answer_page.css"),
@@ -65,6 +71,18 @@ def page_html(engine_js: str, *, title: str) -> str:
     return re.sub(r"%(TITLE|STYLE|ENGINE|PAGE)%", lambda found: parts[found[1]], _text("answer_page.html"))
 
 
+def script_value(value: object) -> str:
+    """Return plain data as an expression of a script, which any page may hold and which keeps every name as it is.
+
+    Args:
+        value: What JSON can hold.
+
+    >>> script_value([1, 2])
+    'JSON.parse("[1, 2]")'
+    """
+    return f"JSON.parse({json.dumps(json.dumps(value))})".replace("<", "\\u003c")
+
+
 def engine_script(name: str) -> str:
     """Return the text of a script of this folder.
 
@@ -72,6 +90,24 @@ def engine_script(name: str) -> str:
         name: Of the file, such as `engine_service.js`.
     """
     return _text(name)
+
+
+def page_policy(page: str) -> str:
+    """Return the Content-Security-Policy of a page: its own scripts and style, by their contents, and nothing else.
+
+    Args:
+        page: From `page_html`.
+    """
+
+    def allowed(tag: str) -> str:
+        contents = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
+        hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in contents]
+        return " ".join(f"'sha256-{value}'" for value in hashes)
+
+    return (
+        f"default-src 'none'; script-src {allowed('script')}; style-src {allowed('style')}; img-src blob: data:; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
 
 
 def plain_words(class_names: Sequence[str], *, strategy: str, backbone: str, doubt: Doubt | None) -> dict[str, str]:

@@ -72,7 +72,7 @@ const engine = (() => {
   }
 
   const tooLarge = file => file.size > limits.max_request_bytes - FORM_BYTES;
-  const largeWords = file => `the file is too large for the service: ${size(file.size)}, it takes ${size(limits.max_request_bytes)}`;
+  const largeWords = file => `the file is too large for the service: ${size(file.size)}, it takes ${Math.floor(limits.max_request_bytes / 1e6)} MB`;
 
   function batches(files) {
     const found = [];

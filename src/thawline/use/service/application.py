@@ -7,9 +7,6 @@ are decoded at once.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import re
 from dataclasses import asdict
 from functools import partial
 from typing import Any
@@ -20,7 +17,7 @@ from starlette.requests import ClientDisconnect
 
 from thawline.core.version import __version__
 from thawline.use.onnx_model import OnnxModel
-from thawline.use.page.answer_page import engine_script, page_html, plain_words
+from thawline.use.page.answer_page import engine_script, page_html, page_policy, plain_words
 from thawline.use.service.access import Access
 from thawline.use.service.gate import Gate, Limits
 from thawline.use.service.refusal import RefusedError
@@ -104,17 +101,3 @@ def make_app(model: OnnxModel, limits: Limits, *, access: Access | None = None) 
         return Response(BUG.body(), BUG.status, media_type="application/json")
 
     return Gate(app, access or Access(), limits=limits)
-
-
-def page_policy(page: str) -> str:
-    """Return the Content-Security-Policy of a page: its own script and style, by their contents, and nothing else."""
-
-    def allowed(tag: str) -> str:
-        contents = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
-        hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in contents]
-        return " ".join(f"'sha256-{value}'" for value in hashes)
-
-    return (
-        f"default-src 'none'; script-src {allowed('script')}; style-src {allowed('style')}; img-src blob: data:; "
-        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )
