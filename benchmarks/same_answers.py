@@ -22,13 +22,13 @@ from pathlib import Path
 import numpy as np
 
 from main_job import DATA, report
+from thawline.api import export
 from thawline.core.options import CheckOptions
 from thawline.core.types import Floats
 from thawline.data.check import check
 from thawline.data.dataset import Sample
 from thawline.use.bundle import load_bundle
 from thawline.use.classify import classify_samples
-from thawline.use.exports.onnx_file import export_onnx
 from thawline.use.onnx_model import open_onnx
 
 NUM_PICTURES = 1000
@@ -96,7 +96,7 @@ def compare(name: str, model: Path, scratch: Path) -> None:
     """Print how far the answers of one model folder lie apart."""
     samples = fresh_pictures()
     bundle = load_bundle(model, device="cpu")
-    file = export_onnx(bundle, scratch / f"{name}.onnx").path
+    file = export(bundle, "onnx-tensor", out=scratch / f"{name}.onnx").path
     expected = by_predict(model, samples, scratch / "pictures")
     ways = {
         "`evaluate`": classify_samples(bundle.classifier, samples),

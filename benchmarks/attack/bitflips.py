@@ -113,7 +113,7 @@ def _flip_model(model: Path, moments: random.Random) -> int:
 def _flip_onnx(model: Path, place: Path, moments: random.Random) -> int:
     import thawline
 
-    file = thawline.export(model, place / "model.onnx").path
+    file = thawline.export(model, out=place / "model.onnx").path
     before, found = file.read_bytes(), 0
     for _ in range(200):
         damage(file, moments, cut=False)

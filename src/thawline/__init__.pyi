@@ -3,6 +3,7 @@
 from .api import compare as compare
 from .api import evaluate as evaluate
 from .api import export as export
+from .api import export_all as export_all
 from .api import extract as extract
 from .api import fit as fit
 from .api import forecast as forecast
@@ -10,6 +11,7 @@ from .api import load as load
 from .api import predict as predict
 from .api import run_recipe as run_recipe
 from .api import tune as tune
+from .api import verify as verify
 from .core.cache import cache_entries as cache_entries
 from .core.cache import prune_cache as prune_cache
 from .core.errors import ThawlineError as ThawlineError

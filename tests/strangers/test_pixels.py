@@ -73,7 +73,7 @@ def test_the_model_of_deep_greys_keeps_their_range_and_so_does_its_onnx(make_cas
     usual, clipped, shallow = thawline.predict(model, files)
     assert (usual.label, usual.remark, shallow.remark) == ("infected", None, None)
     assert clipped.remark == "8,192 values brighter than 400, where the range ends, were clipped"
-    onnx = open_onnx(thawline.export(model, tmp_path / "model.onnx").path)
+    onnx = open_onnx(thawline.export(model, out=tmp_path / "model.onnx").path)
     for row, file in zip((usual, clipped, shallow), files, strict=True):
         answer = onnx.predict(row.path, file.read_bytes())
         assert answer.remark == row.remark

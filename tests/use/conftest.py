@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections import Counter
 from contextlib import contextmanager
 
@@ -171,11 +172,29 @@ def doubting_model(drawn_model, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def drawn_onnx(drawn_model):
-    """Return the same model as an ONNX file."""
-    from thawline.use.exports.onnx_file import export_onnx
+def exported_run(drawn_model, tmp_path_factory):
+    """Return the folder of a run with the small model in it and both of its ONNX files."""
+    from thawline.use.exports.export_source import ExportSource
+    from thawline.use.exports.write_export import write_export
 
-    return export_onnx(drawn_model, drawn_model.directory.with_name("exported.onnx")).path
+    run = tmp_path_factory.mktemp("exported") / "run"
+    shutil.copytree(drawn_model.directory, run / "model")
+    source = ExportSource(load_bundle(run / "model", device="cpu"))
+    for name, file in (("onnx", "model.onnx"), ("onnx-tensor", "model-tensor.onnx")):
+        write_export(source, name, place=run / "exports" / file)
+    return run
+
+
+@pytest.fixture(scope="session")
+def drawn_onnx(exported_run):
+    """Return the small model as an ONNX file that takes prepared pictures."""
+    return exported_run / "exports" / "model-tensor.onnx"
+
+
+@pytest.fixture(scope="session")
+def whole_onnx(exported_run):
+    """Return the small model as a whole ONNX file."""
+    return exported_run / "exports" / "model.onnx"
 
 
 class Counted:

@@ -8,7 +8,6 @@ import pytest
 
 from thawline.core.errors import BundleError
 from thawline.use.classifier import Classifier
-from thawline.use.exports.onnx_file import export_onnx
 from thawline.use.model_place import find_model, open_model
 from thawline.use.onnx_model import OnnxModel
 
@@ -27,10 +26,11 @@ def test_a_run_its_model_folder_and_its_manifest_are_the_same_model(run):
     assert find_model(run).exports == run / "exports" == find_model(run / "model").exports
 
 
-def test_an_export_is_taken_where_it_is_of_this_model_and_only_there(run, drawn_model, tmp_path):
+def test_an_export_is_taken_where_it_is_of_this_model_and_only_there(run, drawn_model, drawn_onnx, tmp_path):
     assert isinstance(open_model(run, device="cpu"), Classifier)
     shutil.copytree(run, tmp_path / "run")
-    export_onnx(drawn_model, tmp_path / "run" / "exports" / "model-tensor.onnx")
+    (tmp_path / "run" / "exports").mkdir()
+    shutil.copy(drawn_onnx, tmp_path / "run" / "exports")
     assert isinstance(open_model(tmp_path / "run"), OnnxModel)
     assert isinstance(open_model(tmp_path / "run" / "exports" / "model-tensor.onnx"), OnnxModel)
     assert isinstance(open_model(tmp_path / "run" / "model", device="cpu"), Classifier)

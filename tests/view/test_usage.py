@@ -23,7 +23,7 @@ def test_every_line_is_a_command_that_exists_with_one_word_for_the_folder(place)
         assert name in app
     shown = "a b?[2J" if "\n" in place else place or "RUN"
     assert words[0][2] == f"{shown}/model"
-    assert words[3][2] == f"{shown}/model.onnx"
+    assert (words[2][2], words[3][2]) == (shown, f"{shown}/exports/model.onnx")
     assert words[4][2] == shown
 
 

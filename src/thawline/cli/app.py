@@ -15,7 +15,8 @@ from thawline.cli.cache_commands import cache
 from thawline.cli.completion_command import completion_of
 from thawline.cli.console import ReaderGoneError, discard_output, prepare_streams
 from thawline.cli.data_commands import check, export_data, extract
-from thawline.cli.model_commands import evaluate, export, serve
+from thawline.cli.export_commands import export, verify
+from thawline.cli.model_commands import evaluate, serve
 from thawline.cli.predict_command import STDIN, predict, unsort
 from thawline.cli.recipe_commands import recipe
 from thawline.cli.refused import usage_text
@@ -43,7 +44,7 @@ def make_app(typed: Typed | None = None) -> House:
         config=() if typed is None else typed,
     )
     making, looking = (fit, tune, demo, compare), (check, extract, export_data)
-    for command in (*making, *looking, predict, unsort, evaluate, export, serve, report):
+    for command in (*making, *looking, predict, unsort, evaluate, export, verify, serve, report):
         app.add(command, name=command.__name__.replace("_", "-"))
     app.add(completion_of(app), name="completion")
     for group in (recipe, cache):
@@ -69,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             app.help_print(words[:-1])  # without reading what no option is given to
             return 0
         command, bound, unparsed = make_app(typed).parse_args(words, exit_on_error=False, print_error=False)
-        command(*bound.args, **bound.kwargs, **({"typed": typed} if "typed" in unparsed else {}))
+        code = command(*bound.args, **bound.kwargs, **({"typed": typed} if "typed" in unparsed else {}))
     except CycloptsError as error:
         _complain(usage_text(error))
         return UsageError.exit_code
@@ -85,7 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except ReaderGoneError:
         discard_output()
-    return 0
+        code = 0
+    return code if isinstance(code, int) else 0
 
 
 def _complain(problem: str) -> None:

@@ -1,9 +1,8 @@
-"""`thawline evaluate`, `export` and `serve`: words on the command line -> a model in use -> console."""
+"""`thawline evaluate` and `serve`: words on the command line -> a model in use -> console."""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +13,7 @@ from thawline.cli.arguments import CHECK_DEFAULTS, Device, FlatCheck, Json, Mode
 from thawline.cli.console import say, say_json
 from thawline.core.progress import progress_for_stderr
 
-__all__ = ["evaluate", "export", "serve"]
+__all__ = ["evaluate", "serve"]
 
 
 def evaluate(
@@ -30,26 +29,6 @@ def evaluate(
 
     result = thawline.evaluate(model, photos, options=options, device=device, progress=progress_for_stderr())
     say_json(result.to_json()) if json else say(evaluation_text(result))
-
-
-def export(
-    model: Model,
-    *,
-    out: Annotated[
-        Path | None, Parameter(name=["--out", "-o"], help="The ONNX file. Default: MODEL.onnx, next to the folder.")
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Write a model as one ONNX file that answers as the folder does, for `serve` and for other programs."""
-    file = thawline.export(model, out)
-    if json:
-        say_json({**asdict(file), "path": str(file.path)})
-        return
-    say(f"{file.path}  {file.size_bytes / 2**20:,.1f} MiB")
-    say(
-        f"{file.num_golden} pictures went through it: probabilities differ by at most {file.difference:.1e} from torch "
-        f"in float32, and by {file.golden_difference:.1e} from the folder, which computes in {file.compute}."
-    )
 
 
 def serve(

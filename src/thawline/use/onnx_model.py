@@ -1,26 +1,19 @@
-"""An ONNX file that `thawline export` wrote -> a classifier that needs neither torch nor the model folder.
+"""An ONNX file that `thawline export` wrote -> a model that answers with neither torch nor the model folder.
 
 One idea: the file is complete. Its metadata hold the class names and how a picture is prepared; network,
-normalisation, head and temperature are its graph. A file with any other metadata or graph is refused.
+normalisation, head and temperature are its graph, and of a whole file so are crop and resize. A file with any other
+metadata or graph is refused.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from pydantic import (
-    BaseModel,
-    Field,
-    SerializerFunctionWrapHandler,
-    ValidationError,
-    model_serializer,
-    model_validator,
-)
+from pydantic import ValidationError
 
 from thawline.core.errors import BundleError, DataError, UsageError, first_few
 from thawline.core.runtime import num_workers
@@ -28,32 +21,27 @@ from thawline.core.types import Floats, Pixels, Prediction
 from thawline.data.images import MAX_MEGAPIXELS
 from thawline.data.load import map_ordered, prepare_each
 from thawline.use.answer import Answer, Prepared, row_of
+from thawline.use.as_decoded import answers_by_size, decoded_for
 from thawline.use.doubt import Doubt
-from thawline.use.network_facts import InputFacts
+from thawline.use.onnx_facts import (
+    DOUBT,
+    FACTS_KEY,
+    FORMATS,
+    MAX_FILE_BYTES,
+    OUTPUT,
+    OUTSIDE,
+    PICTURES,
+    SEAL_KEY,
+    OnnxFacts,
+    input_names,
+    is_sealed,
+    output_names,
+)
 
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = [
-    "FACTS_KEY",
-    "MAX_FILE_BYTES",
-    "OUTPUT",
-    "OUTSIDE",
-    "OnnxFacts",
-    "OnnxModel",
-    "input_names",
-    "is_sealed",
-    "open_onnx",
-    "output_names",
-    "sealed",
-]
-
-FORMATS = "1 (a picture is prepared once), 2 (in several ways) or 3 (with what the model is not sure of)"
-FACTS_KEY, INPUT, OUTPUT, OUTSIDE = "thawline", "pixels", "probabilities", "outside"
-SEAL_KEY = "thawline_sha256"
-SEAL_BYTES = 2 + 2 + len(SEAL_KEY) + 2 + 64
-MAX_FILE_BYTES = (1 << 31) - 1
-"""The most that a protobuf message, and so an ONNX file in one piece, can hold."""
+__all__ = ["OnnxModel", "WholeOnnxModel", "open_onnx"]
 
 BATCH_SIZE = 4
 """Small, so that activations stay in the processor's cache."""
@@ -65,78 +53,21 @@ NOWHERE = f"{os.devnull}/nowhere"
 """A folder that cannot exist, for weights outside the file; by default they are read from the working directory."""
 
 
-class OnnxFacts(BaseModel, extra="forbid", frozen=True, strict=True):
-    """Facts of an exported file: JSON under the metadata key `thawline`.
-
-    Attributes:
-        format: Version of this layout: 1 where a picture is prepared once, 2 where networks need it in several ways,
-            3 where it says when the model abstains.
-        thawline: Version of the program that wrote the file.
-        class_names: K names in the order of the outputs.
-        strategy: Name of the strategy.
-        backbone: Name of the network; of several, joined by ` + `.
-        license: Licence of the weights.
-        input: How a picture is prepared; mean and standard deviation are in the graph already.
-        further_inputs: The other ways, each for an input of its own; None where there is one.
-        doubt: When the model abstains; None in formats 1 and 2, which answer always.
-        manifest_seal: Seal of the manifest of the model folder that the file was made from.
-    """
-
-    format: Literal[1, 2, 3]
-    thawline: str
-    class_names: list[str] = Field(min_length=2)
-    strategy: str
-    backbone: str
-    license: str
-    input: InputFacts
-    further_inputs: Annotated[list[InputFacts], Field(min_length=1)] | None = None
-    doubt: Doubt | None = None
-    manifest_seal: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-    @property
-    def inputs(self) -> tuple[InputFacts, ...]:
-        """All ways in which a picture is prepared, in the order of the graph's inputs."""
-        return (self.input, *(self.further_inputs or ()))
-
-    @model_validator(mode="after")
-    def _of_its_format(self) -> OnnxFacts:
-        if (self.format == 3) != (self.doubt is not None):
-            raise ValueError("format 3 alone says when the model abstains")
-        if self.format < 3 and (self.format == 2) != (self.further_inputs is not None):
-            raise ValueError("format 1 has one input and format 2 has several")
-        return self
-
-    @model_serializer(mode="wrap")
-    def _without_none(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out what there is none of: such a file stays as it always was."""
-        facts: dict[str, Any] = dump(self)
-        own = ("further_inputs", "doubt")
-        return {name: value for name, value in facts.items() if name not in own or value is not None}
-
-
-def input_names(count: int) -> list[str]:
-    """Return the names of the inputs of a graph that takes a picture in `count` ways."""
-    return [INPUT, *(f"{INPUT}_{number}" for number in range(2, count + 1))]
-
-
-def output_names(facts: OnnxFacts) -> list[str]:
-    """Return the names of the outputs of a graph with some facts."""
-    return [OUTPUT, OUTSIDE] if facts.doubt is not None and facts.doubt.read_from is not None else [OUTPUT]
-
-
 class OnnxModel:
-    """Pictures in, class probabilities out, on the CPU. Threads may share it.
+    """Prepared pictures in, class probabilities out, on the CPU. Threads may share it.
 
     Attributes:
-        facts: The metadata of the file.
-        inputs: How a picture is prepared, in as many ways as the graph has inputs.
+        facts: What the metadata of the file say.
+        inputs: How a picture is prepared, in one way or several.
+        metadata: All of the metadata, by key.
     """
 
     def __init__(self, session: onnxruntime.InferenceSession, facts: OnnxFacts) -> None:
         self._session = session
         self.facts = facts
+        self.metadata: Mapping[str, str] = session.get_modelmeta().custom_metadata_map
         self.inputs = tuple(one.spec() for one in facts.inputs)
-        self._names = input_names(len(self.inputs))
+        self._names = input_names(facts)
 
     def probabilities(self, *pixels: Pixels) -> Floats:
         """Return (B, K) float32 probabilities of B pictures, one (B, H, W, 3) uint8 array for each of `inputs`.
@@ -152,10 +83,20 @@ class OnnxModel:
         Raises:
             DataError: The answer is not finite.
         """
-        outputs: list[Floats] = self._session.run(output_names(self.facts), dict(zip(self._names, pixels, strict=True)))
-        if not all(np.isfinite(output).all() for output in outputs):
+        outputs = self.outputs(*pixels)
+        return Answer(outputs[OUTPUT], outputs.get(OUTSIDE))
+
+    def outputs(self, *pixels: Pixels) -> Mapping[str, Any]:
+        """Return every output of the graph by its name.
+
+        Raises:
+            DataError: The answer is not finite.
+        """
+        names = output_names(self.facts)
+        outputs = dict(zip(names, self._session.run(names, dict(zip(self._names, pixels, strict=True))), strict=True))
+        if not all(np.isfinite(output).all() for output in outputs.values()):
             raise DataError("the model's answer is not finite")
-        return Answer(outputs[0], outputs[1] if len(outputs) > 1 else None)
+        return outputs
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -203,8 +144,24 @@ class OnnxModel:
             return Prediction.failed(name, str(error))
 
 
+class WholeOnnxModel(OnnxModel):
+    """Pictures of any size in, as they were decoded; the graph prepares them. Threads may share it."""
+
+    def prepare(self, data: bytes, *, max_megapixels: int = MAX_MEGAPIXELS) -> tuple[Prepared, tuple[str, ...]]:
+        """Return an encoded picture decoded, and what is odd about it, in words.
+
+        Raises:
+            DataError: As `thawline.data.images.decode`.
+        """
+        return decoded_for(data, self.inputs, max_megapixels=max_megapixels)
+
+    def answers_to(self, batch: Sequence[Prepared]) -> Answer:
+        """Return what the model says of decoded pictures, in order; those of equal size go through together."""
+        return answers_by_size(batch, self.answers)
+
+
 def open_onnx(source: Path | bytes, *, num_threads: int | None = None) -> OnnxModel:
-    """Return the model of an exported file, or of its contents, after checking its metadata and its graph.
+    """Return the model of an exported file, whole or not, after checking its metadata and its graph.
 
     A file that would read weights from other files is refused, and one in which a bit has changed.
 
@@ -220,6 +177,16 @@ def open_onnx(source: Path | bytes, *, num_threads: int | None = None) -> OnnxMo
     is_ours = SEAL_KEY.encode() in content
     if is_ours:
         _require_sealed(content, name)  # nothing parses what was damaged
+    session = _session(content, name, num_threads=num_threads)
+    facts = _facts(session.get_modelmeta().custom_metadata_map, name)
+    _check_signature(session, facts, name)
+    if not is_ours:
+        _require_sealed(content, name)
+    return OnnxModel(session, facts) if facts.takes is None else WholeOnnxModel(session, facts)
+
+
+def _session(content: bytes, name: str, *, num_threads: int | None) -> onnxruntime.InferenceSession:
+    """Return a session that reads no other file and does not spin while it waits."""
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read when onnxruntime is imported
     try:
         import onnxruntime
@@ -233,29 +200,10 @@ def open_onnx(source: Path | bytes, *, num_threads: int | None = None) -> OnnxMo
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", NOWHERE)
     options.log_severity_level = 4  # errors are raised as well
     try:
-        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # a dozen classes, without a base class of their own
         reason = " ".join(str(error).split())[:200]
         raise BundleError(f"load {name}: not an ONNX file that runs here: {reason}. Export it again.") from None
-    facts = _facts(session.get_modelmeta().custom_metadata_map, name)
-    _check_signature(session, facts, name)
-    if not is_ours:
-        _require_sealed(content, name)
-    return OnnxModel(session, facts)
-
-
-def sealed(content: bytes) -> bytes:
-    """Return an ONNX file with the SHA-256 of its content as one more entry of its metadata, at its end.
-
-    The parts of a protobuf message may follow one another in any order, so the file stays an ONNX file.
-    """
-    return content + _seal(content)
-
-
-def is_sealed(content: bytes) -> bool:
-    """Return whether a file is as `thawline export` wrote it, to the last bit."""
-    end = len(content) - SEAL_BYTES
-    return end > 0 and content[end:] == _seal(memoryview(content)[:end])
 
 
 def _require_sealed(content: bytes, name: str) -> None:
@@ -264,13 +212,6 @@ def _require_sealed(content: bytes, name: str) -> None:
             f"load {name}: its content is not what `thawline export` wrote: it was damaged, altered, or written by an "
             "older version. Export it again."
         )
-
-
-def _seal(content: bytes | memoryview) -> bytes:
-    """Return the entry: field 14 of a model, `metadata_props`, with its key and its value; each with its length."""
-    key, value = SEAL_KEY.encode(), hashlib.sha256(content).hexdigest().encode()
-    entry = b"\x0a" + bytes([len(key)]) + key + b"\x12" + bytes([len(value)]) + value
-    return b"\x72" + bytes([len(entry)]) + entry
 
 
 def _read(path: Path) -> bytes:
@@ -308,10 +249,16 @@ def _facts(metadata: dict[str, str], name: str) -> OnnxFacts:
 
 def _check_signature(session: onnxruntime.InferenceSession, facts: OnnxFacts, name: str) -> None:
     """Refuse a graph whose inputs and output are not those of its metadata."""
-    sides = zip(input_names(len(facts.inputs)), (one.size_px for one in facts.inputs), strict=True)
-    required = [(label, "tensor(uint8)", [side, side, 3]) for label, side in sides]
-    widths: dict[str, list[int]] = {OUTPUT: [len(facts.class_names)], OUTSIDE: []}
-    required += [(label, "tensor(float)", widths[label]) for label in output_names(facts)]
+    names, sides = input_names(facts), [one.size_px for one in facts.inputs]
+    required: list[tuple[str, str, list[Any]]] = [(PICTURES, "tensor(uint8)", ["height", "width", 3])]
+    if facts.takes is None:
+        required = [(name, "tensor(uint8)", [side, side, 3]) for name, side in zip(names, sides, strict=True)]
+    outputs: dict[str, tuple[str, list[Any]]] = {
+        OUTPUT: ("tensor(float)", [len(facts.class_names)]),
+        OUTSIDE: ("tensor(float)", []),
+        DOUBT: ("tensor(uint8)", []),
+    }
+    required += [(label, *outputs[label]) for label in output_names(facts)]
     present = [(node.name, node.type, node.shape) for node in (*session.get_inputs(), *session.get_outputs())]
     sound = [(label, kind, shape[1:]) for label, kind, shape in present] == required
     if not sound or not all(isinstance(shape[0], str) for _, _, shape in present):

@@ -31,7 +31,7 @@ class Command:
 def commands_of(data: ReportData) -> tuple[Command, ...]:
     """Return how the model of a run is used: command line, Python, score again, service; the folder as it was named."""
     place = printable(data.place) or UNKNOWN
-    model, onnx = shlex.quote(f"{place}/model"), shlex.quote(f"{place}/model.onnx")
+    run, model = shlex.quote(place), shlex.quote(f"{place}/model")
     python = (
         "import thawline\n\n"
         f'for row in thawline.predict({f"{place}/model"!r}, "new_pictures/"):\n'
@@ -51,7 +51,7 @@ def commands_of(data: ReportData) -> tuple[Command, ...]:
         ),
         Command(
             "Run it without PyTorch, or as a service with a page to drop pictures on",
-            f"thawline export {model}\nthawline serve {onnx}",
+            f"thawline export {run}\nthawline serve {shlex.quote(f'{place}/exports/model.onnx')}",
             "The first line writes one ONNX file; it needs `pip install 'thawline[export]'`, the second "
             "`pip install 'thawline[serve]'`.",
         ),

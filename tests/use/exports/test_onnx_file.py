@@ -1,50 +1,36 @@
-"""One ONNX file answers as the model folder does, for every head and pooling; else nothing is written."""
+"""ONNX files answer as the model folder does, whole or from prepared pixels, for every head, pooling and family."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-import torch
 
-from thawline import api
-from thawline.core.errors import BundleError, StoreError, UsageError
+from thawline.core.errors import BundleError
 from thawline.data.images import prepare
-from thawline.use.answer import Answer
-from thawline.use.exports import onnx_file as export
-from thawline.use.exports.onnx_file import EXPORT_TOLERANCE, export_onnx
-from thawline.use.onnx_model import open_onnx, sealed
-from thawline.use.predict import predict_pictures
+from thawline.use.answer import row_of
+from thawline.use.exports import onnx_file as module
+from thawline.use.exports.export_source import ExportSource
+from thawline.use.exports.onnx_file import onnx_content, whole_graph, write_onnx, write_onnx_tensor
+from thawline.use.exports.proof import PIXELS_ALLOWED, TENSOR_ALLOWED
+from thawline.use.exports.write_export import write_export
+from thawline.use.onnx_facts import DOUBT_CODES
+from thawline.use.onnx_model import open_onnx
 
 
-@pytest.fixture
-def bundle(drawn_model):
-    return drawn_model
-
-
-@pytest.fixture
-def exported(drawn_onnx):
-    return drawn_onnx
-
-
-@pytest.fixture
-def onnx_bytes(exported):
-    return exported.read_bytes()
-
-
-def assert_same_answers(bundle, path, picture):
-    pixels = np.stack([prepare(picture(seed), bundle.classifier.inputs[0]) for seed in range(100, 105)])
+def assert_same_answers(bundle, path, picture, *, allowed):
     model = open_onnx(path)
-    assert np.abs(model.probabilities(pixels) - bundle.classifier.probabilities(pixels)).max() <= EXPORT_TOLERANCE
-    assert np.abs(model.probabilities(pixels[:1]) - bundle.classifier.probabilities(pixels[:1])).max() < 1e-3
+    batch = [model.prepare(picture(seed))[0] for seed in range(100, 105)]
+    expected = [bundle.classifier.answer(picture(seed)) for seed in range(100, 105)]
+    assert np.abs(model.answers_to(batch).probabilities - expected).max() <= allowed
+    assert np.abs(model.answers_to(batch[:1]).probabilities - expected[:1]).max() <= allowed
 
 
-def test_any_batch_of_pictures_gets_the_answers_of_the_folder(bundle, exported, picture):
-    assert_same_answers(bundle, exported, picture)
+def test_any_batch_of_pictures_gets_the_answers_of_the_folder(drawn_model, drawn_onnx, whole_onnx, picture):
+    assert_same_answers(drawn_model, drawn_onnx, picture, allowed=TENSOR_ALLOWED)
+    assert_same_answers(drawn_model, whole_onnx, picture, allowed=PIXELS_ALLOWED)
 
 
 @pytest.mark.slow
@@ -68,194 +54,94 @@ def test_any_batch_of_pictures_gets_the_answers_of_the_folder(bundle, exported, 
 )
 def test_every_head_pooling_and_family_can_be_exported(make_model, picture, tmp_path, name, size_px, head, poolings):
     bundle = make_model(tmp_path / "model", name=name, size_px=size_px, head=head, poolings=poolings)
-    done = export_onnx(bundle, tmp_path / "model.onnx")
-    assert done.num_golden == 3
-    assert done.difference <= EXPORT_TOLERANCE
-    assert_same_answers(bundle, done.path, picture)
+    source = ExportSource(bundle)
+    for kind, allowed in (("onnx-tensor", TENSOR_ALLOWED), ("onnx", PIXELS_ALLOWED)):
+        done = write_export(source, kind, place=tmp_path / f"{kind}.onnx")
+        assert (done.num_golden, done.agreement) == (3, 1)
+        assert done.max_difference <= allowed
+        assert_same_answers(bundle, done.path, picture, allowed=10 * allowed)  # random weights, no golden pictures
 
 
-@pytest.mark.slow
-def test_a_model_trained_in_bfloat16_is_exported_in_float32(make_model, tmp_path):
-    bundle = make_model(tmp_path / "model", name="efficientnet_lite0", dtype="bfloat16")
-    done = export_onnx(bundle, tmp_path / "model.onnx")
-    assert done.difference <= EXPORT_TOLERANCE < 0.02
-    assert 0 < done.golden_difference <= 0.02
-
-
-def test_the_file_stands_alone_and_names_no_place_of_this_machine(exported, onnx_bytes):
-    assert [path.name for path in exported.parent.iterdir() if path.suffix != ""] == ["exported.onnx"]
-    onnx.checker.check_model(onnx.load_from_string(onnx_bytes), full_check=True)
-    for place in (str(Path(torch.__file__).parent), str(Path(api.__file__).parent), "site-packages", ".py"):
-        assert place.encode() not in onnx_bytes, place
+def test_the_whole_file_takes_pictures_and_says_so(whole_onnx, drawn_model):
+    proto = onnx.load(whole_onnx)
+    onnx.checker.check_model(proto, full_check=True)
+    assert [node.name for node in (*proto.graph.input, *proto.graph.output)] == ["pictures", "probabilities", "doubt"]
+    sides = [side.dim_param or side.dim_value for side in proto.graph.input[0].type.tensor_type.shape.dim]
+    assert sides == ["batch", "height", "width", 3]
+    facts = json.loads(proto.metadata_props[0].value)
+    assert (facts["format"], facts["takes"]) == (4, "pictures")
+    assert facts["doubt_codes"] == ["answer", "not sure", "none of these"]
+    assert open_onnx(whole_onnx).inputs == drawn_model.classifier.inputs
 
 
 def test_several_networks_are_one_file_with_an_input_for_each_preparation(joined_model, picture, tmp_path):
-    done = export_onnx(joined_model, tmp_path / "model.onnx")
-    content = done.path.read_bytes()
-    proto, model = onnx.load_from_string(content), open_onnx(done.path)
+    source = ExportSource(joined_model)
+    done = write_export(source, "onnx-tensor", place=tmp_path / "tensor.onnx")
+    proto, model = onnx.load(done.path), open_onnx(done.path)
     assert [node.name for node in proto.graph.input] == ["pixels", "pixels_2"]
     assert json.loads(proto.metadata_props[0].value)["format"] == 2
     assert model.inputs == joined_model.classifier.inputs
     assert model.facts.backbone == "simple_cnn + simple_cnn + deep_cnn"
     weights = {tensor.raw_data for tensor in proto.graph.initializer if len(tensor.raw_data) > 1000}
     assert len(weights) == sum(len(tensor.raw_data) > 1000 for tensor in proto.graph.initializer)
-    assert done.difference <= EXPORT_TOLERANCE
-    for seed in range(100, 104):
-        answer = model.predict("a", picture(seed))
-        expected = joined_model.classifier.answer(picture(seed))
-        shares = [answer.probabilities[name] for name in joined_model.class_names]
-        np.testing.assert_allclose(shares, expected, atol=EXPORT_TOLERANCE)
+    assert_same_answers(joined_model, done.path, picture, allowed=TENSOR_ALLOWED)
     assert onnx.checker.check_model(proto, full_check=True) is None
-
-
-@pytest.fixture
-def exporting(bundle, onnx_bytes, tmp_path, monkeypatch):
-    """Return what exports the drawn model, whose answers are moved by a shift behind the exporter's back."""
-    sound = export.open_onnx
-
-    def export_shifted(shift=(0, 0, 0), golden=(0, 0, 0)):
-        def shifted(content):
-            model = sound(content)
-            answers = model.answers
-            model.answers = lambda pixels: Answer(answers(pixels).probabilities + np.array(shift, np.float32), None)
-            return model
-
-        pictures = []
-        for picture in bundle.manifest.golden:
-            moved = [share + by for share, by in zip(picture.probabilities, golden, strict=True)]
-            pictures.append(picture.model_copy(update={"probabilities": moved}))
-        monkeypatch.setattr(export, "_onnx_bytes", lambda graph, bundle: onnx_bytes)
-        monkeypatch.setattr(export, "open_onnx", shifted)
-        manifest = bundle.manifest.model_copy(update={"golden": pictures})
-        return export_onnx(replace(bundle, manifest=manifest), tmp_path / "model.onnx")
-
-    return export_shifted
-
-
-def test_what_was_written_is_told_with_its_largest_differences(exporting, onnx_bytes, tmp_path):
-    done = exporting(shift=(0.0005, 0, 0), golden=(0.0015, 0, 0))
-    assert (done.path, done.size_bytes, done.num_golden) == (tmp_path / "model.onnx", len(onnx_bytes), 3)
-    assert done.path.read_bytes() == onnx_bytes
-    assert done.difference == pytest.approx(0.0005, abs=1e-4)
-    assert done.golden_difference == pytest.approx(0.001, abs=1e-4)
-    assert done.compute == "float32"
-
-
-@pytest.mark.parametrize(
-    ("shift", "golden", "message"),
-    [
-        ((0.0015, -0.0015, 0), (0, 0, 0), r"differ by 0\.001.* from those of torch"),
-        ((0, 0, 0), (0.003, 0, 0), r"by 0\.003 from those of training \(0\.002 is allowed\)"),
-    ],
-)
-def test_a_file_that_is_too_far_off_is_refused(exporting, tmp_path, shift, golden, message):
-    with pytest.raises(BundleError, match=message):
-        exporting(shift=shift, golden=golden)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_another_first_class_is_refused_however_close(bundle, onnx_bytes, tmp_path, monkeypatch):
-    class Tied(torch.nn.Module):
-        def __init__(self, classifier):
-            super().__init__()
-
-        def forward(self, pixels):
-            return torch.tensor([[0.3336, 0.3332, 0.3332]])
-
-    class Model:
-        inputs = bundle.classifier.inputs
-
-        def answers_to(self, batch):
-            return Answer(np.array([[0.3332, 0.3336, 0.3332]], np.float32), None)
-
-    pictures = [picture.model_copy(update={"probabilities": [1 / 3] * 3}) for picture in bundle.manifest.golden]
-    manifest = bundle.manifest.model_copy(update={"golden": pictures})
-    monkeypatch.setattr(export, "Graph", Tied)
-    monkeypatch.setattr(export, "_onnx_bytes", lambda graph, bundle: onnx_bytes)
-    monkeypatch.setattr(export, "open_onnx", lambda content: Model())
-    with pytest.raises(BundleError, match=r"differ by 0\.00040 .* \(0\.001 is allowed, and the same class\)"):
-        export_onnx(replace(bundle, manifest=manifest), tmp_path / "model.onnx")
-
-
-def test_weights_that_no_file_can_hold_are_refused_before_the_export(bundle, tmp_path, monkeypatch):
-    graph = export.Graph(bundle.classifier)
-    size = sum(tensor.numpy().nbytes for tensor in graph.state_dict().values())
-    monkeypatch.setattr(export, "MAX_FILE_BYTES", size - 1)
-    monkeypatch.setattr(torch.onnx, "export", lambda *_, **__: pytest.fail("exported"))
-    with pytest.raises(BundleError, match=rf"{size:,} bytes of weights are more than the {size - 1:,} that one ONNX"):
-        export_onnx(bundle, tmp_path / "model.onnx")
-
-
-def test_a_model_that_answers_otherwise_is_refused_and_the_older_file_stays(exporting, tmp_path):
-    target = tmp_path / "model.onnx"
-    target.write_bytes(sealed(b"older"))
-    with pytest.raises(BundleError, match=r"golden/0.jpg gets probabilities that differ by 0\.01.*Nothing was written"):
-        exporting(shift=(0.01, -0.01, 0))
-    assert target.read_bytes() == sealed(b"older")
-    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
-
-
-@pytest.mark.parametrize("change", [lambda data: b"mine", lambda data: data[:-1], lambda data: b"\0" + data[1:]])
-def test_a_file_that_no_export_wrote_is_not_replaced(bundle, tmp_path, change):
-    target = tmp_path / "model.onnx"
-    target.write_bytes(change(sealed(b"older")))
-    before = target.read_bytes()
-    with pytest.raises(StoreError, match=r"stands there and is not a file as `thawline export` writes it"):
-        export_onnx(bundle, target)
-    assert target.read_bytes() == before
-    (tmp_path / "link.onnx").symlink_to(target)
-    target.write_bytes(sealed(b"older"))
-    with pytest.raises(StoreError, match=r"link\.onnx stands there"):
-        export_onnx(bundle, tmp_path / "link.onnx")
-
-
-def test_what_the_exporter_cannot_express_is_an_error_of_ours(bundle, tmp_path, monkeypatch):
-    def fail(*_, **__):
-        raise torch.onnx.OnnxExporterError("no function for aten::odd\nand a page of advice")
-
-    monkeypatch.setattr(torch.onnx, "export", fail)
-    with pytest.raises(
-        BundleError, match=r"simple_cnn cannot be expressed in ONNX by torch .*aten::odd\. Predict with"
-    ):
-        export_onnx(bundle, tmp_path / "model.onnx")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_without_the_exporter_the_extra_is_named(bundle, tmp_path, monkeypatch):
-    def fail(*_, **__):
-        raise ModuleNotFoundError("No module named 'onnxscript'")
-
-    monkeypatch.setattr(torch.onnx, "export", fail)
-    with pytest.raises(UsageError, match=r"onnxscript are needed .*No module named .*thawline\[export\]"):
-        export_onnx(bundle, tmp_path / "model.onnx")
-
-
-def test_a_folder_cannot_be_the_file(bundle, tmp_path):
-    with pytest.raises(UsageError, match=r"is a folder; a file is required\. Name it, such as .*model\.onnx"):
-        export_onnx(bundle, tmp_path)
-
-
-def test_the_file_lies_beside_the_folder_unless_another_place_is_named(bundle, monkeypatch):
-    places = []
-    monkeypatch.setattr(export, "export_onnx", lambda bundle, path: places.append(path))
-    monkeypatch.chdir(bundle.directory)
-    api.export(".")
-    api.export(bundle, "elsewhere.onnx")
-    assert places == [bundle.directory.resolve().with_name("model.onnx"), Path("elsewhere.onnx")]
+    whole = write_export(source, "onnx", place=tmp_path / "whole.onnx")
+    assert [node.name for node in onnx.load(whole.path).graph.input] == ["pictures"]
+    assert_same_answers(joined_model, whole.path, picture, allowed=PIXELS_ALLOWED)
 
 
 @pytest.mark.parametrize("read_from", ["features", "answers"])
 def test_the_file_abstains_where_the_folder_does(doubting_model, picture, tmp_path, read_from):
     bundle = doubting_model(read_from)
-    done = export_onnx(bundle, tmp_path / "model.onnx")
-    model = open_onnx(done.path)
-    assert (model.facts.format, model.facts.doubt) == (3, bundle.manifest.doubt)
+    source = ExportSource(bundle)
+    write_onnx_tensor(source, tmp_path / "tensor.onnx")
+    write_onnx(source, tmp_path / "whole.onnx")
+    tensor, whole = open_onnx(tmp_path / "tensor.onnx"), open_onnx(tmp_path / "whole.onnx")
+    assert (tensor.facts.format, whole.facts.format) == (3, 4)
+    assert tensor.facts.doubt == whole.facts.doubt == bundle.manifest.doubt
     doubts = set()
     for seed in range(12):
-        (tmp_path / f"{seed}.jpg").write_bytes(picture(seed))
-        (row,) = predict_pictures(bundle.classifier, [tmp_path / f"{seed}.jpg"])
-        answer = model.predict(row.path, picture(seed))
-        assert answer.outside == pytest.approx(row.outside, abs=EXPORT_TOLERANCE)
-        assert answer.doubt == row.doubt
+        answer = bundle.classifier.answers_to([bundle.classifier.prepare(picture(seed))[0]])
+        row = row_of(bundle.classifier, "a", answer=answer, place=0)
+        for model in (tensor, whole):
+            said = model.predict("a", picture(seed))
+            assert said.outside == pytest.approx(row.outside, abs=PIXELS_ALLOWED)
+            assert said.doubt == row.doubt
+        ((pixels,), _) = whole.prepare(picture(seed))
+        (code,) = whole.outputs(pixels[None])["doubt"]
+        assert DOUBT_CODES[code] == (row.doubt or "answer")
         doubts.add(row.doubt)
     assert len(doubts) > 1
+
+
+@pytest.mark.parametrize("value", [0.1, 0.3, 0.5, 0.95, -0.4, -0.9500000001])
+def test_a_threshold_parts_the_same_numbers_in_half_the_digits(value):
+    least = module._no_less(value)
+    around = [np.nextafter(least, np.float32(-2)), least, np.nextafter(least, np.float32(2))]
+    assert [bool(each < least) for each in around] == [float(each) < value for each in around]
+
+
+def test_a_file_larger_than_onnx_allows_is_refused(drawn_model, monkeypatch):
+    source = ExportSource(drawn_model)
+    facts, golden = source.facts(whole=True), module._golden(source, "onnx", allowed=1e-3)
+    graph = whole_graph(source.onnx_graph(), facts)
+    monkeypatch.setattr(module, "MAX_FILE_BYTES", 2000)
+    with pytest.raises(BundleError, match=r"bytes are more than the 2,000 that one ONNX file can hold"):
+        onnx_content(graph, facts, golden=golden)
+
+
+def test_pictures_of_several_sizes_in_one_batch_get_their_own_answers(drawn_model, whole_onnx):
+    rng = np.random.default_rng(0)
+    sizes = ((50, 70), (64, 64), (50, 70), (3, 200), (64, 64))
+    pictures = [rng.integers(0, 255, (*size, 3)).astype(np.uint8) for size in sizes]
+    model = open_onnx(whole_onnx)
+    answer = model.answers_to([(each,) for each in pictures])
+    alone = [model.answers(each[None]).probabilities[0] for each in pictures]
+    np.testing.assert_allclose(answer.probabilities, alone, atol=1e-6)
+
+
+def test_a_tensor_file_takes_what_training_prepared(drawn_onnx, drawn_model, picture):
+    model = open_onnx(drawn_onnx)
+    pixels = np.stack([prepare(picture(seed), drawn_model.classifier.inputs[0]) for seed in range(3)])
+    assert np.abs(model.probabilities(pixels) - drawn_model.classifier.probabilities(pixels)).max() <= TENSOR_ALLOWED

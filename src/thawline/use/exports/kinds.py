@@ -1,0 +1,86 @@
+"""The forms that a model can be exported in, in one table: what each is, where it lies, what it needs.
+
+One idea: the table is written out, and needs nothing but the standard library, so that listing it is quick.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from thawline.core.errors import UsageError
+from thawline.use.model_place import ONNX_FILE, TENSOR_FILE
+
+__all__ = ["KINDS", "ExportKind", "kind_named"]
+
+
+@dataclass(frozen=True)
+class ExportKind:
+    """A form of a model.
+
+    Attributes:
+        name: As people name it.
+        place: Name of its file or folder in the folder of exports.
+        needs: Modules that writing it imports, besides what Thawline needs itself.
+        extra: The extra of Thawline that brings them.
+        line: What it is, in one line.
+    """
+
+    name: str
+    place: str
+    needs: tuple[str, ...]
+    extra: str
+    line: str
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder; else it is a file."""
+        return "." not in self.place
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """What it needs and is not installed."""
+        return tuple(name for name in self.needs if find_spec(name) is None)
+
+    def require_installed(self) -> None:
+        """Raise where what it needs is not installed.
+
+        Raises:
+            UsageError: Says what is missing and how to install it.
+        """
+        if missing := self.missing:
+            raise UsageError(
+                f"export --to {self.name}: {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} needed and "
+                f"not installed. Run `pip install 'thawline[{self.extra}]'`."
+            )
+
+
+KINDS = (
+    ExportKind(
+        "onnx",
+        ONNX_FILE,
+        ("onnx", "onnxruntime", "onnxscript"),
+        "export",
+        "one file, whole: pictures of any size in, probabilities and abstention out; for `serve` and other programs",
+    ),
+    ExportKind(
+        "onnx-tensor",
+        TENSOR_FILE,
+        ("onnx", "onnxruntime", "onnxscript"),
+        "export",
+        "one file without crop and resize: prepared pixels in; the quickest here, `predict` takes it",
+    ),
+)
+
+
+def kind_named(name: str) -> ExportKind:
+    """Return the form of a name.
+
+    Raises:
+        UsageError: There is none of that name.
+    """
+    for kind in KINDS:
+        if kind.name == name:
+            return kind
+    known = ", ".join(kind.name for kind in KINDS)
+    raise UsageError(f"export: --to {name} is not known. Choose from {known}; `thawline export --list` explains them.")
