@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from main_job import DATA, report
-from thawline.api import export
+from thawline import export
 from thawline.core.options import CheckOptions
 from thawline.core.types import Floats
 from thawline.data.check import check

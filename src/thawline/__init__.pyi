@@ -2,8 +2,6 @@
 
 from .api import compare as compare
 from .api import evaluate as evaluate
-from .api import export as export
-from .api import export_all as export_all
 from .api import extract as extract
 from .api import fit as fit
 from .api import forecast as forecast
@@ -11,7 +9,6 @@ from .api import load as load
 from .api import predict as predict
 from .api import run_recipe as run_recipe
 from .api import tune as tune
-from .api import verify as verify
 from .core.cache import cache_entries as cache_entries
 from .core.cache import prune_cache as prune_cache
 from .core.errors import ThawlineError as ThawlineError
@@ -20,6 +17,9 @@ from .core.options import make_options as make_options
 from .data.check import check as check
 from .data.exported import export_data as export_data
 from .train.hyperparameters import TrainOptions as TrainOptions
+from .use.exports.export_model import export as export
+from .use.exports.export_model import export_all as export_all
+from .use.exports.verify import verify as verify
 from .use.predict import predict_pictures as predict_pictures
 from .use.service.serve import serve as serve
 from .view.render import render as render

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from thawline.use.answer import Answering
     from thawline.use.bundle import Bundle
     from thawline.use.evaluation import Evaluation
-    from thawline.use.exports.verify import Verified
-    from thawline.use.exports.write_export import Exported
     from thawline.work.order import Protocol
     from thawline.work.recipe import Recipe
     from thawline.work.run import Run
@@ -311,81 +309,3 @@ def evaluate(
 
     bundle = load(model, device=device)
     return evaluate_model(bundle, check_for(bundle, photos, options=options, progress=progress), progress=progress)
-
-
-def export(
-    model: Bundle | Path | str,
-    to: str = "onnx",
-    *,
-    out: Path | str | None = None,
-    progress: Progress | None = None,
-) -> Exported:
-    """Write a model in another form, which answers as its folder does, and return what is known of it.
-
-    Args:
-        model: A run's folder, a model folder, or a loaded bundle.
-        to: The form, by its name in `thawline.use.exports.kinds.KINDS`.
-        out: The file or folder; None takes the form's usual name in the folder `exports` of the run, or next to the
-            model folder.
-        progress: Where to report to.
-
-    Raises:
-        BundleError: The model has no such form, or the form answers otherwise; nothing is written.
-        UsageError: There is no such form, or what it needs is not installed.
-    """
-    (done,) = export_all(model, [to], out=out, progress=progress)
-    return done
-
-
-def export_all(
-    model: Bundle | Path | str,
-    to: Sequence[str],
-    *,
-    out: Path | str | None = None,
-    progress: Progress | None = None,
-) -> tuple[Exported, ...]:
-    """Write a model in several forms, in order; as `export` otherwise, which does it for one.
-
-    Args:
-        model: As in `export`.
-        to: Names of forms.
-        out: Of one form its file or folder, of several the folder that they are written into.
-        progress: Where to report to.
-
-    Raises:
-        BundleError: As `export`; the forms before it are written.
-        UsageError: As `export`; nothing is written.
-    """
-    from thawline.use.bundle import Bundle
-    from thawline.use.exports.kinds import kind_named
-    from thawline.use.model_place import find_model
-
-    kinds = [kind_named(name) for name in dict.fromkeys(to)]
-    for kind in kinds:
-        kind.require_installed()
-    place = find_model(model.directory if isinstance(model, Bundle) else model)
-    if place.folder is None:
-        raise UsageError(f"export {place.named}: it is exported already. Name the run or its model folder.")
-    from thawline.use.exports.export_source import ExportSource
-    from thawline.use.exports.write_export import write_export
-
-    source = ExportSource(load(model, device="cpu"), progress=progress)
-    folder = place.exports if out is None else Path(out)
-    is_file = out is not None and len(kinds) == 1
-    return tuple(write_export(source, kind, place=folder if is_file else folder / kind.place) for kind in kinds)
-
-
-def verify(named: Path | str, *, progress: Progress | None = None) -> tuple[Verified, ...]:
-    """Return whether exports answer as their model did: each goes through its golden pictures again, on this machine.
-
-    Args:
-        named: An exported file or folder, or the folder of a run: then all its exports.
-        progress: Where to report to.
-
-    Raises:
-        BundleError: There is nothing of the kind.
-        UsageError: The run has no exports.
-    """
-    from thawline.use.exports.verify import exports_of, verify_exports
-
-    return verify_exports(exports_of(named), progress=progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import pytest
@@ -20,7 +21,8 @@ def test_what_cannot_be_opened_is_an_error_of_ours(tmp_path, capsys, monkeypatch
     (tmp_path / "a.onnx").write_bytes(b"nothing")
     with pytest.raises(BundleError, match=r"a\.onnx: not an ONNX file that runs here"):
         measure_apart(tmp_path / "a.onnx")
-    assert main([str(tmp_path / "b.onnx")]) == 0
+    monkeypatch.setattr("sys.stdin", io.StringIO(str(tmp_path / "b.onnx")))
+    main()
     assert "no such file" in json.loads(capsys.readouterr().out)["error"]
     monkeypatch.setattr("sys.executable", "false")
     with pytest.raises(BundleError, match="gave no answer: it ended with code 1"):

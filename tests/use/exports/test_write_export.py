@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from thawline import api
 from thawline.core.errors import BundleError, StoreError, UsageError
 from thawline.core.owned import Marker, read_marker, write_marker
 from thawline.use.answer import Answer
@@ -148,18 +145,3 @@ def test_a_model_trained_in_bfloat16_is_exported_in_float32(make_model, tmp_path
     recorded = [picture.probabilities for picture in bundle.manifest.golden]
     own = [picture.probabilities for picture in source.golden]
     assert 0 < np.abs(np.subtract(recorded, own)).max() <= 0.02
-
-
-def test_exports_lie_in_the_run_unless_another_place_is_named(source, drawn_model, tmp_path, monkeypatch):
-    run = marked_run(drawn_model, tmp_path)
-    done = api.export(run, "onnx-tensor")
-    assert done.path == run / "exports" / "model-tensor.onnx"
-    assert api.export(run / "model", "onnx-tensor").path == (run / "exports" / "model-tensor.onnx").resolve()
-    assert api.export(run, "onnx-tensor", out=tmp_path / "one.onnx").path == tmp_path / "one.onnx"
-    (both,) = api.export_all(run, ["onnx-tensor", "onnx-tensor"], out=str(tmp_path / "two.onnx"))
-    assert both.path == tmp_path / "two.onnx"
-    with pytest.raises(UsageError, match="it is exported already"):
-        api.export(done.path)
-    with pytest.raises(UsageError, match=r"--to .*/x\.onnx is not known\. Choose from onnx, onnx-tensor"):
-        api.export(run, str(tmp_path / "x.onnx"))
-    assert json.loads(Path(run / "model" / "manifest.json").read_text())["seal"] == drawn_model.manifest.seal

@@ -1,7 +1,7 @@
 """An export -> how far it is from its golden answers, how fast it is, what memory it takes.
 
-One idea: memory is that of a process which does nothing else, so `python -m thawline.use.exports.measured EXPORT` is
-run for each export, and prints one line of JSON.
+One idea: memory is that of a process which does nothing else, so each export has one: it reads
+the place of the export from its standard input and prints one line of JSON.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def measure_apart(path: Path) -> dict[str, Any]:
         BundleError: It is damaged, altered or none of ours; or the process came to no end.
         UsageError: What runs it is not installed.
     """
-    command = [sys.executable, "-m", __name__, str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    command = [sys.executable, "-c", f"import {__name__} as measured; measured.main()"]
+    done = subprocess.run(command, input=str(path), capture_output=True, text=True, check=False)  # noqa: S603
     try:
         facts: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     except (IndexError, ValueError):
@@ -85,15 +85,10 @@ def _measure(path: Path) -> dict[str, Any]:
     }
 
 
-def main(words: list[str]) -> int:
-    """Print what is found of the export that is named, or why nothing is, as one line of JSON."""
+def main() -> None:
+    """Print what is found of the export that standard input names, or why nothing is, as one line of JSON."""
     try:
-        facts = _measure(Path(words[0]))
+        facts = _measure(Path(sys.stdin.read()))
     except ThawlineError as error:
         facts = {"error": str(error), "usage": isinstance(error, UsageError)}
     sys.stdout.write(json.dumps(facts) + "\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

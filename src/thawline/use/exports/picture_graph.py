@@ -69,7 +69,7 @@ class Nodes:
         self.constants[name] = array
         return name
 
-    def either(self, condition: str, yes: Callable[[Nodes], str], no: Callable[[Nodes], str]) -> str:
+    def either(self, condition: str, *, yes: Callable[[Nodes], str], no: Callable[[Nodes], str]) -> str:
         """Return what one of two parts of the graph computes: only that part runs.
 
         Args:
@@ -157,7 +157,7 @@ def _resized(nodes: Nodes, planes: str, *, down: _Side, across: _Side) -> str:
         return across_first(nodes)
     is_lower = nodes.op("Greater", down.spared, np.int64(0))
     is_much_lower = nodes.op("Greater", down.spared, nodes.op("Mul", across.spared, np.int64(2)))
-    return nodes.either(nodes.op("And", is_lower, is_much_lower), down_first, across_first)
+    return nodes.either(nodes.op("And", is_lower, is_much_lower), yes=down_first, no=across_first)
 
 
 def _cropped(nodes: Nodes, spec: InputSpec, *, length: str, other: str) -> _Side:

@@ -17,7 +17,7 @@ from thawline.use.exports.measured import measure_apart
 from thawline.use.exports.sealed_folder import FOLDER_FILE, size_of
 from thawline.use.model_place import EXPORTS, find_model
 
-__all__ = ["Verified", "exports_of", "verified_json", "verify_exports"]
+__all__ = ["Verified", "exports_of", "verified_json", "verify", "verify_exports"]
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,20 @@ def exports_of(named: Path | str) -> tuple[Path, ...]:
     if not found:
         raise UsageError(f"verify {named}: there are no exports in {folder}. Write one: thawline export {named}")
     return found
+
+
+def verify(named: Path | str, *, progress: Progress | None = None) -> tuple[Verified, ...]:
+    """Return whether exports answer as their model did: each goes through its golden pictures again, on this machine.
+
+    Args:
+        named: An exported file or folder, or the folder of a run: then all its exports.
+        progress: Where to report to.
+
+    Raises:
+        BundleError: There is nothing of the kind.
+        UsageError: The run has no exports.
+    """
+    return verify_exports(exports_of(named), progress=progress)
 
 
 def verify_exports(paths: Sequence[Path], *, progress: Progress | None = None) -> tuple[Verified, ...]:

@@ -1,0 +1,81 @@
+"""A run, a model folder or a loaded model -> its other forms, in their places: the verb.
+
+One idea: what can be refused is refused before anything heavy is loaded, and several forms share what they are made of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from thawline.core.errors import UsageError
+from thawline.core.progress import Progress
+from thawline.use.exports.kinds import kind_named
+from thawline.use.model_place import find_model
+
+if TYPE_CHECKING:  # they need torch
+    from thawline.use.bundle import Bundle
+    from thawline.use.exports.write_export import Exported
+
+__all__ = ["export", "export_all"]
+
+
+def export(
+    model: Bundle | Path | str,
+    to: str = "onnx",
+    *,
+    out: Path | str | None = None,
+    progress: Progress | None = None,
+) -> Exported:
+    """Write a model in another form, which answers as its folder does, and return what is known of it.
+
+    Args:
+        model: A run's folder, a model folder, or a loaded bundle.
+        to: The form, by its name in `thawline.use.exports.kinds.KINDS`.
+        out: The file or folder; None takes the form's usual name in the folder `exports` of the run, or next to the
+            model folder.
+        progress: Where to report to.
+
+    Raises:
+        BundleError: The model has no such form, or the form answers otherwise; nothing is written.
+        UsageError: There is no such form, or what it needs is not installed.
+    """
+    (done,) = export_all(model, [to], out=out, progress=progress)
+    return done
+
+
+def export_all(
+    model: Bundle | Path | str,
+    to: Sequence[str],
+    *,
+    out: Path | str | None = None,
+    progress: Progress | None = None,
+) -> tuple[Exported, ...]:
+    """Write a model in several forms, in order; as `export` otherwise, which does it for one.
+
+    Args:
+        model: As in `export`.
+        to: Names of forms.
+        out: Of one form its file or folder, of several the folder that they are written into.
+        progress: Where to report to.
+
+    Raises:
+        BundleError: As `export`; the forms before it are written.
+        UsageError: As `export`; nothing is written.
+    """
+    kinds = [kind_named(name) for name in dict.fromkeys(to)]
+    for kind in kinds:
+        kind.require_installed()
+    place = find_model(model if isinstance(model, str | Path) else model.directory)
+    if place.folder is None:
+        raise UsageError(f"export {place.named}: it is exported already. Name the run or its model folder.")
+    from thawline.use.bundle import load_bundle
+    from thawline.use.exports.export_source import ExportSource
+    from thawline.use.exports.write_export import write_export
+
+    bundle = load_bundle(place.folder, device="cpu") if isinstance(model, str | Path) else model
+    source = ExportSource(bundle, progress=progress)
+    folder = place.exports if out is None else Path(out)
+    is_file = out is not None and len(kinds) == 1
+    return tuple(write_export(source, kind, place=folder if is_file else folder / kind.place) for kind in kinds)
