@@ -5,8 +5,6 @@ from .api import evaluate as evaluate
 from .api import extract as extract
 from .api import fit as fit
 from .api import forecast as forecast
-from .api import load as load
-from .api import predict as predict
 from .api import run_recipe as run_recipe
 from .api import tune as tune
 from .core.cache import cache_entries as cache_entries
@@ -20,7 +18,9 @@ from .train.hyperparameters import TrainOptions as TrainOptions
 from .use.exports.export_model import export as export
 from .use.exports.export_model import export_all as export_all
 from .use.exports.verify import verify as verify
-from .use.predict import predict_pictures as predict_pictures
+from .use.image_classifier import load as load
+from .use.image_classifier import predict as predict
+from .use.image_classifier import predict_pictures as predict_pictures
 from .use.service.serve import serve as serve
 from .view.render import render as render
 from .view.runs_compared import compare_runs as compare_runs

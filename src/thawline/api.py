@@ -1,4 +1,4 @@
-"""The verbs that join floors: a source is checked, a model loaded, an order made and carried out.
+"""The verbs that join floors: a source is checked, an order made and carried out, a model scored and exported.
 
 They return plain data and print nothing; pass `progress` to follow them. What needs torch is imported where it is used,
 so that serving a model stays light. `__init__.pyi` lists all verbs.
@@ -14,16 +14,14 @@ from thawline.core.errors import UsageError
 from thawline.core.options import CheckOptions, Options
 from thawline.core.progress import Progress
 from thawline.core.store import cache_root
-from thawline.core.types import Predictions
 from thawline.data.check import check
 from thawline.data.sources.places import Place
 
 if TYPE_CHECKING:
     from thawline.features.extract import Extraction
     from thawline.train.hyperparameters import TrainOptions
-    from thawline.use.answer import Answering
-    from thawline.use.bundle import Bundle
     from thawline.use.evaluation import Evaluation
+    from thawline.use.image_classifier import Model
     from thawline.work.order import Protocol
     from thawline.work.recipe import Recipe
     from thawline.work.run import Run
@@ -238,53 +236,8 @@ def run_recipe(
     return run(order, folder, replace=replace, progress=progress, tensorboard=tensorboard)
 
 
-def load(model: Bundle | Path | str, *, device: str = "auto") -> Bundle:
-    """Return a model folder, verified and ready to predict; a bundle that is loaded already is returned as it is.
-
-    Args:
-        model: The folder, or that of a run.
-        device: Where its network runs: `auto`, `cpu`, `cuda`, `mps`.
-
-    Raises:
-        BundleError: A file is missing, altered, unknown or a link; or the golden pictures get other answers here.
-    """
-    from thawline.use.bundle import Bundle, load_bundle
-    from thawline.use.model_place import find_model
-
-    if isinstance(model, Bundle):
-        return model
-    place = find_model(model)
-    return load_bundle(place.folder or place.named, device=device)
-
-
-def predict(
-    model: Bundle | Answering | Path | str,
-    pictures: Sequence[Path | str] | Path | str,
-    *,
-    device: str = "auto",
-    progress: Progress | None = None,
-) -> Predictions:
-    """Return a prediction for every picture, in order; files that cannot be read get a row with an error.
-
-    Args:
-        model: A run's folder, a model folder, an exported ONNX file; or one that is loaded.
-        pictures: Files, folders, archives, tables, and what else `fit` reads; labels are not needed.
-        device: Where the network of a folder runs.
-        progress: Where to report to.
-    """
-    from thawline.use.model_place import open_model
-    from thawline.use.predict import predict_pictures
-
-    if isinstance(model, str | Path):
-        answering = open_model(model, device=device)
-    else:
-        answering = model.classifier if hasattr(model, "classifier") else model
-    paths = [pictures] if isinstance(pictures, str | Path) else pictures
-    return Predictions(answering.class_names, tuple(predict_pictures(answering, paths, progress=progress)))
-
-
 def evaluate(
-    model: Bundle | Path | str,
+    model: Model,
     photos: Photos,
     *,
     options: CheckOptions | None = None,
@@ -296,16 +249,17 @@ def evaluate(
     Pictures that the model was trained on, or whose copies it was, count as leaked.
 
     Args:
-        model: A loaded bundle, or its folder.
+        model: As in `load`, but for an exported file alone, which does not know what it learnt from.
         photos: As in `check`.
         options: As in `check`; groups come from where the model's run took them, unless they say otherwise.
-        device: Where a folder's network runs; a loaded bundle has its own.
+        device: Where a folder's network runs; a loaded model has its own.
         progress: Where to report to.
 
     Raises:
         DataError: A class that the model does not know.
     """
     from thawline.use.evaluate_model import check_for, evaluate_model
+    from thawline.use.image_classifier import bundle_of
 
-    bundle = load(model, device=device)
+    bundle = bundle_of(model, device=device)
     return evaluate_model(bundle, check_for(bundle, photos, options=options, progress=progress), progress=progress)

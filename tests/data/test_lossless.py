@@ -29,10 +29,15 @@ def test_png_without_loss_and_without_a_compressor(shape):
     assert encode_png(np.asfortranarray(pixels)) == data
 
 
+def test_opacity_is_kept():
+    pixels = numbers((9, 7, 4))
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(encode_png(pixels)))), pixels)
+
+
 def test_png_bytes_are_fixed():
     data = encode_png(np.arange(12, dtype=np.uint8).reshape(2, 2, 3))
     assert hashlib.sha256(data).hexdigest() == PNG_SHA256
-    for wrong in (np.zeros((2, 2)), np.zeros((2, 2, 4), np.uint8), np.zeros((0, 2), np.uint8)):
+    for wrong in (np.zeros((2, 2)), np.zeros((2, 2, 2), np.uint8), np.zeros((0, 2), np.uint8)):
         with pytest.raises(DataError, match="is not a picture"):
             encode_png(wrong)
 

@@ -63,7 +63,7 @@ def test_a_head_on_a_cut_network_is_a_model_like_any_other(some_celebrities, opt
     assert len(rows) == 20
     assert all(float(row[key]) >= 0 for row in rows for key in ("train_loss", "validation_loss", "validation_accuracy"))
 
-    bundle = package.load(out / "model")
+    bundle = package.load(out / "model").bundle
     assert bundle.manifest.strategy == name
     assert [tuple(block) for block in bundle.manifest.blocks] == [(cut.index, "mean")]
     assert bundle.manifest.backbone.weights_sha256 == load_backbone().backbone.weights_sha256

@@ -119,7 +119,7 @@ def test_a_network_from_nothing_is_a_model_like_any_other(run, thawline, shared_
     said = thawline("tune", run.photos, *CHEAP, "-o", tmp_path / "out", "--json")
     assert said.code == 0, said.err
     assert said.json["winner"] == SCRATCH
-    bundle = package.load(tmp_path / "out/model")
+    bundle = package.load(tmp_path / "out/model").bundle
     assert bundle.class_names == ("3", "8", "9")
     assert bundle.manifest.strategy == SCRATCH
     assert bundle.classifier.networks[0].backbone.name == "tutorial_cnn"
@@ -128,7 +128,7 @@ def test_a_network_from_nothing_is_a_model_like_any_other(run, thawline, shared_
 
 
 def test_a_thawed_network_is_loaded_with_the_weights_that_it_learnt(run, tuned):
-    bundle, frozen = package.load(tuned.out / "model"), package.load(run.out / "model")
+    bundle, frozen = package.load(tuned.out / "model").bundle, package.load(run.out / "model").bundle
     assert bundle.manifest.strategy == tuned.read("run.json")["winner"]
     assert (
         bundle.classifier.networks[0].backbone.weights_sha256 != frozen.classifier.networks[0].backbone.weights_sha256

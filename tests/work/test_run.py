@@ -209,7 +209,7 @@ def test_the_model_that_is_kept_answers_as_its_row_did(deliver, run, photos, fin
     text = TRAINED.replace("\n[options]", f'\ndeliver = "{deliver}"\n[options]')
     made = finished if deliver == "thawed" else run(text, photos)
     row = next(row for row in made.data.rows if row.name == deliver)
-    told, bundle = row.evaluation, thawline.load(made.out / "model")
+    told, bundle = row.evaluation, thawline.load(made.out / "model").bundle
     rows = list(predict_pictures(bundle.classifier, [photos / path for path in told.paths]))
     found = [[one.probabilities[name] for name in told.class_names] for one in rows]
     np.testing.assert_allclose(found, told.probabilities, atol=2e-3)
@@ -252,7 +252,7 @@ def test_folds_hold_every_picture_out_once_and_pool_the_parts(pooled, parted):
     assert {picture.role for picture in pooled.data.pictures} == {"train", "validation"}
     assert pooled.leaderboard.rule == "2 folds × 1"  # drawn once, for every repeat trains all anew
     assert any("--protocol test" in note for note in pooled.data.notes)  # where drift would be measured
-    bundle = thawline.load(pooled.out / "model")
+    bundle = thawline.load(pooled.out / "model").bundle
     learnt = list(predict_pictures(bundle.classifier, [parted / sample.path for sample in dataset.samples]))
     assert {row.label for row in learnt} <= set(PEOPLE)
 

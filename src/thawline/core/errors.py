@@ -13,6 +13,8 @@ __all__ = [
     "BackboneError",
     "BundleError",
     "DataError",
+    "InputError",
+    "MissingError",
     "StoreError",
     "ThawlineError",
     "TrainingError",
@@ -38,6 +40,14 @@ class UsageError(ThawlineError):
 
 class DataError(ThawlineError):
     """Pictures, folders, manifests or labels that cannot be used as they are."""
+
+
+class MissingError(DataError, FileNotFoundError):
+    """A picture that a person named in Python and that is not there; Python's `FileNotFoundError` as well."""
+
+
+class InputError(DataError, ValueError):
+    """What a person handed over in Python is no picture, or does not fit the rest; Python's `ValueError` as well."""
 
 
 class BackboneError(ThawlineError):

@@ -39,7 +39,7 @@ __all__ = ["CheckOptions", "CheckReport", "check", "ledger_csv"]
 
 
 def check(
-    photos: str | Path | Place,
+    photos: str | Path | Place | Listing,
     options: CheckOptions | None = None,
     *,
     for_training: bool = True,
@@ -53,7 +53,7 @@ def check(
 
     Args:
         photos: Class folders, a zip or tar of them, a manifest (CSV or Parquet), Parquet with pictures, or
-            `webdataset:SHARDS`, `hf:OWNER/NAME`, `torchvision:NAME`.
+            `webdataset:SHARDS`, `hf:OWNER/NAME`, `torchvision:NAME`; or what was listed already.
         options: What to do with bad files, what the classes are called, how many pictures of each take part.
         for_training: Whether a model is to learn from them. False: they are only to be answered, so one class, one
             picture of a class and a test alone will do, and no class is too small.
@@ -105,7 +105,7 @@ def ledger_csv(rows: Sequence[LedgerRow]) -> str:
 
 
 def _listed(
-    photos: str | Path | Place,
+    photos: str | Path | Place | Listing,
     options: CheckOptions,
     *,
     for_training: bool,
@@ -113,6 +113,8 @@ def _listed(
     progress: Progress | None,
 ) -> Listing:
     """Return what may be a picture, with the groups that count, and a note where copies do not."""
+    if isinstance(photos, Listing):
+        return settle_groups(photos, options)
     group_column = options.group_column if options.group_from is None else NO_GROUPS
     wanted = Wanted(options.path_column, options.label_column, options.picture_folder, group_column, needs_labels)
     with nullcontext() if for_training else only_answered():

@@ -19,27 +19,30 @@ from thawline.data.headers import PNG_SIGNATURE
 __all__ = ["encode_png"]
 
 LONGEST_BLOCK = 0xFFFF
-GREY, RGB = 0, 2
+COLOURS = {1: 0, 3: 2, 4: 6}
+"""Channels of a pixel → what PNG calls them: grey, RGB, RGB with opacity."""
 
 
 def encode_png(pixels: NDArray[Any]) -> bytes:
     """Return a picture as PNG, without loss.
 
     Args:
-        pixels: (height, width) or (height, width, 3) uint8: grey, or red, green and blue.
+        pixels: (height, width), (height, width, 3) or (height, width, 4) uint8: grey, or red, green and blue, perhaps
+            with opacity.
 
     Raises:
         DataError: Any other shape or type.
     """
-    is_picture = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] == 3)
+    is_picture = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in {3, 4})
     if pixels.dtype != np.uint8 or not is_picture or not pixels.size:
         raise DataError(
-            f"encode: an array of {pixels.shape} {pixels.dtype} is not a picture; required is (h, w[, 3]) uint8."
+            f"encode: an array of {pixels.shape} {pixels.dtype} is not a picture; required is (h, w[, 3 or 4]) uint8."
         )
     height, width = pixels.shape[:2]
     lines = np.zeros((height, 1 + pixels.size // height), np.uint8)  # a filter byte of 0 opens every line
     lines[:, 1:] = pixels.reshape(height, -1)
-    header = struct.pack(">IIBBBBB", width, height, 8, GREY if pixels.ndim == 2 else RGB, 0, 0, 0)
+    colours = COLOURS[1 if pixels.ndim == 2 else pixels.shape[2]]
+    header = struct.pack(">IIBBBBB", width, height, 8, colours, 0, 0, 0)
     return b"".join(
         [PNG_SIGNATURE, _chunk(b"IHDR", header), _chunk(b"IDAT", _stored(lines.tobytes())), _chunk(b"IEND", b"")]
     )

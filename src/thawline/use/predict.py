@@ -7,7 +7,7 @@ torch is loaded here.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from pathlib import Path
 
 from thawline.core.errors import DataError, first_few
@@ -19,6 +19,9 @@ from thawline.data.sources.unlabelled import Answerable, pictures_in
 from thawline.use.answer import Answering, Prepared, row_of
 
 __all__ = ["Tally", "predict_each", "predict_pictures"]
+
+HELD_BYTES = 64 << 20
+"""Memory of pictures that lie in it already, arrays and the like, beyond which a batch takes no more of them."""
 
 
 def predict_pictures(
@@ -38,21 +41,38 @@ def predict_pictures(
 
 
 def predict_each(
-    model: Answering, pictures: Sequence[Answerable], *, progress: Progress | None = None
+    model: Answering, pictures: Iterable[Answerable], *, progress: Progress | None = None
 ) -> Iterator[Prediction]:
     """Yield a prediction for every picture, as `predict_pictures` does.
 
+    Memory does not grow with the number of pictures: a few batches are held, and of pictures that are in memory already
+    no more than `HELD_BYTES` in each.
+
     Args:
         model: In any form.
-        pictures: From `pictures_in`, some or all.
+        pictures: From `pictures_in` or `given_pictures`, some or all; taken no faster than they are answered.
         progress: Where progress is reported.
     """
-    size = model.batch_size
-    batches = (pictures[start : start + size] for start in range(0, len(pictures), size))
-    with (progress or SilentProgress()).stage("predict", len(pictures)) as advance:
+    total = len(pictures) if isinstance(pictures, Sized) else None
+    batches = _batches(pictures, model.batch_size)
+    with (progress or SilentProgress()).stage("predict", total) as advance:
         for rows in model.in_streams(lambda batch: _predict_batch(model, batch), batches):
             yield from rows
             advance(len(rows))
+
+
+def _batches(pictures: Iterable[Answerable], size: int) -> Iterator[list[Answerable]]:
+    """Yield consecutive batches of at most `size` pictures; fewer where these hold much memory."""
+    batch: list[Answerable] = []
+    held = 0
+    for picture in pictures:
+        batch.append(picture)
+        held += getattr(picture[1], "held_bytes", 0)
+        if len(batch) == size or held >= HELD_BYTES:
+            yield batch
+            batch, held = [], 0
+    if batch:
+        yield batch
 
 
 class Tally:

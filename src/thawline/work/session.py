@@ -16,6 +16,7 @@ from thawline.core.version import __version__
 from thawline.data.augment import view_names
 from thawline.data.check import CheckReport, check
 from thawline.data.dataset import Dataset
+from thawline.data.sources.listing import Listing
 from thawline.data.split import Split, make_split
 from thawline.features.backbone import Backbone, CutPoint, join_backbones
 from thawline.features.extract import Extraction
@@ -169,6 +170,7 @@ def open_session(
     progress: Progress | None = None,
     clock: Clock | None = None,
     key: str | None = None,
+    listing: Listing | None = None,
 ) -> Session:
     """Return checked pictures, the network and the machine; several processes join each other here.
 
@@ -179,6 +181,7 @@ def open_session(
         clock: Of the run; None: it begins here.
         key: Name of the folder that training runs of an earlier start are kept in; None: by order, pictures and
             labels, so that the same order goes on with them and no other.
+        listing: The pictures, where they were listed already; None: those that the order names.
 
     Raises:
         BackboneError: The weights are not there; says so before the pictures are read, and what works without.
@@ -192,7 +195,7 @@ def open_session(
     progress = progress if progress is not None and processes.is_first else SilentProgress()
     networks = load_networks(options, where=order.expectations.name and order.where, progress=progress)
     clock.lap("load")
-    dataset, report = check(order.photos, options, progress=progress)
+    dataset, report = check(listing or order.photos, options, progress=progress)
     if order.protocol == "folds":  # every picture is held out once: the person's own parts are pooled
         dataset = replace(dataset, samples=tuple(replace(sample, split=None) for sample in dataset.samples))
     network, *further = (rendering_as(network, dataset.rendering) for network in networks)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from thawline.core.errors import UsageError
 from thawline.core.progress import Progress
 from thawline.use.exports.kinds import kind_named
+from thawline.use.image_classifier import ImageClassifier
 from thawline.use.model_place import find_model
 
 if TYPE_CHECKING:  # they need torch
@@ -22,7 +23,7 @@ __all__ = ["export", "export_all"]
 
 
 def export(
-    model: Bundle | Path | str,
+    model: ImageClassifier | Bundle | Path | str,
     to: str = "onnx",
     *,
     out: Path | str | None = None,
@@ -31,7 +32,7 @@ def export(
     """Write a model in another form, which answers as its folder does, and return what is known of it.
 
     Args:
-        model: A run's folder, a model folder, or a loaded bundle.
+        model: A run's folder, a model folder, or one that is loaded.
         to: The form, by its name in `thawline.use.exports.kinds.KINDS`.
         out: The file or folder; None takes the form's usual name in the folder `exports` of the run, or next to the
             model folder.
@@ -46,7 +47,7 @@ def export(
 
 
 def export_all(
-    model: Bundle | Path | str,
+    model: ImageClassifier | Bundle | Path | str,
     to: Sequence[str],
     *,
     out: Path | str | None = None,
@@ -67,6 +68,8 @@ def export_all(
     kinds = [kind_named(name) for name in dict.fromkeys(to)]
     for kind in kinds:
         kind.require_installed()
+    if isinstance(model, ImageClassifier):
+        model = model.bundle
     place = find_model(model if isinstance(model, str | Path) else model.directory)
     if place.folder is None:
         raise UsageError(f"export {place.named}: it is exported already. Name the run or its model folder.")
