@@ -24,6 +24,7 @@ from .use.image_classifier import predict_pictures as predict_pictures
 from .use.service.serve import serve as serve
 from .view.render import render as render
 from .view.runs_compared import compare_runs as compare_runs
+from .work.estimator import ThawlineClassifier as ThawlineClassifier
 from .work.overview import check_page as check_page
 from .work.recipe import load_recipe as load_recipe
 from .work.recipe import recipe_names as recipe_names

@@ -58,3 +58,16 @@ def test_predictions_are_shown_in_a_line():
     assert repr(Prediction.failed("a\n.jpg", "missing")) == r"<Prediction 'a\n.jpg': missing>"
     shown = ", ".join([repr(row)] * 3)
     assert repr(Predictions(names, (row,) * 5000)) == f"<Predictions of 5,000 pictures: {shown}, and 4,997 more>"
+
+
+def test_a_notebook_shows_the_first_predictions_as_a_table():
+    rows = [Prediction.ranked(f"{number}.jpg", np.array([0.2, 0.8]), class_names=("a", "<b>")) for number in range(30)]
+    rows[1] = Prediction.failed("1.jpg", "text, not a picture")
+    rows[2] = Prediction.ranked(
+        "2.jpg", np.array([0.6, 0.4]), class_names=("a", "<b>"), doubt="not sure", remarks=["odd"]
+    )
+    html = Predictions(("a", "<b>"), tuple(rows))._repr_html_()
+    for words in ("30 pictures", "&lt;b&gt;", "text, not a picture", "not sure; odd", "the first 20 of 30 are shown"):
+        assert words in html
+    assert "20.jpg" not in html
+    assert "1 picture<" in Predictions(("a", "<b>"), tuple(rows[:1]))._repr_html_()

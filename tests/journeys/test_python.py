@@ -10,16 +10,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import thawline
 from thawline.core.types import Predictions
 from thawline.data.check import CheckReport
 from thawline.data.dataset import Dataset
 from thawline.features.extract import Extraction
-from thawline.use.bundle import Bundle
 from thawline.use.evaluation import Evaluation
+from thawline.use.image_classifier import ImageClassifier
 
-PUBLIC_TYPES = ["Options", "ThawlineError", "TrainOptions"]
+PUBLIC_TYPES = ["Options", "ThawlineClassifier", "ThawlineError", "TrainOptions"]
 VERBS = [
     "cache_entries", "check", "check_page", "compare", "compare_runs", "evaluate", "export", "export_data", "extract",
     "fit", "forecast", "load", "load_recipe", "make_options", "predict", "predict_pictures", "prune_cache",
@@ -34,6 +35,7 @@ VERBS = [
         "import thawline; thawline.make_options(folds=3); thawline.ThawlineError",
         "from thawline.cli.app import main; main(['--help'])",
         "import thawline; thawline.TrainOptions(epochs=3)",
+        "import thawline; thawline.load, thawline.predict, thawline.predict_pictures",
         "from thawline.cli.app import main; main(['fit', '--help'])",
         "from thawline.cli.app import main; main(['recipe', 'run', '--help'])",
         "from thawline.cli.app import main; main(['recipe', 'list'])",
@@ -99,8 +101,8 @@ def test_tune_returns_a_network_that_has_thawed(run, shared_cache, tmp_path, cap
     assert len(trial.curve.train_loss) == 2
     (tried,) = result.outcome.tried
     assert tried.outcome == "ran 1 of 5 folds"
-    bundle = thawline.load(tmp_path / "out/model")
-    assert thawline.evaluate(bundle, run.photos).accuracy == result.evaluation.accuracy
+    model = thawline.load(tmp_path / "out/model")
+    assert thawline.evaluate(model, run.photos).accuracy == result.evaluation.accuracy
 
 
 def test_forecast_returns_a_row_a_strategy_and_writes_nothing(run, own_cache):
@@ -147,18 +149,26 @@ def test_extract_returns_a_bank_that_can_be_read(run, shared_cache):
 
 
 def test_a_model_is_loaded_once_and_predicts_the_same_in_every_way(run):
-    bundle = thawline.load(run.out / "model")
-    assert isinstance(bundle, Bundle)
-    assert bundle.class_names == ("3", "8", "9")
+    model = thawline.load(run.out / "model")
+    assert isinstance(model, ImageClassifier)
+    assert model.class_names == ("3", "8", "9")
     folder = run.photos / "test/9"
-    found = thawline.predict(bundle, folder)
+    found = thawline.predict(model, folder)
     assert isinstance(found, Predictions)
     assert found.class_names == ("3", "8", "9")
     assert len(found) == 6
-    one = thawline.predict(str(run.out / "model"), [str(min(folder.iterdir())), "gone.png"])
-    assert one[0].label == found[0].label
-    assert one[0].probability == pytest.approx(found[0].probability, abs=1e-3)
-    assert (one[1].label, one[1].probability, one[1].error) == (None, None, "no such file")
+    (one,) = thawline.predict(str(run.out), str(min(folder.iterdir())))
+    assert one.label == found[0].label
+    assert one.probability == pytest.approx(found[0].probability, abs=1e-3)
+    with pytest.raises(FileNotFoundError, match=r"gone\.png: 1 of the 2 files and folders are not there"):
+        thawline.predict(model, [min(folder.iterdir()), "gone.png"])
+    paths = sorted(folder.iterdir())
+    scans = [np.asarray(Image.open(path)) for path in paths]
+    shares = model.predict_proba(paths)
+    assert np.array_equal(model.predict_proba(scans), shares)
+    assert np.array_equal(model.predict_proba(np.stack(scans)), shares)
+    assert np.array_equal(model.predict_proba([path.read_bytes() for path in paths]), shares)
+    assert model.predict(paths).tolist() == [row.label for row in found]
     right = sum(row.label == "9" for row in found)
     assert right >= 4
 

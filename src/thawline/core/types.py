@@ -35,6 +35,9 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Pixels = npt.NDArray[np.uint8]
 
+NOTEBOOK_ROWS = 20
+"""Rows of predictions that a notebook shows."""
+
 Share = Annotated[float, Field(ge=0, le=1)]  # the bounds hold where pydantic reads a stored one
 Count = Annotated[int, Field(ge=0)]
 
@@ -133,6 +136,11 @@ class Prediction:
         """Whether the model abstains from an answer."""
         return self.doubt is not None
 
+    @property
+    def aside(self) -> str:
+        """What is to be said besides the answer: why there is none, doubt, what is odd; empty for most."""
+        return "; ".join(filter(None, (self.error, self.doubt, self.remark)))
+
     @classmethod
     def ranked(
         cls,
@@ -188,6 +196,19 @@ class Predictions:
 
     def __repr__(self) -> str:
         return f"<Predictions of {len(self):,} pictures: {first_few(self.rows, 3)}>"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the first rows as a table, with what the model doubts."""
+        from thawline.core.html import html_table
+
+        shown = self.rows[:NOTEBOOK_ROWS]
+        cells = [
+            (row.path, row.label or "", "" if row.probability is None else f"{row.probability:.3f}", row.aside)
+            for row in shown
+        ]
+        note = f"the first {len(shown):,} of {len(self):,} are shown" if len(self) > len(shown) else ""
+        count = f"{len(self):,} picture{'' if len(self) == 1 else 's'}"
+        return html_table(count, ("picture", "most probable", ">probability", ""), rows=cells, note=note)
 
     def __iter__(self) -> Iterator[Prediction]:
         return iter(self.rows)

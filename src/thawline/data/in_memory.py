@@ -1,13 +1,14 @@
 """Pixels in memory (NumPy, PyTorch, Pillow) -> the bytes of a picture file that holds just them.
 
 The one idea: an array takes the road of every file, so that its answer cannot differ from that of a file with the same
-pixels. Grey and RGB become netpbm, which is a header and the pixels as they are; the rest PNG and TIFF, uncompressed.
+pixels. Grey and RGB become netpbm, which is a header and the pixels as they are; the rest TIFF and PNG, uncompressed.
 """
 
 from __future__ import annotations
 
 import io
 import math
+import struct
 import sys
 from typing import Any, Literal, cast
 
@@ -29,6 +30,8 @@ CHANNELS = frozenset({1, 3, 4})
 
 ROUNDING = 1e-4
 """How far floats may lie outside 0…1: an antialiased resize leaves as much."""
+
+TIFF_HEADER_BYTES = 8 + 2 + 10 * 12 + 4 + 6
 
 FULL_SCALES = (16, 255, 1023, 4095, 65535)
 """Values that usually are white, where floats exceed 1."""
@@ -128,15 +131,26 @@ def encode_pixels(pixels: Array, *, channels: Channels = "rgb") -> bytes:
         if pixels.dtype != np.uint8:
             raise InputError(f"{pixels.dtype} values with opacity; uint8 is required for them. Scale them to 0…255")
         return encode_png(np.ascontiguousarray(pixels))
-    return _netpbm(pixels)
+    return _plain(pixels)
 
 
-def _netpbm(pixels: Array) -> bytes:
-    """Return (H, W) or (H, W, 3) levels of 8 or 16 bits as PGM or PPM."""
+def _plain(pixels: Array) -> bytes:
+    """Return (H, W) or (H, W, 3) levels as a header and the levels: of 8 bits as netpbm, of 16 as TIFF.
+
+    A netpbm of 16 bits has a full scale of its own, and would not meet the range of a set of other files.
+    """
     height, width = pixels.shape[:2]
-    deep = pixels.dtype == np.uint16
-    header = f"P{5 if pixels.ndim == 2 else 6}\n{width} {height}\n{65535 if deep else 255}\n".encode()
-    return header + (pixels.astype(">u2") if deep else pixels).tobytes()
+    if pixels.dtype == np.uint8:
+        return f"P{5 if pixels.ndim == 2 else 6}\n{width} {height}\n255\n".encode() + pixels.tobytes()
+    count = 1 if pixels.ndim == 2 else 3
+    entries = [
+        (256, 4, 1, width), (257, 4, 1, height), (258, 3, count, 16 if count == 1 else TIFF_HEADER_BYTES - 6),
+        (259, 3, 1, 1), (262, 3, 1, 1 if count == 1 else 2), (273, 4, 1, TIFF_HEADER_BYTES), (277, 3, 1, count),
+        (278, 4, 1, height), (279, 4, 1, 2 * pixels.size), (284, 3, 1, 1),
+    ]  # fmt: skip
+    table = b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    header = b"II*\0" + struct.pack("<IH", 8, len(entries)) + table + struct.pack("<I3H", 0, 16, 16, 16)
+    return header + pixels.astype("<u2").tobytes()
 
 
 def encode_image(image: Image.Image) -> bytes:
@@ -160,10 +174,10 @@ def _encoded(image: Image.Image) -> bytes:
         layers = image.convert("LA") if image.mode == "La" else image
         return encode_png(np.asarray(layers.convert("RGBA")))
     if image.mode.startswith("I;16"):
-        return _netpbm(np.asarray(image).astype(np.uint16))
+        return _plain(np.asarray(image).astype(np.uint16))
     if image.mode in {"I", "F"}:
         buffer = io.BytesIO()
         image.save(buffer, "TIFF")
         return buffer.getvalue()
     grey = image.mode in {"1", "L"}
-    return _netpbm(np.asarray(image.convert("L" if grey else "RGB")))
+    return _plain(np.asarray(image.convert("L" if grey else "RGB")))

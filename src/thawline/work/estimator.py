@@ -145,9 +145,9 @@ class ThawlineClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         pictures = one_each(X, channels=self.channels, doing="fit")
         labels = _labels(y, len(pictures))
         self.classes_, numbers = np.unique(labels, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise InputError(f"fit: y has one class, {self.classes_[0]!r}; a classifier needs two classes or more.")
         names = [str(label) for label in self.classes_.tolist()]
+        if len(names) < 2:
+            raise InputError(f"fit: y has one class, {names[0]!r}; a classifier needs two classes or more.")
         if groups is not None:
             groups = [str(group) for group in column_or_1d(np.asarray(groups)).tolist()]
             check_consistent_length(labels, groups)
@@ -164,13 +164,11 @@ class ThawlineClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             )
         except DataError as error:
             raise InputError(str(error)) from None
-        self._learnt: Learnt | None = learnt
-        self._seed = seed
-        self._classifier = learnt.classifier
         known = list(learnt.classifier.class_names)
-        if len(known) < len(names):
-            lost = sorted(set(names) - set(known))
+        if lost := [name for name in names if name not in known]:
             raise InputError(f"fit: {', '.join(lost)}: no picture of it can be decoded. Leave the class out.")
+        self._learnt: Learnt | None = learnt
+        self._seed, self._classifier = seed, learnt.classifier
         self._order = np.array([known.index(name) for name in names])
         self.strategy_, self.leaderboard_ = learnt.strategy, learnt.leaderboard
         return self

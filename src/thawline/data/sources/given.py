@@ -132,6 +132,11 @@ def one_each(pictures: object, *, channels: Channels = "rgb", doing: str = "fit"
             f"(N, H, W) or (N, H, W, 3).{rows}"
         )
     many = _many(pictures, doing)
+    if isinstance(many, np.ndarray) and many.ndim == 1 and many.dtype.kind in "biufc":
+        raise InputError(
+            f"{doing}: a row of {len(many):,} numbers is no picture. Reshape your data: (N, H, W), or (N, H, W, 3), is "
+            "required."
+        )
     items = list(many) if not isinstance(many, np.ndarray) else many
     paths = [item for item in items if _is_path(item)]
     _require_paths(paths, doing)
@@ -205,11 +210,8 @@ def _require_paths(paths: Sequence[str | os.PathLike[str]], doing: str) -> None:
     """Refuse paths that lead nowhere."""
     missing = [display_path(os.fspath(path)) for path in paths if not _is_there(path)]
     if missing:
-        what = (
-            "there is no such file or folder"
-            if len(missing) == 1
-            else f"{len(missing):,} of {len(paths):,} are not there"
-        )
+        counted = f"{len(missing):,} of the {len(paths):,} files and folders are not there"
+        what = "there is no such file or folder" if len(paths) == 1 else counted
         raise MissingError(
             f"{doing} {first_few(missing)}: {what}. Check the spelling; relative paths start at {Path.cwd()}."
         )
