@@ -94,6 +94,9 @@ def test_pictures_are_called_as_people_know_them(files):
 def test_a_folder_is_all_of_its_pictures(files, tmp_path):
     assert contents(tmp_path) == PPM
     assert contents([PPM[3], str(tmp_path)]) == [PPM[3], *PPM]
+    assert contents(f"{tmp_path}/[01].ppm") == PPM[:2]
+    with pytest.raises(MissingError, match=r"\[89\]"):
+        given_pictures(f"{tmp_path}/[89].ppm")
 
 
 def test_paths_that_lead_nowhere_raise_before_anything_is_read(files, tmp_path):
@@ -190,3 +193,5 @@ def test_one_each_takes_many_pictures_and_no_folders(files, tmp_path):
         one_each([files[0], tmp_path])
     with pytest.raises(MissingError, match=r"fit gone\.jpg"):
         one_each(["gone.jpg"])
+    with pytest.raises(MissingError, match="there is no such"):
+        one_each([f"{tmp_path}/[01].ppm"])  # one name, two pictures

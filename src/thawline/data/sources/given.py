@@ -6,9 +6,10 @@ not there, or is no picture by its type, shape or values, raises; what only deco
 
 from __future__ import annotations
 
+import glob
 import io
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,7 @@ def given_pictures(
         )
     many = _many(pictures, doing)
     if isinstance(many, Sequence) or (isinstance(many, np.ndarray) and many.ndim == 1):
-        _require_paths([item for item in many if _is_path(item)], doing)
+        _require_paths([item for item in many if _is_path(item)], doing, is_there=_is_there)
         if all(map(_is_path, many)):
             return pictures_in([os.fspath(item) for item in many])
         return _each(iter(many), channels, doing, is_kept=True)
@@ -139,7 +140,7 @@ def one_each(pictures: object, *, channels: Channels = "rgb", doing: str = "fit"
         )
     items = list(many) if not isinstance(many, np.ndarray) else many
     paths = [item for item in items if _is_path(item)]
-    _require_paths(paths, doing)
+    _require_paths(paths, doing, is_there=_exists)
     folders = [display_path(os.fspath(path)) for path in paths if os.path.isdir(path)]  # noqa: PTH112 -- long names
     if folders:
         raise InputError(
@@ -206,9 +207,11 @@ def _check_stack(array: Array, doing: str) -> None:
         raise InputError(f"{doing}: {error}.") from None
 
 
-def _require_paths(paths: Sequence[str | os.PathLike[str]], doing: str) -> None:
+def _require_paths(
+    paths: Sequence[str | os.PathLike[str]], doing: str, *, is_there: Callable[[str | os.PathLike[str]], bool]
+) -> None:
     """Refuse paths that lead nowhere."""
-    missing = [display_path(os.fspath(path)) for path in paths if not _is_there(path)]
+    missing = [display_path(os.fspath(path)) for path in paths if not is_there(path)]
     if missing:
         counted = f"{len(missing):,} of the {len(paths):,} files and folders are not there"
         what = "there is no such file or folder" if len(paths) == 1 else counted
@@ -217,20 +220,27 @@ def _require_paths(paths: Sequence[str | os.PathLike[str]], doing: str) -> None:
         )
 
 
-def _is_there(path: str | os.PathLike[str]) -> bool:
+def _exists(path: str | os.PathLike[str]) -> bool:
     try:
-        if os.path.exists(path):  # noqa: PTH110 -- Path.exists raises for a name that is too long
-            return True
+        return os.path.exists(path)  # noqa: PTH110 -- Path.exists raises for a name that is too long
     except ValueError:  # a null byte
         return False
-    return isinstance(path, str) and bool(Place.of(path).scheme)
+
+
+def _is_there(path: str | os.PathLike[str]) -> bool:
+    """Return whether a name leads to what `pictures_in` lists: a file, a folder, a glob, `hf:` and the like."""
+    if _exists(path) or not isinstance(path, str):
+        return _exists(path)
+    if glob.has_magic(path):
+        return any(glob.iglob(path, recursive=True))  # noqa: PTH207 -- as `pictures_in` takes it
+    return bool(Place.of(path).scheme)
 
 
 def _each(items: Iterator[Any], channels: Channels, doing: str, *, is_kept: bool) -> Iterator[Answerable]:
     """Yield the pictures of many; `is_kept` says that an array stays as it is until its picture has been read."""
     for number, item in enumerate(items):
         if _is_path(item):
-            _require_paths([item], doing)
+            _require_paths([item], doing, is_there=_is_there)
             yield from pictures_in([os.fspath(item)])
         else:
             yield _answerable(item, number, channels, doing, is_kept=is_kept)
