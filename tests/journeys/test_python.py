@@ -22,9 +22,9 @@ from thawline.use.image_classifier import ImageClassifier
 
 PUBLIC_TYPES = ["Options", "ThawlineClassifier", "ThawlineError", "TrainOptions"]
 VERBS = [
-    "cache_entries", "check", "check_page", "compare", "compare_runs", "evaluate", "export", "export_data", "extract",
-    "fit", "forecast", "load", "load_recipe", "make_options", "predict", "predict_pictures", "prune_cache",
-    "recipe_names", "render", "resume", "run_recipe", "serve", "tune",
+    "cache_entries", "check", "check_page", "compare", "compare_runs", "evaluate", "export", "export_all",
+    "export_data", "extract", "fit", "forecast", "load", "load_recipe", "make_options", "predict",
+    "predict_pictures", "prune_cache", "recipe_names", "render", "resume", "run_recipe", "serve", "tune", "verify",
 ]  # fmt: skip
 
 
