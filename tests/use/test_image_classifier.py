@@ -14,7 +14,6 @@ from PIL import Image
 from thawline.core.errors import BundleError, DataError, InputError, MissingError
 from thawline.use.bundle import Bundle
 from thawline.use.classifier import Classifier
-from thawline.use.exports.onnx_file import export_onnx
 from thawline.use.image_classifier import ImageClassifier, bundle_of, load, predict, predict_pictures
 from thawline.use.onnx_model import OnnxModel
 
@@ -28,20 +27,22 @@ def arrays(picture):
 
 
 @pytest.fixture(scope="module")
-def run(drawn_model, tmp_path_factory):
+def run(drawn_model, drawn_onnx, tmp_path_factory):
     """Return the folder of a run with a model and its export."""
     folder = tmp_path_factory.mktemp("run")
     shutil.copytree(drawn_model.directory, folder / "model")
-    export_onnx(drawn_model, folder / "exports" / "model-tensor.onnx")
+    (folder / "exports").mkdir()
+    shutil.copy(drawn_onnx, folder / "exports")
     return folder
 
 
-def test_every_form_of_a_model_answers_as_the_bundle(drawn_model, drawn_onnx, run, arrays):
+def test_every_form_of_a_model_answers_as_the_bundle(drawn_model, drawn_onnx, whole_onnx, run, arrays):
     expected = load(drawn_model).predict_proba(arrays)
     assert (expected.shape, expected.dtype) == ((20, 3), np.float32)
     np.testing.assert_allclose(expected.sum(axis=1), 1, atol=1e-6)
     for form in (run, str(run), run / "model", drawn_onnx, drawn_model.classifier, load(run)):
         np.testing.assert_allclose(load(form).predict_proba(arrays), expected, atol=1e-4)
+    np.testing.assert_allclose(load(whole_onnx).predict_proba(arrays), expected, atol=1e-3)
     assert isinstance(load(run).answering, OnnxModel)
     assert isinstance(load(run / "model").answering, Classifier)
     model = load(run)
