@@ -20,12 +20,14 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from thawline.core.errors import UsageError
-from thawline.data.dataset import Dataset
 from thawline.features.scratch import SCRATCH
 from thawline.train.hyperparameters import TrainOptions
+
+if TYPE_CHECKING:
+    from thawline.data.dataset import Dataset
 
 __all__ = [
     "FROM_NOTHING",

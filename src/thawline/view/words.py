@@ -6,10 +6,12 @@ One idea: a number is put into words in one place, so a duration or a share read
 from __future__ import annotations
 
 import datetime as dt
+from typing import TYPE_CHECKING
 
-from thawline.core.scores import Score, ScoreKind
-from thawline.search.leaderboard import Leaderboard, Trial
-from thawline.search.strategy import Kind, Strategy
+if TYPE_CHECKING:  # a list and a refusal are worded without the arithmetic of scores
+    from thawline.core.scores import Score, ScoreKind
+    from thawline.search.leaderboard import Leaderboard, Trial
+    from thawline.search.strategy import Kind, Strategy
 
 __all__ = [
     "GAP",
