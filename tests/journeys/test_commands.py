@@ -427,7 +427,7 @@ def test_check_in_words(run, thawline):
     said = thawline("check", run.photos)
     assert said.out.startswith("55 pictures used in 3 classes\n")
     assert "train/9/notes.txt: text, not a picture" in said.out
-    assert "1 held-out pictures with a copy in training:\n  test/8/again.png ≈ train/8/" in said.out
+    assert "1 held-out picture with a copy in training:\n  test/8/again.png ≈ train/8/" in said.out
 
 
 def test_check_can_stop_at_bad_files(run, thawline):

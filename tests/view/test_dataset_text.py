@@ -30,43 +30,43 @@ def test_a_check_without_findings_is_the_counts_alone():
         ({"repaired": [{"path": "a.jpg", "reason": "EXIF"}]}, ["1 repaired:", "  a.jpg: EXIF"]),
         (
             {"remarks": [{"path": "a.jpg", "remark": "no end"}]},
-            ["1 remarks on files that are used:", "  a.jpg: no end"],
+            ["1 remark on files that are used:", "  a.jpg: no end"],
         ),
-        ({"exact_copies": [["a", "b", "c"]]}, ["1 groups of exact copies:", "  a = b = c"]),
+        ({"exact_copies": [["a", "b", "c"]]}, ["1 group of exact copies:", "  a = b = c"]),
         (
             {"cheats": [{"fact": "format", "words": "The file format alone tells `dog\x1b[2J`."}]},
-            ["1 facts that alone tell a class from the others:", "  The file format alone tells `dog?[2J`."],
+            ["1 fact by which alone a class can be told:", "  The file format alone tells `dog?[2J`."],
         ),
-        ({"near_copies": [["a", "b"]]}, ["1 groups of near copies:", "  a ≈ b"]),
+        ({"near_copies": [["a", "b"]]}, ["1 group of near copies:", "  a ≈ b"]),
         (
             {"near_copies": [[f"{number}" for number in range(1240)]]},
-            ["1 groups of near copies:", "  0 ≈ 1 ≈ 2 ≈ 3 ≈ 4 ≈ 1,235 more"],
+            ["1 group of near copies:", "  0 ≈ 1 ≈ 2 ≈ 3 ≈ 4 ≈ 1,235 more"],
         ),
-        ({"leaks": [{"path": "t", "of": "a"}]}, ["1 held-out pictures with a copy in training:", "  t ≈ a"]),
+        ({"leaks": [{"path": "t", "of": "a"}]}, ["1 held-out picture with a copy in training:", "  t ≈ a"]),
         (
             {"leaks": [{"path": "t", "of": "a"}, {"path": "u", "of": "b", "group": "p\n7"}]},
             [
-                "1 held-out pictures with a copy in training:",
+                "1 held-out picture with a copy in training:",
                 "  t ≈ a",
-                "1 held-out pictures of a group that is in training too:",
+                "1 held-out picture of a group that is in training too:",
                 "  u (p 7, as b)",
             ],
         ),
         (
             {"conflicts": [{"path": "a", "label": "cat", "other_path": "b", "other_label": "dog"}]},
-            ["1 pictures under two labels:", "  a (cat) = b (dog)"],
+            ["1 picture under two labels:", "  a (cat) = b (dog)"],
         ),
         (
             {"small_classes": [{"class": "dog", "pictures": 4}]},
-            ["1 classes with fewer than five pictures:", "  dog: 4"],
+            ["1 class with fewer than five pictures:", "  dog: 4"],
         ),
         (
             {"similar_names": [["Cat", "cat"]]},
-            ["1 groups of class names that differ in case or spaces only:", "  Cat, cat"],
+            ["1 group of class names that differ in case or spaces only:", "  Cat, cat"],
         ),
         ({"imbalance": 18.84}, ["The largest class has 18.8 times the pictures of the smallest."]),
         ({"notes": ["x is inside a class folder."]}, ["x is inside a class folder."]),
-        ({"empty_classes": ["cow"]}, ["1 classes without a usable picture:", "  cow"]),
+        ({"empty_classes": ["cow"]}, ["1 class without a usable picture:", "  cow"]),
     ],
 )
 def test_each_finding_has_its_section(found, lines):

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
+from thawline.core.counting import counted
+
 __all__ = ["Advance", "LineProgress", "Progress", "SilentProgress", "TerminalProgress", "progress_for_stderr"]
 
 Advance = Callable[[int], None]
@@ -64,7 +66,7 @@ class LineProgress:
         yield advance
         seconds = time.monotonic() - start
         rate = f", {done / seconds:,.0f}/s" if done and seconds > 0 else ""
-        self.note(f"{name}: {done:,} {unit} in {seconds:.1f} s{rate}" if done else f"{name}: {seconds:.1f} s")
+        self.note(f"{name}: {counted(done, unit)} in {seconds:.1f} s{rate}" if done else f"{name}: {seconds:.1f} s")
 
     def note(self, text: str) -> None:
         """Print the line."""

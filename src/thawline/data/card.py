@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from thawline.core.counting import counted
+
 __all__ = ["card_markdown"]
 
 MOST_SHOWN = 20
@@ -20,7 +22,7 @@ def card_markdown(card: Mapping[str, Any]) -> str:
     where = "`pictures.csv`" if card["form"] == "folder" else "the tables"
     lines = [f"# {_inline(card['made_from'])}", ""]
     lines.append(
-        f"{card['pictures']:,} pictures in {len(classes):,} classes, checked and written by Thawline "
+        f"{card['pictures']:,} pictures in {counted(len(classes), 'classes')}, checked and written by Thawline "
         f"{card['thawline']}. Split: {card['split']}. Every picture keeps its original bytes."
     )
     lines += ["", f"Licence: {_inline(card.get('licence') or 'not known; ask whoever made the pictures')}."]

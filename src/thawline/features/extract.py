@@ -20,6 +20,7 @@ from typing import Literal, TypeVar
 import numpy as np
 import torch
 
+from thawline.core.counting import counted
 from thawline.core.progress import Progress, SilentProgress
 from thawline.core.runtime import Runtime, num_workers
 from thawline.core.store import NoRoomError, require_space, sweep_staging
@@ -225,7 +226,7 @@ def _filled(
     name = "extract" if view == PLAIN else f"extract {view}"
     num_cuts, size = len({cut for cut, _, _ in spec.blocks}), len(samples) * spec.row_bytes / 2**20
     depths = f"{num_cuts} cuts" if num_cuts > 1 else "1 cut"
-    progress.note(f"{name}: {len(samples):,} pictures × {spec.width:,} columns at {depths}, {size:,.1f} MiB")
+    progress.note(f"{name}: {counted(len(samples), 'pictures')} × {spec.width:,} columns at {depths}, {size:,.1f} MiB")
     segments: list[Segment] = []
     with progress.stage(name, len(samples)) as advance:
         for segment, rows in _segments(reader, samples, spec, advance):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from thawline.core.counting import counted
 from thawline.core.html import html_table, interval_bar, scale_of
 from thawline.core.types import Curve
 from thawline.search.strategy import Strategy
@@ -174,7 +175,7 @@ class Leaderboard:
             rows.append((str(index + 1), trial.name, f"{trial.mean:.3f}", bar, ends, f"{trial.macro_f1:.3f}", mark))
         left_out = len(self.trials) - len(shown)
         return html_table(
-            f"{self.metric.replace('_', ' ')} over {self.num_pictures:,} pictures, {self.rule}",
+            f"{self.metric.replace('_', ' ')} over {counted(self.num_pictures, 'pictures')}, {self.rule}",
             (">", "strategy", ">score", "", "95 % interval", ">macro-F1", ""),
             rows=rows,
             note=f"and {left_out} more strategies" if left_out else "",

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
+from thawline.core.counting import counted
 from thawline.core.html import html_table, interval_bar, scale_of
 from thawline.core.metrics import calibration_error_by_chance, expected_calibration_error
 from thawline.core.scores import SCORES, Score, ScoreKind
@@ -237,7 +238,7 @@ class Evaluation:
         ]
         clean, copies = self.accuracy_without_leaks, self.leaked_by.replace("a copy", "copies")
         note = f"macro-F1 {self.macro_f1.value:.3f} [{self.macro_f1.low:.3f}, {self.macro_f1.high:.3f}]"
-        note += f"; {clean.value:.3f} without {copies} in training, {clean.n:,} pictures" if clean else ""
+        note += f"; {clean.value:.3f} without {copies} in training, {counted(clean.n, 'pictures')}" if clean else ""
         note += f"; {ALL_LEAKED.format(self.leaked_by)}" if self.is_all_leaked else ""
         note += f"; the {len(shown)} weakest of {len(present)} classes are shown" if len(present) > len(shown) else ""
         return html_table(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from thawline.core.counting import counted
 from thawline.vet.abstaining import Abstaining, CoveragePoint, Kept
 from thawline.view.axes import round_shares, rule_shares
 from thawline.view.svg import LIGHT, drawing, figure_svg, strip_axes
@@ -53,7 +54,7 @@ def coverage_curve_svg(advice: Abstaining, *, width_px: int = 920) -> str:
                 tooltips["kept"] = _in_words(advice, kept)
         else:
             axes.set_yticks([])
-        label = f"{_in_words(advice, kept)} Measured on {kept.num_pictures:,} pictures."
+        label = f"{_in_words(advice, kept)} Measured on {counted(kept.num_pictures, 'pictures')}."
         return figure_svg(figure, prefix=f"coverage{width_px}", label=label, tooltips=tooltips)
 
 

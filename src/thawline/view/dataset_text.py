@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from thawline.core.counting import counted
 from thawline.core.errors import by_reason, first_few
 from thawline.view.words import printable
 
 __all__ = ["check_text", "export_text", "groups_text", "scene_text", "scenes_title", "skipped_text"]
 
 SHOWN = 5
+SCENES = " of many pictures (a fixed camera, a burst? scores then speak of that only)"
 
 
 def check_text(report: Mapping[str, Any], *, most: int = 10) -> str:
@@ -20,14 +22,14 @@ def check_text(report: Mapping[str, Any], *, most: int = 10) -> str:
         report: `CheckReport.to_json()`.
         most: Rows a section.
     """
-    num_classes = len(report["class_counts"])
-    lines = [f"{report['used']:,} pictures used in {num_classes} {'class' if num_classes == 1 else 'classes'}"]
+    used, classes = counted(report["used"], "pictures"), counted(len(report["class_counts"]), "classes")
+    lines = [f"{used} used in {classes}"]
     for name, count in report["class_counts"].items():
         lines.append(f"  {count:6,}  {name}")
 
-    def section(title: str, rows: Sequence[str]) -> None:
+    def section(things: str, rest: str, rows: Sequence[str]) -> None:
         if rows:
-            lines.append(f"{len(rows):,} {title}")
+            lines.append(f"{counted(len(rows), things)}{rest}:")
             lines.extend(f"  {row}" for row in rows[:most])
             if len(rows) > most:
                 lines.append(f"  … and {len(rows) - most:,} more (--json lists them all)")
@@ -42,44 +44,44 @@ def check_text(report: Mapping[str, Any], *, most: int = 10) -> str:
                 lines.append(f"  … and {num:,} more, for other reasons (--json lists them all)")
 
     skipped, repaired, remarks = report["skipped"], report["repaired"], report["remarks"]
-    grouped(f"{len(skipped):,} of {report['used'] + len(skipped):,} files skipped:", skipped, "reason")
+    grouped(f"{len(skipped):,} of {counted(report['used'] + len(skipped), 'files')} skipped:", skipped, "reason")
     grouped(f"{len(repaired):,} repaired:", repaired, "reason")
-    grouped(f"{len(remarks):,} remarks on files that are used:", remarks, "remark")
-    section("blank or nearly blank, used all the same:", report["blank"])
-    section("groups of exact copies:", [_joined(group, " = ") for group in report["exact_copies"]])
-    section("groups of near copies:", [_joined(group, " ≈ ") for group in report["near_copies"]])
+    grouped(f"{counted(len(remarks), 'remarks')} on files that are used:", remarks, "remark")
+    section("pictures", " blank or nearly blank, used all the same", report["blank"])
+    section("groups", " of exact copies", [_joined(group, " = ") for group in report["exact_copies"]])
+    section("groups", " of near copies", [_joined(group, " ≈ ") for group in report["near_copies"]])
     copied = [row for row in report["leaks"] if "group" not in row]
-    section("held-out pictures with a copy in training:", [f"{r['path']} ≈ {r['of']}" for r in copied])
+    section("held-out pictures", " with a copy in training", [f"{r['path']} ≈ {r['of']}" for r in copied])
     section(
-        "held-out pictures of a group that is in training too:",
+        "held-out pictures",
+        " of a group that is in training too",
         [f"{r['path']} ({r['group']}, as {r['of']})" for r in report["leaks"] if "group" in r],
     )
     section(
-        "pictures under two labels:",
+        "pictures",
+        " under two labels",
         [f"{r['path']} ({r['label']}) = {r['other_path']} ({r['other_label']})" for r in report["conflicts"]],
     )
     section(
-        "classes with fewer than five pictures:", [f"{r['class']}: {r['pictures']}" for r in report["small_classes"]]
+        "classes", " with fewer than five pictures", [f"{r['class']}: {r['pictures']}" for r in report["small_classes"]]
     )
-    section("classes without a usable picture:", report["empty_classes"])
+    section("classes", " without a usable picture", report["empty_classes"])
     section(
-        "groups of class names that differ in case or spaces only:", [", ".join(g) for g in report["similar_names"]]
+        "groups", " of class names that differ in case or spaces only", [", ".join(g) for g in report["similar_names"]]
     )
     if report["imbalance"] >= 3:
         lines.append(f"The largest class has {report['imbalance']:.1f} times the pictures of the smallest.")
     lines.extend([groups_text(report)] if report.get("groups") else [])
     scenes = report.get("scenes", ())
-    section(f"{scenes_title(len(scenes))}:", [scene_text(scene, report["class_counts"]) for scene in scenes])
-    section("facts that alone tell a class from the others:", [one["words"] for one in report.get("cheats", ())])
+    section("scenes", SCENES, [scene_text(scene, report["class_counts"]) for scene in scenes])
+    section("facts", " by which alone a class can be told", [one["words"] for one in report.get("cheats", ())])
     lines.extend(report["notes"])
     return "\n".join(map(printable, lines))
 
 
 def scenes_title(count: int) -> str:
     """Return what so many scenes are called, without their number."""
-    return (
-        f"scene{'' if count == 1 else 's'} of many pictures (a fixed camera, a burst? scores then speak of that only)"
-    )
+    return f"{'scene' if count == 1 else 'scenes'}{SCENES}"
 
 
 def skipped_text(report: Mapping[str, Any]) -> str:
@@ -95,7 +97,7 @@ def skipped_text(report: Mapping[str, Any]) -> str:
     reasons = first_few([f"{len(paths):,} × {why}" for why, paths in alike], 4)
     total = report.get("used", 0) + len(skipped)
     were = "was" if len(skipped) == 1 else "were"
-    return f"{len(skipped):,} of {total:,} files {were} skipped: {reasons}. The ledger names them."
+    return f"{len(skipped):,} of {counted(total, 'files')} {were} skipped: {reasons}. The ledger names them."
 
 
 def _reason_text(reason: str, paths: Sequence[str]) -> str:
@@ -125,7 +127,7 @@ def scene_text(scene: Mapping[str, Any], class_counts: Mapping[str, int]) -> str
         found = "they count as pictures of their own"
     else:
         found = f"they count as {distinct:,} different ones, the others being copies of these"
-    return f"{num:,} pictures, {shares}: {found} ({shown})"
+    return f"{counted(num, 'pictures')}, {shares}: {found} ({shown})"
 
 
 def groups_text(report: Mapping[str, Any]) -> str:
@@ -137,11 +139,11 @@ def groups_text(report: Mapping[str, Any]) -> str:
     facts = report["groups"]
     alone = f", {facts['alone']:,} in none" if facts["alone"] else ""
     how = "with single pictures" if facts["counted"] == facts["groups"] + facts["alone"] else "copies taken together"
-    counted = f" ({facts['counted']:,} in all, {how})" if facts["counted"] != facts["groups"] else ""
-    groups = f"{facts['groups']:,} group{'' if facts['groups'] == 1 else 's'} by {facts['by']}"
+    in_all = f" ({facts['counted']:,} in all, {how})" if facts["counted"] != facts["groups"] else ""
+    groups = f"{counted(facts['groups'], 'groups')} by {facts['by']}"
     return (
-        f"{groups}, with {facts['pictures']:,} pictures{alone}; no fold or test that is drawn parts one, and every "
-        f"interval counts groups{counted}, not pictures."
+        f"{groups}, with {counted(facts['pictures'], 'pictures')}{alone}; no fold or test that is drawn parts one, and "
+        f"every interval counts groups{in_all}, not pictures."
     )
 
 
@@ -152,7 +154,8 @@ def export_text(card: Mapping[str, Any]) -> str:
         card: `Export.card`.
     """
     parts = ", ".join(f"{sum(counts.values()):,} {part}" for part, counts in card["counts"].items())
-    lines = [f"{card['pictures']:,} pictures in {len(card['class_names'])} classes: {parts} ({card['split']})"]
+    pictures, classes = counted(card["pictures"], "pictures"), counted(len(card["class_names"]), "classes")
+    lines = [f"{pictures} in {classes}: {parts} ({card['split']})"]
     left = card["left_out"]
     for rows, reason in (
         (left["skipped"], "that cannot be used"),

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from thawline.core.counting import counted
 from thawline.features.drift import CutDrift, Drift
 from thawline.view.axes import apart, label_cuts, shifted
 from thawline.view.svg import LIGHT, drawing, figure_svg, strip_axes
@@ -30,9 +31,9 @@ def head_words(drift: Drift) -> str:
     head = drift.head
     if head is None:
         return f"ImageNet’s own head was not scored: {drift.no_head.rstrip('.')}."
-    classes = "1 class" if len(head.class_names) == 1 else f"{len(head.class_names)} classes"
+    classes = counted(len(head.class_names), "classes")
     return (
-        f"ImageNet’s own head, on {head.num_pictures:,} pictures of {classes} that it knows: "
+        f"ImageNet’s own head, on {counted(head.num_pictures, 'pictures')} of {classes} that it knows: "
         f"{percent(head.before)} right before tuning ({span(head.before_low, head.before_high)}), "
         f"{percent(head.after)} after ({span(head.after_low, head.after_high)})."
     )

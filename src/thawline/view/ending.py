@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Callable
 from pathlib import Path
 
+from thawline.core.counting import counted
 from thawline.core.scores import Score
 from thawline.view.outcome import is_held_out_once, source_text
 from thawline.view.report_data import ReportData
@@ -37,13 +38,12 @@ def answer_text(data: ReportData, share: Callable[[float], str]) -> str:
         return ""
     if data.rows:
         best, score = printable(data.best_row.name), test.accuracy
+        told = f"{_told(score, share)} of {counted(score.n, 'pictures')}"
         once = "" if is_held_out_once(data) else ", each held out once"
-        return (
-            f"The best row, {best}, is right on {_told(score, share)} of {score.n:,} pictures that it never saw{once}."
-        )
+        return f"The best row, {best}, is right on {told} that it never saw{once}."
     if found is None or test.is_all_leaked:
         score, seen = test.accuracy, "learnt from, or a copy of" if test.is_all_leaked else "never saw"
-        return f"The model is right on {_told(score, share)} of {score.n:,} pictures that it {seen}."
+        return f"The model is right on {_told(score, share)} of {counted(score.n, 'pictures')} that it {seen}."
     if found.metric == "accuracy":
         return (
             f"The model should be right on {_told(found.score, share)} of further pictures like these: {_from(data)}."
@@ -56,7 +56,7 @@ def _from(data: ReportData) -> str:
     """Return what the expectation is taken from, in short."""
     found = data.expectation
     if found is not None and found.is_pooled:
-        return f"measured on {found.test.n:,} test pictures and {found.choosing.n:,} of the folds"
+        return f"measured on {counted(found.test.n, 'test pictures')} and {found.choosing.n:,} of the folds"
     return f"measured {source_text(data)}".replace("measured from", "measured on")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
+from thawline.core.counting import counted
 from thawline.vet.more_pictures import ClassGain, Forecast, MorePictures
 from thawline.view.axes import round_shares, rule_shares
 from thawline.view.svg import LIGHT, drawing, figure_svg, strip_axes
@@ -98,7 +99,7 @@ def _write(figure: Any, curve: MorePictures, *, width_px: int, height_px: int, l
     sheet.set_axis_off()
     metric = curve.metric.replace("_", " ")
     sheet.text(8, height_px - 16, metric, size=12.5, weight="bold", va="center")
-    today = f"now: {curve.pictures:,} pictures"
+    today = f"now: {counted(curve.pictures, 'pictures')}"
     sheet.text(width_px - 8, height_px - 16, today, color=LIGHT["warm"], size=11.5, ha="right", va="center")
     note = "pictures to learn from, logarithmic; dashed: forecast, 80" + GAP + "% and 95" + GAP + "% bands"
     short = "pictures to learn from; dashed: forecast"
@@ -110,7 +111,7 @@ def _tooltip(curve: MorePictures, number: int) -> str:
     point = (*curve.points, *curve.forecast)[number]
     forecast = ", forecast" if number >= len(curve.points) else ""
     return (
-        f"{point.pictures:,} pictures{forecast}: {percent(point.mean)} (80{GAP}%: {percent(point.low_80)} to "
+        f"{counted(point.pictures, 'pictures')}{forecast}: {percent(point.mean)} (80{GAP}%: {percent(point.low_80)} to "
         f"{percent(point.high_80)}; 95{GAP}%: {percent(point.low)} to {percent(point.high)})"
     )
 

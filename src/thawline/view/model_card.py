@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from thawline.core.counting import counted
 from thawline.core.scores import Score, ScoreKind
 from thawline.use.evaluation import ALL_LEAKED, Evaluation
 from thawline.view.outcome import refit_text, source_text
@@ -98,14 +99,14 @@ def _what(data: ReportData) -> Iterator[str]:
     backbone, board = _backbone(data), data.leaderboard
     delivered = data.comparison.delivered if data.comparison else board.trials[board.winner].name
     named = f" on features of {_plain(backbone['name'])}" if backbone.get("name") else ""
-    count = f"{len(data.class_names):,} classes"
+    count = f"{counted(len(data.class_names), 'classes')}"
     yield f"An image classifier of {count}, made by Thawline{named}: {_plain(delivered)}."
 
 
 def _use(data: ReportData) -> Iterator[str]:
     yield (
         "It takes a picture of the kind that it learnt from and says which of its "
-        f"{len(data.class_names):,} classes it shows, with a probability of each."
+        f"{counted(len(data.class_names), 'classes')} it shows, with a probability of each."
     )
     yield ""
     yield "It was not made to decide about people, and not tested for it."
@@ -138,7 +139,7 @@ def _scores(data: ReportData) -> Iterator[str]:
         expected = f"{score_text(kind, found.score.value)} ({score_span(kind, found.score)})"
         yield f"To expect on further pictures: {kind.title} {expected}, {_plain(source_text(data))}."
         yield ""
-    yield f"Measured on {test.num_images:,} pictures that it had not seen, once, after every choice:"
+    yield f"Measured on {counted(test.num_images, 'pictures')} that it had not seen, once, after every choice:"
     yield ""
     yield "| score | value | 95 % interval | pictures |"
     yield "|---|---|---|---|"
@@ -171,10 +172,10 @@ def _data(data: ReportData) -> Iterator[str]:
     """Yield how many pictures of each class there were in each part."""
     roles = [role for role in ("train", "validation", "test") if sum(data.counts.get(role, ()))]
     if not roles:
-        yield f"{len(data.class_names):,} classes."
+        yield f"{counted(len(data.class_names), 'classes')}."
         return
     totals = ", ".join(f"{role} {sum(data.counts[role]):,}" for role in roles)
-    yield f"{len(data.class_names):,} classes; pictures: {totals}."
+    yield f"{counted(len(data.class_names), 'classes')}; pictures: {totals}."
     yield ""
     yield f"| class | {' | '.join(roles)} |"
     yield "|---" * (len(roles) + 1) + "|"
@@ -193,7 +194,10 @@ def _making(data: ReportData) -> Iterator[str]:
         ("their licence", backbone.get("licence")),
         ("their SHA-256", backbone.get("sha256")),
         (how, what),
-        ("chosen by", f"{board.metric.replace('_', ' ')}, {board.rule}, among {len(board.trials):,} strategies"),
+        (
+            "chosen by",
+            f"{board.metric.replace('_', ' ')}, {board.rule}, among {counted(len(board.trials), 'strategies')}",
+        ),
         ("made", moment(data.created)),
         ("by", f"thawline {data.provenance.get('versions', {}).get('thawline', '')}".strip()),
         ("command", data.command),

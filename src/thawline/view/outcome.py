@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from thawline.core.counting import counted
 from thawline.core.intervals import wilson
 from thawline.search.leaderboard import Leaderboard
 from thawline.search.ties import MARGIN, SIGNIFICANCE
@@ -60,7 +61,7 @@ def is_held_out_once(data: ReportData) -> bool:
 def scored_text(data: ReportData) -> str:
     """Return how rows were scored, and over how many pictures."""
     rule, num_pictures = data.leaderboard.rule, data.best_row.evaluation.accuracy.n
-    return rule if is_held_out_once(data) else f"{rule}, {num_pictures:,} pictures"
+    return rule if is_held_out_once(data) else f"{rule}, {counted(num_pictures, 'pictures')}"
 
 
 def goal_text(data: ReportData, share: Callable[[float], str]) -> str:
@@ -134,11 +135,11 @@ def source_text(data: ReportData) -> str:
     if found is None:
         return ""
     if found.is_pooled:
-        num_pictures = f"{found.test.n:,} test pictures and the {found.choosing.n:,} of the folds"
+        num_pictures = f"{counted(found.test.n, 'test pictures')} and the {found.choosing.n:,} of the folds"
         return f"from the {num_pictures} together, the surer score counting more"
     without = data.evaluation is not None and found.test.n < data.evaluation.accuracy.n
     clean = f" without {data.evaluation.leaked_by} in training" if without and data.evaluation else ""
-    return f"from your own test alone, its {found.test.n:,} pictures{clean}"
+    return f"from your own test alone, its {counted(found.test.n, 'pictures')}{clean}"
 
 
 def disagreement_text(data: ReportData, share: Callable[[float], str]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from thawline.core.counting import counted
 from thawline.core.html import file_link
 from thawline.features.backbone import CutPoint
 from thawline.search.leaderboard import Leaderboard, Trial
@@ -151,7 +152,7 @@ def leaderboard_text(board: Leaderboard, *, most: int = 12) -> str:
     effort = f"{board.num_fits:,} fits in {duration_text(board.seconds)}"
     partly = any(trial.num_pictures < board.num_pictures for trial in board.trials)
     lines = [
-        f"Leaderboard: {metric} over {board.num_pictures:,} pictures, {board.rule}, {effort}",
+        f"Leaderboard: {metric} over {counted(board.num_pictures, 'pictures')}, {board.rule}, {effort}",
         f"       {'strategy':<{width}}  score  95 % interval   {'against the leader':<24} {'ms':>5}"
         + f"  {'pictures':>8}" * partly,
     ]
@@ -270,7 +271,9 @@ def evaluation_text(evaluation: Evaluation, *, rule: str = "") -> str:
         if evaluation.num_groups is None
         else f" in {evaluation.num_groups:,} group{'' if evaluation.num_groups == 1 else 's'}"
     )
-    lines = [f"Test: {score.value:.3f} [{score.low:.3f}, {score.high:.3f}] of {score.n:,} pictures{grouped}{used}"]
+    lines = [
+        f"Test: {score.value:.3f} [{score.low:.3f}, {score.high:.3f}] of {counted(score.n, 'pictures')}{grouped}{used}"
+    ]
     clean = evaluation.accuracy_without_leaks
     if clean is not None:
         lines.append(

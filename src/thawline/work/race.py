@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from thawline.core.counting import counted
 from thawline.core.rendering import Fit
 from thawline.core.runtime import num_workers
 from thawline.core.types import Ints
@@ -241,7 +242,7 @@ def _read(entry: Raced, context: Context, rows: Ints, *, pace_s: float, deadline
     num_missing = _missing(entry.network, context, part)
     expected_s = pace_s * macs * num_missing
     if num_missing and time.perf_counter() + expected_s > deadline:
-        entry.outcome = f"left out: {num_missing:,} pictures would have taken {expected_s:,.0f} s"
+        entry.outcome = f"left out: {counted(num_missing, 'pictures')} would have taken {expected_s:,.0f} s"
         return pace_s
     done = extract(
         part,

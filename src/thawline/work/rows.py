@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from thawline.core.counting import counted
 from thawline.core.errors import ThawlineError, TrainingError, UsageError
 from thawline.data.split import Split
 from thawline.features.network import load_backbone, rendering_as
@@ -266,7 +267,7 @@ def _scored_rows(compared: Compared) -> FrozenAnswers:
     frozen, split, options = compared.comparison.frozen, compared.split, compared.session.order.options
     if compared.session.order.protocol == "folds":
         return replace(frozen, answers=(), seconds=0.0)
-    rule = f"{len(split.test):,} held-out pictures, read once"
+    rule = f"{counted(len(split.test), 'held-out pictures')}, read once"
     once = Split(((split.pool, split.test),), NONE, split.seed, 1, 1, rule)
     scored = rows_of(
         compared.dataset, once, options=CompareOptions("accuracy", options.class_weights, seed=options.seed)
