@@ -37,7 +37,7 @@ def test_all_colours_follow_the_theme_and_bytes_are_equal():
 def test_few_points_are_drawn_too(curve):
     nothing = Kept(1, 0, 0.0, 0.0, 0.8, None, 0.0, 1.0)
     ET.fromstring(coverage_curve_svg(replace(ADVICE, curve=curve)))
-    assert "none of 1 pictures" in coverage_curve_svg(replace(ADVICE, curve=curve, out_of_fold=nothing))
+    assert "none of 1 picture" in coverage_curve_svg(replace(ADVICE, curve=curve, out_of_fold=nothing))
 
 
 def test_all_right_is_drawn_at_the_top_and_no_interval_leaves_the_axis():

@@ -79,7 +79,7 @@ def _draw(axes: Any, points: list[CoveragePoint]) -> None:
 def _in_words(advice: Abstaining, kept: Kept) -> str:
     """Return what comes of the threshold in a sentence."""
     if kept.right is None:
-        return f"Answers none of {kept.num_pictures:,} pictures."
+        return f"Answers none of {counted(kept.num_pictures, 'pictures')}."
     sure = "" if advice.min_probability is None else f" with a probability of {percent(advice.min_probability)} or more"
     return (
         f"Answers {percent(kept.answered)} of the pictures{sure}, {percent(kept.right)} of them right "

@@ -52,19 +52,15 @@ def check_text(report: Mapping[str, Any], *, most: int = 10) -> str:
     section("groups", " of near copies", [_joined(group, " ≈ ") for group in report["near_copies"]])
     copied = [row for row in report["leaks"] if "group" not in row]
     section("held-out pictures", " with a copy in training", [f"{r['path']} ≈ {r['of']}" for r in copied])
-    section(
-        "held-out pictures",
-        " of a group that is in training too",
-        [f"{r['path']} ({r['group']}, as {r['of']})" for r in report["leaks"] if "group" in r],
-    )
+    grouped_leaks = [f"{r['path']} ({r['group']}, as {r['of']})" for r in report["leaks"] if "group" in r]
+    section("held-out pictures", " of a group that is in training too", grouped_leaks)
     section(
         "pictures",
         " under two labels",
         [f"{r['path']} ({r['label']}) = {r['other_path']} ({r['other_label']})" for r in report["conflicts"]],
     )
-    section(
-        "classes", " with fewer than five pictures", [f"{r['class']}: {r['pictures']}" for r in report["small_classes"]]
-    )
+    small = [f"{r['class']}: {r['pictures']}" for r in report["small_classes"]]
+    section("classes", " with fewer than five pictures", small)
     section("classes", " without a usable picture", report["empty_classes"])
     section(
         "groups", " of class names that differ in case or spaces only", [", ".join(g) for g in report["similar_names"]]
