@@ -32,7 +32,8 @@ ENV PIP_CACHE_DIR=/pip-cache PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTIO
 RUN --mount=type=cache,target=/pip-cache \
     --mount=type=bind,source=constraints.txt,target=/build/constraints.txt \
     pip install -c /build/constraints.txt \
-      cyclopts fastapi lazy_loader numpy onnxruntime pillow psutil pydantic python-multipart rich uvicorn
+      cyclopts fastapi lazy_loader numpy onnxruntime pillow prometheus-client psutil pydantic python-multipart rich \
+      uvicorn
 RUN --mount=type=cache,target=/pip-cache \
     --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
     pip install --no-deps /wheels/*.whl
@@ -49,7 +50,7 @@ HEALTHCHECK --interval=30s --timeout=5s --start-period=20s --retries=3 \
     CMD ["python", "-c", "import urllib.request as r; t = open('/run/secrets/thawline_token').read().strip(); r.urlopen(r.Request('http://127.0.0.1:8000/health', headers={'Authorization': 'Bearer ' + t}), timeout=4)"]
 ENTRYPOINT ["thawline"]
 # Whoever can reach the service must show a token, which is mounted: see compose.yaml.
-CMD ["serve", "/models/model.onnx", "--host", "0.0.0.0", "--port", "8000", "--token-file", "/run/secrets/thawline_token"]
+CMD ["serve", "/models/model.onnx", "--host", "0.0.0.0", "--port", "8000", "--log", "--token-file", "/run/secrets/thawline_token"]
 
 # ---------------------------------------------------------------------------------------------------------------------
 # hadolint ignore=DL3006

@@ -32,7 +32,9 @@ def evaluate(
 
 
 def serve(
-    model: Annotated[Path, Parameter(help="An ONNX file that `thawline export` wrote.")],
+    model: Annotated[
+        Path, Parameter(help="Folder of a run, a model folder, or an ONNX file that `thawline export` wrote.")
+    ],
     *,
     host: Annotated[
         str, Parameter(help="Address to listen on; `0.0.0.0` lets other machines in and needs `--token-file`.")
@@ -45,11 +47,28 @@ def serve(
     token_file: Annotated[
         Path | None, Parameter(help="File with a token that requests show as `Authorization: Bearer TOKEN`.")
     ] = None,
+    keep_unsure: Annotated[
+        Path | None,
+        Parameter(
+            help="Folder in which pictures are kept that the model does not answer, to be labelled. Default: none."
+        ),
+    ] = None,
+    log: Annotated[bool, Parameter(help="A line of JSON on standard output for each request.")] = False,
 ) -> None:
-    """Answer requests with an exported model: a page to drop pictures on, `POST /predict`, `GET /health`."""
+    """Answer requests with a model: a page to drop pictures on, `POST /predict`, `/v2`, `/metrics`, `/docs`."""
 
-    def ready(address: str) -> None:
-        sys.stderr.write(f"thawline: {model} answers at {address} until Ctrl+C\n")
+    def note(text: str) -> None:
+        sys.stderr.write(f"thawline: {text}\n")
         sys.stderr.flush()
 
-    thawline.serve(model, host=host, port=port, ready=ready, allowed_hosts=allowed_host or (), token_file=token_file)
+    thawline.serve(
+        model,
+        host=host,
+        port=port,
+        ready=lambda address: note(f"{model} answers at {address} until Ctrl+C"),
+        allowed_hosts=allowed_host or (),
+        token_file=token_file,
+        keep_unsure=keep_unsure,
+        log=sys.stdout if log else None,
+        note=note,
+    )

@@ -13,7 +13,7 @@ from pathlib import Path
 from thawline.core.errors import BundleError
 from thawline.use.answer import Answering
 
-__all__ = ["EXPORTS", "MODEL", "ONNX_FILE", "TENSOR_FILE", "ModelPlace", "find_model", "open_model"]
+__all__ = ["EXPORTS", "MODEL", "ONNX_FILE", "TENSOR_FILE", "ModelPlace", "exported_file", "find_model", "open_model"]
 
 MODEL, EXPORTS = "model", "exports"
 ONNX_FILE, TENSOR_FILE = "model.onnx", "model-tensor.onnx"
@@ -60,9 +60,7 @@ def find_model(named: Path | str) -> ModelPlace:
     if path.name == "manifest.json" and path.is_file():
         path = path.parent
     if (path / MODEL / "manifest.json").is_file():
-        onnx = (path / EXPORTS / name for name in (TENSOR_FILE, ONNX_FILE))
-        seal = _seal(path / MODEL)
-        return ModelPlace(path, path, path / MODEL, next((file for file in onnx if _is_of(file, seal)), None))
+        return ModelPlace(path, path, path / MODEL, exported_file(path / EXPORTS, path / MODEL))
     if (path / "manifest.json").is_file():
         return ModelPlace(path, None, path, None)
     if not path.exists():
@@ -75,6 +73,17 @@ def find_model(named: Path | str) -> ModelPlace:
         f"load {path}: {reason}. Name the folder of a run that `thawline fit` wrote, its model folder, or an .onnx "
         "file that `thawline export` wrote."
     )
+
+
+def exported_file(exports: Path, folder: Path) -> Path | None:
+    """Return an ONNX file of a model that lies in a folder of exports, the quickest of them; None where none is there.
+
+    Args:
+        exports: The folder of exports.
+        folder: The model folder.
+    """
+    seal = _seal(folder)
+    return next((exports / name for name in (TENSOR_FILE, ONNX_FILE) if _is_of(exports / name, seal)), None)
 
 
 def open_model(named: Path | str | ModelPlace, *, device: str = "auto", num_threads: int | None = 1) -> Answering:

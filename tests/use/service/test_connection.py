@@ -236,8 +236,10 @@ def test_a_newcomer_is_answered_however_many_are_silent(monkeypatch, service):
     silent = [service.connect() for _ in range(9)]
     with service.connect(GET) as connection:
         assert answer(connection) == (200, b"0")
-    for one in silent[:6]:
-        assert read(one) == b""  # they had waited longest
+    for one in silent[:6]:  # they had waited longest
+        reply = read(one)
+        assert statuses(reply) == [503]
+        assert b"retry-after: 2\r\n" in reply
     half[0].sendall(b"456789")
     assert answer(half[0]) == (200, b"10")
     for one in (*half, *silent):
@@ -250,7 +252,30 @@ def test_a_crowd_of_many_clients_makes_room_too(monkeypatch, service):
     service.count(4)
     with service.connect(GET) as connection:
         assert answer(connection) == (200, b"0")
-        assert read(silent[0]) == b""
+        assert statuses(read(silent[0])) == [503]
+    for one in silent:
+        one.close()
+
+
+def test_a_request_that_must_give_way_while_it_is_sent_is_answered_with_503(monkeypatch, service):
+    monkeypatch.setattr(connection_module, "MAX_CONNECTIONS", 1)
+    with service.connect(b"POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900000\r\n\r\n") as older:
+        service.count(1)
+        with service.connect(GET) as newer:
+            assert answer(newer) == (200, b"0")
+        older.sendall(b"x" * 900_000)
+        assert statuses(read(older)) == [503]
+
+
+def test_those_that_leave_are_cut_off_where_they_are_too_many_themselves(monkeypatch, service):
+    monkeypatch.setattr(connection_module, "MAX_CONNECTIONS", 1)
+    monkeypatch.setattr(connection_module, "MAX_LEAVING", 2)
+    monkeypatch.setattr(connection_module, "LINGER_S", 600)
+    silent = []
+    for number in range(6):
+        silent.append(service.connect())
+        service.count(min(number + 1, 3))
+    assert [statuses(read(one)) for one in silent[:5]] == [[503], [503], [], [], []]
     for one in silent:
         one.close()
 
@@ -266,6 +291,23 @@ def test_where_all_are_being_answered_the_next_is_refused(monkeypatch, service):
     assert b"retry-after: 2\r\n" in reply
     for one in busy:
         one.close()
+
+
+def test_a_request_that_is_on_its_way_when_the_service_is_told_to_stop_is_answered(monkeypatch):
+    monkeypatch.setattr(connection_module, "JUST_OPENED_S", 600)
+    running = Running()
+    with running.connect() as opened, running.connect(GET[:9]) as begun:
+        running.count(2)
+        running.server.should_exit = True
+        while running.listener.fileno() != -1:
+            time.sleep(0.005)
+        time.sleep(0.05)
+        opened.sendall(GET)
+        begun.sendall(GET[9:])
+        for one in (opened, begun):
+            assert answer(one) == (200, b"0")
+            assert read(one) == b""
+    running.stop()
 
 
 def test_a_service_that_is_told_to_stop_does_not_wait_for_half_a_body(monkeypatch, caplog):

@@ -64,7 +64,42 @@ def detail(reply):
 def test_a_reply_keeps_its_own_headers_and_gains_the_safe_ones():
     status, headers, body = ask(Gate(reading, Access(), limits=LIMITS), [b"x" * 600, b"x" * 400], headers=length(1000))
     assert (status, body) == (200, b"1000")
+    assert len(headers.pop("x-request-id")) == 32
     assert headers == {**SAFE_HEADERS, "content-security-policy": "own"}
+
+
+def test_a_request_has_the_name_that_its_client_gave_it_where_that_is_plain():
+    ended = []
+    gate = Gate(reading, Access(token="right"), limits=LIMITS, end=ended.append)
+    for sent, status in ((b"order-7", 401), (b"a b", 401), (b"x" * 65, 401)):
+        name = [(b"x-request-id", sent)]
+        found, headers, _ = ask(gate, headers=[*length(0), *name])
+        assert found == status
+        assert (headers["x-request-id"] == sent.decode()) == (sent == b"order-7")
+    right = [(b"authorization", b"Bearer right")]
+    ask(gate, [b"1234"], headers=[*length(4), *right])
+    assert [(one.path, one.method, one.status, one.num_pictures) for one in ended] == [
+        *[("/predict", "POST", 401, 0)] * 3,
+        ("/predict", "POST", 200, 0),
+    ]
+    assert ended[0].request_id == "order-7"
+    assert all(one.seconds >= 0 for one in ended)
+
+
+def test_a_client_that_leaves_is_noted_as_that():
+    async def leaving(scope, receive, send):
+        raise ClientDisconnect
+
+    ended = []
+    assert ask(Gate(leaving, Access(), limits=LIMITS, end=ended.append), headers=length(0)) is None
+    assert [one.status for one in ended] == [499]
+
+
+def test_a_refusal_below_v2_is_an_error_of_that_protocol():
+    gate = Gate(reading, Access(token="right"), limits=LIMITS)
+    for path in ("/v2", "/v2/models/a"):
+        assert "error" in json.loads(ask(gate, headers=length(0), path=path)[2])
+    assert "error" not in json.loads(ask(gate, headers=length(0), path="/v2x")[2])
 
 
 def test_a_body_is_counted_as_it_arrives_whatever_it_says():

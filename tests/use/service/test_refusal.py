@@ -11,6 +11,9 @@ def test_a_refusal_is_json_with_the_headers_of_every_reply():
     refusal = RefusedError(413, 'too "long" – träne 🦜', {"x-more": "1", "cache-control": "max-age=1"})
     headers = {name.decode(): value.decode() for name, value in refusal.raw_headers()}
     assert json.loads(refusal.body()) == {"detail": 'too "long" – träne 🦜'}
+    assert json.loads(refusal.body("/v2/models/a")) == dict.fromkeys(("detail", "error"), refusal.reason)
+    length = dict(refusal.raw_headers("/v2"))[b"content-length"]
+    assert int(length) == len(refusal.body("/v2")) > len(refusal.body())
     assert headers == {
         **SAFE_HEADERS,
         "content-type": "application/json",

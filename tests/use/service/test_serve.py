@@ -171,7 +171,7 @@ def test_the_server_is_told_what_it_needs(drawn_onnx, monkeypatch, host, shown):
         pytest.skip("no IPv6 here")
     ((config, place),) = servers
     assert addresses == [f"http://{shown}:{place[1]}"]
-    assert config.http is GuardedProtocol
+    assert config.http.func is GuardedProtocol
     assert (config.ws, config.access_log, config.server_header, config.proxy_headers) == ("none", False, False, False)
     assert (config.timeout_keep_alive, config.timeout_graceful_shutdown) == (5, 30)
     assert signal.getsignal(signal.SIGTERM) is before
@@ -180,7 +180,7 @@ def test_the_server_is_told_what_it_needs(drawn_onnx, monkeypatch, host, shown):
 def test_without_the_extra_it_is_named(drawn_onnx, monkeypatch):
     monkeypatch.delitem(sys.modules, "thawline.use.service.application", raising=False)
     monkeypatch.setitem(sys.modules, "fastapi", None)
-    with pytest.raises(UsageError, match=r"fastapi, uvicorn and python-multipart are required .*thawline\[serve\]"):
+    with pytest.raises(UsageError, match=r"fastapi, uvicorn, .* are required .*thawline\[serve\]"):
         thawline.serve(drawn_onnx, ready=print)
 
 

@@ -29,7 +29,7 @@ def read(body, kind=EDGE, *, piece_bytes=7, max_pictures=3):
 
     headers = [(b"content-type", kind if isinstance(kind, bytes) else kind.encode())] if kind else []
     request = Request({"type": "http", "method": "POST", "headers": headers}, receive)
-    return asyncio.run(read_pictures(request, Limits(max_pictures=max_pictures)))
+    return [(sent.name, sent.data) for sent in asyncio.run(read_pictures(request, Limits(max_pictures=max_pictures)))]
 
 
 def refused(body, kind=EDGE, **words):
@@ -88,7 +88,6 @@ def test_what_is_no_form_and_a_form_without_a_picture_are_told_apart():
     for kind in (
         "",
         "application/json",
-        "image/jpeg",
         "application/x-www-form-urlencoded",
         "multipart/mixed; boundary=edge",
     ):

@@ -21,7 +21,7 @@ from thawline.use.service.refusal import RefusedError
 
 __all__ = ["BACKLOG", "Access", "host_name", "is_loopback", "listen", "read_token"]
 
-BACKLOG = 128
+BACKLOG = 1024
 MAX_TOKEN_BYTES = 4096
 HOST = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.%]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::\d{1,5})?")
 """`Host` and what follows `//` in `Origin`: a name or an address, and perhaps a port."""

@@ -23,9 +23,12 @@ if TYPE_CHECKING:
 
 __all__ = ["DRAIN_S", "HALF_SENT_S", "HEADER_S", "IDLE_S", "LINGER_S", "REPLY_S", "GuardedProtocol"]
 
-MAX_CONNECTIONS = 512
-MAX_CONNECTIONS_A_CLIENT = 256
+MAX_CONNECTIONS = 2048
+MAX_CONNECTIONS_A_CLIENT = 1024
 """Of one address; a proxy counts as one client."""
+
+MAX_LEAVING = 1024
+"""Connections that are being closed, each with a reply that says why; further ones are closed without."""
 
 MAX_HEADER_BYTES = 16 << 10
 MAX_PIECES, MIN_PIECE_BYTES = 2000, 32
@@ -40,8 +43,10 @@ DRAIN_S = 10.0
 REPLY_S = 60.0
 LINGER_S = 2.0
 HALF_SENT_S = 3.0
+JUST_OPENED_S = 0.2
 """Seconds for: a request's header; the next request; the rest of a body that was answered already; a client to take the
-reply; what arrives after the last reply; a half-sent body once the service was told to stop."""
+reply; what arrives after the last reply; a half-sent request, and the first byte of one, once the service was told to
+stop."""
 
 Phase = Literal["header", "request", "drain", "idle", "closing"]
 
@@ -55,13 +60,19 @@ class GuardedProtocol(H11Protocol):
         server_state: ServerState,
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        max_connections: int | None = None,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self.conn: _StrictConnection = _StrictConnection(h11.SERVER, MAX_HEADER_BYTES)
         self.peer, self.is_gone = "", False
+        self._max_connections = max_connections or MAX_CONNECTIONS
+        half = self._max_connections // 2 if max_connections else MAX_CONNECTIONS_A_CLIENT
+        self._max_a_client = min(MAX_CONNECTIONS_A_CLIENT, half)
         self.since_s = 0.0
         self._phase: Phase | None = None
         self._num_drained = 0
+        self._is_crowded_out = self._is_ending = False
         self._timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
 
@@ -83,8 +94,10 @@ class GuardedProtocol(H11Protocol):
             self.transport.abort()
 
     def on_response_complete(self) -> None:
-        """Go on to the next request."""
+        """Go on to the next request, or end where the service does."""
         super().on_response_complete()
+        if self._is_ending and not self._is_answering():
+            super().shutdown()
         self._look()
 
     def pause_writing(self) -> None:
@@ -106,12 +119,17 @@ class GuardedProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        """End the connection once its request is answered; one whose body does not arrive has a few seconds."""
+        """End the connection once its request is answered; one that is on its way has a few seconds to arrive."""
         if self.transport.is_closing() or self.conn.our_state is h11.ERROR:
             self.transport.abort()
             return
         if self._is_answering() and self.cycle.more_body:
             self.loop.call_later(HALF_SENT_S, self._drop_half_sent)
+        if self._phase == "header" and not self._is_ending:
+            self._is_ending = True  # its first byte, or the rest of its header, may be on the way
+            self.loop.call_later(HALF_SENT_S if self.conn.trailing_data[0] else JUST_OPENED_S, self._end_unasked)
+            return
+        self._is_ending = True
         super().shutdown()
 
     def send_400_response(self, msg: str) -> None:
@@ -145,19 +163,27 @@ class GuardedProtocol(H11Protocol):
         all_open = [one for one in self.connections if isinstance(one, GuardedProtocol) and not one.is_gone]
         others = [one for one in all_open if one is not self]
         of_client = [other for other in others if other.peer == self.peer]
-        if len(of_client) >= MAX_CONNECTIONS_A_CLIENT:
+        if len(of_client) >= self._max_a_client:
             crowd = of_client
-        elif len(others) >= MAX_CONNECTIONS:
+        elif len(others) >= self._max_connections:
             crowd = others
         else:
             return
         waiting = [other for other in crowd if other.is_waiting()]
         if waiting:
             oldest = min(waiting, key=lambda other: (other._is_answering(), other.since_s))
-            oldest.is_gone = True  # uvicorn forgets it a moment later
-            oldest.transport.abort()
+            oldest._give_way(num_leaving=len(self.connections) - len(all_open))
         else:
             self.refuse(busy("it has too many connections"))
+
+    def _give_way(self, *, num_leaving: int) -> None:
+        """End this connection for a newer one, with a reply: its request may be on the way."""
+        self.is_gone = True  # uvicorn forgets it a moment later
+        if num_leaving >= MAX_LEAVING:
+            self.transport.abort()
+            return
+        self._is_crowded_out = True
+        self.refuse(busy("it has too many connections"))
 
     def _look(self) -> None:
         """Start the clock of what the connection has come to."""
@@ -193,7 +219,13 @@ class GuardedProtocol(H11Protocol):
     def _begin_closing(self) -> bool:
         """Enter the last phase; return whether bytes of the client may still arrive."""
         self._enter("closing")
-        return self.conn.their_state in {h11.SEND_BODY, h11.ERROR} or bool(self.conn.trailing_data[0])
+        is_sending = self.conn.their_state in {h11.SEND_BODY, h11.ERROR} or bool(self.conn.trailing_data[0])
+        return is_sending or self._is_crowded_out
+
+    def _end_unasked(self) -> None:
+        """End a connection on which no request came, once the service was told to stop."""
+        if self._phase == "header":
+            self.transport.abort()
 
     def _drop_half_sent(self) -> None:
         if self._is_answering() and self.cycle.more_body:

@@ -7,6 +7,8 @@ it arrives. Every reply that leaves through here has the same headers, errors in
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,7 @@ from starlette.requests import ClientDisconnect
 
 from thawline.use.service.access import Access
 from thawline.use.service.refusal import CLOSING, SAFE_HEADERS, RefusedError, busy
+from thawline.use.service.request_log import Ended, request_id
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -28,8 +31,11 @@ BODY_S = 20.0
 MIN_BYTES_PER_S = 64 << 10
 """A body must be there after `BODY_S` seconds, and a second more for every so many bytes of it that arrived."""
 
-OPEN_PATHS = frozenset({"/"})
-"""Answered without a token: a page that asks for it."""
+OPEN_PATHS = frozenset({"/", "/v2/health/live", "/v2/health/ready"})
+"""Answered without a token: a page that asks for it, and whether requests may be sent, for who shares them out."""
+
+LEFT = 499
+"""The status that is noted where the client left before it had one."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +63,18 @@ class Gate:
         held_bytes: Bytes of bodies in memory now.
     """
 
-    def __init__(self, app: ASGIApp, access: Access, *, limits: Limits) -> None:
-        self.app, self.access, self.limits = app, access, limits
+    def __init__(
+        self, app: ASGIApp, access: Access, *, limits: Limits, end: Callable[[Ended], None] = lambda _: None
+    ) -> None:
+        """Stand in front of an application.
+
+        Args:
+            app: The application.
+            access: Who is answered.
+            limits: The largest request that is answered.
+            end: Told of every request that is over.
+        """
+        self.app, self.access, self.limits, self._end = app, access, limits, end
         self.held_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,17 +85,22 @@ class Gate:
             else:
                 await send({"type": "websocket.close", "code": 1008})
             return
-        reply = _Reply(send)
+        begin_s, headers = time.perf_counter(), Headers(scope=scope)
+        state = scope.setdefault("state", {})
+        state["request_id"] = name = request_id(headers.get("x-request-id"))
+        reply = _Reply(send, name)
         body = _Body(self, receive)
         try:
-            self._check(scope, Headers(scope=scope))
+            self._check(scope, headers)
             await self.app(scope, body.receive, reply.send)
         except RefusedError as refusal:
-            await reply.refuse(refusal)
+            await reply.refuse(refusal, scope["path"])
         except ClientDisconnect:
             pass  # nobody is left to answer
         finally:
             self.held_bytes -= body.num_bytes
+            facts = (name, scope["method"], scope["path"], reply.status or LEFT)
+            self._end(Ended(*facts, time.perf_counter() - begin_s, state.get("num_pictures", 0)))
 
     def _check(self, scope: Scope, headers: Headers) -> None:
         """Refuse a request by what it says about itself."""
@@ -148,24 +169,35 @@ class _Body:
 
 
 class _Reply:
-    """The reply to a request: the headers of all replies are added to it."""
+    """The reply to a request: the headers of all replies are added to it, and the name of the request.
 
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self.is_begun = False
+    Attributes:
+        status: What it begins with; 0 before it has begun.
+    """
+
+    def __init__(self, send: Send, name: str) -> None:
+        self._send, self._name = send, name
+        self.status = 0
 
     async def send(self, message: Message) -> None:
         """Send a message of the reply."""
         if message["type"] == "http.response.start":
-            self.is_begun = True
+            self.status = message["status"]
             headers = MutableHeaders(raw=list(message.get("headers", [])))
             for name, value in SAFE_HEADERS.items():
                 headers.setdefault(name, value)
+            headers["x-request-id"] = self._name
             message = {**message, "headers": headers.raw}
         await self._send(message)
 
-    async def refuse(self, refusal: RefusedError) -> None:
-        """Send a refusal, unless a reply has begun."""
-        if not self.is_begun:
-            await self.send({"type": "http.response.start", "status": refusal.status, "headers": refusal.raw_headers()})
-            await self._send({"type": "http.response.body", "body": refusal.body()})
+    async def refuse(self, refusal: RefusedError, path: str) -> None:
+        """Send a refusal, unless a reply has begun.
+
+        Args:
+            refusal: Why.
+            path: That was asked for.
+        """
+        if not self.status:
+            start = {"type": "http.response.start", "status": refusal.status, "headers": refusal.raw_headers(path)}
+            await self.send(start)
+            await self._send({"type": "http.response.body", "body": refusal.body(path)})

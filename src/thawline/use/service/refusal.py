@@ -1,7 +1,8 @@
 """A reason -> a refusal in JSON, with the headers that every reply of the service carries.
 
 One idea: whoever refuses, the connection, the gate or the application, answers in the same form: a status and
-`{"detail": …}`, and no reply can be framed, sniffed, stored or read by another site's page.
+`{"detail": …}`, with `error` where the Open Inference Protocol wants it, and no reply can be framed, sniffed, stored or
+read by another site's page.
 """
 
 from __future__ import annotations
@@ -38,13 +39,20 @@ class RefusedError(Exception):
         self.status, self.reason = status, reason
         self.headers = headers or {}
 
-    def body(self) -> bytes:
-        """Return the reply's body: JSON."""
-        return json.dumps({"detail": self.reason}, ensure_ascii=False).encode()
+    def body(self, path: str = "") -> bytes:
+        """Return the reply's body: JSON.
 
-    def raw_headers(self) -> list[tuple[bytes, bytes]]:
-        """Return the reply's headers as they are sent."""
-        own = {"content-type": "application/json", "content-length": str(len(self.body())), **self.headers}
+        Args:
+            path: That was asked for; clients of the Open Inference Protocol read `error`.
+        """
+        facts = {"detail": self.reason}
+        if path == "/v2" or path.startswith("/v2/"):
+            facts["error"] = self.reason
+        return json.dumps(facts, ensure_ascii=False).encode("utf-8", "replace")
+
+    def raw_headers(self, path: str = "") -> list[tuple[bytes, bytes]]:
+        """Return the reply's headers as they are sent, with a body for `path`."""
+        own = {"content-type": "application/json", "content-length": str(len(self.body(path))), **self.headers}
         return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in {**SAFE_HEADERS, **own}.items()]
 
 
