@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 from starlette.testclient import TestClient
 
-from thawline import api
+import thawline
 from thawline.core.version import __version__
 from thawline.use.onnx_model import open_onnx
 from thawline.use.service.access import Access
@@ -54,7 +54,7 @@ def test_rows_are_those_of_predict(client, drawn_model, picture, tmp_path):
         (tmp_path / f"{seed}.jpg").write_bytes(picture(seed))
     (tmp_path / "notes.jpg").write_text("no picture")
     paths = sorted(tmp_path.glob("*.jpg"))
-    expected = [row.to_json() for row in api.predict(drawn_model, paths)]
+    expected = [row.to_json() for row in thawline.predict(drawn_model, paths)]
     rows = []
     for path in paths:
         rows += client.post("/predict", files=sent(path.read_bytes(), names=[str(path)])).json()["predictions"]

@@ -76,7 +76,7 @@ def test_the_command_answers_without_torch_and_ends_when_told(drawn_onnx, drawn_
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=600)
     (tmp_path / "a.jpg").write_bytes(picture(40))
-    (wanted,) = api.predict(drawn_model, tmp_path / "a.jpg")
+    (wanted,) = thawline.predict(drawn_model, tmp_path / "a.jpg")
     assert (status, again) == (200, 200)
     assert said["predictions"][0]["probabilities"] == pytest.approx(wanted.probabilities, abs=1e-3)
     assert said["predictions"][1]["error"] == "text, not a picture"
@@ -196,15 +196,15 @@ def test_real_pictures_get_the_numbers_of_predict(shared_data, tmp_path, dtype, 
             shutil.copy(path, photos / source.name / path.name)
     options = api.Options(dtype=dtype, size=96)
     result = api.fit(photos, tmp_path / "run", options=options)
-    written = api.export(result.out / "model")
-    assert written.path == (result.out / "model.onnx").resolve()
+    written = thawline.export(result.out, "onnx-tensor")
+    assert written.path.resolve() == (result.out / "exports" / "model-tensor.onnx").resolve()
     model = open_onnx(written.path)
     paths = [
         path
         for folder in sorted((shared_data / "monkeys" / "validation").iterdir())
         for path in sorted(folder.iterdir())
     ]
-    rows = list(api.predict(result.out / "model", paths))
+    rows = list(thawline.predict(result.out / "model", paths))
     found = [model.predict(str(path), path.read_bytes()) for path in paths]
     assert len(rows) > 100
     assert [row.error for row in found] == [row.error for row in rows]
