@@ -31,6 +31,8 @@ def png(pixels):
 def test_an_array_is_prepared_as_a_file_with_its_pixels(shape):
     pixels = numbers(shape)
     np.testing.assert_array_equal(prepare(encode_pixels(pixels), SPEC), prepare(png(pixels), SPEC))
+    dark = pixels // 8  # nothing stretches what is dark in 8 bits
+    np.testing.assert_array_equal(prepare(encode_pixels(dark), SPEC), prepare(png(dark), SPEC))
     strided = np.asfortranarray(pixels)[::-1][::-1]
     assert encode_pixels(strided) == encode_pixels(pixels)
 
