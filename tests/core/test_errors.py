@@ -11,10 +11,19 @@ def family():
 
 
 def test_every_error_is_a_thawline_error_with_an_exit_code():
-    assert len(family()) == 7
+    assert len(family()) == 9
     for kind in family():
         assert issubclass(kind, errors.ThawlineError)
         assert kind.exit_code == (2 if kind is errors.UsageError else 1)
+
+
+def test_what_python_may_catch_as_its_own():
+    assert issubclass(errors.MissingError, FileNotFoundError)
+    assert issubclass(errors.InputError, ValueError)
+    assert (
+        str(errors.MissingError("predict typo.jpg: there is no such file."))
+        == "predict typo.jpg: there is no such file."
+    )
 
 
 def test_a_message_reaches_the_person_unchanged():
