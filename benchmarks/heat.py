@@ -32,7 +32,7 @@ from thawline.core.types import Floats, Ints, Pixels
 from thawline.data.load import load_pixels
 from thawline.data.sources.places import Place
 from thawline.use.classifier import Classifier
-from thawline.use.occlusion import covered, covers, heat_of_covers
+from thawline.use.occlusion import Seen, covered, covers, heat_of_covers
 from thawline.vet import heat
 from thawline.vet.heat import SIDE, heat_scores
 from thawline.vet.heat_check import HeatCheck, centre_scores, check_heat, random_scores
@@ -84,9 +84,10 @@ def plain_grad_cam(classifier: Classifier, pixels: Pixels, classes: Ints) -> Flo
 
 def covered_maps(classifier: Classifier, pixels: Pixels, classes: Ints) -> Floats:
     """Return (B, 7, 7) of the service's map: windows and halves are covered."""
-    kept, maps = covers(), []
+    kept, maps, whole = covers(), [], (0.0, 0.0, 1.0, 1.0)
+    colour = np.round(255 * np.array(classifier.inputs[0].mean)).astype(np.uint8)
     for one, label in zip(pixels, classes.tolist(), strict=True):
-        views = np.stack([view for (view,) in covered((one,), classifier.inputs, kept=kept)])
+        views = np.stack([view for (view,) in covered(Seen((one,), (whole,), (colour,), whole), kept)])
         parts = [classifier.probabilities(views[at : at + 4])[:, label] for at in range(0, len(views), 4)]
         share = float(classifier.probabilities(one[None])[0, label])
         maps.append(heat_of_covers(share, np.concatenate(parts), kept=kept).astype(np.float64))

@@ -11,14 +11,21 @@ Saenko, "RISE: Randomized input sampling for explanation of black-box models", B
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
-from thawline.core.types import Bools, Floats, InputSpec, Pixels
-from thawline.use.answer import Prepared
+from thawline.core.types import Bools, Floats, InputSpec, Ints, Pixels
+from thawline.data.images import MAX_MEGAPIXELS, decode
+from thawline.data.square import shown_box, side_px
+from thawline.use.answer import Answering, Prepared
+from thawline.use.onnx_model import OnnxModel, WholeOnnxModel
 
-__all__ = ["NUM_HALVES", "NUM_WINDOWS", "SIDE", "covered", "covers", "heat_of_covers", "shown_spec"]
+__all__ = ["NUM_HALVES", "NUM_WINDOWS", "SIDE", "Seen", "can_look", "covered", "covers", "heat_of_covers", "seen"]
+
+Box = tuple[float, float, float, float]
+"""Left, top, right and bottom, in shares of a width and a height."""
 
 SIDE = 7
 """Cells along each side of a map."""
@@ -29,6 +36,58 @@ NUM_HALVES = 64
 
 UNMOVED = 0.01
 """Log-odds: a model whose answer never moves by more looks at nothing in particular."""
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """A picture as a model takes it, and where in it the map lies.
+
+    Attributes:
+        prepared: Of the model.
+        frames: For each array of `prepared`: the square of the map in it, in shares of its width and height.
+        colours: For each array: (3,) uint8, what covers it.
+        box: The square of the map in shares of the picture's width and height.
+    """
+
+    prepared: Prepared
+    frames: tuple[Box, ...]
+    colours: tuple[Pixels, ...]
+    box: Box
+
+
+def can_look(model: Answering) -> bool:
+    """Return whether there are maps of a model: it says how it prepares pictures, so that parts can be covered."""
+    return isinstance(model, OnnxModel)
+
+
+def seen(model: OnnxModel, data: bytes, *, max_megapixels: int = MAX_MEGAPIXELS) -> Seen:
+    """Return an encoded picture as a model takes it, and where the map lies: in what it sees, of several ways the most.
+
+    Args:
+        model: With a map: see `can_look`.
+        data: The encoded picture.
+        max_megapixels: As in `thawline.data.images.decode`.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    shown = max(model.inputs, key=lambda spec: spec.crop_share)
+    decoded = decode(data, side_px(shown), max_megapixels=max_megapixels, rendering=shown.rendering)
+    box = shown_box((decoded.width_px, decoded.height_px), shown)
+    colours = tuple(np.round(255 * np.array(spec.mean)).astype(np.uint8) for spec in model.inputs)
+    if isinstance(model, WholeOnnxModel):  # it resizes every covered picture again, so they are small
+        image = decoded.image
+        scale = min(1.0, 2 * side_px(shown) / min(image.size))
+        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+        return Seen((np.asarray(image.resize(size)),), (box,), colours[:1], box)
+    prepared, _ = model.prepare(data, max_megapixels=max_megapixels)
+    return Seen(prepared, tuple(_frame(spec, shown) for spec in model.inputs), colours, box)
+
+
+def _frame(own: InputSpec, shown: InputSpec) -> Box:
+    """Return where the square that one preparation shows lies in that of another."""
+    half = 0.5 * (shown.crop_share / own.crop_share if own.fit == "crop" else 1.0)
+    return 0.5 - half, 0.5 - half, 0.5 + half, 0.5 + half
 
 
 def covers(num_halves: int = NUM_HALVES) -> Bools:
@@ -48,35 +107,29 @@ def covers(num_halves: int = NUM_HALVES) -> Bools:
     return np.concatenate([windows, *(half[None] for half in halves)])
 
 
-def shown_spec(specs: Sequence[InputSpec]) -> InputSpec:
-    """Return the preparation whose square a map is of: of several that which shows most."""
-    return max(specs, key=lambda spec: spec.crop_share)
-
-
-def covered(prepared: Prepared, specs: Sequence[InputSpec], *, kept: Bools) -> Iterator[Prepared]:
-    """Yield a prepared picture with the mean colour where cells are not kept, once for each of the covers.
+def covered(picture: Seen, kept: Bools) -> Iterator[Prepared]:
+    """Yield a picture as the model takes it with the mean colour where cells are not kept, once for each cover.
 
     Args:
-        prepared: Squares, one for each of the preparations.
-        specs: The preparations.
-        kept: (M, 7, 7), of `covers`; cells of the square of `shown_spec`.
+        picture: From `seen`.
+        kept: (M, 7, 7), of `covers`; cells of the square of the map.
     """
-    shown = shown_spec(specs)
-    cells = [_cells(spec, shown) for spec in specs]
-    colours = [np.round(255 * np.array(spec.mean)).astype(np.uint8) for spec in specs]
+    places = [
+        (_cells(array.shape[0], top, bottom), _cells(array.shape[1], left, right))
+        for array, (left, top, right, bottom) in zip(picture.prepared, picture.frames, strict=True)
+    ]
     for cover in kept:
         padded = np.pad(cover, 1, constant_values=True)  # what is not in the square of the map stays as it is
         yield tuple(
-            np.where(padded[own][:, own, None], square, colour)
-            for square, own, colour in zip(prepared, cells, colours, strict=True)
+            np.where(padded[rows][:, columns, None], array, colour)
+            for array, (rows, columns), colour in zip(picture.prepared, places, picture.colours, strict=True)
         )
 
 
-def _cells(own: InputSpec, shown: InputSpec) -> Floats:
-    """Return (size_px,) which cell each pixel along a side of a square lies in, counted from 1; 0 or 8 beyond."""
-    wider = own.crop_share / shown.crop_share if own.fit == "crop" else 1.0
-    middles = (np.arange(own.size_px) + 0.5) / own.size_px
-    places = np.floor((0.5 + (middles - 0.5) * wider) * SIDE).astype(np.int64) + 1
+def _cells(count: int, low: float, high: float) -> Ints:
+    """Return (count,) which cell each pixel along a side lies in, counted from 1; 0 or 8 beyond the square."""
+    middles = (np.arange(count) + 0.5) / count
+    places: Ints = np.floor((middles - low) / (high - low) * SIDE).astype(np.int64) + 1
     return places.clip(0, SIDE + 1)
 
 

@@ -100,7 +100,7 @@ function tell(item) {
 function bars(told, row) {
   const list = add(told, "ul", undefined, "rows");
   const ranked = Object.entries(row.probabilities).sort((a, b) => b[1] - a[1]);
-  for (const [label, share] of ranked.filter((one, place) => place < LEAST || (place < MOST && one[1] >= 0.0005))) {
+  for (const [label, share] of ranked.filter((one, place) => place < LEAST || (!row.abstained && place < MOST && one[1] >= 0.0005))) {
     const line = add(list, "li", undefined, "row");
     add(line, "span", label, "name").title = label;
     add(line, "span", percent(share), "share");

@@ -102,7 +102,7 @@ def page_policy(page: str) -> str:
     def allowed(tag: str) -> str:
         contents = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
         hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in contents]
-        return " ".join(f"'sha256-{value}'" for value in hashes)
+        return " ".join(f"'sha256-{value}'" for value in hashes) or "'none'"
 
     return (
         f"default-src 'none'; script-src {allowed('script')}; style-src {allowed('style')}; img-src blob: data:; "
