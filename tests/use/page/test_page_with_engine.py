@@ -66,9 +66,9 @@ def test_columns_of_classes_that_are_called_as_others_are_told_apart(open_page, 
     opened.cards(1)
     with opened.page.expect_download() as download:
         opened.page.locator("#csv").click()
-    from thawline.use.predict import predictions_csv
+    from thawline.view.prediction_text import answered_csv
 
-    (head,) = predictions_csv([], names)
+    (head,) = answered_csv([], names)
     assert download.value.path().read_bytes().decode().split("\n")[0] == head
 
 

@@ -7,8 +7,8 @@ import io
 
 import pytest
 
-from thawline import api
-from thawline.use.predict import predictions_csv
+import thawline
+from thawline.view.prediction_text import answered_csv
 
 pytestmark = pytest.mark.browser
 
@@ -39,7 +39,7 @@ def test_pictures_that_are_chosen_get_the_rows_of_predict(open_page, service, dr
     opened.page.set_input_files("#files", [tmp_path / name for name in names])
     cards = opened.cards(9)
     assert [card.locator(".file").inner_text() for card in cards] == names
-    wanted = list(api.predict(drawn_model, [tmp_path / name for name in names]))
+    wanted = list(thawline.predict(drawn_model, [tmp_path / name for name in names]))
     for card, row in zip(cards, wanted, strict=True):
         assert card.locator("h3").inner_text() == row.label
         shares = [float(text.removesuffix(" %").lstrip("<> ")) for text in card.locator(".share").all_inner_texts()]
@@ -114,7 +114,7 @@ def test_the_csv_is_that_of_predict(open_page, service, drawn_model, picture, tm
     opened.page.get_by_text("4 rows as predictions.csv.").wait_for()
     found = download.value.path().read_bytes().decode()
     rows = [drawn_row(drawn_model, tmp_path / name, name) for name in names]
-    wanted = "".join(line + "\n" for line in predictions_csv(rows, drawn_model.class_names))
+    wanted = "".join(line + "\n" for line in answered_csv(rows, drawn_model.class_names))
     assert found.split("\n")[0] == wanted.split("\n")[0]
     for mine, theirs in zip(csv.reader(io.StringIO(found)), csv.reader(io.StringIO(wanted)), strict=True):
         for one, other in zip(mine, theirs, strict=True):
@@ -125,7 +125,7 @@ def drawn_row(model, path, name):
     """Return the row of a file under the name that a browser gives it."""
     from dataclasses import replace
 
-    (row,) = api.predict(model, [path])
+    (row,) = thawline.predict(model, [path])
     return replace(row, path=name)
 
 
@@ -199,14 +199,12 @@ def test_words_instead_of_the_strategys_name(open_page, service):
 
 
 def test_a_doubting_model_says_so_and_shows_the_most_like_apart(open_page, serve, doubting_model, picture, tmp_path):
-    from thawline.use.exports.onnx_file import export_onnx
-
     model = doubting_model("features")
-    file = export_onnx(model, tmp_path / "doubting.onnx").path
+    file = thawline.export(model.directory, out=tmp_path / "doubting.onnx").path
     paths = [tmp_path / f"{seed}.jpg" for seed in range(20, 32)]
     for seed, path in enumerate(paths, start=20):
         path.write_bytes(picture(seed))
-    rows = list(api.predict(model, paths))
+    rows = list(thawline.predict(model, paths))
     assert {row.doubt for row in rows} >= {"none of these"}
     with serve(file) as address:
         opened = open_page(address)

@@ -318,12 +318,12 @@ function distinct(names, taken) {
 }
 
 function csvText() {
-  const first = ["path", "label", "probability"], last = ["error", "abstained", "outside"], names = facts.class_names;
+  const first = ["path", "label", "probability"], last = ["error", "abstained", "outside", "doubt", "remark"], names = facts.class_names;
   const lines = [[...first, ...distinct(names, [...first, ...last]), ...last]];
   for (const {row} of [...items].filter(({row}) => row).sort((a, b) => a.id - b.id)) {
     const shares = row.error ? {} : row.probabilities;
     lines.push([row.path, row.label, row.probability, ...names.map(name => Object.hasOwn(shares, name) ? shares[name] : ""), row.error,
-      row.error ? "" : String(row.abstained), row.outside]);
+      row.error ? "" : String(row.abstained), row.outside, row.doubt, row.remark]);
   }
   return lines.map(line => line.map(cell).join(",") + "\n").join("");
 }
