@@ -188,6 +188,22 @@ def test_a_service_that_is_gone_is_told_and_asked_again_when_wanted(open_page, s
     assert card.locator(".error").count() == 0
 
 
+def test_a_map_comes_from_the_service(open_page, service, picture, tmp_path):
+    (tmp_path / "a.jpg").write_bytes(picture(1))
+    opened = open_page(service)
+    opened.page.set_input_files("#files", [tmp_path / "a.jpg"])
+    (card,) = opened.cards(1)
+    card.get_by_role("button", name="What it looked at").click()
+    opened.page.locator("#scale").wait_for()
+    assert card.locator("h3").inner_text() in opened.page.locator("#looks-said").inner_text()
+    assert sum(url.endswith("/looks") for url in opened.requests) == 1
+    opened.page.get_by_role("button", name="Close").click()
+    assert opened.page.evaluate("document.activeElement.className") == "look"
+    opened.page.keyboard.press("Enter")
+    opened.page.locator("#scale").wait_for()
+    assert sum(url.endswith("/looks") for url in opened.requests) == 1, "it is known already"
+
+
 def test_words_instead_of_the_strategys_name(open_page, service):
     opened = open_page(service)
     opened.page.get_by_text("This model tells 3 classes of pictures apart.").wait_for()

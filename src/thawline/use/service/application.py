@@ -17,6 +17,7 @@ from thawline.core.version import __version__
 from thawline.use.service.access import Access
 from thawline.use.service.docs_page import docs_routes
 from thawline.use.service.gate import Gate
+from thawline.use.service.looks_routes import looks_routes
 from thawline.use.service.open_inference import open_inference_routes
 from thawline.use.service.prediction_routes import prediction_routes
 from thawline.use.service.refusal import RefusedError
@@ -27,7 +28,12 @@ __all__ = ["ROUTES", "make_app"]
 BUG = RefusedError(500, "a bug of the service; its log says more")
 LEFT = 499
 
-ROUTES: tuple[Callable[[Served], APIRouter], ...] = (prediction_routes, open_inference_routes, docs_routes)
+ROUTES: tuple[Callable[[Served], APIRouter], ...] = (
+    prediction_routes,
+    looks_routes,
+    open_inference_routes,
+    docs_routes,
+)
 
 
 def make_app(served: Served, *, access: Access | None = None) -> Gate:
@@ -35,11 +41,11 @@ def make_app(served: Served, *, access: Access | None = None) -> Gate:
 
     `POST /predict` takes a form with pictures, or one as the body, and returns a row a picture in their order, as
     `thawline predict --json` does; a picture that cannot be read gets a row with its error. `GET /health` returns the
-    facts of the model, `/metrics` numbers for Prometheus, `/v2/…` speaks the Open Inference Protocol, `/docs` and
-    `/openapi.json` describe all of it, and `GET /` is a page to try it. Refusals are JSON, `{"detail": …}`: 400: no
-    HTTP or no form, or a host that is not ours; 401: no token; 403: another site's page; 404: no such place; 408: the
-    body does not arrive; 411: the request has no length; 413: too much; 415: compressed; 422: none could be
-    read; 503, with `Retry-After`: too busy.
+    facts of the model, `POST /looks` where it looks on a picture, `/metrics` numbers for Prometheus, `/v2/…` speaks
+    the Open Inference Protocol, `/docs` and `/openapi.json` describe all of it, and `GET /` is a page to try it.
+    Refusals are JSON, `{"detail": …}`: 400: no HTTP or no form, or a host that is not ours; 401: no token; 403:
+    another site's page; 404: no such place; 408: the body does not arrive; 411: the request has no length; 413: too
+    much; 415: compressed; 422: none could be read; 503, with `Retry-After`: too busy.
 
     Args:
         served: What answers.

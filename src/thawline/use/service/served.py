@@ -16,6 +16,7 @@ from starlette.requests import Request
 from thawline.core.types import Prediction
 from thawline.core.version import __version__
 from thawline.use.model_place import EXPORTS, MODEL, ModelPlace
+from thawline.use.occlusion import can_look
 from thawline.use.onnx_model import OnnxModel
 from thawline.use.page.answer_page import plain_words
 from thawline.use.service.arrivals import Arrivals
@@ -137,6 +138,7 @@ class Served:
             "class_names": facts.class_names,
             "limits": asdict(self.limits),
             "words": words,
+            "looks": can_look(self.model),
             "keeps_unsure": None if self._unsure is None else self._unsure.problem or KEEPS,
             "drift": None if drift is None else drift.to_json(),
         }
