@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -14,6 +14,10 @@ from thawline.cli.arguments import Json
 from thawline.cli.console import say, say_json
 from thawline.core.errors import UsageError
 from thawline.core.progress import progress_for_stderr
+
+if TYPE_CHECKING:
+    from thawline.use.exports.hub_upload import Pushed
+    from thawline.use.exports.write_export import Exported
 
 __all__ = ["export", "verify"]
 
@@ -33,6 +37,14 @@ def export(
             help="The file or folder; of several forms, a folder for them. Default: `exports/` in the run.",
         ),
     ] = None,
+    push_to: Annotated[
+        str | None,
+        Parameter(help="OWNER/NAME on Hugging Face's hub, for timm or onnx; the token is read from HF_TOKEN alone."),
+    ] = None,
+    public: Annotated[bool, Parameter(help="A repository that the push makes is for everybody; else private.")] = False,
+    with_golden: Annotated[
+        bool, Parameter(help="Push the golden pictures too, which are training pictures; else they stay here.")
+    ] = False,
     list: Annotated[bool, Parameter(help="List the forms, what each needs, and whether that is installed.")] = False,  # noqa: A002
     json: Json = False,
 ) -> None:
@@ -49,11 +61,44 @@ def export(
         return
     if model is None:
         raise UsageError("export: no model is named. Name the folder of a run: `thawline export RUN`.")
-    done = thawline.export_all(model, to or ["onnx"], out=out, progress=progress_for_stderr())
-    if json:
-        say_json([{**asdict(each), "path": str(each.path)} for each in done])
-    else:
+    kinds = to or ["onnx"]
+    if push_to is None and (public or with_golden):
+        raise UsageError("export: --public and --with-golden go with --push-to OWNER/NAME. Name the repository.")
+    if push_to is not None:
+        from thawline.use.exports.hub_upload import require_pushable
+
+        require_pushable(push_to, kinds)
+    done = thawline.export_all(model, kinds, out=out, progress=progress_for_stderr())
+    rows = [{**asdict(each), "path": str(each.path)} for each in done]
+    if not json:
         say("\n".join(map(exported_text, done)))
+    if push_to is not None:
+        pushed = _pushed(model, done[0], repository=push_to, private=not public, with_golden=with_golden)
+        rows[0]["pushed"] = asdict(pushed)
+        if not json:
+            say(f"{pushed.url}  {'private' if pushed.is_private else 'public'}")
+    if json:
+        say_json(rows)
+
+
+def _pushed(model: Path, done: Exported, *, repository: str, private: bool, with_golden: bool) -> Pushed:
+    """Send an export to the hub; what goes up is told on standard error first."""
+    from thawline.use.exports.hub_upload import push_export
+    from thawline.view.words import printable
+
+    def tell(line: str) -> None:
+        sys.stderr.write(f"thawline: {printable(line)}\n")
+        sys.stderr.flush()
+
+    return push_export(
+        model,
+        done.path,
+        repository=repository,
+        kind=done.kind,
+        private=private,
+        with_golden=with_golden,
+        say=tell,
+    )
 
 
 def verify(
@@ -77,4 +122,4 @@ def verify(
             sys.stderr.write(f"thawline: {printable(str(failed.path))}: {printable(failed.words)}\n")
     else:
         say(verified_text(results))
-    return 0 if all(result.passed for result in results) else 1
+    return 1 if any(result.passed is False for result in results) else 0

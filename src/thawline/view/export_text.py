@@ -35,7 +35,7 @@ def exported_text(done: Exported) -> str:
 
 
 def verified_text(results: Sequence[Verified]) -> str:
-    """Return exports side by side, a line each, and below them what is wrong with those that do not pass."""
+    """Return exports side by side, a line each, and below them why one does not pass or is not known to."""
     rows = [("export", "size", "memory", "ms a picture", "difference", "agreement", "passed")]
     for result in results:
         rows.append(
@@ -46,7 +46,7 @@ def verified_text(results: Sequence[Verified]) -> str:
                 "-" if result.milliseconds is None else f"{result.milliseconds:.1f}",
                 "-" if result.max_difference is None else f"{result.max_difference:.1e}",
                 "-" if result.agreement is None else f"{result.agreement:.1%}",
-                "yes" if result.passed else "no",
+                {True: "yes", False: "no", None: "not known here"}[result.passed],
             )
         )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

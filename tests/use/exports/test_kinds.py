@@ -14,7 +14,7 @@ def test_every_form_has_a_name_a_place_and_a_writer():
     assert len({kind.place for kind in KINDS}) == len(KINDS)
     assert [kind_named(kind.name) for kind in KINDS] == list(KINDS)
     assert not kind_named("onnx").is_folder
-    assert all(kind.line and kind.extra for kind in KINDS)
+    assert all(kind.line and bool(kind.extra) == bool(kind.needs) for kind in KINDS)
 
 
 def test_what_is_missing_is_named_with_its_extra():

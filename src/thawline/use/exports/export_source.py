@@ -17,7 +17,7 @@ from thawline.core.progress import Progress, SilentProgress
 from thawline.core.version import __version__
 from thawline.use.answer import Answer, Prepared
 from thawline.use.bundle import Bundle, golden_tolerance
-from thawline.use.exports.golden import GoldenPicture
+from thawline.use.exports.golden import GoldenPicture, GoldenSet
 from thawline.use.exports.graph import Graph
 from thawline.use.exports.tensor_graph import tensor_graph
 from thawline.use.network_facts import InputFacts
@@ -119,6 +119,16 @@ class ExportSource:
                 )
             )
         return tuple(pictures)
+
+    def golden_set(self, kind: str, *, allowed: float) -> GoldenSet:
+        """Return what an export of some kind proves itself by: the folder's golden pictures, all of the same class.
+
+        Args:
+            kind: By its name in `KINDS`.
+            allowed: How far a probability may be off.
+        """
+        seal, pictures = self.bundle.manifest.seal, list(self.golden)
+        return GoldenSet(kind=kind, manifest_seal=seal, allowed=allowed, least_agreement=1.0, pictures=pictures)
 
     def _answer(self, prepared: Prepared) -> Answer:
         """Return the model's answer to a picture: the folder's own, or torch's in float32 where that is rougher."""

@@ -176,8 +176,8 @@ class _Strangeness(nn.Module):
         u, means = z @ self.get_buffer("whitening"), self.get_buffer("means")
         squares = u.square()
         distances = squares.sum(1, keepdim=True) - 2 * (u @ means.T) + means.square().sum(1)
-        near = distances.amin(1) - squares @ self.get_buffer("weights")
-        rest = (x.square().sum(1) - z.square().sum(1)).clamp_min(0) / x.shape[1]
+        near = distances.amin(1) - (squares * self.get_buffer("weights")).sum(1)
+        rest = (x.square().sum(1) - z.square().sum(1)).clamp_min(0.0) / x.shape[1]
         far = torch.log(rest + FAR_FLOOR)
         score: Tensor = (near - self.near[0]) / self.near[1] + FAR_WEIGHT * (far - self.far[0]) / self.far[1]
         return score
@@ -196,7 +196,7 @@ class _Outside(nn.Module):
     def forward(self, features: Tensor, logits: Tensor) -> Tensor:
         score = -torch.logsumexp(logits, dim=1) if self.score is None else self.score(features)
         passed = (score.unsqueeze(1) - self.get_buffer("lowest")) / self.get_buffer("steps")
-        share: Tensor = passed.clamp(0, 1).mean(1)
+        share: Tensor = passed.clamp(0.0, 1.0).mean(1)
         return share
 
 

@@ -5,13 +5,16 @@ One idea: the table is written out, and needs nothing but the standard library, 
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
 
 from thawline.core.errors import UsageError
 from thawline.use.model_place import ONNX_FILE, TENSOR_FILE
 
-__all__ = ["KINDS", "ExportKind", "kind_named"]
+__all__ = ["KINDS", "MACOS_ONLY", "ExportKind", "kind_named"]
+
+MACOS_ONLY = "Core ML runs on macOS only, so parity can be checked there only"
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class ExportKind:
         needs: Modules that writing it imports, besides what Thawline needs itself.
         extra: The extra of Thawline that brings them.
         line: What it is, in one line.
+        elsewhere: Of a form that runs on macOS only, what is said elsewhere; else empty.
     """
 
     name: str
@@ -31,11 +35,17 @@ class ExportKind:
     needs: tuple[str, ...]
     extra: str
     line: str
+    elsewhere: str = ""
 
     @property
     def is_folder(self) -> bool:
         """Whether it is a folder; else it is a file."""
         return "." not in self.place
+
+    @property
+    def unproven(self) -> str:
+        """Why this machine cannot say whether it passes, or nothing where it can."""
+        return self.elsewhere if sys.platform != "darwin" else ""
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -69,6 +79,28 @@ KINDS = (
         ("onnx", "onnxruntime", "onnxscript"),
         "export",
         "one file without crop and resize: prepared pixels in; the quickest here, `predict` takes it",
+    ),
+    ExportKind(
+        "openvino",
+        "openvino",
+        ("onnx", "onnxscript", "openvino"),
+        "openvino",
+        "a folder for Intel's OpenVINO, whole as onnx is: pictures of any size in",
+    ),
+    ExportKind(
+        "coreml",
+        "coreml",
+        ("coremltools",),
+        "coreml",
+        "a folder with a package for Apple's Core ML, prepared pictures in; its answers can be checked on macOS only",
+        MACOS_ONLY,
+    ),
+    ExportKind(
+        "timm",
+        "timm",
+        (),
+        "",
+        "a folder that timm and transformers load; for a dense head on the last cut or a tuned network",
     ),
 )
 

@@ -13,7 +13,7 @@ from thawline.use.answer import Answering
 from thawline.use.exports.golden import GoldenSet, golden_from_text, read_golden
 from thawline.use.exports.sealed_folder import FolderFacts, read_folder
 from thawline.use.onnx_facts import GOLDEN_KEY, OnnxFacts
-from thawline.use.onnx_model import OnnxModel, open_onnx
+from thawline.use.onnx_model import open_onnx
 
 __all__ = ["Opened", "open_export", "opened"]
 
@@ -73,5 +73,17 @@ def opened(path: Path | str, *, num_threads: int | None = None) -> Opened:
     return Opened(golden.kind, model, model.facts, golden)
 
 
-def _open_folder(folder: Path, own: FolderFacts, *, num_threads: int | None) -> OnnxModel:
+def _open_folder(folder: Path, own: FolderFacts, *, num_threads: int | None) -> Answering:
+    if own.kind == "openvino":
+        from thawline.use.exports.openvino_folder import open_openvino
+
+        return open_openvino(folder, own.facts, num_threads=num_threads)
+    if own.kind == "coreml":
+        from thawline.use.exports.coreml_package import open_coreml
+
+        return open_coreml(folder, own.facts)
+    if own.kind == "timm":
+        from thawline.use.exports.timm_folder import open_timm
+
+        return open_timm(folder, own.facts)
     raise BundleError(f"load {folder}: this version knows no export of the kind {own.kind!r}. Update Thawline.")

@@ -18,7 +18,7 @@ from thawline.use.manifest import left_behind
 from thawline.use.network_facts import Sha256, Strict
 from thawline.use.onnx_facts import OnnxFacts
 
-__all__ = ["FOLDER_FILE", "FolderFacts", "is_sealed_folder", "read_folder", "seal_folder", "size_of"]
+__all__ = ["FOLDER_FILE", "FolderFacts", "folder_kind", "is_sealed_folder", "read_folder", "seal_folder", "size_of"]
 
 FOLDER_FILE = "export.json"
 
@@ -95,6 +95,14 @@ def is_sealed_folder(folder: Path) -> bool:
     except BundleError:
         return False
     return True
+
+
+def folder_kind(folder: Path) -> str | None:
+    """Return the kind of export that a folder says it is, by its name in `KINDS`; nothing is verified."""
+    try:
+        return FolderFacts.model_validate_json((folder / FOLDER_FILE).read_bytes()).kind
+    except (OSError, ValidationError):
+        return None
 
 
 def size_of(path: Path) -> int:

@@ -14,7 +14,7 @@ from thawline.core.errors import BundleError, UsageError
 from thawline.core.progress import Progress, SilentProgress
 from thawline.use.exports.kinds import KINDS
 from thawline.use.exports.measured import measure_apart
-from thawline.use.exports.sealed_folder import FOLDER_FILE, size_of
+from thawline.use.exports.sealed_folder import FOLDER_FILE, folder_kind, is_sealed_folder, size_of
 from thawline.use.model_place import EXPORTS, find_model
 
 __all__ = ["Verified", "exports_of", "verified_json", "verify", "verify_exports"]
@@ -27,7 +27,7 @@ class Verified:
     Attributes:
         path: The file or folder.
         kind: By its name in `KINDS`.
-        passed: Whether it answers as it must.
+        passed: Whether it answers as it must; None where this kind of machine cannot say.
         max_difference: Largest difference from the answers that its golden pictures must get; None where it gave none.
         agreement: Share of them that get the same class; None where it gave none.
         milliseconds: Median time of one picture from its file to its answer; None where it gave none.
@@ -38,7 +38,7 @@ class Verified:
 
     path: Path
     kind: str
-    passed: bool
+    passed: bool | None
     max_difference: float | None
     agreement: float | None
     milliseconds: float | None
@@ -112,24 +112,31 @@ def verified_json(results: Sequence[Verified], *, named: Path | str) -> dict[str
     """
     if len(results) == 1 and results[0].path == Path(named):
         return results[0].to_json()
-    passed = all(result.passed for result in results)
+    passed = all(result.passed is not False for result in results)
     return {"passed": passed, "exports": [result.to_json() for result in results]}
 
 
 def _verified(path: Path) -> Verified:
-    known = next((kind.name for kind in KINDS if kind.place == path.name), "")
+    kind = next((kind for kind in KINDS if kind.place == path.name or kind.name == folder_kind(path)), None)
+    name, unproven = (kind.name, kind.unproven) if kind else ("", "")
     try:
         found = measure_apart(path)
     except (BundleError, UsageError) as error:
-        return Verified(path, known, False, None, None, None, size_of(path), None, str(error))
+        passed = None if unproven and is_sealed_folder(path) else False
+        words = f"{unproven}; {error}" if passed is None else str(error)
+        return Verified(path, name, passed, None, None, None, size_of(path), None, words)
+    size, difference, agreement = size_of(path), found["max_difference"], found["agreement"]
+    if unproven:  # what it took says nothing about where it is meant to run
+        words = f"{unproven}; computed here, step by step, its program differs by {difference:.1e}"
+        return Verified(path, found["kind"], None, difference, agreement, None, size, None, words)
     return Verified(
         path,
         found["kind"],
         found["passed"],
-        found["max_difference"],
-        found["agreement"],
+        difference,
+        agreement,
         found["milliseconds"],
-        size_of(path),
+        size,
         found["memory_bytes"],
         found["words"],
     )

@@ -16,12 +16,15 @@ from pathlib import Path
 from thawline.core.errors import BundleError, StoreError, UsageError
 from thawline.core.owned import Marker, measure, read_marker, write_marker
 from thawline.core.store import disk_errors, replace_directory, staging_directory, sweep_staging
+from thawline.use.exports.coreml_package import write_coreml
 from thawline.use.exports.export_source import ExportSource
 from thawline.use.exports.kinds import ExportKind, kind_named
 from thawline.use.exports.onnx_file import write_onnx, write_onnx_tensor
 from thawline.use.exports.open_export import Opened, opened
+from thawline.use.exports.openvino_folder import write_openvino
 from thawline.use.exports.proof import Proof, prove
 from thawline.use.exports.sealed_folder import is_sealed_folder, size_of
+from thawline.use.exports.timm_folder import write_timm
 from thawline.use.model_place import EXPORTS
 from thawline.use.onnx_facts import MAX_FILE_BYTES, is_sealed
 
@@ -32,6 +35,9 @@ Writer = Callable[[ExportSource, Path], None]
 WRITERS: dict[str, Writer] = {
     "onnx": write_onnx,
     "onnx-tensor": write_onnx_tensor,
+    "openvino": write_openvino,
+    "coreml": write_coreml,
+    "timm": write_timm,
 }
 """What writes each kind into a place of our own that is empty; folders end with `seal_folder`."""
 
