@@ -77,7 +77,16 @@ HEADS = {
 }
 
 
-def make(place, *, name="simple_cnn", size_px=64, head="linear", poolings=("mean", "std"), dtype="float32"):
+def make(
+    place,
+    *,
+    name="simple_cnn",
+    size_px=64,
+    head="linear",
+    poolings=("mean", "std"),
+    dtype="float32",
+    storage="float16",
+):
     """Write a model whose network has random weights, with a head fitted to drawn pictures at its last two cuts."""
     torch.manual_seed(0)
     network = load_backbone(name, pretrained=name == "efficientnet_lite0", size_px=size_px)
@@ -85,7 +94,7 @@ def make(place, *, name="simple_cnn", size_px=64, head="linear", poolings=("mean
     blocks = [(cut, pooling) for cut in (last - 1, last) for pooling in poolings]
     runtime = Runtime("cpu", dtype, 8)
     pictures = [draw(seed) for seed in range(18)]
-    kept = {"blocks": blocks, "storage": "float16", "temperature": 0.7, "class_names": NAMES}
+    kept = {"blocks": blocks, "storage": storage, "temperature": 0.7, "class_names": NAMES}
     reader = Classifier([network], runtime, head=None, **kept).reader  # type: ignore[arg-type]
     features = reader.read(np.stack([prepare(data, network.backbone.input) for data in pictures]))
     labels = np.arange(18, dtype=np.int64) % CLASSES

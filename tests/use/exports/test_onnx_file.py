@@ -53,7 +53,9 @@ def test_any_batch_of_pictures_gets_the_answers_of_the_folder(drawn_model, drawn
     ],
 )
 def test_every_head_pooling_and_family_can_be_exported(make_model, picture, tmp_path, name, size_px, head, poolings):
-    bundle = make_model(tmp_path / "model", name=name, size_px=size_px, head=head, poolings=poolings)
+    facts = {"size_px": size_px, "head": head, "poolings": poolings}
+    storage = "float32"  # random weights make more of a step of float16 than the gate allows
+    bundle = make_model(tmp_path / "model", name=name, storage=storage, **facts)
     source = ExportSource(bundle)
     for kind, allowed in (("onnx-tensor", TENSOR_ALLOWED), ("onnx", PIXELS_ALLOWED)):
         done = write_export(source, kind, place=tmp_path / f"{kind}.onnx")
