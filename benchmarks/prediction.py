@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+import thawline
 from main_job import DATA, report, seconds
 from thawline.core.runtime import num_workers
 from thawline.data.load import map_ordered
@@ -39,12 +40,9 @@ def made_run(folder: Path) -> Path:
 
 def exported(run: Path) -> Path:
     """Return the tensor-in ONNX file of a run's model, exported first where it is not there."""
-    import thawline
-    from thawline.use.exports.onnx_file import export_onnx
-
     place = run / "exports" / TENSOR_FILE
     if find_model(run).onnx != place:
-        export_onnx(thawline.load(run, device="cpu"), place)
+        thawline.export(run, "onnx-tensor")
     return place
 
 
