@@ -26,6 +26,7 @@ def test_every_route_is_described_and_nothing_is_requested(drawn_onnx):
     assert not re.findall(r"""<script|(?:src|href)=["'](?!openapi\.json|\./)|https?://|url\(""", page.text)
     for path in described:
         assert path.replace("{name}", "birds") in page.text
+    assert "<p>Field <code>pictures</code>: one file or several; the fields picture," in page.text
     assert {
         "/health",
         "/predict",
@@ -43,7 +44,8 @@ def test_every_route_is_described_and_nothing_is_requested(drawn_onnx):
 
 
 def test_what_it_says_is_text():
-    page = docs_html({"paths": {"/<b>": {"get": {"description": "<script>"}}}}, model="<i>")
+    page = docs_html({"paths": {"/<b>": {"get": {"description": "<script> `x`"}}}}, model="<i>")
+    assert "&lt;script&gt; <code>x</code>" in page
     assert "<b>" not in page
     assert "<script>" not in page
     assert "<i>" not in page

@@ -51,7 +51,7 @@ def make_app(served: Served, *, access: Access | None = None) -> Gate:
         served: What answers.
         access: Who is answered; by default whoever calls the service by a name of this machine's loopback.
     """
-    app = FastAPI(title="Thawline", version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app = FastAPI(title="Thawline", version=__version__, openapi_url=None, redirect_slashes=False)
     routers = [routes(served) for routes in ROUTES]
     for router in routers:
         app.include_router(router)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import Response
 
 from thawline.use.page.answer_page import page_policy
 
@@ -31,17 +32,27 @@ p{margin:.3rem 0}
 
 
 def docs_routes(served: Served) -> APIRouter:
-    """Return the route of the page.
+    """Return the routes of the page and of the same for programs.
 
     Args:
         served: What answers; the page says its name and limits.
     """
     router = APIRouter()
 
-    @router.get("/docs", response_class=HTMLResponse, include_in_schema=False)
-    async def docs(request: Request) -> HTMLResponse:
-        page = docs_html(request.app.openapi(), model=served.name)
-        return HTMLResponse(page, headers={"Content-Security-Policy": page_policy(page)})
+    known: dict[str, bytes] = {}  # made once: strangers may ask for it again and again
+
+    @router.get("/docs", include_in_schema=False)
+    async def docs(request: Request) -> Response:
+        if "page" not in known:
+            known["page"] = docs_html(request.app.openapi(), model=served.name).encode()
+        policy = page_policy(known["page"].decode())
+        return Response(known["page"], media_type="text/html", headers={"Content-Security-Policy": policy})
+
+    @router.get("/openapi.json", include_in_schema=False)
+    async def described(request: Request) -> Response:
+        if "json" not in known:
+            known["json"] = json.dumps(request.app.openapi()).encode()
+        return Response(known["json"], media_type="application/json")
 
     return router
 
@@ -68,9 +79,15 @@ def _routes(described: dict[str, Any], model: str) -> Iterator[str]:
         for method, facts in methods.items():
             shown = html.escape(path.replace("{name}", model))
             yield f"<h2><code>{method.upper()} {shown}</code></h2>"
-            yield f"<p>{html.escape(facts.get('description', facts.get('summary', '')))}</p>"
+            yield f"<p>{_marked(facts.get('description', facts.get('summary', '')))}</p>"
             for kind, body in facts.get("requestBody", {}).get("content", {}).items():
                 yield f"<p>Body: <code>{html.escape(kind)}</code></p>"
-                schema = body.get("example") or body["schema"]
-                if kind != "image/*":
-                    yield f"<pre>{html.escape(json.dumps(schema, indent=2))}</pre>"
+                for name, field in body["schema"].get("properties", {}).items():
+                    yield f"<p>Field <code>{html.escape(name)}</code>: {_marked(field['description'])}</p>"
+                if "example" in body:
+                    yield f"<pre>{html.escape(json.dumps(body['example'], indent=2))}</pre>"
+
+
+def _marked(text: str) -> str:
+    """Return a text as HTML, what stands between backticks as code."""
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", html.escape(text))

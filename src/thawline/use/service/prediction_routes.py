@@ -21,6 +21,7 @@ __all__ = ["prediction_routes"]
 
 TITLE = "What is in this picture?"
 FILES = {"type": "array", "items": {"type": "string", "format": "binary"}}
+MORE_FIELDS = f"one file or several; the fields {', '.join(FIELDS[1:])} will do as well"
 BODY = {
     "requestBody": {
         "required": True,
@@ -29,7 +30,7 @@ BODY = {
                 "schema": {
                     "type": "object",
                     "required": [FIELD],
-                    "properties": {FIELD: {**FILES, "description": f"also {', '.join(FIELDS[1:])}"}},
+                    "properties": {FIELD: {**FILES, "description": MORE_FIELDS}},
                 }
             },
             "image/*": {"schema": {"type": "string", "format": "binary"}},
