@@ -37,7 +37,7 @@ def test_every_route_is_described_and_nothing_is_requested(drawn_onnx):
         "/v2/models/{name}",
         "/v2/models/{name}/ready",
         "/v2/models/{name}/infer",
-    } == set(described)
+    } <= set(described)
     for facts in described.values():
         for method in facts.values():
             assert len(method["description"]) > 15
