@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = ["export", "verify"]
 
+OrtWeb = Annotated[
+    Path | None,
+    Parameter(help="Of `web`: the tarball of onnxruntime-web as `npm pack` makes it, instead of fetching it once."),
+]
+
 
 def export(
     model: Annotated[
@@ -45,6 +50,7 @@ def export(
     with_golden: Annotated[
         bool, Parameter(help="Push the golden pictures too, which are training pictures; else they stay here.")
     ] = False,
+    ort_web: OrtWeb = None,
     list: Annotated[bool, Parameter(help="List the forms, what each needs, and whether that is installed.")] = False,  # noqa: A002
     json: Json = False,
 ) -> None:
@@ -68,7 +74,7 @@ def export(
         from thawline.use.exports.hub_upload import require_pushable
 
         require_pushable(push_to, kinds)
-    done = thawline.export_all(model, kinds, out=out, progress=progress_for_stderr())
+    done = thawline.export_all(model, kinds, out=out, ort_web=ort_web, progress=progress_for_stderr())
     rows = [{**asdict(each), "path": str(each.path)} for each in done]
     if not json:
         say("\n".join(map(exported_text, done)))

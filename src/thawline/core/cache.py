@@ -22,10 +22,12 @@ _KEY = "[0-9a-f]{32}"
 _DESCRIPTIONS = {
     "banks": ("bank.json", {"weights_sha256", "views", "blocks"}),
     "pictures": ("source.json", {"source", "pictures"}),
+    "packages": ("source.json", {"source", "integrity"}),
 }
 _NAMES = {
     "banks": rf"bank\.json|segments|segments/{_KEY}|segments/{_KEY}/(rows|digests|checksums)\.npy",
     "pictures": r"source\.json|(train|validation|test|all)-\d{5}\.parquet",
+    "packages": r"source\.json|package\.tgz",
 }
 
 
@@ -34,7 +36,7 @@ class Entry:
     """One thing in the cache.
 
     Attributes:
-        kind: Folder it lies in: `banks` of features, or `pictures` that were fetched.
+        kind: Folder it lies in: `banks` of features, `pictures` that were fetched, or `packages` for an export.
         key: Its content key.
         directory: Where it lies.
         size_bytes: Bytes of all its files.

@@ -30,7 +30,7 @@ def exported_text(done: Exported) -> str:
     return (
         f"{printable(str(done.path))}  {size_text(done.size_bytes)}\n"
         f"  {pictures} went through it: answers differ by at most {done.max_difference:.1e} from those of the model "
-        f"folder, and the class is the same for {done.agreement:.0%}"
+        f"folder, and the class is the same for {done.agreement:.0%}" + (f"\n  {done.note}" if done.note else "")
     )
 
 

@@ -121,7 +121,9 @@ def test_a_folder_is_replaced_whole_and_noted_file_by_file(source, drawn_model, 
     kind = ExportKind("folder", "folder", (), "export", "a folder")
     model = module.opened(drawn_onnx)
     monkeypatch.setitem(module.WRITERS, "folder", write)
-    monkeypatch.setattr(module, "opened", lambda path: Opened("folder", model.model, model.facts, read_golden(path)))
+    monkeypatch.setattr(
+        module, "opened", lambda path, **_: Opened("folder", model.model, model.facts, read_golden(path))
+    )
     place = run / "exports" / "folder"
     done = write_export(source, kind, place=place)
     assert done.size_bytes == sum(path.stat().st_size for path in place.rglob("*") if path.is_file())

@@ -27,6 +27,7 @@ def export(
     to: str = "onnx",
     *,
     out: Path | str | None = None,
+    ort_web: Path | None = None,
     progress: Progress | None = None,
 ) -> Exported:
     """Write a model in another form, which answers as its folder does, and return what is known of it.
@@ -36,13 +37,14 @@ def export(
         to: The form, by its name in `thawline.use.exports.kinds.KINDS`.
         out: The file or folder; None takes the form's usual name in the folder `exports` of the run, or next to the
             model folder.
+        ort_web: Of `web`, the tarball of onnxruntime-web as npm packs it; None fetches it once.
         progress: Where to report to.
 
     Raises:
         BundleError: The model has no such form, or the form answers otherwise; nothing is written.
         UsageError: There is no such form, or what it needs is not installed.
     """
-    (done,) = export_all(model, [to], out=out, progress=progress)
+    (done,) = export_all(model, [to], out=out, ort_web=ort_web, progress=progress)
     return done
 
 
@@ -51,6 +53,7 @@ def export_all(
     to: Sequence[str],
     *,
     out: Path | str | None = None,
+    ort_web: Path | None = None,
     progress: Progress | None = None,
 ) -> tuple[Exported, ...]:
     """Write a model in several forms, in order; as `export` otherwise, which does it for one.
@@ -59,6 +62,7 @@ def export_all(
         model: As in `export`.
         to: Names of forms.
         out: Of one form its file or folder, of several the folder that they are written into.
+        ort_web: As in `export`.
         progress: Where to report to.
 
     Raises:
@@ -78,7 +82,7 @@ def export_all(
     from thawline.use.exports.write_export import write_export
 
     bundle = load_bundle(place.folder, device="cpu") if isinstance(model, str | Path) else model
-    source = ExportSource(bundle, progress=progress)
+    source = ExportSource(bundle, progress=progress, ort_web=ort_web)
     folder = place.exports if out is None else Path(out)
     is_file = out is not None and len(kinds) == 1
     return tuple(write_export(source, kind, place=folder if is_file else folder / kind.place) for kind in kinds)

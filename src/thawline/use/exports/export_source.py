@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,10 +36,12 @@ class ExportSource:
     Attributes:
         bundle: The model folder, loaded on the CPU.
         progress: Where to report to.
+        ort_web: The tarball of onnxruntime-web; None where it is fetched.
     """
 
-    def __init__(self, bundle: Bundle, *, progress: Progress | None = None) -> None:
+    def __init__(self, bundle: Bundle, *, progress: Progress | None = None, ort_web: Path | None = None) -> None:
         self.bundle = bundle
+        self.ort_web = ort_web
         self.progress = progress or SilentProgress()
 
     @cached_property

@@ -67,6 +67,11 @@ class GoldenSet(Strict):
     least_agreement: Annotated[float, Field(ge=0, le=1)]
     pictures: list[GoldenPicture] = Field(min_length=1, repr=False)
 
+    def with_pictures(self, read: Callable[[str], bytes]) -> GoldenSet:
+        """Return the same with the pictures inside; `read` gives the content of a file by its name."""
+        whole = [each.model_copy(update={"data": b64encode(read(each.file)).decode()}) for each in self.pictures]
+        return self.model_copy(update={"pictures": whole})
+
     def text(self) -> str:
         """Return it as JSON with the pictures inside: for the metadata of a file."""
         return self.model_dump_json(exclude_none=False)
@@ -117,11 +122,7 @@ def _checked(text: str, *, name: str, read: Callable[[str], bytes] | None) -> Go
     try:
         golden = GoldenSet.model_validate_json(text)
         if read is not None:
-            whole = [
-                picture.model_copy(update={"data": b64encode(read(picture.file)).decode()})
-                for picture in golden.pictures
-            ]
-            golden = golden.model_copy(update={"pictures": whole})
+            golden = golden.with_pictures(read)
         for picture in golden.pictures:
             if not picture.picture:
                 raise ValueError(f"{picture.file} is empty")

@@ -102,6 +102,13 @@ KINDS = (
         "",
         "a folder that timm and transformers load; for a dense head on the last cut or a tuned network",
     ),
+    ExportKind(
+        "web",
+        "web",
+        ("onnx", "onnxruntime", "onnxscript"),
+        "export",
+        "a folder for any static host: a page that answers in the browser, offline too; fetches onnxruntime-web once",
+    ),
 )
 
 

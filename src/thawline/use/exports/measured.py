@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from thawline.core.errors import BundleError, ThawlineError, UsageError
-from thawline.use.exports.open_export import opened
+from thawline.use.exports.open_export import Opened, opened
 from thawline.use.exports.proof import prove
 
 __all__ = ["measure_apart", "peak_bytes"]
@@ -65,6 +65,13 @@ def peak_bytes() -> int:
 
 def _measure(path: Path) -> dict[str, Any]:
     export = opened(path)
+    try:
+        return _facts_of(export)
+    finally:
+        export.close()
+
+
+def _facts_of(export: Opened) -> dict[str, Any]:
     golden = export.golden
     proof = prove(export.model, golden.pictures, allowed=golden.allowed, least_agreement=golden.least_agreement)
     seconds = []
@@ -79,9 +86,9 @@ def _measure(path: Path) -> dict[str, Any]:
         "max_difference": proof.max_difference,
         "agreement": proof.agreement,
         "num_golden": proof.num_pictures,
-        "words": proof.words(),
+        "words": f"{proof.words()}{export.note and '. '}{export.note}",
         "milliseconds": 1000 * statistics.median(seconds),
-        "memory_bytes": peak_bytes(),
+        "memory_bytes": peak_bytes() if export.runs_here else None,
     }
 
 

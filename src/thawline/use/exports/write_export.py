@@ -25,6 +25,7 @@ from thawline.use.exports.openvino_folder import write_openvino
 from thawline.use.exports.proof import Proof, prove
 from thawline.use.exports.sealed_folder import is_sealed_folder, size_of
 from thawline.use.exports.timm_folder import write_timm
+from thawline.use.exports.web import write_web
 from thawline.use.model_place import EXPORTS
 from thawline.use.onnx_facts import MAX_FILE_BYTES, is_sealed
 
@@ -38,6 +39,7 @@ WRITERS: dict[str, Writer] = {
     "openvino": write_openvino,
     "coreml": write_coreml,
     "timm": write_timm,
+    "web": write_web,
 }
 """What writes each kind into a place of our own that is empty; folders end with `seal_folder`."""
 
@@ -53,6 +55,7 @@ class Exported:
         max_difference: Largest difference from the model folder's answers to golden pictures.
         agreement: Share of the golden pictures that get the same class.
         num_golden: Golden pictures.
+        note: What could not be checked here, as a sentence; else empty.
     """
 
     kind: str
@@ -61,6 +64,7 @@ class Exported:
     max_difference: float
     agreement: float
     num_golden: int
+    note: str = ""
 
 
 def write_export(source: ExportSource, kind: ExportKind | str, *, place: Path) -> Exported:
@@ -87,10 +91,14 @@ def write_export(source: ExportSource, kind: ExportKind | str, *, place: Path) -
             made = staged / kind.place
             WRITERS[kind.name](source, made)
             with source.progress.stage("prove"):
-                proof = _proved(opened(made), kind)
+                export = opened(made, pictures=source.bundle.directory)
+                try:
+                    proof = _proved(export, kind)
+                finally:
+                    export.close()
             size = size_of(made)
             _put(made, place, kind)
-    return Exported(kind.name, place, size, proof.max_difference, proof.agreement, proof.num_pictures)
+    return Exported(kind.name, place, size, proof.max_difference, proof.agreement, proof.num_pictures, export.note)
 
 
 def _require_own(place: Path, kind: ExportKind) -> None:

@@ -569,7 +569,11 @@ function about() {
 async function greet() {
   const loading = $("loading");
   try {
-    const found = await engine.ready(share => { loading.hidden = share >= 1; loading.value = share; });
+    const found = await engine.ready((share, words) => {
+      loading.hidden = share >= 1;
+      loading.value = share;
+      if (words) $("model").textContent = words;
+    });
     loading.hidden = true;
     $("door").hidden = !found.needs_token;
     $("drop").hidden = Boolean(found.needs_token);

@@ -7,7 +7,7 @@ The script defines nothing else at its top but
 
     const engine = {
       name,                                // "service" or "browser"
-      async ready(onProgress) {},          // -> facts; onProgress(share in 0…1) while something loads
+      async ready(onProgress) {},          // -> facts; onProgress(share in 0…1, words?) while something loads
       async ask(files, onRow, more) {},    // onRow(index, row), in whatever order; more = {signal, onWait(seconds)}
       async looks(file) {},                // where it can: -> {rows, box, label, probability?, least?}, see below
       async neighbours(file) {},           // where it can: -> [{label, similarity, picture}], most alike first
