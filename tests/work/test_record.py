@@ -72,9 +72,9 @@ def test_every_score_stands_under_its_own_name(compared, outcome, data):
 def test_run_json_has_what_scripts_rely_on(compared, outcome, data):
     facts = run_json(compared, outcome, data=data)
     keys = {
-        "thawline", "winner", "test", "pictures", "extraction", "runtime", "budget_s", "forecast", "backbone", "input",
-        "bank", "pictures_key", "options", "seconds", "versions", "rule", "goal", "goal_reached", "pictures and labels",
-        "refit", "expectation",
+        "thawline", "photos", "winner", "test", "pictures", "extraction", "runtime", "budget_s", "forecast", "backbone",
+        "input", "bank", "pictures_key", "options", "seconds", "versions", "rule", "goal", "goal_reached",
+        "pictures and labels", "refit", "expectation",
     }  # fmt: skip
     assert facts.keys() == keys
     assert facts["pictures"] == {"used": len(compared.dataset), "skipped": 0, "leaked": 0}

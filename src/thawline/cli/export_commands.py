@@ -25,6 +25,13 @@ OrtWeb = Annotated[
     Path | None,
     Parameter(help="Of `web`: the tarball of onnxruntime-web as `npm pack` makes it, instead of fetching it once."),
 ]
+MeasuredOn = Annotated[
+    Path | None,
+    Parameter(
+        help="For onnx-int8, which is measured on pictures: where those of the run lie now, if they moved; or "
+        "labelled ones that the model has not learnt from."
+    ),
+]
 
 
 def export(
@@ -42,6 +49,7 @@ def export(
             help="The file or folder; of several forms, a folder for them. Default: `exports/` in the run.",
         ),
     ] = None,
+    photos: MeasuredOn = None,
     push_to: Annotated[
         str | None,
         Parameter(help="OWNER/NAME on Hugging Face's hub, for timm or onnx; the token is read from HF_TOKEN alone."),
@@ -74,7 +82,7 @@ def export(
         from thawline.use.exports.hub_upload import require_pushable
 
         require_pushable(push_to, kinds)
-    done = thawline.export_all(model, kinds, out=out, ort_web=ort_web, progress=progress_for_stderr())
+    done = thawline.export_all(model, kinds, out=out, photos=photos, ort_web=ort_web, progress=progress_for_stderr())
     rows = [{**asdict(each), "path": str(each.path)} for each in done]
     if not json:
         say("\n".join(map(exported_text, done)))

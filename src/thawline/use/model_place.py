@@ -13,10 +13,20 @@ from pathlib import Path
 from thawline.core.errors import BundleError
 from thawline.use.answer import Answering
 
-__all__ = ["EXPORTS", "MODEL", "ONNX_FILE", "TENSOR_FILE", "ModelPlace", "exported_file", "find_model", "open_model"]
+__all__ = [
+    "EXPORTS",
+    "INT8_FILE",
+    "MODEL",
+    "ONNX_FILE",
+    "TENSOR_FILE",
+    "ModelPlace",
+    "exported_file",
+    "find_model",
+    "open_model",
+]
 
 MODEL, EXPORTS = "model", "exports"
-ONNX_FILE, TENSOR_FILE = "model.onnx", "model-tensor.onnx"
+ONNX_FILE, INT8_FILE, TENSOR_FILE = "model.onnx", "model-int8.onnx", "model-tensor.onnx"
 LIGHT = frozenset({"auto", "cpu"})
 """Devices for which an exported file will do."""
 

@@ -25,12 +25,13 @@ def kinds_text(kinds: Sequence[ExportKind]) -> str:
 
 
 def exported_text(done: Exported) -> str:
-    """Return what was written and how exact it is, in two lines."""
+    """Return what was written and how exact it is, in two lines; and a third where there is more to say."""
     pictures = "1 golden picture" if done.num_golden == 1 else f"{done.num_golden:,} golden pictures"
     return (
         f"{printable(str(done.path))}  {size_text(done.size_bytes)}\n"
         f"  {pictures} went through it: answers differ by at most {done.max_difference:.1e} from those of the model "
-        f"folder, and the class is the same for {done.agreement:.0%}" + (f"\n  {done.note}" if done.note else "")
+        f"folder, and the class is the same for {done.agreement:.0%}"
+        + "".join(f"\n  {each}" for each in (done.note, done.words) if each)
     )
 
 

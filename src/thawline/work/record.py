@@ -164,6 +164,8 @@ def _finder(outcome: Outcome) -> dict[str, Any]:
 def run_json(compared: Compared, outcome: Outcome, *, data: ReportData) -> dict[str, Any]:
     """Return what `run.json` holds; scripts may rely on `pictures`, `extraction`, `test`, `winner` and `rows`.
 
+    `photos` is where the pictures were, from any folder, so that an export that is measured can find them again.
+
     `test` are the scores of the model that is kept, on held-out pictures; `refit` says of how many pictures it then
     learnt again, and how many of them had been held out, or is None where the measured model is delivered.
     `expectation` is what to expect on further pictures, from the test and the choosing.
@@ -171,6 +173,7 @@ def run_json(compared: Compared, outcome: Outcome, *, data: ReportData) -> dict[
     report, extractions, clock = compared.session.report, compared.extractions, compared.session.clock
     return {
         "thawline": __version__,
+        "photos": str(compared.session.order.photos.absolute()),
         "winner": data.leaderboard.trials[data.leaderboard.winner].name,
         "rule": data.leaderboard.rule,
         "test": outcome.evaluation.values_json(),

@@ -41,7 +41,7 @@ def test_several_forms_share_a_folder(run, whole_onnx, tmp_path, monkeypatch):
 
 
 def test_what_can_be_refused_is_refused_before_a_model_is_loaded(tmp_path, monkeypatch):
-    with pytest.raises(UsageError, match=r"--to runs/x\.onnx is not known\. Choose from onnx, onnx-tensor"):
+    with pytest.raises(UsageError, match=r"--to runs/x\.onnx is not known\. Choose from onnx, onnx-int8, onnx-tensor"):
         thawline.export(tmp_path, "runs/x.onnx")
     monkeypatch.setattr(ExportKind, "missing", ("onnxscript",))
     with pytest.raises(UsageError, match=r"onnxscript is needed and not installed"):

@@ -13,7 +13,7 @@ from thawline.core.errors import UsageError
 from thawline.core.progress import Progress
 from thawline.use.exports.kinds import kind_named
 from thawline.use.image_classifier import ImageClassifier
-from thawline.use.model_place import find_model
+from thawline.use.model_place import MODEL, ModelPlace, find_model
 
 if TYPE_CHECKING:  # they need torch
     from thawline.use.bundle import Bundle
@@ -27,6 +27,7 @@ def export(
     to: str = "onnx",
     *,
     out: Path | str | None = None,
+    photos: Path | str | None = None,
     ort_web: Path | None = None,
     progress: Progress | None = None,
 ) -> Exported:
@@ -37,6 +38,8 @@ def export(
         to: The form, by its name in `thawline.use.exports.kinds.KINDS`.
         out: The file or folder; None takes the form's usual name in the folder `exports` of the run, or next to the
             model folder.
+        photos: Of a form that gives other numbers (`onnx-int8`), which is chosen and measured on pictures: where those
+            of the run lie now, if they moved; or labelled ones that the model has not learnt from.
         ort_web: Of `web`, the tarball of onnxruntime-web as npm packs it; None fetches it once.
         progress: Where to report to.
 
@@ -44,7 +47,7 @@ def export(
         BundleError: The model has no such form, or the form answers otherwise; nothing is written.
         UsageError: There is no such form, or what it needs is not installed.
     """
-    (done,) = export_all(model, [to], out=out, ort_web=ort_web, progress=progress)
+    (done,) = export_all(model, [to], out=out, photos=photos, ort_web=ort_web, progress=progress)
     return done
 
 
@@ -53,6 +56,7 @@ def export_all(
     to: Sequence[str],
     *,
     out: Path | str | None = None,
+    photos: Path | str | None = None,
     ort_web: Path | None = None,
     progress: Progress | None = None,
 ) -> tuple[Exported, ...]:
@@ -62,6 +66,7 @@ def export_all(
         model: As in `export`.
         to: Names of forms.
         out: Of one form its file or folder, of several the folder that they are written into.
+        photos: As in `export`.
         ort_web: As in `export`.
         progress: Where to report to.
 
@@ -82,7 +87,15 @@ def export_all(
     from thawline.use.exports.write_export import write_export
 
     bundle = load_bundle(place.folder, device="cpu") if isinstance(model, str | Path) else model
-    source = ExportSource(bundle, progress=progress, ort_web=ort_web)
+    source = ExportSource(bundle, run=_run_of(place), photos=photos, progress=progress, ort_web=ort_web)
     folder = place.exports if out is None else Path(out)
     is_file = out is not None and len(kinds) == 1
     return tuple(write_export(source, kind, place=folder if is_file else folder / kind.place) for kind in kinds)
+
+
+def _run_of(place: ModelPlace) -> Path | None:
+    """Return the run that a model lies in, where it was not named itself."""
+    if place.run is not None or place.folder is None:
+        return place.run
+    around = place.folder.resolve().parent
+    return around if place.folder.resolve().name == MODEL and (around / "run.json").is_file() else None

@@ -20,7 +20,9 @@ from thawline.use.answer import Answer, Prepared
 from thawline.use.bundle import Bundle, golden_tolerance
 from thawline.use.exports.golden import GoldenPicture, GoldenSet
 from thawline.use.exports.graph import Graph
+from thawline.use.exports.known_pictures import yardstick_of
 from thawline.use.exports.tensor_graph import tensor_graph
+from thawline.use.exports.yardstick import Yardstick
 from thawline.use.network_facts import InputFacts
 from thawline.use.onnx_facts import DOUBT_CODES, OnnxFacts
 
@@ -35,12 +37,25 @@ class ExportSource:
 
     Attributes:
         bundle: The model folder, loaded on the CPU.
+        run: Folder of the run that the model came from; None where there is none.
+        photos: Where the run's pictures lie now, or labelled ones that the model has not learnt from; None where
+            nothing was said. As `yardstick_of` takes them.
         progress: Where to report to.
         ort_web: The tarball of onnxruntime-web; None where it is fetched.
     """
 
-    def __init__(self, bundle: Bundle, *, progress: Progress | None = None, ort_web: Path | None = None) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        run: Path | None = None,
+        photos: Path | str | None = None,
+        progress: Progress | None = None,
+        ort_web: Path | None = None,
+    ) -> None:
         self.bundle = bundle
+        self.run = run
+        self.photos = photos
         self.ort_web = ort_web
         self.progress = progress or SilentProgress()
 
@@ -89,6 +104,16 @@ class ExportSource:
             doubt_codes=list(DOUBT_CODES) if whole else None,
             manifest_seal=manifest.seal,
         )
+
+    @cached_property
+    def yardstick(self) -> Yardstick:
+        """Pictures to choose by and to measure with, where a form gives other numbers.
+
+        Raises:
+            UsageError: None were found; says what to pass.
+            BundleError: A file of the run is damaged.
+        """
+        return yardstick_of(self.bundle, self.run, photos=self.photos, progress=self.progress)
 
     @cached_property
     def golden(self) -> tuple[GoldenPicture, ...]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from thawline.core.errors import UsageError
-from thawline.use.model_place import ONNX_FILE, TENSOR_FILE
+from thawline.use.model_place import INT8_FILE, ONNX_FILE, TENSOR_FILE
 
 __all__ = ["KINDS", "MACOS_ONLY", "ExportKind", "kind_named"]
 
@@ -72,6 +72,13 @@ KINDS = (
         ("onnx", "onnxruntime", "onnxscript"),
         "export",
         "one file, whole: pictures of any size in, probabilities and abstention out; for `serve` and other programs",
+    ),
+    ExportKind(
+        "onnx-int8",
+        INT8_FILE,
+        ("onnx", "onnxruntime", "onnxscript"),
+        "export",
+        "as onnx, in 8 bits where that does no harm: less than half as large, quicker; measured on held-out pictures",
     ),
     ExportKind(
         "onnx-tensor",

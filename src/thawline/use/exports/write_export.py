@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from thawline.core.errors import BundleError, StoreError, UsageError
 from thawline.core.owned import Marker, measure, read_marker, write_marker
 from thawline.core.store import disk_errors, replace_directory, staging_directory, sweep_staging
 from thawline.use.exports.coreml_package import write_coreml
 from thawline.use.exports.export_source import ExportSource
+from thawline.use.exports.int8 import INT8_KEY, Int8Facts
+from thawline.use.exports.int8_file import write_onnx_int8
 from thawline.use.exports.kinds import ExportKind, kind_named
 from thawline.use.exports.onnx_file import write_onnx, write_onnx_tensor
 from thawline.use.exports.open_export import Opened, opened
@@ -35,6 +38,7 @@ Writer = Callable[[ExportSource, Path], None]
 
 WRITERS: dict[str, Writer] = {
     "onnx": write_onnx,
+    "onnx-int8": write_onnx_int8,
     "onnx-tensor": write_onnx_tensor,
     "openvino": write_openvino,
     "coreml": write_coreml,
@@ -56,6 +60,8 @@ class Exported:
         agreement: Share of the golden pictures that get the same class.
         num_golden: Golden pictures.
         note: What could not be checked here, as a sentence; else empty.
+        words: What else is to be said of it, for people; empty where nothing is.
+        details: The same as plain data.
     """
 
     kind: str
@@ -65,6 +71,8 @@ class Exported:
     agreement: float
     num_golden: int
     note: str = ""
+    words: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 def write_export(source: ExportSource, kind: ExportKind | str, *, place: Path) -> Exported:
@@ -98,7 +106,24 @@ def write_export(source: ExportSource, kind: ExportKind | str, *, place: Path) -
                     export.close()
             size = size_of(made)
             _put(made, place, kind)
-    return Exported(kind.name, place, size, proof.max_difference, proof.agreement, proof.num_pictures, export.note)
+    own = _int8_facts(export)
+    return Exported(
+        kind.name,
+        place,
+        size,
+        proof.max_difference,
+        proof.agreement,
+        proof.num_pictures,
+        export.note,
+        "" if own is None else own.words(),
+        {} if own is None else own.model_dump(),
+    )
+
+
+def _int8_facts(export: Opened) -> Int8Facts | None:
+    """Return what a file in 8 bits says of itself; None of any other form."""
+    text = getattr(export.model, "metadata", {}).get(INT8_KEY)
+    return None if text is None else Int8Facts.model_validate_json(text)
 
 
 def _require_own(place: Path, kind: ExportKind) -> None:
