@@ -5,10 +5,13 @@ from __future__ import annotations
 import ast
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+import thawline
 from thawline.work.recipe import recipe_names
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -50,3 +53,34 @@ def test_every_notebook_runs_at_reduced_size(name, shared_data, tmp_path, monkey
     ]
     assert any("<table" in html for html in shown), "a run shows itself as a table"
     assert (tmp_path / "runs" / name / "report.html").is_file()
+
+
+def test_the_script_for_mlflow_takes_from_thawline_what_is_there():
+    tree = ast.parse((EXAMPLES / "mlflow_run.py").read_text(encoding="utf-8"))
+    names = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "thawline"
+    }
+    assert names == {"load"}
+    assert callable(thawline.load)
+
+
+def test_the_script_for_mlflow_logs_a_run_and_its_model_answers(run, tmp_path):
+    for package in ("mlflow", "sqlalchemy", "alembic"):
+        pytest.importorskip(package, reason=f"{package} is not installed: pip install mlflow-skinny sqlalchemy alembic")
+    picture = next(path for path in sorted(run.photos.rglob("*.png")))
+    code = f"""
+import sys
+sys.path.insert(0, {str(EXAMPLES)!r})
+import mlflow, mlflow_run, pandas
+from pathlib import Path
+run_id, model = mlflow_run.log_run(Path({str(run.out)!r}))
+assert mlflow.get_run(run_id).data.metrics["accuracy_low"] <= mlflow.get_run(run_id).data.metrics["accuracy"]
+rows = mlflow.pyfunc.load_model(model).predict(pandas.DataFrame({{"path": [{str(picture)!r}]}}))
+assert rows["probability"][0] > 0, rows
+"""
+    settings = {**os.environ, "MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=settings, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert not list(tmp_path.rglob("*.pkl"))

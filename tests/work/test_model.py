@@ -177,10 +177,12 @@ def test_a_row_without_a_plan_is_not_trained(compared):
 
 def test_a_model_folder_records_what_it_was_trained_on(compared, monkeypatch):
     shown = []
-    monkeypatch.setattr(module, "thumbnail", lambda dataset, row, *, max_px: shown.append(row) or b"jpeg")
+    monkeypatch.setattr(module, "hard_rows", lambda compared, classifier, *, rows: rows[:5])
+    monkeypatch.setattr(module, "read_checked", lambda sample: shown.append(sample.sha256) or b"picture")
+    monkeypatch.setattr(module, "kept_pictures", lambda pictures, *, rendering: [b"kept"] * len(pictures))
     training = describe_training(compared, "the winner", rows=compared.split.pool)
     assert training.strategy == "the winner"
     assert training.sha256s == [HASHES[row] for row in compared.split.pool]
-    assert [LABELS[row] for row in shown] == [0, 1, 2]  # golden pictures of different classes, none of the test
-    assert not set(shown) & set(compared.split.test.tolist())
+    assert shown == training.sha256s[:5]  # golden pictures are training pictures, none of the test
+    assert training.golden == [b"kept"] * 5
     assert training.provenance["options"]["storage"] == "float32"

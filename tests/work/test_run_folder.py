@@ -11,7 +11,7 @@ import pytest
 
 from thawline.core.errors import DataError, StoreError
 from thawline.core.options import Options
-from thawline.core.owned import MARKER, read_marker
+from thawline.core.owned import MARKER, Marker, measure, read_marker, write_marker
 from thawline.data.sources.places import Place
 from thawline.train.hyperparameters import TrainOptions
 from thawline.work.order import Order, Row
@@ -335,3 +335,36 @@ def test_a_folder_of_figures_that_is_somebody_elses_is_refused(tmp_path):
     (tmp_path / "out" / FIGURES / "mine.svg").write_text("mine")
     with pytest.raises(StoreError, match="figures"):
         require_place(tmp_path / "out", BIRDS, replace=True)
+
+
+def test_exports_of_the_older_model_go_with_it_and_those_of_a_person_stay(finished, tmp_path):
+    out = finished(BIRDS)
+    mine = ("exports/model.onnx", "exports/openvino/model.xml", "exports/openvino/golden/0.jpg", "exports/changed.onnx")
+    theirs = ("exports/notes.txt", "exports/openvino/mine.txt")
+    for name in (*mine, *theirs):
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_text(name)
+    marker = read_marker(out)
+    write_marker(out, marker.with_files(measure(out, mine)))
+    (out / "exports/changed.onnx").write_text("by a person")
+    assert finished(BIRDS, "second") == out  # nothing of it is in the way
+    left = {path.relative_to(out).as_posix() for path in (out / "exports").rglob("*") if path.is_file()}
+    assert left == {*theirs, "exports/changed.onnx"}
+    assert not any(name.startswith("exports/") for name in read_marker(out).files)
+    for name in left:
+        (out / name).unlink()
+    write_marker(out, Marker("run", read_marker(out).of, read_marker(out).files))
+    (out / "exports/model.onnx").write_text("again")
+    write_marker(out, read_marker(out).with_files(measure(out, ["exports/model.onnx"])))
+    finished(BIRDS, "third")
+    assert not (out / "exports/model.onnx").exists()
+
+
+def test_exports_behind_a_link_are_left_alone(finished, tmp_path):
+    out, elsewhere = finished(BIRDS), tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "model.onnx").write_text("model")
+    (out / "exports").symlink_to(elsewhere)
+    write_marker(out, read_marker(out).with_files(measure(out, ["exports/model.onnx"])))
+    finished(BIRDS, "second")
+    assert (elsewhere / "model.onnx").read_text() == "model"

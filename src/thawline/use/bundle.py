@@ -23,6 +23,7 @@ from safetensors.torch import save as save_torch
 from thawline.core.errors import BackboneError, BundleError, ThawlineError, first_few
 from thawline.core.runtime import choose_runtime
 from thawline.core.store import disk_errors, file_sha256, replace_directory, staging_directory, write_json
+from thawline.data.formats import format_of
 from thawline.features.joined import own_blocks
 from thawline.features.network import Network, load_backbone
 from thawline.features.pooling import POOLINGS, pooling_columns
@@ -49,6 +50,9 @@ GOLDEN_TOLERANCE = 0.002
 
 ROUGH_TOLERANCE = 0.02
 """The same for folders of earlier versions, whose network computes in bfloat16 or float16."""
+
+VERIFIED = 4
+"""Golden pictures that are looked at when a folder is loaded, or a few more."""
 
 DIGEST_BYTES = 32
 
@@ -133,8 +137,8 @@ def replace_bundle(staged: Path, directory: Path, *, doing: str = "write the mod
 def write_bundle(folder: Path, classifier: Classifier, *, training: Training) -> Manifest:
     """Write the classifier to a new folder of our own and return its manifest.
 
-    Writes `manifest.json`, three safetensors files and `golden/*.jpg`; the weights of every further network are one
-    more file, unless they are those of an earlier one that reads pictures in another way; what tells strange
+    Writes `manifest.json`, three safetensors files and pictures in `golden/`; the weights of every further network are
+    one more file, unless they are those of an earlier one that reads pictures in another way; what tells strange
     pictures is `outsiders.safetensors`.
 
     Raises:
@@ -162,10 +166,11 @@ def write_bundle(folder: Path, classifier: Classifier, *, training: Training) ->
             names.append(OUTSIDERS_FILE)
         golden = []
         for number, data in enumerate(training.golden):
-            name = f"golden/{number}.jpg"
+            name = f"golden/{number}{format_of(data).endings[0]}"
             (folder / name).write_bytes(data)
-            answer = classifier.answer(data)
-            golden.append(Golden(file=name, probabilities=[float(share) for share in answer]))
+            answer = classifier.answers_to([classifier.prepare(data)[0]])
+            shares = [float(share) for share in answer.probabilities[0]]
+            golden.append(Golden(file=name, probabilities=shares, outside=answer.outside_of(0)))
         names += [picture.file for picture in golden]
         manifest = Manifest(
             format=3 if classifier.doubt else 2 if further else 1,
@@ -223,7 +228,7 @@ def load_bundle(directory: Path | str, *, device: str = "auto") -> Bundle:
         doubt=manifest.doubt,
         outsiders=outsiders,
     )
-    _verify_golden(directory, manifest, classifier)
+    _verify_golden(directory, manifest, classifier=classifier)
     return Bundle(directory, manifest, classifier, digests)
 
 
@@ -283,9 +288,13 @@ def golden_tolerance(manifest: Manifest) -> float:
     return GOLDEN_TOLERANCE if manifest.compute == "float32" else ROUGH_TOLERANCE
 
 
-def _verify_golden(directory: Path, manifest: Manifest, classifier: Classifier) -> None:
-    """Refuse a model whose answers here differ from those where it was trained."""
-    for picture in manifest.golden:
+def _verify_golden(directory: Path, manifest: Manifest, *, classifier: Classifier) -> None:
+    """Refuse a model whose answers here differ from those where it was trained.
+
+    A few pictures, spread over all of them, are enough on loading, which must be quick; every export goes through all.
+    """
+    step = max(1, len(manifest.golden) // VERIFIED)
+    for picture in manifest.golden[::step]:
         try:
             answer = classifier.answer((directory / picture.file).read_bytes())
         except ThawlineError as error:

@@ -54,10 +54,23 @@ FileName = Annotated[str, Field(pattern=r"^(golden/)?[a-z0-9][a-z0-9_.-]*$", max
 
 
 class Golden(Strict):
-    """A picture of the bundle and the probabilities that it must get."""
+    """A picture of the bundle and the answer that it must get.
+
+    Attributes:
+        file: Its name in the folder.
+        probabilities: K of them, in the order of the classes.
+        outside: How strange it looks; None where the model does not know, and in folders of earlier versions.
+    """
 
     file: FileName
     probabilities: list[float]
+    outside: float | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what an older folder does not have: its seal is that of what it holds."""
+        facts: dict[str, Any] = dump(self)
+        return {name: value for name, value in facts.items() if name != "outside" or value is not None}
 
 
 class Manifest(Strict):

@@ -47,6 +47,8 @@ from thawline.use.classifier import Classifier
 from thawline.use.classify import classify_samples
 from thawline.use.evaluate import evaluate_rows
 from thawline.use.evaluation import Evaluation
+from thawline.work.hard_pictures import hard_rows
+from thawline.work.kept_picture import kept_pictures
 from thawline.work.order import Row
 from thawline.work.session import Compared
 
@@ -64,7 +66,6 @@ __all__ = [
     "trained_model",
 ]
 
-GOLDEN_PICTURES, GOLDEN_PX = 4, 320
 NONE = np.empty(0, dtype=np.int64)
 
 
@@ -280,17 +281,20 @@ def drift_of(compared: Compared, made: Made) -> Mapping[str, Any]:
     return asdict(drift)
 
 
-def describe_training(compared: Compared, strategy: str, *, rows: Ints) -> Training:
-    """Return what the model folder records of its training, with a few training pictures of different classes as proof.
+def describe_training(
+    compared: Compared, strategy: str, *, rows: Ints, classifier: Classifier | None = None
+) -> Training:
+    """Return what the model folder records of its training, with training pictures as proof: see `hard_rows`.
 
     Args:
         compared: The comparison.
         strategy: Name of the strategy that is kept.
         rows: (n,) indices of the samples that the model learnt from.
+        classifier: The model, so that pictures near its borders are found; None takes any.
     """
     dataset = compared.dataset
-    _, first = np.unique(dataset.labels[rows], return_index=True)
-    golden = [thumbnail(dataset, int(row), max_px=GOLDEN_PX) for row in rows[first[:GOLDEN_PICTURES]]]
+    hard = [dataset.samples[row] for row in hard_rows(compared, classifier, rows=rows).tolist()]
+    golden = kept_pictures([read_checked(sample) for sample in hard], rendering=dataset.rendering)
     options = options_json(compared.session.order.options)
     held_out = len(np.intersect1d(rows, compared.split.test))
     refit = {"refit": {"pictures": len(rows), "held_out": held_out}} if held_out else {}

@@ -183,7 +183,7 @@ def _write_results(
     session = compared.session
     machine, clock, model = session.context.machine, session.clock, staged / MODEL
     with machine.progress.stage("model"):
-        training = describe_training(compared, outcome.strategy, rows=outcome.final.rows)
+        training = describe_training(compared, outcome.strategy, rows=outcome.final.rows, classifier=outcome.classifier)
         write_bundle(model, outcome.classifier, training=training)
     clock.lap("model")
     outside: tuple[Outside, ...] = ()

@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
 from pydantic import TypeAdapter
@@ -23,6 +23,7 @@ from thawline.core.store import disk_errors, restore_directory, staging_director
 from thawline.train.checkpoint import remove_checkpoints
 from thawline.use.bundle import replace_bundle
 from thawline.use.manifest import require_own_bundle
+from thawline.use.model_place import EXPORTS
 from thawline.view.render import PAGE_TITLE
 from thawline.work.fed_back import TABLES, fed_back, refuse_lost_corrections
 from thawline.work.order import Order
@@ -240,6 +241,8 @@ def commit_results(
 ) -> None:
     """Rename finished results to their places, `run.json` last, and remove what an older run had and this one has not.
 
+    Exports of the older model are removed too.
+
     Args:
         out: Folder of the run.
         staged: Holds `model/` and the other results, on the same file system.
@@ -268,12 +271,31 @@ def commit_results(
             (out / FIGURES).mkdir(exist_ok=True)
         for name in names:
             (staged / name).replace(out / name)
-        for name in set(marker.files) - set(new):
+        exports = {name: forms for name, forms in marker.files.items() if name.startswith(f"{EXPORTS}/")}
+        for name in set(marker.files) - set(new) - set(exports):
             (out / name).unlink(missing_ok=True)
+        _remove_exports(out, exports)
         if not drawn:
             with suppress(OSError):  # there is none, or somebody put something into it
                 (out / FIGURES).rmdir()
     write_marker(out, Marker(marker.kind, marker.of).with_files(new))
+
+
+def _remove_exports(out: Path, exports: Mapping[str, tuple[Written, ...]]) -> None:
+    """Remove what was exported of the model that another has just replaced; what a person changed or added stays.
+
+    Args:
+        out: Folder of the run.
+        exports: Files of exports below it, as they were written.
+    """
+    for name, forms in exports.items():
+        is_linked = any((out / parent).is_symlink() for parent in PurePosixPath(name).parents)
+        if not is_linked and not foreign_names(out, {name: forms}, below=[name]):
+            (out / name).unlink(missing_ok=True)
+    folders = {str(parent) for name in exports for parent in PurePosixPath(name).parents} - {"."}
+    for folder in sorted(folders, key=len, reverse=True):
+        with suppress(OSError):  # there is none, or somebody put something into it
+            (out / folder).rmdir()
 
 
 def forget_work(out: Path, key: str) -> None:

@@ -1,4 +1,4 @@
-"""The graph crops and resizes as Pillow does: property over sizes, fits and filters."""
+"""The graph crops and resizes as Pillow does, to the last level: property over sizes, fits and filters."""
 
 from __future__ import annotations
 
@@ -86,9 +86,7 @@ def levels_off(session, spec, pixels):
 @pytest.mark.parametrize("name", SPECS)
 @pytest.mark.parametrize("size", ODD)
 def test_odd_sizes_become_what_pillow_makes_of_them(sessions, name, size):
-    off = levels_off(sessions[name], SPECS[name], drawn(size, 0))
-    assert off.max() <= 2
-    assert off.mean() < 0.1  # noise is full of halves between two levels at 48 to 75 and 40 to 48
+    assert levels_off(sessions[name], SPECS[name], drawn(size, 0)).max() == 0
 
 
 @settings(max_examples=60, deadline=None)
@@ -99,9 +97,7 @@ def test_odd_sizes_become_what_pillow_makes_of_them(sessions, name, size):
     seed=st.integers(0, 1000),
 )
 def test_any_size_becomes_what_pillow_makes_of_it(sessions, name, width, height, seed):
-    off = levels_off(sessions[name], SPECS[name], drawn((width, height), seed))
-    assert off.max() <= 2
-    assert (off > 0).mean() < 0.1
+    assert levels_off(sessions[name], SPECS[name], drawn((width, height), seed)).max() == 0
 
 
 def test_a_batch_is_prepared_as_each_picture_alone(sessions):

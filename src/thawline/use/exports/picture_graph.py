@@ -3,6 +3,7 @@
 One idea: resizing along one side is a product with a matrix that depends on the sizes alone. The graph computes both
 matrices from the shape of its input, multiplies across, rounds to whole levels as Pillow does between its passes, and
 multiplies down. These are operations that every runtime has; a resize with Pillow's antialiasing and box is not.
+Sums are exact, so that levels are Pillow's.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ DOWN_FIRST_WHERE_LOWER = int(PIL.__version__.split(".")[0]) >= 13
 """Whether Pillow resizes down before it resizes across where a picture becomes lower, by more than twice as many
 pixels as it becomes narrower; before 13 it went across first always. The graph follows the version that exports."""
 
-STEPS = 1 << 22
-"""Pillow rounds the share of a source pixel to whole parts of so many: that decides what falls between two levels."""
+STEPS, COARSE = 1 << 22, 1 << 11
+"""Pillow rounds the share of a source pixel to whole parts of so many, and adds whole numbers. Products of levels with
+shares have too many digits for float32; with a share's coarse part, and with the rest of it, they do not."""
 
 SUPPORT = {"bilinear": 1.0, "bicubic": 2.0}
 """Source pixels on either side that the filter reads at its own scale."""
@@ -100,14 +102,15 @@ class _Side:
     Attributes:
         start: Of the pixels that are read, int64.
         end: Of the pixels that are read.
-        weights: (size_px, end − start) float32: rows sum to 1, or to 0 where the square is padded.
+        parts: Twice (size_px, end − start) float32: shares of source pixels, coarse and the rest, as `_levels` takes
+            them; all 0 where the square is padded.
         spared: Pixels that resizing spares, of the whole side, int64; negative where it adds some.
         shown: (size_px,) float32: 1 where the picture is shown, 0 where the square is padded; None where it never is.
     """
 
     start: str
     end: str
-    weights: str
+    parts: tuple[str, str]
     spared: str
     shown: str | None = None
 
@@ -143,21 +146,23 @@ def prepared_pixels(nodes: Nodes, spec: InputSpec, *, pictures: str, output: str
 
 def _resized(nodes: Nodes, planes: str, *, down: _Side, across: _Side) -> str:
     """Return (B, 3, h, w) planes resized along both sides, with whole levels after each; the order is Pillow's."""
-    columns = nodes.op("Transpose", across.weights, perm=[1, 0])
 
-    def across_first(part: Nodes) -> str:
-        narrow = _levels(part, part.op("MatMul", planes, columns))
-        return _levels(part, part.op("MatMul", down.weights, narrow))
+    def low(part: Nodes, values: str) -> str:
+        return _levels(part, *(part.op("MatMul", each, values) for each in down.parts))
 
-    def down_first(part: Nodes) -> str:
-        low = _levels(part, part.op("MatMul", down.weights, planes))
-        return _levels(part, part.op("MatMul", low, columns))
+    def narrow(part: Nodes, values: str) -> str:
+        return _levels(part, *(part.op("MatMul", values, each) for each in columns))
 
+    columns = [nodes.op("Transpose", each, perm=[1, 0]) for each in across.parts]
     if not DOWN_FIRST_WHERE_LOWER:
-        return across_first(nodes)
+        return low(nodes, narrow(nodes, planes))
     is_lower = nodes.op("Greater", down.spared, np.int64(0))
     is_much_lower = nodes.op("Greater", down.spared, nodes.op("Mul", across.spared, np.int64(2)))
-    return nodes.either(nodes.op("And", is_lower, is_much_lower), yes=down_first, no=across_first)
+    return nodes.either(
+        nodes.op("And", is_lower, is_much_lower),
+        yes=lambda part: narrow(part, low(part, planes)),
+        no=lambda part: low(part, narrow(part, planes)),
+    )
 
 
 def _cropped(nodes: Nodes, spec: InputSpec, *, length: str, other: str) -> _Side:
@@ -176,16 +181,16 @@ def _cropped(nodes: Nodes, spec: InputSpec, *, length: str, other: str) -> _Side
     start, end = nodes.cast(first, np.int64), nodes.cast(last, np.int64)
     steps = np.arange(spec.size_px, dtype=double) + 0.5
     centres = nodes.op("Add", nodes.op("Mul", scale, steps), nodes.op("Sub", begin, first))
-    weights = _weights(nodes, spec, centres=centres, scale=scale, count=nodes.op("Sub", end, start))
-    return _Side(start, end, weights, nodes.op("Sub", length, np.int64(spec.size_px)))
+    parts = _shares(nodes, spec, centres=centres, scale=scale, count=nodes.op("Sub", end, start))
+    return _Side(start, end, parts, nodes.op("Sub", length, np.int64(spec.size_px)))
 
 
 def _stretched(nodes: Nodes, spec: InputSpec, *, length: str, other: str) -> _Side:
     """Return a side that is shown whole, whatever the other is."""
     scale = nodes.op("Div", nodes.cast(length, np.float64), np.float64(spec.size_px))
     centres = nodes.op("Mul", scale, np.arange(spec.size_px, dtype=np.float64) + 0.5)
-    weights = _weights(nodes, spec, centres=centres, scale=scale, count=length)
-    return _Side(nodes.constant(np.int64(0)), length, weights, nodes.op("Sub", length, np.int64(spec.size_px)))
+    parts = _shares(nodes, spec, centres=centres, scale=scale, count=length)
+    return _Side(nodes.constant(np.int64(0)), length, parts, nodes.op("Sub", length, np.int64(spec.size_px)))
 
 
 def _letterboxed(nodes: Nodes, spec: InputSpec, *, length: str, other: str) -> _Side:
@@ -200,13 +205,15 @@ def _letterboxed(nodes: Nodes, spec: InputSpec, *, length: str, other: str) -> _
     is_inside = nodes.op("And", nodes.op("Greater", place, double(0)), nodes.op("Less", place, inner))
     shown = nodes.cast(is_inside, np.float32)
     centres = nodes.op("Mul", scale, place)
-    weights = _weights(nodes, spec, centres=centres, scale=scale, count=length, shown=shown)
+    parts = _shares(nodes, spec, centres=centres, scale=scale, count=length, shown=shown)
     spared = nodes.op("Sub", length, nodes.cast(inner, np.int64))
-    return _Side(nodes.constant(np.int64(0)), length, weights, spared, shown)
+    return _Side(nodes.constant(np.int64(0)), length, parts, spared, shown)
 
 
-def _weights(nodes: Nodes, spec: InputSpec, *, centres: str, scale: str, count: str, shown: str | None = None) -> str:
-    """Return (size_px, n) float32 shares of n source pixels in every pixel of a side.
+def _shares(
+    nodes: Nodes, spec: InputSpec, *, centres: str, scale: str, count: str, shown: str | None = None
+) -> tuple[str, str]:
+    """Return the shares of n source pixels in every pixel of a side, (size_px, n) float32: coarse, and the rest.
 
     Args:
         nodes: Where they are added.
@@ -216,48 +223,59 @@ def _weights(nodes: Nodes, spec: InputSpec, *, centres: str, scale: str, count: 
         count: n, int64.
         shown: As in `_Side`.
     """
-    stretch = nodes.cast(nodes.op("Max", scale, np.float64(1)), np.float32)
-    middles = nodes.op(
-        "Add", nodes.cast(nodes.op("Range", np.int64(0), count, np.int64(1)), np.float32), np.float32(0.5)
-    )
-    column = nodes.op("Unsqueeze", nodes.cast(centres, np.float32), np.array([1]))
-    distances = nodes.op("Div", nodes.op("Abs", nodes.op("Sub", middles, column)), stretch)
+    double = np.float64
+    stretch = nodes.op("Max", scale, double(1))
+    steps = nodes.cast(nodes.op("Range", np.int64(0), count, np.int64(1)), double)
+    column = nodes.op("Unsqueeze", centres, np.array([1]))
+    offsets = nodes.op("Abs", nodes.op("Sub", nodes.op("Add", steps, double(0.5)), column))
+    distances = nodes.op("Div", offsets, stretch)
     values = _bilinear(nodes, distances) if spec.interpolation == "bilinear" else _bicubic(nodes, distances)
     total: str
     if shown is None:
         total = nodes.op("ReduceSum", values, np.array([1]), keepdims=1)
     else:
-        inside = nodes.op("Unsqueeze", shown, np.array([1]))
+        inside = nodes.cast(nodes.op("Unsqueeze", shown, np.array([1])), double)
         values = nodes.op("Mul", values, inside)
         total = nodes.op("ReduceSum", values, np.array([1]), keepdims=1)
-        total = nodes.op("Add", total, nodes.op("Sub", np.float32(1), inside))
-    steps = nodes.op("Mul", nodes.op("Div", values, total), np.float32(STEPS))
-    return nodes.op("Div", nodes.op("Floor", nodes.op("Add", steps, np.float32(0.5))), np.float32(STEPS))
+        total = nodes.op("Add", total, nodes.op("Sub", double(1), inside))
+    shares = nodes.op("Mul", nodes.op("Div", values, total), double(STEPS))
+    shares = nodes.op("Floor", nodes.op("Add", shares, double(0.5)))
+    coarse = nodes.op("Floor", nodes.op("Add", nodes.op("Mul", shares, double(COARSE / STEPS)), double(0.5)))
+    fine = nodes.op("Sub", shares, nodes.op("Mul", coarse, double(STEPS / COARSE)))
+    return nodes.cast(coarse, np.float32), nodes.cast(fine, np.float32)
 
 
 def _bilinear(nodes: Nodes, x: str) -> str:
-    return nodes.op("Max", nodes.op("Sub", np.float32(1), x), np.float32(0))
+    return nodes.op("Max", nodes.op("Sub", np.float64(1), x), np.float64(0))
 
 
 def _bicubic(nodes: Nodes, x: str) -> str:
     """Return Keys' cubic with a = −½: one polynomial up to 1, another from 1 to 2; each is 0 where it ends."""
-    near, far = nodes.op("Min", x, np.float32(1)), nodes.op("Clip", x, np.float32(1), np.float32(2))
+    near, far = nodes.op("Min", x, np.float64(1)), nodes.op("Clip", x, np.float64(1), np.float64(2))
     inner = _polynomial(nodes, near, (1.5, -2.5, 0.0, 1.0))
     outer = _polynomial(nodes, far, (-0.5, 2.5, -4.0, 2.0))
     return nodes.op("Add", inner, outer)
 
 
 def _polynomial(nodes: Nodes, x: str, coefficients: tuple[float, ...]) -> str:
-    value: Any = np.float32(coefficients[0])
+    value: Any = np.float64(coefficients[0])
     for each in coefficients[1:]:
         value = nodes.op("Mul", value, x)
-        value = nodes.op("Add", value, np.float32(each)) if each else value
+        value = nodes.op("Add", value, np.float64(each)) if each else value
     return str(value)
 
 
-def _levels(nodes: Nodes, values: str) -> str:
-    """Return values as whole levels from 0 to 255, halves upwards."""
-    whole = nodes.op("Floor", nodes.op("Add", values, np.float32(0.5)))
+def _levels(nodes: Nodes, coarse: str, fine: str) -> str:
+    """Return sums of shares of pixels as whole levels from 0 to 255, halves upwards; exact in float32.
+
+    Args:
+        nodes: Where they are added.
+        coarse: Sums of the coarse parts of shares, in whole `COARSE`.
+        fine: Sums of the rest, in whole 1 / `STEPS`.
+    """
+    carried = nodes.op("Floor", nodes.op("Mul", fine, np.float32(COARSE / STEPS)))
+    total = nodes.op("Add", coarse, carried)  # what is left of the fine part is less than one of these
+    whole = nodes.op("Floor", nodes.op("Mul", nodes.op("Add", total, np.float32(COARSE / 2)), np.float32(1 / COARSE)))
     return nodes.op("Clip", whole, np.float32(0), np.float32(255))
 
 
