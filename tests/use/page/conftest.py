@@ -17,7 +17,7 @@ FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --use-fake-device-for-media-stream --use-fake-ui-for-media-stream"
 )
-PATIENCE_MS = 600_000  # for a busy machine
+PATIENCE_MS = 120_000  # for a busy machine
 ADDRESS = "http://localhost:9/"
 """Of pages with an engine of their own: nothing listens there, the browser is told what they are."""
 

@@ -610,6 +610,7 @@ $("shoot").onclick = shoot;
 $("turn").onclick = nextCamera;
 $("looks-close").onclick = () => $("looks-view").close();
 $("looks-view").onclose = () => {
+  if ($("looks-view").open) return; // the event comes late: another map was asked for meanwhile
   const button = looked && looked.item.told && looked.item.told.querySelector(".look");
   looked = null;
   if (button) button.focus();
