@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import shutil
 from collections import Counter
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -204,6 +206,35 @@ def drawn_onnx(exported_run):
 def whole_onnx(exported_run):
     """Return the small model as a whole ONNX file."""
     return exported_run / "exports" / "model.onnx"
+
+
+@pytest.fixture(scope="session")
+def placed_source(drawn_model, tmp_path_factory):
+    """Return the small model as one that is exported with the eighteen pictures that it learnt from."""
+    from thawline.use.exports.export_source import ExportSource
+
+    photos = tmp_path_factory.mktemp("placed") / "photos"
+    digests = []
+    for seed in range(18):
+        folder = photos / NAMES[seed % CLASSES]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{seed}.jpg").write_bytes(draw(seed))
+        digests.append(hashlib.sha256(draw(seed)).hexdigest())
+    learnt = replace(drawn_model, training_digests=frozenset(digests))
+    return ExportSource(learnt, photos=photos, with_neighbours=True)
+
+
+@pytest.fixture(scope="session")
+def placed_run(placed_source, tmp_path_factory):
+    """Return the folder of a run with the small model as an ONNX file and training pictures next to it."""
+    from thawline.core.owned import Marker, write_marker
+    from thawline.use.exports.write_export import write_export
+
+    run = tmp_path_factory.mktemp("placed") / "run"
+    shutil.copytree(placed_source.bundle.directory, run / "model")
+    write_marker(run, Marker("run", {}))
+    write_export(placed_source, "onnx-tensor", place=run / "exports" / "model-tensor.onnx")
+    return run
 
 
 class Counted:

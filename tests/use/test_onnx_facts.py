@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from thawline.use.exports.export_source import ExportSource
-from thawline.use.onnx_facts import OnnxFacts, input_names, is_sealed, output_names, pixel_names, sealed
+from thawline.use.onnx_facts import OnnxFacts, PlaceFacts, input_names, is_sealed, output_names, pixel_names, sealed
 
 
 def test_names_of_inputs_and_outputs_follow_from_the_facts(drawn_model, doubting_model):
@@ -41,3 +41,15 @@ def test_a_seal_holds_for_the_bytes_before_it():
     assert not is_sealed(whole[:-1])
     assert not is_sealed(b"Content" + whole[7:])
     assert not is_sealed(b"")
+
+
+def test_a_place_is_an_output_and_left_out_where_there_is_none(drawn_model):
+    source = ExportSource(drawn_model)
+    assert "place" not in source.facts(whole=False).model_dump()
+    place = PlaceFacts(size=64, neighbours_sha256="0" * 64)
+    for whole, names in ((False, ["probabilities", "place"]), (True, ["probabilities", "place", "doubt"])):
+        facts = source.facts(whole=whole).model_copy(update={"place": place})
+        assert output_names(facts) == names
+        assert OnnxFacts.model_validate_json(json.dumps(facts.model_dump())) == facts
+    with pytest.raises(ValidationError):
+        PlaceFacts(size=65, neighbours_sha256="0" * 64)

@@ -31,6 +31,10 @@ def test_what_was_exported_is_told_with_its_difference():
         "from those of the model folder, and the class is the same for 100%"
     )
     assert "  1 golden picture went" in exported_text(replace(done, num_golden=1))
+    assert exported_text(replace(done, num_neighbours=1097)).splitlines()[-1] == (
+        "  model.neighbours next to it holds 1,097 training pictures as thumbnails with their labels: whoever gets "
+        "that file sees them"
+    )
 
 
 def test_exports_stand_side_by_side_and_failures_say_why():

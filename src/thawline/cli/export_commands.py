@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -25,11 +26,27 @@ OrtWeb = Annotated[
     Path | None,
     Parameter(help="Of `web`: the tarball of onnxruntime-web as `npm pack` makes it, instead of fetching it once."),
 ]
+Out = Annotated[
+    Path | None,
+    Parameter(
+        name=["--out", "-o"],
+        help="The file or folder; of several forms, a folder for them. Default: `exports/` in the run.",
+    ),
+]
 MeasuredOn = Annotated[
     Path | None,
     Parameter(
         help="For onnx-int8, which is measured on pictures: where those of the run lie now, if they moved; or "
-        "labelled ones that the model has not learnt from."
+        "labelled ones that the model has not learnt from. With `--with-neighbours`: where those lie that it "
+        "learnt from, if they moved."
+    ),
+]
+Carrying = Annotated[
+    bool,
+    Parameter(
+        help="For onnx and onnx-tensor: put training pictures next to the file, up to 5,000 as thumbnails with their "
+        "labels, so that a service shows those most like a picture. Whoever gets that file sees them; no push "
+        "sends it.",
     ),
 ]
 
@@ -42,14 +59,9 @@ def export(
     to: Annotated[
         list[str] | None, Parameter(help="The form; may be repeated. Default: onnx. `--list` explains them.")
     ] = None,
-    out: Annotated[
-        Path | None,
-        Parameter(
-            name=["--out", "-o"],
-            help="The file or folder; of several forms, a folder for them. Default: `exports/` in the run.",
-        ),
-    ] = None,
+    out: Out = None,
     photos: MeasuredOn = None,
+    with_neighbours: Carrying = False,
     push_to: Annotated[
         str | None,
         Parameter(help="OWNER/NAME on Hugging Face's hub, for timm or onnx; the token is read from HF_TOKEN alone."),
@@ -76,13 +88,16 @@ def export(
     if model is None:
         raise UsageError("export: no model is named. Name the folder of a run: `thawline export RUN`.")
     kinds = to or ["onnx"]
-    if push_to is None and (public or with_golden):
-        raise UsageError("export: --public and --with-golden go with --push-to OWNER/NAME. Name the repository.")
-    if push_to is not None:
-        from thawline.use.exports.hub_upload import require_pushable
-
-        require_pushable(push_to, kinds)
-    done = thawline.export_all(model, kinds, out=out, photos=photos, ort_web=ort_web, progress=progress_for_stderr())
+    _require_pushable(push_to, kinds, only_pushed=public or with_golden, with_neighbours=with_neighbours)
+    done = thawline.export_all(
+        model,
+        kinds,
+        out=out,
+        photos=photos,
+        ort_web=ort_web,
+        with_neighbours=with_neighbours,
+        progress=progress_for_stderr(),
+    )
     rows = [{**asdict(each), "path": str(each.path)} for each in done]
     if not json:
         say("\n".join(map(exported_text, done)))
@@ -93,6 +108,19 @@ def export(
             say(f"{pushed.url}  {'private' if pushed.is_private else 'public'}")
     if json:
         say_json(rows)
+
+
+def _require_pushable(push_to: str | None, kinds: Sequence[str], *, only_pushed: bool, with_neighbours: bool) -> None:
+    """Refuse what does not go with a push, or what only goes with one, before anything is exported."""
+    if push_to is None:
+        if only_pushed:
+            raise UsageError("export: --public and --with-golden go with --push-to OWNER/NAME. Name the repository.")
+        return
+    if with_neighbours:
+        raise UsageError("export: training pictures are never pushed. Push without --with-neighbours.")
+    from thawline.use.exports.hub_upload import require_pushable
+
+    require_pushable(push_to, kinds)
 
 
 def _pushed(model: Path, done: Exported, *, repository: str, private: bool, with_golden: bool) -> Pushed:

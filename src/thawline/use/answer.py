@@ -31,10 +31,13 @@ class Answer:
         probabilities: (B, K) float32, rows sum to 1.
         outside: (B,) float32 shares of the held-out training pictures that look less strange; None where the model does
             not know.
+        places: (B, D) float32 of unit length, whose dot product is how alike two pictures are; None where the model
+            does not tell.
     """
 
     probabilities: Floats
     outside: Floats | None
+    places: Floats | None = None
 
     def outside_of(self, row: int) -> float | None:
         """Return how strange a picture looks, or None where that is not known."""

@@ -51,4 +51,9 @@ def answers_by_size(batch: Sequence[Prepared], ask: Callable[[Pixels], Answer]) 
     order = np.argsort(np.concatenate([np.array(same) for same in places.values()]))
     shares: Floats = np.concatenate([answer.probabilities for answer in answers])[order]
     outside = [answer.outside for answer in answers if answer.outside is not None]
-    return Answer(shares, np.concatenate(outside)[order] if outside else None)
+    near = [answer.places for answer in answers if answer.places is not None]
+    return Answer(
+        shares,
+        np.concatenate(outside)[order] if outside else None,
+        np.concatenate(near)[order] if near else None,
+    )

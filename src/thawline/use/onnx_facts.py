@@ -26,8 +26,10 @@ __all__ = [
     "OUTPUT",
     "OUTSIDE",
     "PICTURES",
+    "PLACE",
     "SEAL_KEY",
     "OnnxFacts",
+    "PlaceFacts",
     "input_names",
     "is_sealed",
     "output_names",
@@ -41,7 +43,7 @@ FORMATS = (
 )
 FACTS_KEY, GOLDEN_KEY = "thawline", "thawline_golden"
 INPUT, PICTURES = "pixels", "pictures"
-OUTPUT, OUTSIDE, DOUBT = "probabilities", "outside", "doubt"
+OUTPUT, OUTSIDE, PLACE, DOUBT = "probabilities", "outside", "place", "doubt"
 DOUBT_CODES = ("answer", NOT_SURE, NONE_OF_THESE)
 """What 0, 1 and 2 mean in the output `doubt`."""
 
@@ -49,6 +51,18 @@ SEAL_KEY = "thawline_sha256"
 SEAL_BYTES = 2 + 2 + len(SEAL_KEY) + 2 + 64
 MAX_FILE_BYTES = (1 << 31) - 1
 """The most that a protobuf message, and so an ONNX file in one piece, can hold."""
+
+
+class PlaceFacts(BaseModel, extra="forbid", frozen=True, strict=True):
+    """What a file says of its output `place`.
+
+    Attributes:
+        size: D, the columns of it.
+        neighbours_sha256: Of the file next to it that holds the places of training pictures, and no other.
+    """
+
+    size: Annotated[int, Field(ge=1, le=64)]
+    neighbours_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class OnnxFacts(BaseModel, extra="forbid", frozen=True, strict=True):
@@ -67,6 +81,7 @@ class OnnxFacts(BaseModel, extra="forbid", frozen=True, strict=True):
         doubt: When the model abstains; None where it answers always, as in formats 1 and 2.
         takes: `pictures` where the graph prepares them itself, of any size; None where it takes them prepared.
         doubt_codes: What the numbers of the output `doubt` mean, 0 first; None where there is no such output.
+        place: Where the graph says what a picture lies near to; None where it does not.
         manifest_seal: Seal of the manifest of the model folder that the file was made from.
     """
 
@@ -81,6 +96,7 @@ class OnnxFacts(BaseModel, extra="forbid", frozen=True, strict=True):
     doubt: Doubt | None = None
     takes: Literal["pictures"] | None = None
     doubt_codes: list[str] | None = None
+    place: PlaceFacts | None = None
     manifest_seal: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
     @property
@@ -102,7 +118,7 @@ class OnnxFacts(BaseModel, extra="forbid", frozen=True, strict=True):
     def _without_none(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what there is none of: such a file stays as it always was."""
         facts: dict[str, Any] = dump(self)
-        own = ("further_inputs", "doubt", "takes", "doubt_codes")
+        own = ("further_inputs", "doubt", "takes", "doubt_codes", "place")
         return {name: value for name, value in facts.items() if name not in own or value is not None}
 
 
@@ -121,7 +137,8 @@ def input_names(facts: OnnxFacts) -> list[str]:
 def output_names(facts: OnnxFacts) -> list[str]:
     """Return the names of the outputs of a graph with some facts."""
     outside = [OUTSIDE] if facts.doubt is not None and facts.doubt.read_from is not None else []
-    return [OUTPUT, *outside, *([DOUBT] if facts.takes is not None else [])]
+    place = [PLACE] if facts.place is not None else []
+    return [OUTPUT, *outside, *place, *([DOUBT] if facts.takes is not None else [])]
 
 
 def sealed(content: bytes) -> bytes:

@@ -31,6 +31,7 @@ from thawline.use.onnx_facts import (
     OUTPUT,
     OUTSIDE,
     PICTURES,
+    PLACE,
     SEAL_KEY,
     OnnxFacts,
     input_names,
@@ -84,7 +85,7 @@ class OnnxModel:
             DataError: The answer is not finite.
         """
         outputs = self.outputs(*pixels)
-        return Answer(outputs[OUTPUT], outputs.get(OUTSIDE))
+        return Answer(outputs[OUTPUT], outputs.get(OUTSIDE), outputs.get(PLACE))
 
     def outputs(self, *pixels: Pixels) -> Mapping[str, Any]:
         """Return every output of the graph by its name.
@@ -256,6 +257,7 @@ def _check_signature(session: onnxruntime.InferenceSession, facts: OnnxFacts, na
     outputs: dict[str, tuple[str, list[Any]]] = {
         OUTPUT: ("tensor(float)", [len(facts.class_names)]),
         OUTSIDE: ("tensor(float)", []),
+        PLACE: ("tensor(float)", [0 if facts.place is None else facts.place.size]),
         DOUBT: ("tensor(uint8)", []),
     }
     required += [(label, *outputs[label]) for label in output_names(facts)]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from thawline.use.exports.kinds import ExportKind
 from thawline.use.exports.verify import Verified
+from thawline.use.neighbours import neighbours_path
 from thawline.view.words import printable, size_text
 
 if TYPE_CHECKING:  # it needs torch, and neither listing nor verifying does
@@ -31,7 +32,17 @@ def exported_text(done: Exported) -> str:
         f"{printable(str(done.path))}  {size_text(done.size_bytes)}\n"
         f"  {pictures} went through it: answers differ by at most {done.max_difference:.1e} from those of the model "
         f"folder, and the class is the same for {done.agreement:.0%}"
-        + "".join(f"\n  {each}" for each in (done.note, done.words) if each)
+        + "".join(f"\n  {each}" for each in (done.note, done.words, _beside(done)) if each)
+    )
+
+
+def _beside(done: Exported) -> str:
+    """Return what lies next to it, or nothing where nothing does."""
+    if not done.num_neighbours:
+        return ""
+    return (
+        f"{printable(neighbours_path(done.path).name)} next to it holds {done.num_neighbours:,} training pictures as "
+        "thumbnails with their labels: whoever gets that file sees them"
     )
 
 

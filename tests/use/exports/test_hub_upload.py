@@ -202,3 +202,12 @@ def test_a_changed_export_stays_here(exports, dense_model, tmp_path):
     (tmp_path / "model.onnx").write_bytes(bytes(content))
     with pytest.raises(BundleError, match="is not what `thawline export` wrote"):
         files_for_hub(dense_model, tmp_path / "model.onnx", kind="onnx")
+
+
+def test_training_pictures_are_never_pushed(monkeypatch, capsys, tmp_path):
+    from thawline.cli.app import main
+
+    monkeypatch.setenv("HF_TOKEN", "secret")
+    words = ["export", str(tmp_path), "--to", "onnx", "--push-to", "ada/birds", "--with-neighbours"]
+    assert main(words) == 2
+    assert "training pictures are never pushed. Push without --with-neighbours" in capsys.readouterr().err

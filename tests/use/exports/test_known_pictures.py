@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from thawline.core.errors import BundleError, UsageError
-from thawline.use.exports.known_pictures import yardstick_of
+from thawline.use.exports.known_pictures import learnt_pictures, yardstick_of
 
 FOLDERS = ("cross", 'stripe, "wide"', "träne 🦜")
 
@@ -139,3 +139,21 @@ def test_a_damaged_run_is_named(bundle, run, name):
     (run / name).write_text("?")
     with pytest.raises(BundleError, match=r"run.json, ledger.csv or predictions.csv is missing or damaged.*run/model"):
         yardstick_of(bundle, run)
+
+
+def test_pictures_that_were_learnt_are_found_alone_and_drawn_from_every_class(bundle, run, photos, tmp_path):
+    found = learnt_pictures(bundle, run, count=100)
+    assert {one.sha256 for one in found} == bundle.training_digests
+    assert all(FOLDERS[one.label] == one.path.partition("/")[0] for one in found)
+    shutil.copy(photos / "cross" / "0.jpg", photos / "cross" / "copy.jpg")
+    few = learnt_pictures(bundle, run, count=7)
+    assert sorted(np.bincount([one.label for one in few]).tolist()) == [2, 2, 3]
+    assert {one.sha256 for one in few} < bundle.training_digests
+    alone = learnt_pictures(bundle, None, photos=photos, count=100)
+    assert sorted(one.sha256 for one in alone) == sorted(bundle.training_digests), "each once"
+    photos.rename(tmp_path / "moved")
+    with pytest.raises(UsageError, match=r"--with-neighbours: .* not found in .*photos\. Pass --photos PATH"):
+        learnt_pictures(bundle, run, count=100)
+    assert len(learnt_pictures(bundle, run, photos=tmp_path / "moved", count=100)) == 30
+    with pytest.raises(UsageError, match="nothing says where they are"):
+        learnt_pictures(bundle, None, count=100)

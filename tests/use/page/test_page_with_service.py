@@ -232,3 +232,28 @@ def test_a_doubting_model_says_so_and_shows_the_most_like_apart(open_page, serve
             assert card.locator(".row .name").first.inner_text() == row.label
         opened.page.get_by_text("How to read its answers").click()
         assert opened.page.get_by_text("The picture looks unlike everything that the model learned").is_visible()
+
+
+def test_the_training_pictures_most_like_one_are_shown(open_page, serve, placed_run, picture, tmp_path):
+    (tmp_path / "a.jpg").write_bytes(picture(4))
+    with serve(placed_run) as address:
+        opened = open_page(address)
+        opened.page.set_input_files("#files", [tmp_path / "a.jpg"])
+        (card,) = opened.cards(1)
+        card.get_by_role("button", name="Training pictures like it").click()
+        card.locator(".near li").nth(4).wait_for()
+        labels = card.locator(".near li span").all_inner_texts()
+        assert (len(labels), labels[0]) == (5, 'stripe, "wide"')
+        assert card.locator(".near small").first.inner_text() == "likeness 1.00"
+        sides = card.locator(".near img").evaluate_all("all => all.map(one => [one.naturalWidth, one.naturalHeight])")
+        assert sides == [[70, 50]] * 5, "drawn pictures are smaller than a thumbnail may be"
+        assert not any("Content Security Policy" in text for text in opened.complaints)
+        assert sum(url.endswith("/neighbours") for url in opened.requests) == 1
+
+
+def test_a_model_that_came_without_them_does_not_offer_them(open_page, service, picture, tmp_path):
+    (tmp_path / "a.jpg").write_bytes(picture(4))
+    opened = open_page(service)
+    opened.page.set_input_files("#files", [tmp_path / "a.jpg"])
+    (card,) = opened.cards(1)
+    assert card.get_by_role("button", name="Training pictures like it").count() == 0

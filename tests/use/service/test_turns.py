@@ -260,3 +260,24 @@ def test_messages_after_the_body_are_passed_over(monkeypatch, num_messages):
 
     with turns_of(Model(), monkeypatch=monkeypatch) as turns:
         asyncio.run(run(turns))
+
+
+def test_who_asks_is_told_where_a_picture_lies_and_nobody_else(monkeypatch):
+    model, places = Model(), []
+    model.may_decode.set()
+    sound = model.answers_to
+
+    def answers_to(batch):
+        known = np.array([[float(pixels.sum())] for (pixels,) in batch], dtype=np.float32)
+        return Answer(sound(batch).probabilities, None, known)
+
+    monkeypatch.setattr(model, "answers_to", answers_to)
+    asked = [Sent("a", b"a"), Sent("b", b"b", take_place=places.append), Sent("bad", b"bad", take_place=places.append)]
+    with turns_of(model, monkeypatch=monkeypatch) as turns:
+        rows = asyncio.run(turns.predict(asked, staying))
+    assert [place.tolist() for place in places] == [[ord("b")]]
+    assert [row.error for row in rows] == [None, None, "not a picture"]
+    monkeypatch.setattr(model, "answers_to", sound)
+    with turns_of(model, monkeypatch=monkeypatch) as turns:
+        asyncio.run(turns.predict(asked[1:2], staying))
+    assert len(places) == 1, "this model does not know"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from thawline.core.errors import UsageError
 from thawline.core.progress import Progress
-from thawline.use.exports.kinds import kind_named
+from thawline.use.exports.kinds import WITH_NEIGHBOURS, kind_named
 from thawline.use.image_classifier import ImageClassifier
 from thawline.use.model_place import MODEL, ModelPlace, find_model
 
@@ -29,6 +29,7 @@ def export(
     out: Path | str | None = None,
     photos: Path | str | None = None,
     ort_web: Path | None = None,
+    with_neighbours: bool = False,
     progress: Progress | None = None,
 ) -> Exported:
     """Write a model in another form, which answers as its folder does, and return what is known of it.
@@ -39,15 +40,21 @@ def export(
         out: The file or folder; None takes the form's usual name in the folder `exports` of the run, or next to the
             model folder.
         photos: Of a form that gives other numbers (`onnx-int8`), which is chosen and measured on pictures: where those
-            of the run lie now, if they moved; or labelled ones that the model has not learnt from.
+            of the run lie now, if they moved; or labelled ones that the model has not learnt from. With
+            `with_neighbours`, where those lie that it has learnt from.
         ort_web: Of `web`, the tarball of onnxruntime-web as npm packs it; None fetches it once.
+        with_neighbours: Of `onnx` and `onnx-tensor`: put up to 5,000 training pictures next to the file, as thumbnails
+            with their labels, so that a service shows those that are most like a picture. They are pictures of
+            whoever trained the model: whoever gets the file sees them.
         progress: Where to report to.
 
     Raises:
         BundleError: The model has no such form, or the form answers otherwise; nothing is written.
         UsageError: There is no such form, or what it needs is not installed.
     """
-    (done,) = export_all(model, [to], out=out, photos=photos, ort_web=ort_web, progress=progress)
+    (done,) = export_all(
+        model, [to], out=out, photos=photos, ort_web=ort_web, with_neighbours=with_neighbours, progress=progress
+    )
     return done
 
 
@@ -58,6 +65,7 @@ def export_all(
     out: Path | str | None = None,
     photos: Path | str | None = None,
     ort_web: Path | None = None,
+    with_neighbours: bool = False,
     progress: Progress | None = None,
 ) -> tuple[Exported, ...]:
     """Write a model in several forms, in order; as `export` otherwise, which does it for one.
@@ -68,6 +76,7 @@ def export_all(
         out: Of one form its file or folder, of several the folder that they are written into.
         photos: As in `export`.
         ort_web: As in `export`.
+        with_neighbours: As in `export`.
         progress: Where to report to.
 
     Raises:
@@ -77,6 +86,11 @@ def export_all(
     kinds = [kind_named(name) for name in dict.fromkeys(to)]
     for kind in kinds:
         kind.require_installed()
+        if with_neighbours and kind.name not in WITH_NEIGHBOURS:
+            raise UsageError(
+                f"export --with-neighbours: --to {kind.name} has no room for training pictures. It goes with "
+                f"{' and '.join(WITH_NEIGHBOURS)}: export the others without it."
+            )
     if isinstance(model, ImageClassifier):
         model = model.bundle
     place = find_model(model if isinstance(model, str | Path) else model.directory)
@@ -87,7 +101,14 @@ def export_all(
     from thawline.use.exports.write_export import write_export
 
     bundle = load_bundle(place.folder, device="cpu") if isinstance(model, str | Path) else model
-    source = ExportSource(bundle, run=_run_of(place), photos=photos, progress=progress, ort_web=ort_web)
+    source = ExportSource(
+        bundle,
+        run=_run_of(place),
+        photos=photos,
+        ort_web=ort_web,
+        with_neighbours=with_neighbours,
+        progress=progress,
+    )
     folder = place.exports if out is None else Path(out)
     is_file = out is not None and len(kinds) == 1
     return tuple(write_export(source, kind, place=folder if is_file else folder / kind.place) for kind in kinds)

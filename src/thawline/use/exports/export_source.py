@@ -18,13 +18,16 @@ from thawline.core.progress import Progress, SilentProgress
 from thawline.core.version import __version__
 from thawline.use.answer import Answer, Prepared
 from thawline.use.bundle import Bundle, golden_tolerance
+from thawline.use.exports.carried_pictures import carried_pictures
 from thawline.use.exports.golden import GoldenPicture, GoldenSet
 from thawline.use.exports.graph import Graph
-from thawline.use.exports.known_pictures import yardstick_of
+from thawline.use.exports.known_pictures import learnt_pictures, yardstick_of
+from thawline.use.exports.placed_graph import PlacedGraph, Projection
 from thawline.use.exports.tensor_graph import tensor_graph
 from thawline.use.exports.yardstick import Yardstick
+from thawline.use.neighbours import MOST_PICTURES, Neighbours
 from thawline.use.network_facts import InputFacts
-from thawline.use.onnx_facts import DOUBT_CODES, OnnxFacts
+from thawline.use.onnx_facts import DOUBT_CODES, OnnxFacts, PlaceFacts
 
 if TYPE_CHECKING:
     import onnx
@@ -40,6 +43,7 @@ class ExportSource:
         run: Folder of the run that the model came from; None where there is none.
         photos: Where the run's pictures lie now, or labelled ones that the model has not learnt from; None where
             nothing was said. As `yardstick_of` takes them.
+        with_neighbours: Whether training pictures are to lie next to what has room for them.
         progress: Where to report to.
         ort_web: The tarball of onnxruntime-web; None where it is fetched.
     """
@@ -50,6 +54,7 @@ class ExportSource:
         *,
         run: Path | None = None,
         photos: Path | str | None = None,
+        with_neighbours: bool = False,
         progress: Progress | None = None,
         ort_web: Path | None = None,
     ) -> None:
@@ -57,6 +62,7 @@ class ExportSource:
         self.run = run
         self.photos = photos
         self.ort_web = ort_web
+        self.with_neighbours = with_neighbours
         self.progress = progress or SilentProgress()
 
     @cached_property
@@ -73,20 +79,50 @@ class ExportSource:
         with self.progress.stage("graph"):
             return tensor_graph(self.graph, self.bundle)
 
-    def onnx_graph(self) -> onnx.ModelProto:
+    @cached_property
+    def _placed_graph(self) -> bytes:
+        placed = PlacedGraph(self.graph, self._carried[1]).eval()
+        with self.progress.stage("graph"):
+            return tensor_graph(placed, self.bundle)
+
+    @cached_property
+    def _carried(self) -> tuple[Neighbours, Projection]:
+        found = learnt_pictures(self.bundle, self.run, photos=self.photos, count=MOST_PICTURES, progress=self.progress)
+        return carried_pictures(self.bundle, found, progress=self.progress)
+
+    @property
+    def neighbours(self) -> Neighbours | None:
+        """Training pictures that lie next to what has room for them; None where they are not wanted.
+
+        Raises:
+            UsageError: None were found; says what to pass.
+            BundleError: A file of the run is damaged.
+        """
+        return self._carried[0] if self.with_neighbours else None
+
+    def onnx_graph(self, *, placed: bool = False) -> onnx.ModelProto:
         """Return a copy of the model from prepared pixels to its answers as ONNX, without metadata.
+
+        Args:
+            placed: Whether it says where pictures lie too, among `neighbours`.
 
         Raises:
             BundleError: The model cannot be expressed in ONNX.
             UsageError: The exporter is not installed.
         """
-        content = self._tensor_graph
+        content = self._placed_graph if placed else self._tensor_graph
         import onnx
 
         return onnx.load_from_string(content)
 
-    def facts(self, *, whole: bool) -> OnnxFacts:
-        """Return what an export says of the model: with `whole`, that it takes pictures as they were decoded."""
+    def facts(self, *, whole: bool, placed: bool = False) -> OnnxFacts:
+        """Return what an export says of the model.
+
+        Args:
+            whole: That it takes pictures as they were decoded.
+            placed: That it says where they lie among `neighbours`, if there are any.
+        """
+        known = self.neighbours if placed else None
         manifest = self.bundle.manifest
         first, *further = map(InputFacts.of, self.bundle.classifier.inputs)
         backbones = [network.backbone for network in manifest.networks]
@@ -102,6 +138,7 @@ class ExportSource:
             doubt=manifest.doubt,
             takes="pictures" if whole else None,
             doubt_codes=list(DOUBT_CODES) if whole else None,
+            place=None if known is None else PlaceFacts(size=known.places.shape[1], neighbours_sha256=known.sha256),
             manifest_seal=manifest.seal,
         )
 

@@ -28,7 +28,7 @@ from thawline.heads.outsiders import FAR_FLOOR, FAR_WEIGHT, STEP_FLOOR, Outsider
 from thawline.heads.together import TogetherHead
 from thawline.use.classifier import Classifier
 
-__all__ = ["Graph", "head_module"]
+__all__ = ["Graph", "PreparedColumns", "head_module"]
 
 
 class Graph(nn.Module):
@@ -58,9 +58,16 @@ class Graph(nn.Module):
         Args:
             *pixels: One (B, H, W, 3) uint8 tensor for each of the reader's inputs.
         """
+        return self.said_of(self.stored(*pixels))
+
+    def stored(self, *pixels: Tensor) -> Tensor:
+        """Return (B, C) features, rounded as those that the head was trained on."""
         parts = [columns(pixels[place]) for columns, place in zip(self.columns, self.input_of, strict=True)]
         features = parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
-        stored = features.to(self.storage).float()  # rounded as the features that the head was trained on
+        return features.to(self.storage).float()
+
+    def said_of(self, stored: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Return what `forward` does, of (B, C) features."""
         logits = self.head(stored) / self.temperature
         shares = torch.softmax(logits, dim=1)
         return shares if self.outside is None else (shares, self.outside(stored, logits))
@@ -104,7 +111,7 @@ class _Scaling(nn.Module):
         return ((pixels.float() - self.mean) * self.scale).permute(0, 3, 1, 2)
 
 
-class _PreparedColumns(nn.Module):
+class PreparedColumns(nn.Module):
     """`Columns.apply` in torch."""
 
     rooted: Tensor
@@ -117,6 +124,7 @@ class _PreparedColumns(nn.Module):
             self.register_buffer(name, torch.from_numpy(values))
 
     def forward(self, features: Tensor) -> Tensor:
+        """Return (B, C) prepared columns of (B, C) raw features."""
         root = features.abs().sqrt() * features.sign()
         return (torch.where(self.rooted, root, features) - self.mean) * self.scale
 
@@ -164,7 +172,7 @@ class _Strangeness(nn.Module):
 
     def __init__(self, score: Strangeness) -> None:
         super().__init__()
-        self.columns = _PreparedColumns(score.columns)
+        self.columns = PreparedColumns(score.columns)
         self.near, self.far = score.near, score.far
         self.register_buffer("reads", torch.from_numpy(np.flatnonzero(score.reads)))
         for name in ("directions", "whitening", "means", "weights"):
@@ -209,12 +217,12 @@ def head_module(head: Head) -> nn.Module:
     if isinstance(head, TogetherHead):
         return _Together(head)
     if isinstance(head, LinearHead):
-        return nn.Sequential(_PreparedColumns(head.columns), _linear(head.weight, head.bias))
+        return nn.Sequential(PreparedColumns(head.columns), _linear(head.weight, head.bias))
     if isinstance(head, DenseHead):
         layers = (_linear(head.weight1, head.bias1), nn.ReLU(), _linear(head.weight2, head.bias2))
-        return nn.Sequential(_PreparedColumns(head.columns), *layers)
+        return nn.Sequential(PreparedColumns(head.columns), *layers)
     if isinstance(head, NeighbourHead):
-        return nn.Sequential(_PreparedColumns(head.columns), _Votes(head))
+        return nn.Sequential(PreparedColumns(head.columns), _Votes(head))
     raise BundleError(f"export: a {type(head).__name__} cannot be expressed in ONNX. Serve the model folder instead.")
 
 

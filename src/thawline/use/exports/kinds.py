@@ -12,7 +12,10 @@ from importlib.util import find_spec
 from thawline.core.errors import UsageError
 from thawline.use.model_place import INT8_FILE, ONNX_FILE, TENSOR_FILE
 
-__all__ = ["KINDS", "MACOS_ONLY", "ExportKind", "kind_named"]
+__all__ = ["KINDS", "MACOS_ONLY", "WITH_NEIGHBOURS", "ExportKind", "kind_named"]
+
+WITH_NEIGHBOURS = ("onnx", "onnx-tensor")
+"""Names of the forms that training pictures may lie next to."""
 
 MACOS_ONLY = "Core ML runs on macOS only, so parity can be checked there only"
 

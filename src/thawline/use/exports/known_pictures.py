@@ -31,7 +31,7 @@ from thawline.use.bundle import Bundle
 from thawline.use.evaluate_model import check_for
 from thawline.use.exports.yardstick import Yardstick, clearness, drawn, spread_over_classes
 
-__all__ = ["yardstick_of"]
+__all__ = ["learnt_pictures", "yardstick_of"]
 
 MAX_TRAINING, MAX_HELD_OUT = 512, 2000
 """Pictures that are looked for, at most."""
@@ -111,6 +111,54 @@ def yardstick_of(
     return Yardstick(training, held_out, read.clear if read else None, bundle.training_digests)
 
 
+def learnt_pictures(
+    bundle: Bundle,
+    run: Path | None,
+    *,
+    count: int,
+    photos: Path | str | None = None,
+    progress: Progress | None = None,
+) -> list[Sample]:
+    """Return pictures that the model learnt from, found by their bytes, each once; of many, some of every class.
+
+    Args:
+        bundle: The model.
+        run: As in `yardstick_of`.
+        count: Most to return.
+        photos: Where the pictures of the run lie now, where they moved; required where there is no run.
+        progress: Where to report to.
+
+    Raises:
+        UsageError: Fewer than two were found. Says what to pass.
+        BundleError: A file of the run is damaged.
+        DataError: `photos` is no source of pictures.
+    """
+    progress, named = progress or SilentProgress(), None if photos is None else Place.of(photos)
+    read = None if run is None else _read_run(run, bundle.class_names)
+    found: list[Sample] = []
+    if read is not None:
+        learnt = _each_once(each for each in read.pictures if each.sha256 in bundle.training_digests)
+        found = _found(spread_over_classes(learnt, count), read, named=named, progress=progress)
+    elif named is not None:
+        found = spread_over_classes(_each_once(_labelled(bundle, named, progress=progress)[0]), count)
+    if len(found) < 2:
+        places = (named, read.place if read else None)
+        where = " and ".join(str(place) for place in places if place is not None) or "(nothing says where they are)"
+        raise UsageError(
+            f"export --with-neighbours: the pictures that the model learnt from were not found in {where}. Pass "
+            "--photos PATH: where they lie now."
+        )
+    return found
+
+
+def _each_once(samples: Iterable[Sample]) -> list[Sample]:
+    """Return the first of all pictures with the same bytes."""
+    by_digest: dict[str, Sample] = {}
+    for sample in samples:
+        by_digest.setdefault(sample.sha256, sample)
+    return list(by_digest.values())
+
+
 def _missing(what: str, where: Sequence[str]) -> str:
     searched = f"in {' and '.join(where)}" if where else "(nothing says where they are)"
     return (
@@ -142,7 +190,7 @@ def _read_run(run: Path, class_names: Sequence[str]) -> _Run:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
         raise BundleError(
             f"export: {run}: its run.json, ledger.csv or predictions.csv is missing or damaged ({error}). Export the "
-            f"model folder instead, and name labelled pictures: thawline export {run / 'model'} --to onnx-int8 "
+            f"model folder instead, with the same --to, and name labelled pictures: thawline export {run / 'model'} "
             "--photos PATH."
         ) from None
 

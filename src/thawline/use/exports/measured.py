@@ -7,6 +7,7 @@ the place of the export from its standard input and prints one line of JSON.
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from typing import Any
 from thawline.core.errors import BundleError, ThawlineError, UsageError
 from thawline.use.exports.open_export import Opened, opened
 from thawline.use.exports.proof import prove
+from thawline.use.neighbours import neighbours_beside, neighbours_path
+from thawline.use.onnx_facts import OnnxFacts
 
 __all__ = ["measure_apart", "peak_bytes"]
 
@@ -66,7 +69,10 @@ def peak_bytes() -> int:
 def _measure(path: Path) -> dict[str, Any]:
     export = opened(path)
     try:
-        return _facts_of(export)
+        facts = _facts_of(export)
+        if wrong := _wrong_beside(path, export.facts):
+            facts |= {"passed": False, "words": wrong}
+        return facts
     finally:
         export.close()
 
@@ -90,6 +96,16 @@ def _facts_of(export: Opened) -> dict[str, Any]:
         "milliseconds": 1000 * statistics.median(seconds),
         "memory_bytes": peak_bytes() if export.runs_here else None,
     }
+
+
+def _wrong_beside(path: Path, facts: OnnxFacts) -> str:
+    """Return what is wrong with training pictures next to an export, or nothing; it need not have them with it."""
+    if os.path.lexists(neighbours_path(path)):
+        try:
+            neighbours_beside(path, facts)
+        except BundleError as error:
+            return str(error)
+    return ""
 
 
 def main() -> None:

@@ -56,9 +56,9 @@ def write_onnx(source: ExportSource, place: Path) -> None:
         BundleError: The model cannot be expressed in ONNX, or is too large for one file.
         UsageError: The exporter is not installed.
     """
-    facts = source.facts(whole=True)
+    facts, placed = source.facts(whole=True, placed=True), source.with_neighbours
     golden = _golden(source, "onnx", allowed=PIXELS_ALLOWED)
-    place.write_bytes(onnx_content(whole_graph(source.onnx_graph(), facts), facts, golden=golden))
+    place.write_bytes(onnx_content(whole_graph(source.onnx_graph(placed=placed), facts), facts, golden=golden))
 
 
 def write_onnx_tensor(source: ExportSource, place: Path) -> None:
@@ -73,7 +73,8 @@ def write_onnx_tensor(source: ExportSource, place: Path) -> None:
         UsageError: As `write_onnx`.
     """
     golden = _golden(source, "onnx-tensor", allowed=TENSOR_ALLOWED)
-    place.write_bytes(onnx_content(source.onnx_graph(), source.facts(whole=False), golden=golden))
+    facts, graph = source.facts(whole=False, placed=True), source.onnx_graph(placed=source.with_neighbours)
+    place.write_bytes(onnx_content(graph, facts, golden=golden))
 
 
 def _golden(source: ExportSource, kind: str, *, allowed: float) -> GoldenSet:

@@ -17,19 +17,21 @@ import torch
 from thawline.core.errors import BundleError, UsageError
 from thawline.use.bundle import Bundle
 from thawline.use.exports.graph import Graph
-from thawline.use.onnx_facts import MAX_FILE_BYTES, OUTPUT, OUTSIDE, pixel_names
+from thawline.use.exports.placed_graph import PlacedGraph
+from thawline.use.onnx_facts import MAX_FILE_BYTES, OUTPUT, OUTSIDE, PLACE, pixel_names
 
 __all__ = ["tensor_graph"]
 
 OPSET = 18
 
 
-def tensor_graph(graph: Graph, bundle: Bundle) -> bytes:
+def tensor_graph(graph: Graph | PlacedGraph, bundle: Bundle) -> bytes:
     """Return a graph as ONNX, without metadata and without traces of this machine in it.
 
     The input `pixels` is (batch, H, W, 3) uint8 RGB as `prepare` makes it, the output `probabilities` (batch, K)
-    float32; where the model tells strange pictures, `outside` (batch,) float32 is a second output. Where networks need
-    the picture in several ways, there is one input for each: `pixels`, `pixels_2` and so on. All weights are inside.
+    float32; where the model tells strange pictures, `outside` (batch,) float32 is a second output, and of a graph
+    with places `place` (batch, D) float32 is the last. Where networks need the picture in several ways, there is one
+    input for each: `pixels`, `pixels_2` and so on. All weights are inside.
 
     Raises:
         BundleError: The model cannot be expressed in ONNX.
@@ -44,6 +46,9 @@ def tensor_graph(graph: Graph, bundle: Bundle) -> bytes:
     sides = [spec.size_px for spec in bundle.classifier.inputs]
     examples = tuple(torch.zeros(2, side, side, 3, dtype=torch.uint8) for side in sides)
     batch = torch.export.Dim("batch")
+    names = [OUTPUT] if bundle.classifier.outsiders is None else [OUTPUT, OUTSIDE]
+    if isinstance(graph, PlacedGraph):
+        names.append(PLACE)
     with _exporter(bundle), torch.no_grad():
         program: Any = torch.onnx.export(
             graph,
@@ -51,7 +56,7 @@ def tensor_graph(graph: Graph, bundle: Bundle) -> bytes:
             dynamo=True,
             dynamic_shapes=(tuple({0: batch} for _ in examples),),
             input_names=pixel_names(len(examples)),
-            output_names=[OUTPUT] if bundle.classifier.outsiders is None else [OUTPUT, OUTSIDE],
+            output_names=names,
             opset_version=OPSET,
             external_data=False,
             verbose=False,

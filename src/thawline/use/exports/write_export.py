@@ -21,7 +21,7 @@ from thawline.use.exports.coreml_package import write_coreml
 from thawline.use.exports.export_source import ExportSource
 from thawline.use.exports.int8 import INT8_KEY, Int8Facts
 from thawline.use.exports.int8_file import write_onnx_int8
-from thawline.use.exports.kinds import ExportKind, kind_named
+from thawline.use.exports.kinds import WITH_NEIGHBOURS, ExportKind, kind_named
 from thawline.use.exports.onnx_file import write_onnx, write_onnx_tensor
 from thawline.use.exports.open_export import Opened, opened
 from thawline.use.exports.openvino_folder import write_openvino
@@ -30,6 +30,7 @@ from thawline.use.exports.sealed_folder import is_sealed_folder, size_of
 from thawline.use.exports.timm_folder import write_timm
 from thawline.use.exports.web import write_web
 from thawline.use.model_place import EXPORTS
+from thawline.use.neighbours import is_neighbours_file, neighbours_path
 from thawline.use.onnx_facts import MAX_FILE_BYTES, is_sealed
 
 __all__ = ["Exported", "write_export"]
@@ -62,6 +63,7 @@ class Exported:
         note: What could not be checked here, as a sentence; else empty.
         words: What else is to be said of it, for people; empty where nothing is.
         details: The same as plain data.
+        num_neighbours: Training pictures that lie next to it, for everybody to see who gets them.
     """
 
     kind: str
@@ -73,6 +75,7 @@ class Exported:
     note: str = ""
     words: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
+    num_neighbours: int = 0
 
 
 def write_export(source: ExportSource, kind: ExportKind | str, *, place: Path) -> Exported:
@@ -105,6 +108,7 @@ def write_export(source: ExportSource, kind: ExportKind | str, *, place: Path) -
                 finally:
                     export.close()
             size = size_of(made)
+            num_neighbours = _put_neighbours(source, kind, staged=staged, place=place)
             _put(made, place, kind)
     own = _int8_facts(export)
     return Exported(
@@ -117,6 +121,7 @@ def write_export(source: ExportSource, kind: ExportKind | str, *, place: Path) -
         export.note,
         "" if own is None else own.words(),
         {} if own is None else own.model_dump(),
+        num_neighbours,
     )
 
 
@@ -128,7 +133,13 @@ def _int8_facts(export: Opened) -> Int8Facts | None:
 
 def _require_own(place: Path, kind: ExportKind) -> None:
     """Refuse to replace anything but an export as it was written."""
+    beside = neighbours_path(place)
     with disk_errors("export", place):
+        if kind.name in WITH_NEIGHBOURS and os.path.lexists(beside) and not is_neighbours_file(beside):
+            raise StoreError(
+                f"export: {beside} stands there and is not a file as `thawline export` writes it. Choose another place "
+                "with -o, or move it away."
+            )
         if not os.path.lexists(place):
             return
         facts = place.lstat()
@@ -159,6 +170,23 @@ def _proved(export: Opened, kind: ExportKind) -> Proof:
     return proof
 
 
+def _put_neighbours(source: ExportSource, kind: ExportKind, *, staged: Path, place: Path) -> int:
+    """Put training pictures next to where an export belongs, or take away older ones; returns how many lie there."""
+    if kind.name not in WITH_NEIGHBOURS:
+        return 0
+    beside, known = neighbours_path(place), source.neighbours
+    if known is not None:
+        made = staged / beside.name
+        made.write_bytes(known.content)
+        with _noted(made, beside):
+            made.replace(beside)
+        return len(known.labels)
+    if beside.is_file():  # it is ours, and belongs to what is replaced now
+        beside.unlink()
+        _forget(beside)
+    return 0
+
+
 def _put(made: Path, place: Path, kind: ExportKind) -> None:
     """Rename a finished export into its place; a marker of the run that it lies in says that it is ours."""
     with _noted(made, place):
@@ -168,6 +196,15 @@ def _put(made: Path, place: Path, kind: ExportKind) -> None:
         with made.open("rb") as file:
             os.fsync(file.fileno())
         made.replace(place)
+
+
+def _forget(gone: Path) -> None:
+    """Take a file that is gone off the marker of its run."""
+    run = gone.parent.parent
+    marker = read_marker(run) if gone.parent.name == EXPORTS else None
+    if marker is not None:
+        kept = {name: forms for name, forms in marker.files.items() if name != f"{EXPORTS}/{gone.name}"}
+        write_marker(run, Marker(marker.kind, marker.of, kept))
 
 
 @contextmanager

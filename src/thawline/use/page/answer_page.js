@@ -159,11 +159,12 @@ async function showNeighbours(item, button) {
     item.near.replaceChildren();
     add(item.near, "h4", `The ${found.length} training pictures most like it`);
     const list = add(item.near, "ul");
-    for (const {label, picture} of found) {
+    for (const {label, similarity, picture} of found) {
       const one = add(list, "li"), image = add(one, "img");
       image.alt = "";
       image.src = picture;
       name(one, "span", label);
+      if (Number.isFinite(similarity)) add(one, "small", `likeness ${similarity.toFixed(2)}`);
     }
     say(`The training pictures most like ${item.name} are of ${found.map(({label}) => label).join(", ")}.`);
   } catch (error) {

@@ -18,6 +18,7 @@ from thawline.use.service.access import Access
 from thawline.use.service.docs_page import docs_routes
 from thawline.use.service.gate import Gate
 from thawline.use.service.looks_routes import looks_routes
+from thawline.use.service.neighbours_routes import neighbours_routes
 from thawline.use.service.open_inference import open_inference_routes
 from thawline.use.service.prediction_routes import prediction_routes
 from thawline.use.service.refusal import RefusedError
@@ -31,6 +32,7 @@ LEFT = 499
 ROUTES: tuple[Callable[[Served], APIRouter], ...] = (
     prediction_routes,
     looks_routes,
+    neighbours_routes,
     open_inference_routes,
     docs_routes,
 )
@@ -41,7 +43,8 @@ def make_app(served: Served, *, access: Access | None = None) -> Gate:
 
     `POST /predict` takes a form with pictures, or one as the body, and returns a row a picture in their order, as
     `thawline predict --json` does; a picture that cannot be read gets a row with its error. `GET /health` returns the
-    facts of the model, `POST /looks` where it looks on a picture, `/metrics` numbers for Prometheus, `/v2/…` speaks
+    facts of the model, `POST /looks` where it looks on a picture, `POST /neighbours` training
+    pictures that are like it, `/metrics` numbers for Prometheus, `/v2/…` speaks
     the Open Inference Protocol, `/docs` and `/openapi.json` describe all of it, and `GET /` is a page to try it.
     Refusals are JSON, `{"detail": …}`: 400: no HTTP or no form, or a host that is not ours; 401: no token; 403:
     another site's page; 404: no such place; 408: the body does not arrive; 411: the request has no length; 413: too

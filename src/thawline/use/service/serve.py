@@ -91,17 +91,27 @@ def _served(
     note: Callable[[str], None],
 ) -> Served:
     """Open a model and all that goes with it."""
+    from thawline.core.errors import BundleError
+    from thawline.use.neighbours import neighbours_beside
     from thawline.use.onnx_model import open_onnx
     from thawline.use.service.gate import Limits
     from thawline.use.service.request_log import RequestLog
     from thawline.use.service.served import Served, model_name
     from thawline.use.service.unsure import UnsureFolder
 
+    export = place.onnx or place.named
+    model = open_onnx(export, num_threads=1)
+    try:
+        neighbours = neighbours_beside(export, model.facts)
+    except BundleError as error:
+        note(f"{error} Until then the service answers without them.")
+        neighbours = None
     return Served(
-        open_onnx(place.onnx or place.named, num_threads=1),
+        model,
         limits or Limits(),
         name=model_name(place),
         place=place,
+        neighbours=neighbours,
         unsure=None if keep_unsure is None else UnsureFolder(keep_unsure, note=note),
         log=None if log is None else RequestLog(log),
     )

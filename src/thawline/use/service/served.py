@@ -16,6 +16,7 @@ from starlette.requests import Request
 from thawline.core.types import Prediction
 from thawline.core.version import __version__
 from thawline.use.model_place import EXPORTS, MODEL, ModelPlace
+from thawline.use.neighbours import Neighbours
 from thawline.use.occlusion import can_look
 from thawline.use.onnx_model import OnnxModel
 from thawline.use.page.answer_page import plain_words
@@ -44,6 +45,7 @@ class Served:
         name: Of the model, in the Open Inference Protocol.
         limits: The largest request that is answered.
         place: Where the model's files lie; None where it came without any.
+        neighbours: Training pictures that came with the model; None where it came without.
         turns: Where pictures wait for their turn.
         counters: What is counted.
         is_draining: Whether the service was told to end and answers only what is in flight.
@@ -56,6 +58,7 @@ class Served:
         *,
         name: str = "model",
         place: ModelPlace | None = None,
+        neighbours: Neighbours | None = None,
         unsure: UnsureFolder | None = None,
         log: RequestLog | None = None,
     ) -> None:
@@ -66,10 +69,12 @@ class Served:
             limits: The largest request that is answered.
             name: Of the model.
             place: Where its files lie.
+            neighbours: Training pictures that came with it.
             unsure: Where pictures are kept on which the model abstains; None keeps none.
             log: Where requests are written down; None: nowhere.
         """
         self.model, self.limits, self.name, self.place = model, limits, name, place
+        self.neighbours = neighbours
         self.counters = Counters()
         self.turns = Turns(model, max_megapixels=limits.max_megapixels, counters=self.counters)
         self.is_draining = False
@@ -139,6 +144,7 @@ class Served:
             "limits": asdict(self.limits),
             "words": words,
             "looks": can_look(self.model),
+            "neighbours": self.neighbours is not None,
             "keeps_unsure": None if self._unsure is None else self._unsure.problem or KEEPS,
             "drift": None if drift is None else drift.to_json(),
         }

@@ -20,7 +20,7 @@ from starlette.requests import ClientDisconnect
 
 from thawline.core.errors import DataError
 from thawline.core.runtime import num_workers
-from thawline.core.types import Prediction
+from thawline.core.types import Floats, Prediction
 from thawline.use.answer import Answering, Prepared, row_of
 from thawline.use.service.counters import Counters
 from thawline.use.service.refusal import busy
@@ -46,11 +46,14 @@ class Sent:
         name: As the client calls it.
         data: The encoded picture; empty where it is prepared already.
         prepared: The picture as the model takes it, from a client that prepares by itself.
+        take_place: Told where the picture lies, (D,) float32 of unit length, by a thread of the turns and before its
+            row is there; None where nobody asks, and not told by a model that does not know.
     """
 
     name: str
     data: bytes
     prepared: Prepared | None = None
+    take_place: Callable[[Floats], object] | None = None
 
 
 @dataclass(eq=False)
@@ -216,8 +219,10 @@ class Turns:
             self._counters.forward_seconds.observe(time.perf_counter() - begin_s)
             self._counters.batch_pictures.observe(len(batch))
             for place, ready in enumerate(batch):
-                name = ready.order.pictures[ready.index].name
-                row = row_of(self._model, name, answer=answer, place=place, remarks=ready.remarks)
+                picture = ready.order.pictures[ready.index]
+                if picture.take_place is not None and answer.places is not None:
+                    picture.take_place(answer.places[place])
+                row = row_of(self._model, picture.name, answer=answer, place=place, remarks=ready.remarks)
                 self._settle(ready.order, ready.index, row)
         except DataError as error:
             if len(batch) == 1:
