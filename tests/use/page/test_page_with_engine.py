@@ -128,7 +128,7 @@ def test_all_of_it_is_reached_by_keyboard(open_page, fake, make_row):
     page.locator(".alike").focus()
     page.keyboard.press("Enter")
     page.get_by_text("The training pictures most like a.jpg are of ant, bee.").wait_for()
-    assert page.locator(".near li").all_inner_texts() == ["ant", "bee"]
+    assert page.locator(".near li").all_inner_texts() == ["ant\nlikeness 0.90", "bee\nlikeness 0.50"]
 
 
 def test_a_map_is_bright_where_it_says_and_dark_outside_the_square(open_page, fake, make_row):
