@@ -128,6 +128,7 @@ def test_sorted_pictures_are_told_and_unsorted(thawline, photos, tmp_path):
     assert said.out.startswith("removed 2 pictures from")
     assert f"left alone, changed since it was put there: {out}/dark/black.png" in said.out
     assert (out / "dark" / "black.png").read_bytes() == b"mine"
+    assert json.loads(thawline("unsort", out, "--json").out) == {"removed": 0, "changed": ["dark/black.png"]}
 
 
 def test_a_watched_folder_is_answered_until_it_is_stopped(thawline, photos, tmp_path, monkeypatch):

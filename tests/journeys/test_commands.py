@@ -591,7 +591,7 @@ def test_every_command_explains_itself_and_every_option(command, thawline, monke
         assert len(re.sub(r"\[.*?\]", "", text).strip()) > 10, f"{names} says nothing"
 
 
-@pytest.mark.parametrize("command", sorted({*COMMANDS} - {"serve", "completion", "unsort"}))
+@pytest.mark.parametrize("command", sorted({*COMMANDS} - {"serve", "completion"}))
 def test_every_command_speaks_json(command, thawline):
     assert "--json" in thawline(*command.split(), "--help").out
 

@@ -44,7 +44,9 @@ Photos = Annotated[
 PhotosOrFile = Annotated[
     str | None, Parameter(help=f"{Photos.__metadata__[0].help} Not needed where --config names them.")
 ]
-Model = Annotated[Path, Parameter(help="A `model` folder that `thawline fit`, `tune` or `recipe run` wrote.")]
+Model = Annotated[
+    Path, Parameter(help="Folder of a run that `thawline fit`, `tune` or `recipe run` wrote, or its `model` folder.")
+]
 Json = Annotated[bool, Parameter(help="Print the result as JSON.")]
 Device = Annotated[str, Parameter(help="Where the network runs: `auto`, `cpu`, `cuda`, `mps`.")]
 Out = Annotated[

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter, validators
 
-from thawline.cli.arguments import Device, Model
-from thawline.cli.console import say, stream
+from thawline.cli.arguments import Device, Json, Model
+from thawline.cli.console import say, say_json, stream
 from thawline.core.errors import UsageError
 from thawline.core.progress import SilentProgress, progress_for_stderr
 
@@ -128,11 +128,16 @@ def _rows(
 
 def unsort(
     folder: Annotated[Path, Parameter(help="The folder that `predict --sort-into` named.")],
+    *,
+    json: Json = False,
 ) -> None:
     """Undo `predict --sort-into`: remove the copies and links that it made and that nobody has changed."""
     from thawline.use.sorting import undo
 
     done = undo(folder)
+    if json:
+        say_json({"removed": done.num_removed, "changed": list(done.changed)})
+        return
     say(f"removed {_count(done.num_removed)} from {folder}")
     for place in done.changed:
         say(f"left alone, changed since it was put there: {folder / place}")
