@@ -7,6 +7,7 @@ from inspect import Parameter as Inspected
 from pathlib import Path
 
 import pytest
+from rich.console import Console, ConsoleDimensions
 
 from thawline.cli.app import main, make_app
 from thawline.cli.sections import COMMAND_SECTIONS, OPTION_SECTIONS, SHORT, default_text
@@ -28,7 +29,7 @@ def help_of(capsys, *words):
 
 @pytest.fixture(autouse=True)
 def _wide(monkeypatch):
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(Console, "size", property(lambda self: ConsoleDimensions(200, 50)))
 
 
 def test_every_command_stands_in_one_section():

@@ -31,6 +31,7 @@ def test_the_whole_of_a_plain_card():
         "# photos\n\n"
         "1,500 pictures in 2 classes, checked and written by Thawline 1.2.3. Split: all in one part. Every picture "
         "keeps its original bytes.\n\n"
+        "Licence: not known; ask whoever made the pictures.\n\n"
         "| class | train | test |\n|---|---:|---:|\n| cat | 1,200 | 60 |\n| dog | 200 | 40 |\n\n"
         "Exact copies are kept once. Near copies are all kept: pictures with the same number in the column `group` of "
         "`pictures.csv` show the same photo; there are 1,234 such groups. Keep them together when you split further."

@@ -27,7 +27,7 @@ OUTPUTS = (
 )  # fmt: skip
 COMMANDS = (
     "fit", "tune", "predict", "check", "compare", "extract", "evaluate", "report", "demo", "cache list", "cache prune",
-    "export-data", "export", "serve", "recipe list", "recipe show", "recipe run", "completion", "unsort",
+    "export-data", "export", "serve", "recipe list", "recipe show", "recipe run", "completion", "unsort", "verify",
 )  # fmt: skip
 TIMINGS = {"seconds", "took_s", "fit_s", "predict_ms"}
 PROGRESS = re.compile(r"^(check|extract|compare|evaluate|predict|model|report): .*\d", re.MULTILINE)

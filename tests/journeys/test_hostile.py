@@ -71,7 +71,7 @@ def refused(said, code, *pieces):
         ("frobnicate", ["'frobnicate'", "fit", "`thawline --help`"]),
         ("cache empty", ["'empty'", "list, prune", "`thawline cache --help`"]),
         ("fit", ["fit: no pictures are named", "thawline fit PHOTOS", "--config"]),
-        ("predict model", ["PICTURES is missing", "`thawline predict --help`"]),
+        ("predict model", ["no pictures are named", "`-` for names on standard input"]),
         ("fit photos --fold 3", ["--fold", "--folds"]),
         ("check photos more", ["more", "`thawline check --help`"]),
         ("fit photos --folds", ["--folds"]),
@@ -499,7 +499,7 @@ DAMAGE = {
     "a stranger": (lambda model: (model / "run.py").write_text("print('boo')"), "unknown file run.py"),
     "half a manifest": (lambda model: (model / "manifest.json").write_text("{"), "manifest.json does not describe"),
     "no manifest": (lambda model: (model / "manifest.json").unlink(), "no manifest.json"),
-    "no folder": (shutil.rmtree, "no manifest.json"),
+    "no folder": (shutil.rmtree, "no such file or folder"),
     "another format": (
         lambda model: (model / "manifest.json").write_text(json.dumps({"format": 99})), "format 1",
     ),

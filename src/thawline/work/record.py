@@ -161,10 +161,20 @@ def _finder(outcome: Outcome) -> dict[str, Any]:
     return {"finder": trained[0].finder, "finder_rate": trained[0].learning_rate} if trained else {}
 
 
+def _text(name: str) -> str | None:
+    """Return a name, or None where its bytes are no UTF-8: JSON cannot hold it."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return None
+    return name
+
+
 def run_json(compared: Compared, outcome: Outcome, *, data: ReportData) -> dict[str, Any]:
     """Return what `run.json` holds; scripts may rely on `pictures`, `extraction`, `test`, `winner` and `rows`.
 
-    `photos` is where the pictures were, from any folder, so that an export that is measured can find them again.
+    `photos` is where the pictures were, from any folder, so that an export that is measured can find them again; None
+    where that name is no text.
 
     `test` are the scores of the model that is kept, on held-out pictures; `refit` says of how many pictures it then
     learnt again, and how many of them had been held out, or is None where the measured model is delivered.
@@ -173,7 +183,7 @@ def run_json(compared: Compared, outcome: Outcome, *, data: ReportData) -> dict[
     report, extractions, clock = compared.session.report, compared.extractions, compared.session.clock
     return {
         "thawline": __version__,
-        "photos": str(compared.session.order.photos.absolute()),
+        "photos": _text(str(compared.session.order.photos.absolute())),
         "winner": data.leaderboard.trials[data.leaderboard.winner].name,
         "rule": data.leaderboard.rule,
         "test": outcome.evaluation.values_json(),

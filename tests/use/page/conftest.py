@@ -40,7 +40,7 @@ const engine = {
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while Playwright is open, no other test of this process can run an event loop
 def browser():
     """Return a Chromium with a camera that shows a test picture."""
     chromium = os.environ.get("THAWLINE_CHROMIUM") or shutil.which("chromium")
