@@ -104,7 +104,7 @@ def open_page(browser):
     """Return what opens an address, or a page with an engine of its own, and what checks it at the end."""
     contexts, pages = [], []
 
-    def opened(address=ADDRESS, *, html=None, width_px=1280, quiet=True, **options):
+    def opened(address=ADDRESS, *, html=None, width_px=1280, quiet=True, before_facts=None, **options):
         context = browser.new_context(viewport={"width": width_px, "height": 800}, **options)
         context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
@@ -114,7 +114,16 @@ def open_page(browser):
             page.route(ADDRESS + "**", lambda route: route.fulfill(body=html, headers=headers))
         found = Opened(page)
         pages.append((found, address.split("#")[0], quiet))
+        waiting = []
+        if before_facts is not None:
+            page.route("**/health", lambda route: waiting.append(route))
         page.goto(address)
+        if before_facts is not None:
+            before_facts(page)
+            page.wait_for_timeout(100)
+            page.unroute("**/health")
+            for route in waiting:
+                route.continue_()
         return found
 
     yield opened

@@ -68,6 +68,12 @@ def test_a_picture_is_pasted_and_text_is_not(open_page, service, picture):
     opened.page.get_by_text("There is no picture to paste.").wait_for()
 
 
+def test_what_comes_before_the_model_is_known_is_answered_too(open_page, service, picture):
+    opened = open_page(service + "#", before_facts=lambda page: give(page, ["paste"], "early.jpg", picture(1)))
+    (card,) = opened.cards(1)
+    assert card.locator(".file").inner_text() == "early.jpg"
+
+
 def test_the_camera_takes_a_picture_and_is_switched_off(open_page, service):
     opened = open_page(service, permissions=["camera"])
     page = opened.page
@@ -245,7 +251,8 @@ def test_the_training_pictures_most_like_one_are_shown(open_page, serve, placed_
         labels = card.locator(".near li span").all_inner_texts()
         assert (len(labels), labels[0]) == (5, 'stripe, "wide"')
         assert card.locator(".near small").first.inner_text() == "likeness 1.00"
-        sides = card.locator(".near img").evaluate_all("all => all.map(one => [one.naturalWidth, one.naturalHeight])")
+        decoded = "one => one.decode().then(() => [one.naturalWidth, one.naturalHeight])"
+        sides = card.locator(".near img").evaluate_all(f"all => Promise.all(all.map({decoded}))")
         assert sides == [[70, 50]] * 5, "drawn pictures are smaller than a thumbnail may be"
         assert not any("Content Security Policy" in text for text in opened.complaints)
         assert sum(url.endswith("/neighbours") for url in opened.requests) == 1

@@ -6,7 +6,7 @@ const DOUBTS = {"none of these": "None of these", "not sure": "Not sure"};
 const EXTENSIONS = /\.(jpe?g|jfif|png|webp|gif|bmp|tiff?|hei[cf]|avif|p[bgp]m|pnm)$/i;
 const HEAT = [[0, 0, 4], [66, 10, 104], [147, 38, 103], [221, 81, 58], [252, 165, 10], [252, 255, 164]];
 const $ = id => document.getElementById(id);
-let facts = null, items = [], shownMost = PAGE_SIZE, isAsking = false, stopping = new AbortController(), waitingUntil = 0;
+let facts = null, early = [], items = [], shownMost = PAGE_SIZE, isAsking = false, stopping = new AbortController(), waitingUntil = 0;
 let pastedCount = 0, takenCount = 0, saidAt = 0, sayTimer = 0, serial = 0;
 
 /* ---- words ---- */
@@ -177,7 +177,8 @@ async function showNeighbours(item, button) {
 /* ---- the list ---- */
 
 function addFiles(files) {
-  if (!facts || !files.length) return;
+  if (!facts) { early.push(...files); return; } // they are asked for once the model is known
+  if (!files.length) return;
   const room = MAX_FILES - items.length;
   if (files.length > room) say(`Only ${counted(room, "more picture")} fit on this page.`);
   const fresh = [...files].slice(0, Math.max(0, room)).map(file => ({file: file.file || file, name: file.name || "picture", row: null, id: ++serial}));
@@ -586,6 +587,7 @@ async function greet() {
     }
     const wasAsked = facts === null && engine.token;
     facts = found;
+    addFiles(early.splice(0));
     about();
     if (wasAsked) $("files").focus();
   } catch (error) {
