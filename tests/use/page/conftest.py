@@ -114,16 +114,14 @@ def open_page(browser):
             page.route(ADDRESS + "**", lambda route: route.fulfill(body=html, headers=headers))
         found = Opened(page)
         pages.append((found, address.split("#")[0], quiet))
-        waiting = []
-        if before_facts is not None:
-            page.route("**/health", lambda route: waiting.append(route))
+        if before_facts is None:
+            page.goto(address)
+            return found
+        page.route("**/health", lambda route: None)
         page.goto(address)
-        if before_facts is not None:
-            before_facts(page)
-            page.wait_for_timeout(100)
-            page.unroute("**/health")
-            for route in waiting:
-                route.continue_()
+        before_facts(page)
+        page.wait_for_timeout(100)
+        page.unroute("**/health")  # what waits goes on
         return found
 
     yield opened
