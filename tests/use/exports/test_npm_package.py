@@ -60,7 +60,7 @@ def world(monkeypatch):
     monkeypatch.setattr(module.shutil, "which", lambda name: "/bin/npm")
     monkeypatch.setattr(module, "urlopen", urlopen)
     monkeypatch.setattr(module, "is_reachable", lambda address: True)
-    monkeypatch.delenv("npm_config_registry", raising=False)
+    monkeypatch.setenv("npm_config_registry", "https://mirror.example/npm/")
     return sent
 
 
@@ -76,9 +76,16 @@ def test_npm_brings_it_once_and_the_cache_afterwards(package, world):
     assert prune_cache() == (entry,)
 
 
-def test_the_registry_brings_it_where_npm_cannot(package, world, monkeypatch):
+def test_without_npm_no_registry_is_asked_that_nobody_named(package, world, monkeypatch):
     world["registry"] = CONTENT
-    monkeypatch.setenv("npm_config_registry", "https://mirror.example/npm/")
+    monkeypatch.delenv("npm_config_registry")
+    monkeypatch.delenv("NPM_CONFIG_REGISTRY", raising=False)
+    with pytest.raises(StoreError, match="npm_config_registry names no registry"):
+        package_files(package, ["dist/a.js"])
+
+
+def test_the_registry_brings_it_where_npm_cannot(package, world):
+    world["registry"] = CONTENT
     assert package_files(package, ["dist/a.js"])["dist/a.js"] == b"a"
     assert world["asked"][-1] == "https://mirror.example/npm/@some/thing/-/thing-1.2.3.tgz"
 

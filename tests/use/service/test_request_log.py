@@ -84,6 +84,7 @@ def test_a_stream_that_is_closed_ends_nothing():
     log.add(ended())
     log.add(ended())
     log.close()
+    assert stream.closed
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """A package of npm, pinned by its version and its hash -> the few of its files that are wanted, in memory.
 
 One idea: the hash is ours, so it does not matter who brings the bytes: the cache, a file that the person names, npm, or
-the registry. What has another hash is never unpacked, and nothing of a package is ever run.
+a registry that the environment names. What has another hash is never unpacked, and nothing of a package is ever run.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ __all__ = ["PACKAGES", "Package", "kept_tarball", "package_files"]
 PACKAGES = "packages"
 """Folder of the cache in which packages lie; `thawline.core.cache` lists and prunes it."""
 
-REGISTRY = "https://registry.npmjs.org"
 PATIENCE_S = 300.0
 _READ_BYTES = 1 << 20
 
@@ -189,9 +188,11 @@ def _from_npm(package: Package) -> tuple[bytes | None, str]:
 
 
 def _from_registry(package: Package) -> tuple[bytes | None, str]:
-    """Return what the registry sends at the address of the tarball, or None and why not."""
+    """Return what the registry that `npm_config_registry` names sends, or None and why not."""
     named = [os.environ.get(name) for name in ("npm_config_registry", "NPM_CONFIG_REGISTRY")]
-    base = next(filter(None, named), REGISTRY)
+    base = next(filter(None, named), None)
+    if base is None:
+        return None, "npm_config_registry names no registry"
     name = package.name.rpartition("/")[2]
     address = f"{base.rstrip('/')}/{quote(package.name, safe='@/')}/-/{quote(name)}-{package.version}.tgz"
     if not address.startswith(("https://", "http://")):
