@@ -28,6 +28,7 @@ __all__ = [
     "PICTURES",
     "PLACE",
     "SEAL_KEY",
+    "Described",
     "OnnxFacts",
     "PlaceFacts",
     "input_names",
@@ -160,3 +161,23 @@ def _seal(content: bytes | memoryview) -> bytes:
     key, value = SEAL_KEY.encode(), hashlib.sha256(content).hexdigest().encode()
     entry = b"\x0a" + bytes([len(key)]) + key + b"\x12" + bytes([len(value)]) + value
     return b"\x72" + bytes([len(entry)]) + entry
+
+
+class Described:
+    """What a model of an exported form knows of itself from its facts: a part of `Answering`.
+
+    Attributes:
+        facts: The metadata of the export.
+    """
+
+    facts: OnnxFacts
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """K names in the order of the probabilities."""
+        return tuple(self.facts.class_names)
+
+    @property
+    def doubt(self) -> Doubt | None:
+        """When the model abstains; None where it answers always."""
+        return self.facts.doubt

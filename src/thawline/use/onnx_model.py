@@ -22,7 +22,6 @@ from thawline.data.images import MAX_MEGAPIXELS
 from thawline.data.load import map_ordered, prepare_each
 from thawline.use.answer import Answer, Prepared, row_of
 from thawline.use.as_decoded import answers_by_size, decoded_for
-from thawline.use.doubt import Doubt
 from thawline.use.onnx_facts import (
     DOUBT,
     FACTS_KEY,
@@ -33,6 +32,7 @@ from thawline.use.onnx_facts import (
     PICTURES,
     PLACE,
     SEAL_KEY,
+    Described,
     OnnxFacts,
     input_names,
     is_sealed,
@@ -54,7 +54,7 @@ NOWHERE = f"{os.devnull}/nowhere"
 """A folder that cannot exist, for weights outside the file; by default they are read from the working directory."""
 
 
-class OnnxModel:
+class OnnxModel(Described):
     """Prepared pictures in, class probabilities out, on the CPU. Threads may share it.
 
     Attributes:
@@ -98,16 +98,6 @@ class OnnxModel:
         if not all(np.isfinite(output).all() for output in outputs.values()):
             raise DataError("the model's answer is not finite")
         return outputs
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """K names in the order of the probabilities."""
-        return tuple(self.facts.class_names)
-
-    @property
-    def doubt(self) -> Doubt | None:
-        """When the model abstains; None where it answers always."""
-        return self.facts.doubt
 
     @property
     def batch_size(self) -> int:

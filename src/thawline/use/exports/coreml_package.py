@@ -25,7 +25,6 @@ from thawline.core.types import InputSpec
 from thawline.data.images import MAX_MEGAPIXELS
 from thawline.data.load import prepare_each
 from thawline.use.answer import Answer, Prepared
-from thawline.use.doubt import Doubt
 from thawline.use.exports.export_source import ExportSource
 from thawline.use.exports.golden import write_golden
 from thawline.use.exports.graph import Graph
@@ -33,7 +32,7 @@ from thawline.use.exports.kinds import MACOS_ONLY
 from thawline.use.exports.mil_program import MilProgram
 from thawline.use.exports.proof import TENSOR_ALLOWED
 from thawline.use.exports.sealed_folder import seal_folder
-from thawline.use.onnx_facts import OnnxFacts
+from thawline.use.onnx_facts import Described, OnnxFacts
 
 __all__ = ["CoreMLModel", "load_coremltools", "open_coreml", "write_coreml"]
 
@@ -97,7 +96,7 @@ def open_coreml(folder: Path, facts: OnnxFacts) -> CoreMLModel:
     return CoreMLModel(ask, facts)
 
 
-class CoreMLModel:
+class CoreMLModel(Described):
     """A package of Core ML's as `Answering`: pictures are prepared as in training, one is asked for at a time.
 
     Attributes:
@@ -109,16 +108,6 @@ class CoreMLModel:
         self._ask = ask
         self.facts = facts
         self.inputs = tuple(one.spec() for one in facts.inputs)
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """K names in the order of the probabilities."""
-        return tuple(self.facts.class_names)
-
-    @property
-    def doubt(self) -> Doubt | None:
-        """When the model abstains; None where it answers always."""
-        return self.facts.doubt
 
     @property
     def batch_size(self) -> int:

@@ -23,8 +23,7 @@ import numpy as np
 from thawline.core.errors import BundleError, DataError, UsageError
 from thawline.data.images import MAX_MEGAPIXELS
 from thawline.use.answer import Answer, Prepared
-from thawline.use.doubt import Doubt
-from thawline.use.onnx_facts import OnnxFacts
+from thawline.use.onnx_facts import Described, OnnxFacts
 
 __all__ = ["OPENED", "BrowserModel", "loaded_page", "served", "why_no_browser"]
 
@@ -51,7 +50,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-class BrowserModel:
+class BrowserModel(Described):
     """Encoded pictures in, answers out, from a page that is open in a browser. Threads may share it.
 
     Attributes:
@@ -78,16 +77,6 @@ class BrowserModel:
         """Close the browser."""
         self._thread.submit(self._held.close).result()
         self._thread.shutdown()
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """K names in the order of the probabilities."""
-        return tuple(self.facts.class_names)
-
-    @property
-    def doubt(self) -> Doubt | None:
-        """When the model abstains; None where it answers always."""
-        return self.facts.doubt
 
     @property
     def batch_size(self) -> int:
