@@ -198,6 +198,33 @@ def test_what_is_written_is_read_in_the_order_asked_for(own_cache):
     assert (read == np.concatenate([rows[:, 8:10], rows[:, 0:3]], axis=1)).all()
 
 
+@pytest.mark.parametrize("rows_at_once", [1, 2, 3, 100])
+def test_rows_are_streamed_segment_by_segment_each_once(own_cache, rows_at_once):
+    commit(own_cache, 1, 2, 3)
+    commit(own_cache, 4, 5)
+    bank = open_bank(own_cache, SPEC)
+    asked, blocks = sha256s(5, 1, 4, 1, 3), [(1, "std"), (0, "mean")]
+    steps = list(bank.iter_rows(asked, blocks, rows_at_once=rows_at_once))
+    assert all(len(positions) == len(rows) <= rows_at_once for positions, rows in steps)
+    order = np.concatenate([positions for positions, _ in steps])
+    assert sorted(order.tolist()) == list(range(5))
+    together = [sorted(order[:2].tolist()), sorted(order[-2:].tolist())]
+    assert [0, 2] in together  # pictures 5 and 4, of one segment
+    rows = np.concatenate([rows for _, rows in steps])
+    assert rows.dtype == np.float32
+    assert np.array_equal(rows, bank.read(asked, blocks)[order])
+
+
+def test_a_stream_of_nothing_ends_and_one_of_strangers_is_refused(own_cache):
+    commit(own_cache, 1)
+    bank = open_bank(own_cache, SPEC)
+    assert list(bank.iter_rows([], [(0, "mean")])) == []
+    with pytest.raises(StoreError, match=r"1 of 2 pictures are not in the bank\. Extract them first"):
+        next(bank.iter_rows(sha256s(1, 8), [(0, "mean")]))
+    with pytest.raises(StoreError, match="this bank has no"):
+        next(bank.iter_rows(sha256s(1), [(0, "grid")]))
+
+
 def test_every_view_is_read(own_cache):
     spec = dataclasses.replace(SPEC, views=("plain", "mirrored"))
     commit(own_cache, 1, 2, spec=spec)

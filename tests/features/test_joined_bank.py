@@ -54,3 +54,14 @@ def test_one_bank_stays_what_it_is(drawn):
     assert join_banks([small]) is small
     assert banks_in(small) == (small,)
     assert banks_in(join_banks([small, large])) == (small, large)
+
+
+def test_rows_of_several_networks_are_streamed_side_by_side(drawn):
+    dataset, (small, large) = drawn
+    bank, hashes = JoinedBank([small, large]), [sample.sha256 for sample in dataset.samples]
+    for blocks in ([(2, "std"), (len(small.spec.cuts), "std")], [(len(small.spec.cuts), "std")]):
+        steps = list(bank.iter_rows(hashes, blocks, rows_at_once=5))
+        assert [len(rows) for _, rows in steps] == [5, 5, 2]
+        order = np.concatenate([positions for positions, _ in steps])
+        assert sorted(order.tolist()) == list(range(12))
+        assert np.array_equal(np.concatenate([rows for _, rows in steps]), bank.read(hashes, blocks)[order])

@@ -26,9 +26,10 @@ from thawline.core.types import Floats, InputSpec, Ints
 from thawline.features.mapped import MappedRows, map_rows
 from thawline.features.segment import DIGEST_BYTES, SEGMENT_NAME, Segment, repair_segment, verify_segment
 
-__all__ = ["BankSpec", "Block", "FeatureBank", "open_bank"]
+__all__ = ["ROWS_AT_ONCE", "BankSpec", "Block", "FeatureBank", "open_bank"]
 
 FORMAT = 1
+ROWS_AT_ONCE = 8192
 Block = tuple[int, str]
 
 
@@ -156,6 +157,37 @@ class FeatureBank:
         Raises:
             StoreError: A picture or a block is not in the bank, or the bank was removed since it was opened.
         """
+        slices = self._slices(blocks)
+        return self._read(self._located(sha256s), slices, view)
+
+    def iter_rows(
+        self, sha256s: Sequence[str], blocks: Sequence[Block], *, view: int = 0, rows_at_once: int = ROWS_AT_ONCE
+    ) -> Iterator[tuple[Ints, Floats]]:
+        """Yield (positions, rows) until each of N pictures was read once, in the order that they lie on the disk.
+
+        `rows` are what `read` gives for `[sha256s[at] for at in positions]`. Only `rows_at_once` rows are held, however
+        large N is, and each segment is opened about once.
+
+        Args:
+            sha256s: N picture hashes; all must be in the bank.
+            blocks: (cut, pooling) pairs.
+            view: Which of the V views.
+            rows_at_once: The most rows of one step, at least 1.
+
+        Yields:
+            (n,) int64 positions in `sha256s` and (n, D) float32 features, n ≤ `rows_at_once`.
+
+        Raises:
+            StoreError: As `read`, the first time at the call of `next`.
+        """
+        slices, where = self._slices(blocks), self._located(sha256s)
+        order = np.lexsort((where[:, 1], where[:, 0]))
+        for start in range(0, len(order), rows_at_once):
+            positions = order[start : start + rows_at_once]
+            yield positions, self._read(where[positions], slices, view)
+
+    def _slices(self, blocks: Sequence[Block]) -> list[slice]:
+        """Return where the columns of blocks lie in a row."""
         unknown = [block for block in blocks if block not in self.spec.columns]
         if unknown:
             kept = first_few(sorted({pooling for _, pooling in self.spec.columns}))
@@ -163,8 +195,10 @@ class FeatureBank:
                 f"read features: this bank has no {first_few(unknown)}; at its cuts it has {kept}. "
                 "Extract with that pooling."
             )
-        where = self._located(sha256s)
-        slices = [self.spec.columns[block] for block in blocks]
+        return [self.spec.columns[block] for block in blocks]
+
+    def _read(self, where: Ints, slices: Sequence[slice], view: int) -> Floats:
+        """Return the columns of (N, 2) segments and rows: (N, D) float32."""
         out = np.empty((len(where), sum(part.stop - part.start for part in slices)), dtype=np.float32)
         for number in np.unique(where[:, 0]).tolist():
             rows = np.flatnonzero(where[:, 0] == number)

@@ -5,15 +5,15 @@ One idea: nothing is copied and nothing is loaded but what is asked for; a joine
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 
 from thawline.core.store import content_key
-from thawline.core.types import Floats
-from thawline.features.bank import BankSpec, Block, FeatureBank
+from thawline.core.types import Floats, Ints
+from thawline.features.bank import ROWS_AT_ONCE, BankSpec, Block, FeatureBank
 from thawline.features.joined import joined_blocks, own_blocks
 
 __all__ = ["Bank", "JoinedBank", "banks_in", "join_banks"]
@@ -72,6 +72,31 @@ class JoinedBank:
         parts = own_blocks(blocks, self.num_cuts)
         read = [bank.read(sha256s, part, view=view) for bank, part in zip(self.banks, parts, strict=True) if part]
         return read[0] if len(read) == 1 else np.concatenate(read, axis=1)
+
+    def iter_rows(
+        self, sha256s: Sequence[str], blocks: Sequence[Block], *, view: int = 0, rows_at_once: int = ROWS_AT_ONCE
+    ) -> Iterator[tuple[Ints, Floats]]:
+        """Yield (positions, rows) as `FeatureBank.iter_rows` does, in the order of the first bank that is read.
+
+        Args:
+            sha256s: N picture hashes; all must be in every bank that is read.
+            blocks: (cut, pooling) pairs of the joined networks, network after network.
+            view: Which of the V views.
+            rows_at_once: The most rows of one step, at least 1.
+
+        Yields:
+            (n,) int64 positions in `sha256s` and (n, D) float32 features, n ≤ `rows_at_once`.
+
+        Raises:
+            StoreError: As `FeatureBank.iter_rows`.
+            ValueError: As `own_blocks`.
+        """
+        parts = own_blocks(blocks, self.num_cuts)
+        (first, own), *others = [(bank, part) for bank, part in zip(self.banks, parts, strict=True) if part]
+        for positions, rows in first.iter_rows(sha256s, own, view=view, rows_at_once=rows_at_once):
+            hashes = [sha256s[position] for position in positions.tolist()] if others else []
+            read = [rows, *(bank.read(hashes, part, view=view) for bank, part in others)]
+            yield positions, read[0] if len(read) == 1 else np.concatenate(read, axis=1)
 
 
 Bank = FeatureBank | JoinedBank
