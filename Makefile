@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 LOWEST ?= .venv-lowest
 PARALLEL ?= --numprocesses auto --maxprocesses 4 --dist loadfile  # files side by side: networks are torch's to spread
 
-.PHONY: help install demo test test-all test-lowest check format attack bench clean
+.PHONY: help install demo test test-all test-lowest check format attack bench results clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -53,6 +53,9 @@ bench: $(STAMP)  ## measure the numbers of benchmarks/RESULTS.md here
 	@$(BIN)/python benchmarks/main_job.py
 	@$(BIN)/python benchmarks/thaw.py
 	@$(BIN)/python benchmarks/same_answers.py
+
+results: $(STAMP)  ## write benchmarks/RESULTS.md and its plots from the records
+	@$(BIN)/python benchmarks/write_results.py
 
 clean:  ## remove what tools leave behind; virtual environments stay
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
