@@ -15,8 +15,9 @@ from thawline.work.session import Clock
 
 
 @pytest.fixture
-def budgeted(compared_for, order):
-    """Return a function from a budget to the comparison under it, begun a hundred seconds ago."""
+def budgeted(compared_for, order, monkeypatch):
+    """Return a function from a budget to the comparison under it, begun a hundred seconds ago on a quiet machine."""
+    monkeypatch.setattr(Clock, "slowness", 1.0)
 
     def lay(budget_s):
         laid = compared_for(replace(order, budget_s=budget_s))
