@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 LOWEST ?= .venv-lowest
 PARALLEL ?= --numprocesses auto --maxprocesses 4 --dist loadfile  # files side by side: networks are torch's to spread
 
-.PHONY: help install demo test test-all test-lowest check format attack bench results clean
+.PHONY: help install demo test test-all test-lowest check format attack bench bench-quick results clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -49,10 +49,11 @@ attack: $(STAMP)  ## run what strangers bring and what attackers try: the figure
 	@$(BIN)/python benchmarks/attack/kills.py
 	@$(BIN)/python benchmarks/attack/http_requests.py
 
-bench: $(STAMP)  ## measure the numbers of benchmarks/RESULTS.md here
-	@$(BIN)/python benchmarks/main_job.py
-	@$(BIN)/python benchmarks/thaw.py
-	@$(BIN)/python benchmarks/same_answers.py
+bench: $(STAMP)  ## measure the numbers of benchmarks/RESULTS.md here and record them (hours; it says how many)
+	@$(BIN)/python benchmarks/run_all.py
+
+bench-quick: $(STAMP)  ## see in minutes that every benchmark runs, on drawn pictures; nothing is recorded
+	@$(BIN)/python benchmarks/run_all.py --quick
 
 results: $(STAMP)  ## write benchmarks/RESULTS.md and its plots from the records
 	@$(BIN)/python benchmarks/write_results.py

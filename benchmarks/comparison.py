@@ -3,7 +3,7 @@
 Of each set, features come from the cache (what is missing is extracted), and a few pictures are extracted anew to
 time one. The comparison is timed on all pictures as rows of choosing, which is the dearest case: `fit` keeps a fifth
 out. With `--exhaustive` it is done a second time without screening, and both choices are printed. Wall and processor
-seconds stand side by side: on a busy machine the first is noise. Prints a Markdown table as it goes.
+seconds stand side by side: on a busy machine the first is noise. Records a row a set.
 
 Needs the real pictures (THAWLINE_DATA, or ../shared/data next to the project).
 """
@@ -21,7 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-from main_job import DATA
+from pictures import DATA, fewer, need
+from record import is_quick, record
 from thawline.core.options import make_options
 from thawline.core.runtime import choose_runtime, num_workers
 from thawline.core.store import cache_root
@@ -33,8 +34,12 @@ from thawline.features.network import load_backbone, rendering_as
 from thawline.search.compare import CompareOptions, Comparison, answer_frozen, leaderboard_of
 from thawline.work.session import fold_numbers
 
-SETS = ("monkeys", "celebrities", "instruments", "cifar10:200", "cifar10:1000", "cifar10:4000", "cifar10:10000")
-TIMED = 200
+SETS = (
+    ("monkeys", "cifar10:120")
+    if is_quick()
+    else ("monkeys", "celebrities", "instruments", "cifar10:200", "cifar10:1000", "cifar10:4000", "cifar10:10000")
+)
+TIMED = fewer(200, 20)
 """Pictures that are extracted anew."""
 
 
@@ -71,7 +76,7 @@ def split_of(dataset: Dataset) -> Split:
 
 
 def measure(name: str, *, options: Sequence[tuple[str, object]], exhaustive: bool) -> None:
-    """Print a row of the table: what extraction and comparison of one set take, and what is chosen."""
+    """Record a row: what extraction and comparison of one set take, and what is chosen."""
     folder, _, count = name.partition(":")
     chosen = make_options(**dict(options))
     whole, _ = check(DATA / folder, chosen)
@@ -98,11 +103,12 @@ def measure(name: str, *, options: Sequence[tuple[str, object]], exhaustive: boo
         found[screened] = comparison, Took(time.perf_counter() - start, time.process_time() - before)
     first, took = found[True]
     entries, board = first.frozen.answers, first.leaderboard
+    ratio = took.wall_s / extraction.wall_s
     cells = [
         f"{name} ({len(dataset):,})",
         str(extraction),
         str(took),
-        f"{took.wall_s / extraction.wall_s:.2f} ({took.processor_s / extraction.processor_s:.2f})",
+        f"{ratio:.2f} ({took.processor_s / extraction.processor_s:.2f})",
         f"{sum(not entry.sketched for entry in entries)} of {len(entries)}",
         choice_of(first),
     ]
@@ -112,11 +118,15 @@ def measure(name: str, *, options: Sequence[tuple[str, object]], exhaustive: boo
         same = "yes" if board.trials[board.winner].name in tied else "**no**"
         cells += [str(took), choice_of(other), same]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print("| " + " | ".join([*cells, f"{peak:.1f} GiB"]) + " |", flush=True)
+    what, *cells = [*cells, f"{peak:.1f} GiB"]
+    heads = ["extraction: wall (processor)", "comparison", "÷ extraction", "solved", "choice"]
+    heads += ["exhaustive", "its choice", "within its ties"] if exhaustive else []
+    row = dict(zip([*heads, "peak memory"], cells, strict=True))
+    record("comparison", what, row, reach="≤ 0.75", holds=bool(ratio <= 0.75))
 
 
 def main() -> None:
-    """Print the table."""
+    """Record a row a set."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sets", nargs="+", default=SETS, help="a folder of the pictures, and `:N` to draw N of them")
     parser.add_argument("--size", type=int)
@@ -124,13 +134,11 @@ def main() -> None:
     parser.add_argument("--crop-share", type=float)
     parser.add_argument("--limit", type=int, help="pictures a class and part that are looked at")
     parser.add_argument("--exhaustive", action="store_true", help="compare without screening too")
+    parser.add_argument("--quick", action="store_true", help="drawn pictures: whether it runs")
     asked = parser.parse_args()
     options = [(name, getattr(asked, name)) for name in ("size", "dtype", "crop_share", "limit")]
-    heads = ["set (pictures)", "extraction: wall (processor)", "comparison", "÷ extraction", "solved", "choice"]
-    heads += ["exhaustive", "its choice", "within its ties"] if asked.exhaustive else []
-    heads += ["peak memory"]
-    print(f"load {os.getloadavg()[0]:.1f} on {num_workers()} cores\n\n| " + " | ".join(heads) + " |")
-    print("|" + "---|" * len(heads))
+    need(*{name.partition(":")[0] for name in asked.sets})
+    print(f"load {os.getloadavg()[0]:.1f} on {num_workers()} cores")
     for name in asked.sets:
         measure(name, options=options, exhaustive=asked.exhaustive)
 

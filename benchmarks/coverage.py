@@ -1,6 +1,6 @@
 """Do intervals and choices hold? Small sets are drawn from CIFAR-10 again and again; the truth is read on all the rest.
 
-`python benchmarks/coverage.py` prints a Markdown table; `--case 200 --draws 20` makes few draws of one case. Each draw
+`python benchmarks/coverage.py` records each case; `--case 200 --draws 20` makes few draws of one case. Each draw
 is compared as `fit` compares, by linear and class-mean heads (k-NN is left out: its truth costs more than all else).
 The truth of a strategy is the score of its final head, trained on every drawn picture, on all pictures that were not
 drawn: 29,000 and more. A share of the draws has an uncertainty of its own: ± two standard errors stand behind it. Needs
@@ -20,7 +20,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does,
 
 import numpy as np
 
-from main_job import DATA
+from pictures import DATA, fewer, need
+from record import is_quick, record
 from thawline.core.options import Options
 from thawline.core.progress import progress_for_stderr
 from thawline.core.runtime import choose_runtime
@@ -40,7 +41,7 @@ from thawline.search.frozen import CompareOptions, class_row_weights
 from thawline.search.leaderboard import Leaderboard, MetricName
 from thawline.search.strategy import candidate_features, default_pooling, strategies_for
 
-PICTURES_A_CLASS = 2000
+PICTURES_A_CLASS = fewer(2000, 24)
 """Of the training pictures; all 10,000 test pictures come with them."""
 HEADS = ("linear", "class mean")
 LARGE = 500
@@ -72,6 +73,7 @@ class Case:
 
 
 CASES = (
+    *((Case("quick", 60), Case("quick, two classes", 60, num_classes=2)) if is_quick() else ()),
     Case("200", 200),
     Case("200, two classes", 200, num_classes=2),
     Case("200, with copies", 200, copies=True),
@@ -126,6 +128,7 @@ class Draw:
 
 def population() -> Population:
     """Return 30,000 pictures of CIFAR-10 with their features, read through the network where the cache has none."""
+    need("cifar10")
     options, progress = Options(limit=PICTURES_A_CLASS), progress_for_stderr()
     dataset, _ = check(DATA / "cifar10", options, progress=progress)
     network, runtime = load_backbone(), choose_runtime(options.device, options.dtype)
@@ -263,10 +266,10 @@ def judged(board: Leaderboard, truth: Mapping[str, float]) -> dict[str, float]:
 
 
 MEASURES = (
-    ("95 % interval of a strategy holds its true score", "strategy", "93–97 %"),
-    ("95 % interval of the chosen one holds its true score", "chosen", "93–97 %"),
-    ("interval of a difference from the leader holds the true one", "difference", "93–97 %"),
-    ("interval of the gain over the last cut holds the true one", "gain", "93–97 %"),
+    ("95 % interval of a strategy holds its true score", "strategy", "93–97"),
+    ("95 % interval of the chosen one holds its true score", "chosen", "93–97"),
+    ("interval of a difference from the leader holds the true one", "difference", "93–97"),
+    ("interval of the gain over the last cut holds the true one", "gain", "93–97"),
     ("the gain less the true one", "gain, error", "stated"),
     ("rows marked = whose interval excludes zero", "tied, apart", "0"),
     ("what the winner loses against the leader", "winner, loss", "≤ 0.3 points"),
@@ -281,33 +284,35 @@ MEASURES = (
 
 
 def show(case: Case, draws: Sequence[Mapping[str, float]]) -> None:
-    """Print the rows of one case; ± are two standard errors over the draws."""
+    """Record the rows of one case; ± are two standard errors over the draws."""
     values = {name: np.array([one[name] for one in draws]) for name in draws[0]}
     for what, name, reach in MEASURES:
         error = 2 * values[name].std() / len(draws) ** 0.5
-        print(f"| {case.name} | {what} | {100 * values[name].mean():.1f} ± {100 * error:.1f} | {reach} |", flush=True)
+        value = f"{100 * values[name].mean():.1f} ± {100 * error:.1f}"
+        record("coverage", what, value, unit="% or points", reach=reach, group=case.name, draws=len(draws))
     worse, as_good = values["as good, worse"], max(values["as good"].sum(), 1)
     share = worse.sum() / as_good
     error = 2 * (worse - share * values["as good"]).std() * len(draws) ** 0.5 / as_good
     what = "strategies truly as good as the leader but shown as worse"
-    print(f"| {case.name} | {what} | {100 * share:.1f} ± {100 * error:.1f} | ≤ 10 % |", flush=True)
+    value = f"{100 * share:.1f} ± {100 * error:.1f}"
+    record("coverage", what, value, unit="%", reach="≤ 10", group=case.name, draws=len(draws))
 
 
 def main() -> None:
     """Draw, compare and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
     parser.add_argument("--case", action="append", choices=[case.name for case in CASES], help="default: all cases")
-    parser.add_argument("--draws", type=int, default=200, help="of each case")
+    parser.add_argument("--draws", type=int, default=fewer(200, 2), help="of each case")
+    parser.add_argument("--quick", action="store_true", help="drawn pictures, two draws: whether it runs")
     asked = parser.parse_args()
     pictures = population()
-    print("| draw | what | percent or points | to reach |\n|---|---|---|---|", flush=True)
-    for case in CASES:
+    for case in CASES[: fewer(len(CASES), 2)]:
         if asked.case and case.name not in asked.case:
             continue
         start, draws = time.perf_counter(), []
         for seed in range(asked.draws):
             draws.append(measure(pictures, case, seed))
-            if seed + 1 in {10, 50, asked.draws}:
+            if seed + 1 == asked.draws:
                 print(f"\n{case.name}: {seed + 1} draws in {time.perf_counter() - start:,.0f} s", flush=True)
                 show(case, draws)
 

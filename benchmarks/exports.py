@@ -1,7 +1,7 @@
 """Every form of three winners side by side: `python benchmarks/exports.py`, or `--quick` on a few pictures.
 
 A frozen fused winner, a tuned network and a winner that reads two backbones are fitted on the monkeys and exported in
-every form whose packages are installed. Prints a Markdown table: size, memory and time of `thawline verify`, the
+every form whose packages are installed. Records size, memory and time of `thawline verify`, the
 largest difference on golden pictures, and on the held-out pictures the largest difference from the folder and the
 share of equal classes. A form that a model does not have is a line with the reason. Needs the real pictures
 (THAWLINE_DATA, or ../shared/data next to the project); the second backbone comes with the extra `backbones`.
@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 
 import thawline
-from main_job import DATA
+from pictures import DATA, need
+from record import record
 from thawline.core.errors import ThawlineError
 from thawline.core.types import Floats
 from thawline.data.check import check
@@ -35,7 +36,9 @@ WINNERS: dict[str, tuple[str, ...]] = {
     "tuned": ("tune", "--plan", "head, then all"),
     "two backbones": ("fit", *TWO),
 }
-QUICK = ("--limit", "20", "--size", "128")
+QUICK = ("--size", "64", "--score-folds", "1")
+SLOW = ("coreml", "openvino", "onnx-int8", "web")
+"""Forms that a quick run leaves to the tests."""
 COLUMNS = (
     *("winner", "form", "MiB", "memory, MiB", "ms a picture", "golden: differs by"),
     *("held out: differs by", "held out: same class", "passed"),
@@ -55,7 +58,7 @@ def fitted(name: str, scratch: Path, *, quick: bool) -> Path:
 def held_out(*, quick: bool) -> list[Sample]:
     """Return the monkeys of the validation folder, or a few of them."""
     samples = [sample for sample in check(DATA / "monkeys")[0].samples if "validation" in sample.path]
-    return samples[::20] if quick else samples
+    return samples[::5] if quick else samples
 
 
 def row(name: str, result: Verified, *, expected: Floats, samples: list[Sample]) -> tuple[str, ...]:
@@ -84,26 +87,26 @@ def row(name: str, result: Verified, *, expected: Floats, samples: list[Sample])
 def main() -> None:
     """Fit, export, verify and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a few small pictures: whether it runs, not how fast")
+    parser.add_argument("--quick", action="store_true", help="few drawn pictures, one winner: whether it runs")
     parser.add_argument("--only", choices=sorted(WINNERS), action="append", help="one winner; may be repeated")
     arguments = parser.parse_args()
+    need("monkeys")
     samples = held_out(quick=arguments.quick)
     rows = []
     with tempfile.TemporaryDirectory(prefix="thawline-exports-") as scratch:
-        for name in arguments.only or WINNERS:
+        for name in arguments.only or ["tuned"] if arguments.quick else arguments.only or WINNERS:
             run = fitted(name, Path(scratch), quick=arguments.quick)
             bundle = load_bundle(run / "model", device="cpu")
             print(f"- {name}: {bundle.manifest.strategy}", flush=True)
             expected = classify_samples(bundle.classifier, samples)
-            for kind in KINDS:
+            for kind in [kind for kind in KINDS if not (arguments.quick and kind.name in SLOW)]:
                 try:
                     thawline.export(bundle, kind.name)
                 except ThawlineError as error:
                     print(f"  {kind.name}: {error}", flush=True)
             rows += [row(name, each, expected=expected, samples=samples) for each in thawline.verify(run)]
-    print(f"\n| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
-    for cells in rows:
-        print(f"| {' | '.join(cells)} |")
+    for winner, form, *cells in rows:
+        record("exports", f"`{form}`", dict(zip(COLUMNS[2:], cells, strict=True)), group=f"winner: {winner}")
 
 
 if __name__ == "__main__":

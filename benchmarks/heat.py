@@ -8,7 +8,7 @@ difference. `--blur` fills in from a blurred picture, as Petsiuk et al. (2018) d
 it, summed over the depths that the head reads; `--covered` adds the map of the service, which covers parts of the
 picture and asks the model again, without gradients.
 
-Prints a Markdown table. Needs the real pictures (THAWLINE_DATA, or ../shared/data next to the project).
+Needs the real pictures (THAWLINE_DATA, or ../shared/data next to the project).
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from PIL import Image, ImageFilter
 from torch import nn
 from torch.nn.functional import interpolate
 
-from main_job import DATA
+from pictures import DATA, fewer, need
+from record import record
 from thawline.core.options import Options
 from thawline.core.progress import progress_for_stderr
 from thawline.core.types import Floats, Ints, Pixels
@@ -41,6 +42,14 @@ from thawline.work.order import Order
 from thawline.work.session import compare_frozen, open_session
 
 NUM_RANDOM, BLUR_PX = 3, 5
+OTHERS = ("random", "the centre")
+NAMES = {
+    "map": "as it is shown: mean over picture, mirror image and eight halves",
+    "Grad-CAM": "Grad-CAM of captum, summed over the depths",
+    "covered": "the service's, by covering 36 windows and 64 halves (`--covered`, 7 × 7 cells)",
+    "centre": "the centre",
+    "random": "random",
+}
 
 
 def model_and_pictures(name: str, num: int) -> tuple[Classifier, Pixels]:
@@ -115,11 +124,13 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--set", default="monkeys")
-    parser.add_argument("--pictures", type=int, default=100)
+    parser.add_argument("--pictures", type=int, default=fewer(100, 3))
+    parser.add_argument("--quick", action="store_true", help="three drawn pictures: whether it runs")
     parser.add_argument("--blur", action="store_true")
     parser.add_argument("--plain", action="store_true")
     parser.add_argument("--covered", action="store_true")
     arguments = parser.parse_args()
+    need(arguments.set)
     classifier, pixels = model_and_pictures(arguments.set, arguments.pictures)
     classes = np.concatenate([classifier.probabilities(one[None]).argmax(1) for one in pixels])
     start = time.process_time()
@@ -137,8 +148,6 @@ def main() -> None:
         maps["centre"] = [centre_scores(SIDE)]
         maps["random"] = [random_scores(SIDE, seed=NUM_RANDOM * place + draw) for draw in range(NUM_RANDOM)]
         rows.append(checks(classifier, pixels[place], label=label, maps=maps, blur=arguments.blur))
-    print("| map | erased | filled in | better than random: erased, filled in, both | than centre | than both |")
-    print("|---|---|---|---|---|---|")
     for name in rows[0]:
         areas = {
             other: np.array([[r[other].deletion, -r[other].insertion, -r[other].gain] for r in rows])
@@ -147,11 +156,12 @@ def main() -> None:
         better = {other: (areas[name] < areas[other]).mean(0) for other in ("random", "centre")}
         than_all = np.mean([(areas[name] < areas[other])[:, 2] for other in ("random", "centre")], axis=0) == 1
         cells = [", ".join(f"{100 * share:.0f} %" for share in better[other]) for other in ("random", "centre")]
-        print(
-            f"| {name} | {areas[name][:, 0].mean():.3f} | {-areas[name][:, 1].mean():.3f} | {cells[0]} | {cells[1]} | "
-            f"{100 * than_all.mean():.0f} % |",
-            flush=True,
-        )
+        print(f"{name}: better than random and the centre in both on {100 * than_all.mean():.0f} %", flush=True)
+        row = {"area, erased": f"{areas[name][:, 0].mean():.3f}", "area, filled in": f"{-areas[name][:, 1].mean():.3f}"}
+        row |= {
+            f"better than {other}: erased, filled in, both": cell for other, cell in zip(OTHERS, cells, strict=True)
+        }
+        record("heat", NAMES[name], row, reach="≥ 90 %" if name == "map" else None)
 
 
 if __name__ == "__main__":

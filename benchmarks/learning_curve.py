@@ -22,7 +22,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does,
 import numpy as np
 
 from coverage import Case, Population, draw, population, true_scores
-from main_job import DATA
+from pictures import DATA, fewer, need
+from record import record
 from thawline.core.options import Options
 from thawline.core.runtime import choose_runtime
 from thawline.core.store import cache_root
@@ -44,8 +45,9 @@ from thawline.vet.thinning import Thinned, answer_thinned, heads_of, plan_for
 
 FOLDERS = ("monkeys", "instruments", "celebrities")
 CIFAR, CLASSES = "CIFAR-10, 200 → 1,000", "CIFAR-10, a class"
+WORDS = {CIFAR: "CIFAR-10, 200 → 1,000"} | {name: f"`{name}/`, half → all" for name in FOLDERS}
 STRATEGY = "efficientnet_lite0 · fused 4.0–head · linear"
-FEW, MANY, MORE, FIFTIES = 200, 1000, 50, 3
+FEW, MANY, MORE, FIFTIES = fewer(200, 80), fewer(1000, 160), fewer(50, 3), fewer(3, 1)
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,7 @@ def features_of(pictures: Population, hashes: list[str], blocks: tuple[tuple[int
 
 
 def show(name: str, found: list[Checked], seconds: float) -> None:
-    """Print a row: how often the truth lies inside, and how far off the forecast is, in points."""
+    """Record a row: how often the truth lies inside, and how far off the forecast is, in points."""
     truth = np.array([one.truth for one in found])
     inside = [
         int(sum(ends[0] <= one.truth <= ends[1] for one in found for ends in [getattr(one, which)]))
@@ -193,12 +195,19 @@ def show(name: str, found: list[Checked], seconds: float) -> None:
     width = 100 * np.mean([one.ends_80[1] - one.ends_80[0] for one in found])
     off = 100 * (np.array([one.mean for one in found]) - truth)
     before = 100 * np.mean([one.before for one in found])
-    print(
-        f"| {name} | {len(found)} | {before:.1f} | {100 * np.mean([one.mean for one in found]):.1f} | "
-        f"{100 * truth.mean():.1f} | {off.mean():+.2f} | {np.abs(off).mean():.2f} | {width:.1f} | "
-        f"{inside[0]} of {len(found)} | {inside[1]} of {len(found)} | {seconds:.0f} s |",
-        flush=True,
-    )
+    cells = {
+        "draws": str(len(found)),
+        "score before": f"{before:.1f}",
+        "forecast": f"{100 * np.mean([one.mean for one in found]):.1f}",
+        "came": f"{100 * truth.mean():.1f}",
+        "forecast less that": f"{off.mean():+.2f}",
+        "size of it": f"{np.abs(off).mean():.2f}",
+        "width of the 80 % interval": f"{width:.1f}",
+        "inside 80 %": str(inside[0]),
+        "inside 95 %": str(inside[1]),
+    }
+    group = "a class" if name == CLASSES else ""
+    record("learning_curve", WORDS.get(name, name), cells, group=group, took_s=round(seconds))
 
 
 def main() -> None:
@@ -206,15 +215,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
     names = (*FOLDERS, CIFAR, CLASSES)
     parser.add_argument("--case", action="append", choices=names, help="default: all cases")
-    parser.add_argument("--draws", type=int, default=10, help="of each case")
+    parser.add_argument("--draws", type=int, default=fewer(10, 1), help="of each case")
+    parser.add_argument("--quick", action="store_true", help="drawn pictures, one draw: whether it runs")
     parser.add_argument("--first", type=int, default=0, help="seed of the first draw")
     asked = parser.parse_args()
     seeds, cases = range(asked.first, asked.first + asked.draws), asked.case or names
     pictures = population() if {CIFAR, CLASSES} & set(cases) else None
-    print(
-        "| set | forecasts | before | forecast | came | off | size of that | width 80 % | inside 80 % | inside 95 % | |"
-    )
-    print("|---|---|---|---|---|---|---|---|---|---|---|", flush=True)
+    need(*(name for name in cases if name in FOLDERS))
     for name in cases:
         start = time.perf_counter()
         if name in FOLDERS:

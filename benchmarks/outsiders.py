@@ -1,12 +1,13 @@
 """Does a model notice what it was never shown? `monkeys/` against other things, and against a species left out.
 
-`python benchmarks/outsiders.py` prints two Markdown tables: the area under the ROC curve of several scores, and how
+`python benchmarks/outsiders.py` records two tables: the area under the ROC curve of several scores, and how
 often pictures that do belong are called strange, against what was promised. Features come from the cache; no network is
 trained. Needs the real pictures (THAWLINE_DATA, or ../shared/data next to the project).
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does, before torch is loaded
@@ -16,7 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from main_job import DATA
+from pictures import DATA, fewer, need
+from record import record
 from thawline.core.options import Options
 from thawline.core.runtime import choose_runtime
 from thawline.core.store import cache_root
@@ -45,7 +47,7 @@ L2 = 1e-4
 FOLDS = 20
 """Of so few pictures a run scores four parts of each of five folds."""
 RATES = (0.01, 0.05)
-SPLITS = 10
+SPLITS = fewer(10, 1)
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ def area(belongs: Floats, strange: Floats) -> float:
 
 
 def areas(monkeys: Pictures, others: Mapping[str, Pictures]) -> None:
-    """Print the areas of every score: other things, and each species left out of training."""
+    """Record the areas of every score: other things, and each species left out of training."""
     labels = monkeys.dataset.labels
     test = np.array([sample.split == "test" for sample in monkeys.dataset.samples])
     found: dict[str, list[float]] = {}
@@ -145,15 +147,17 @@ def areas(monkeys: Pictures, others: Mapping[str, Pictures]) -> None:
             species[name].append(
                 area(score(monkeys.features[test & inside]), score(monkeys.features[labels == left_out]))
             )
-    print(f"| score | {' | '.join(others)} | a species left out, mean of ten | its lowest |")
-    print("|---|" + "---|" * (len(others) + 2))
+    columns = [*others, "a species left out, mean of ten", "its lowest"]
     for name, values in found.items():
         cells = [*values, float(np.mean(species[name])), min(species[name])]
-        print(f"| {name} | {' | '.join(f'{value:.4f}' for value in cells)} |", flush=True)
+        texts = {column: f"{value:.4f}" for column, value in zip(columns, cells, strict=True)}
+        is_kept = name.startswith("kept")
+        holds = bool(min(values) >= 0.999 and cells[-2] >= 0.965) if is_kept else None
+        record("outsiders", name, texts, reach="≥ 0.999; ≥ 0.965" if is_kept else None, holds=holds)
 
 
 def alarms(monkeys: Pictures, others: Mapping[str, Pictures]) -> None:
-    """Print how often pictures are called strange: held-out ones, on given and on drawn splits, and others."""
+    """Record how often pictures are called strange: held-out ones, on given and on drawn splits, and others."""
     dataset = monkeys.dataset
     test = np.array([sample.split == "test" for sample in dataset.samples])
     known = known_of(monkeys, np.flatnonzero(~test))
@@ -164,12 +168,13 @@ def alarms(monkeys: Pictures, others: Mapping[str, Pictures]) -> None:
     for seed in range(SPLITS):
         split = make_split(free, seed=seed)
         drawn.append(share(known_of(monkeys, split.pool, seed=seed), monkeys.features[split.test]))
-    outside[f"a fifth held out, {SPLITS} drawn splits"] = np.concatenate(drawn)
-    print(f"\n| called strange | {' | '.join(f'promised {100 * rate:g} %' for rate in RATES)} |")
-    print("|---|" + "---|" * len(RATES))
+    outside[f"a fifth held out, {SPLITS} drawn splits together"] = np.concatenate(drawn)
     for name, shares in outside.items():
-        cells = [f"{100 * (shares > 1 - rate).mean():.2f} %" for rate in RATES]
-        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+        called = {rate: float((shares > 1 - rate).mean()) for rate in RATES}
+        cells = {f"promised {100 * rate:g} %": f"{100 * share:.2f} %" for rate, share in called.items()}
+        holds = None if name in others else all(abs(share - rate) <= 0.01 for rate, share in called.items())
+        reach = None if name in others else "within ± 1 point"
+        record("outsiders", name, cells, group="called", reach=reach, holds=holds)
 
 
 def share(known: Outsiders, features: Floats) -> Floats:
@@ -184,7 +189,11 @@ def _without_parts(dataset: Dataset):
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and record."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="drawn pictures: whether it runs")
+    parser.parse_args()
+    need("monkeys", "instruments", "celebrities")
     monkeys = load("monkeys")
     others = {name: load(name) for name in ("instruments", "celebrities")}
     areas(monkeys, others)

@@ -18,14 +18,16 @@ from datetime import date
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from thawline.core.runtime import num_workers
 
 RESULTS = Path(__file__).resolve().parent / "results"
+SKIPPED = 77
+"""Exit code of a benchmark that cannot run here."""
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow", "scikit-learn", "onnxruntime", "openvino", "ray")
 _NUMBER = re.compile(r"^[+−-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?")
-_LIMIT = re.compile(r"^([≤≥]) ?(\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?)$")
+_LIMIT = re.compile(r"^([≤≥]) ?(\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?)(?: (s|ms|%|MB|GB|MiB|GiB|points?))?$")
 _RANGE = re.compile(r"^(\d+(?:\.\d+)?)\s?[–-]\s?(\d+(?:\.\d+)?)$")
 _STARTED_S = time.perf_counter()
 
@@ -61,7 +63,7 @@ def record(
         **facts: Whatever else should be kept with it, such as `points=[[x, y], …]`, which are drawn.
     """
     made: dict[str, Any] = {"suite": suite, "what": what, "value": value, "unit": unit, "reach": reach, "group": group}
-    made |= {"holds": holds_by(value, reach) if holds is None else holds, "note": note, "facts": facts}
+    made |= {"holds": holds_by(value, reach, unit=unit) if holds is None else holds, "note": note, "facts": facts}
     print(f"- {what}: {text_of(made)}" + (f" (to reach: {reach})" if reach else ""), flush=True)
     if is_quick() if quick is None else quick:
         return made
@@ -72,6 +74,12 @@ def record(
     with (folder / f"{suite}.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps(made, ensure_ascii=False) + "\n")
     return made
+
+
+def skip(reason: str) -> NoReturn:
+    """End this program with SKIPPED and the reason, which `run_all.py` prints: what it needs is not here."""
+    print(f"skipped: {reason}", flush=True)
+    sys.exit(SKIPPED)
 
 
 def is_quick() -> bool:
@@ -113,10 +121,12 @@ def limit_of(reach: str | None) -> tuple[str, float] | None:
     return (found[1], float(found[2].replace(",", ""))) if found else None
 
 
-def holds_by(value: Value, reach: str | None) -> bool | None:
-    """Return whether a figure is what is to be reached; None where numbers alone do not tell."""
+def holds_by(value: Value, reach: str | None, *, unit: str = "") -> bool | None:
+    """Return whether a figure is what is to be reached; None where numbers alone do not tell, or units differ."""
     number, limit, between = number_of(value), limit_of(reach), _RANGE.match(reach or "")
-    if number is None:
+    asked = _LIMIT.match(reach or "")
+    has = f"{_NUMBER.sub('', value) if isinstance(value, str) else ''} {unit}".split()
+    if number is None or (asked and asked[3] and has[:1] != [asked[3]]):
         return None
     if limit is not None:
         return number <= limit[1] if limit[0] == "≤" else number >= limit[1]

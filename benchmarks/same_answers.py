@@ -1,7 +1,7 @@
 """Whether a model answers alike wherever it is used: `python benchmarks/same_answers.py`, or with `--model FOLDER`.
 
 Fits on `monkeys/`, frozen and tuned, and shows the models 1,000 pictures: the test monkeys, and pictures of other sets
-that they were not made for, whose answers are uncertain and move most. Printed are the largest difference of a
+that they were not made for, whose answers are uncertain and move most. Recorded are the largest difference of a
 probability and the labels that differ between `predict` and the ONNX file in onnxruntime, the service, `evaluate`'s
 way through the pictures, one picture alone, and a processor held to AVX2. Needs the real pictures (THAWLINE_DATA,
 or ../shared/data next to the project) and the extras `export` and `serve`.
@@ -21,7 +21,9 @@ from pathlib import Path
 
 import numpy as np
 
-from main_job import DATA, report
+import pictures
+from pictures import DATA, need
+from record import number_of, record
 from thawline import export
 from thawline.core.options import CheckOptions
 from thawline.core.types import Floats
@@ -31,7 +33,8 @@ from thawline.use.bundle import load_bundle
 from thawline.use.classify import classify_samples
 from thawline.use.onnx_model import open_onnx
 
-NUM_PICTURES = 1000
+NUM_PICTURES, LIMIT = 1000, 0.005
+NAMES = {"frozen": "frozen winner", "tuned": "tuned network"}
 AVX2 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
 
 
@@ -92,53 +95,58 @@ def by_predict(model: Path, samples: list[Sample], folder: Path, **environment: 
     return np.array([[rows[f"{number:04}"][name] for name in names] for number in range(len(samples))])
 
 
-def compare(name: str, model: Path, scratch: Path) -> None:
-    """Print how far the answers of one model folder lie apart."""
+def compare(name: str, model: Path, scratch: Path) -> dict[str, str]:
+    """Return how far the answers of one model folder lie apart, by way."""
     samples = fresh_pictures()
     bundle = load_bundle(model, device="cpu")
     file = export(bundle, "onnx-tensor", out=scratch / f"{name}.onnx").path
     expected = by_predict(model, samples, scratch / "pictures")
     ways = {
-        "`evaluate`": classify_samples(bundle.classifier, samples),
-        "each picture alone": one_by_one(model, samples),
-        "`predict` held to AVX2": by_predict(model, samples, scratch / "pictures", **AVX2),
-        "ONNX": by_onnx(file, samples),
-        "the service": by_service(file, samples),
+        "`evaluate`'s way through the pictures": classify_samples(bundle.classifier, samples),
+        "each picture alone, in the model folder": one_by_one(model, samples),
+        "`predict` held to AVX2 (oneDNN and torch)": by_predict(model, samples, scratch / "pictures", **AVX2),
+        "ONNX in onnxruntime, one picture at a time": by_onnx(file, samples),
+        "`thawline serve`, one request a picture": by_service(file, samples),
     }
     first, second = np.sort(expected, axis=1)[:, -1], np.sort(expected, axis=1)[:, -2]
+    found = {}
     for way, shares in ways.items():
         off = np.abs(shares - expected).max(axis=1)
         other = shares.argmax(axis=1) != expected.argmax(axis=1)
         gap = float((first - second)[other].max(initial=0.0))
-        report(
-            f"{name}, {bundle.manifest.strategy}: `predict` against {way}, {len(samples):,} pictures",
-            f"{off.max():.1e} at most, 99 % within {np.quantile(off, 0.99):.1e}; {other.sum()} other labels"
-            + (f", of probabilities at most {gap:.1e} apart" if other.any() else ""),
-            "≤ 0.005",
+        found[way] = f"{off.max():.1e} (99 % within {np.quantile(off, 0.99):.1e}), {other.sum()} other labels" + (
+            f", of probabilities at most {gap:.1e} apart" if other.any() else ""
         )
+    print(f"{name}: {bundle.manifest.strategy}, {len(samples):,} pictures", flush=True)
+    return found
 
 
-def fitted(scratch: Path, *words: str) -> Path:
-    """Run a command on the monkeys and return its model folder."""
-    out = scratch / words[0]
-    command = [sys.executable, "-m", "thawline", words[0], str(DATA / "monkeys"), "-o", str(out), *words[1:]]
+def tuned(scratch: Path) -> Path:
+    """Tune on the monkeys and return the model folder."""
+    words = ["--plan", "last 20 %", "--epochs", "1", "--score-folds", "1"]
+    command = [sys.executable, "-m", "thawline", "tune", str(DATA / "monkeys"), "-o", str(scratch / "tune"), *words]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return out / "model"
+    return scratch / "tune" / "model"
 
 
 def main() -> None:
     """Compare the answers of a frozen and a tuned model, or of one that is named."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, action="append", default=[], help="a model folder; may be repeated")
+    parser.add_argument("--quick", action="store_true", help="drawn pictures: whether it runs")
     asked = parser.parse_args()
+    need("monkeys", "instruments", "celebrities", "cifar10")
     with tempfile.TemporaryDirectory() as place:
         scratch = Path(place)
         models = {path.parent.name: path for path in asked.model} or {
-            "frozen": fitted(scratch, "fit"),
-            "tuned": fitted(scratch, "tune", "--plan", "last 20 %", "--epochs", "1", "--score-folds", "1"),
+            "frozen": pictures.fitted(scratch / "fit") / "model",
+            **({} if asked.quick else {"tuned": tuned(scratch)}),
         }
-        for name, model in models.items():
-            compare(name, model, scratch)
+        found = {NAMES.get(name, name): compare(name, model, scratch) for name, model in models.items()}
+        for way in next(iter(found.values())):
+            cells = {name: ways[way] for name, ways in found.items()}
+            holds = all(number_of(cell) <= LIMIT for cell in cells.values())
+            record("same_answers", way, cells, reach=f"≤ {LIMIT:g}", holds=holds)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ import numpy as np
 from cleanlab.rank import get_label_quality_scores
 from sklearn.metrics import average_precision_score
 
-from main_job import DATA
+from pictures import DATA, fewer, need
+from record import record
 from thawline.core.options import Options
 from thawline.core.types import Floats, Ints
 from thawline.data.dataset import Dataset
@@ -41,6 +42,7 @@ from thawline.work.session import Session, compare_frozen, open_session
 SHARE = 0.05
 FIRST = 20
 NEIGHBOURS = 10
+WORDS = ("found in the first 5 % of `suspects.csv`", "precision of the first 20", "area under precision and recall")
 
 
 @dataclass(frozen=True)
@@ -148,14 +150,22 @@ def measure(name: str, *, num_seeds: int) -> None:
     for way, values in scores.items():
         (found, precision, area), least = np.mean(values, axis=0), np.min(values, axis=0)[0]
         print(f"| {way} | {found:.3f} ({least:.3f}) | {precision:.3f} | {area:.3f} |", flush=True)
+    values = np.array(scores["**suspects.csv**"])
+    of_list = zip(WORDS, values.mean(axis=0), values.min(axis=0), strict=True)
+    for number, (what, mean, least) in enumerate(of_list):
+        reach = "≥ 0.92" if name == "monkeys" and number == 0 else "stated"
+        planted_text = f"; {wrong:.0f} planted" if number == 0 else ""
+        record("suspects", f"`{name}/`: {what}", f"{mean:.3f} ({least:.3f}{planted_text})", reach=reach)
 
 
 def main() -> None:
     """Read the command line and measure."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("sets", nargs="*", default=["monkeys", "celebrities", "instruments"])
-    parser.add_argument("--draws", type=int, default=10)
+    parser.add_argument("--draws", type=int, default=fewer(10, 1))
+    parser.add_argument("--quick", action="store_true", help="drawn pictures, one draw: whether it runs")
     asked = parser.parse_args()
+    need(*asked.sets)
     for name in asked.sets:
         measure(name, num_seeds=asked.draws)
 

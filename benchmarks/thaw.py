@@ -1,6 +1,6 @@
-"""Fine-tuning against plain PyTorch and against its own promises: `make bench`, or `python benchmarks/thaw.py --quick`.
+"""Fine-tuning against plain PyTorch and against its own promises: `make bench`, or `python benchmarks/thaw.py`.
 
-Prints a Markdown table of what was reached, in parts that `--only` selects. What is compared is measured in turn within
+Records what was reached, in parts that `--only` selects. What is compared is measured in turn within
 one run; ratios are medians over the turns. Needs the real pictures (THAWLINE_DATA, or ../shared/data next to the
 project).
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -27,7 +26,6 @@ from unittest import mock
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does, before torch is loaded
 
 import numpy as np
-import torch
 
 from loops import (
     Held,
@@ -41,7 +39,9 @@ from loops import (
     plain_model,
     training_epoch_s,
 )
-from main_job import DATA, ROWS, report, seconds
+from main_job import seconds
+from pictures import DATA, fewer, need
+from record import is_quick, record
 from thawline.core.intervals import wilson
 from thawline.core.options import Options
 from thawline.core.progress import progress_for_stderr
@@ -64,7 +64,13 @@ from thawline.train.thawed import write_back
 
 PLAN = "last 7 blocks"
 NONE, EVEN = np.empty(0, dtype=np.int64), np.ones(10, dtype=np.float32)
-FULL_STEPS = 6
+FULL_STEPS = fewer(6, 1)
+NETWORKS = (("efficientnet_lite0", True), ("resnet18", False), ("vit_small_patch16_224", False))
+
+
+def report(what: str, measured: str, reach: str) -> None:
+    """Record a row as soon as it is known."""
+    record("thaw", what, measured, reach=reach)
 
 
 def in_turn(measures: Mapping[str, Callable[[], float]], repeats: int) -> dict[str, list[float]]:
@@ -132,7 +138,7 @@ def suffix(chosen: Sequence[str], asked: argparse.Namespace, scratch: Path) -> N
 def full(asked: argparse.Namespace, scratch: Path) -> None:
     """Measure full fine-tuning, pictures a second from memory, against plain PyTorch, eager and compiled."""
     dataset, _ = check(pictures_of("monkeys", asked, scratch))
-    for name, pretrained in (("efficientnet_lite0", True), ("resnet18", False)):
+    for name, pretrained in NETWORKS[: fewer(len(NETWORKS), 1)]:
         full_of(job_of(dataset, load_backbone(name, pretrained=pretrained), "all", scratch), asked.repeats)
 
 
@@ -144,7 +150,7 @@ def full_of(job: Job, repeats: int) -> None:
     for batch in batches:
         rows.read(batch.samples, None)  # decoded before any clock starts
     eager = plain_loop(job, plain_model(job).train(), rows, job.context.runtime.torch_dtype)
-    compiled = inductor_loop(job, batches)
+    compiled = None if is_quick() else inductor_loop(job, batches)
 
     def own_s() -> float:
         return engine_s(job, rows, None, batches)
@@ -361,7 +367,7 @@ def parsed() -> argparse.Namespace:
     usual = [name for name in names if name not in LONG_PARTS]
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", action="append", choices=names, help=f"a part; default: {', '.join(usual)}")
-    parser.add_argument("--quick", action="store_true", help="one turn")
+    parser.add_argument("--quick", action="store_true", help="drawn pictures, one turn of two parts: whether it runs")
     parser.add_argument("--repeats", type=int, default=5, help="turns of `cached`, `live` and `full`")
     parser.add_argument("--budget", default="15min", help="of `budget`")
     parser.add_argument(
@@ -372,7 +378,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--cifar-scratch-epochs", type=int, default=10, help="epochs of `deep cnn` on `cifar10`")
     parser.add_argument("--pictures", type=int, help=argparse.SUPPRESS)  # of every class and part: to try the script
     asked = parser.parse_args()
-    asked.only = asked.only or usual
+    asked.only = asked.only or (["cached", "full"] if asked.quick else usual)
     asked.repeats = 1 if asked.quick else asked.repeats
     return asked
 
@@ -380,8 +386,7 @@ def parsed() -> argparse.Namespace:
 def main() -> None:
     """Run the parts and print the table."""
     asked = parsed()
-    if not (DATA / "monkeys").is_dir():
-        sys.exit(f"bench: the real pictures are not in {DATA}; set THAWLINE_DATA.")
+    need("monkeys", "celebrities")
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         if not set(SUFFIX_PARTS).isdisjoint(asked.only):
@@ -389,13 +394,6 @@ def main() -> None:
         for name, part in PARTS.items():
             if name in asked.only:
                 part(asked, scratch)
-    print(
-        f"\nPython {platform.python_version()}, torch {torch.__version__}, {torch.get_num_threads()} threads, "
-        f"{for_training(choose_runtime('cpu')).dtype}, OMP_WAIT_POLICY={os.environ['OMP_WAIT_POLICY']}\n\n"
-        "| what | measured | reach |\n|---|---|---|"
-    )
-    for row in ROWS:
-        print("| " + " | ".join(row) + " |")
 
 
 if __name__ == "__main__":

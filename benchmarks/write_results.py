@@ -144,9 +144,10 @@ def table_of(rows: list[dict[str, Any]], head: str, conditions: list[str], suite
         what = row["what"] + _mark(conditions.index(condition_of(row)), conditions).rstrip()
         shown = [what, *(cells.get(name, "") for name in columns), *([reach.removeprefix(", ")] if has_reach else [])]
         lines.append("| " + " | ".join(shown).replace("\n", " ") + " |")
-    if any(row["facts"].get("points") for row in rows):
-        name = plot_name(suite, rows[0]["group"])
-        lines.append(f"\n![{rows[0]['facts'].get('title', 'The figures above as lines')}](results/{name})")
+    drawn = [row for row in rows if row["facts"].get("points")]
+    if drawn:
+        title = drawn[0]["facts"].get("title", "The figures above as lines")
+        lines.append(f"\n![{title}](results/{plot_name(suite, drawn[0]['group'])})")
     return "\n".join(lines)
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import importlib
+import sys
 from importlib.util import find_spec
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -21,6 +23,21 @@ def test_what_a_benchmark_imports_exists(script):
         for alias in node.names
     ]
     assert [f"{module}.{name}" for module, name in named if not is_there(module, name)] == []
+
+
+def test_every_benchmark_has_a_quick_form():
+    with mock.patch.object(sys, "path", [str(SCRIPTS[0].parent), *sys.path]):
+        import run_all
+    programs = {path.stem for path in SCRIPTS if "def main(" in path.read_text(encoding="utf-8")}
+    assert programs - {"run_all", "write_results"} == set(run_all.benchmarks())
+
+
+def test_how_a_benchmark_ended_is_told_in_a_line():
+    with mock.patch.object(sys, "path", [str(SCRIPTS[0].parent), *sys.path]):
+        from run_all import Ran, line_of
+    assert line_of(Ran("heat", 0, "- one: 1\nelse\n- two: 2", 3.2)) == "ok      heat: 2 figures, 3 s"
+    assert line_of(Ran("heat", 77, "skipped: no captum", 1.0)) == "skip    heat: no captum"
+    assert line_of(Ran("heat", 1, "Traceback\nValueError: 3", 1.0)).startswith("FAILED  heat: code 1, 1 s\n")
 
 
 def is_there(module, name):

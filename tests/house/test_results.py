@@ -134,6 +134,8 @@ def test_a_line_that_is_no_record_is_named(records):
         ("fast", "≤ 1", None),
         ({"a": 1}, "≤ 1", None),
         (1.0, "a tie", None),
+        ("0.45 s (cold)", "≤ 1.2 s", True),
+        ("450 ms", "≤ 1.2 s", None),
     ],
 )
 def test_whether_a_mark_is_met_is_told_from_the_numbers(value, reach, holds):
