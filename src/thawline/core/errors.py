@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 __all__ = [
     "BackboneError",
     "BundleError",
+    "ClusterError",
     "DataError",
     "InputError",
     "MissingError",
@@ -52,6 +53,10 @@ class InputError(DataError, ValueError):
 
 class BackboneError(ThawlineError):
     """A network that is unknown, has no weights here, or does not fit the weights given."""
+
+
+class ClusterError(ThawlineError):
+    """A cluster of machines that cannot be reached, joined or relied on."""
 
 
 class StoreError(ThawlineError):

@@ -1,0 +1,1 @@
+"""Work on many machines: Ray schedules, Thawline's own code computes and stores."""
