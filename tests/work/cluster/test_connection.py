@@ -14,7 +14,8 @@ import pytest
 
 from thawline.core.errors import ClusterError, UsageError
 from thawline.work.cluster import connection
-from thawline.work.cluster.connection import Cluster, Node, connected, is_reachable, require_ray, versions_here
+from thawline.work.cluster.connection import connected, require_ray
+from thawline.work.cluster.machines import is_reachable
 
 
 @pytest.fixture
@@ -90,18 +91,6 @@ def test_nothing_at_the_address_of_the_environment(monkeypatch):
 def test_a_cluster_that_refuses_says_what_to_do(error, message):
     refusal = connection._refusal(require_ray("a test"), error, "--cluster h:1")
     assert re.search(f"^--cluster h:1: .*{message}", str(refusal))
-
-
-def test_processors_and_accelerators_of_all_machines_count():
-    cluster = Cluster("h:1", (Node("a", "one", 8, 0), Node("b", "two", 4, 2)), is_ours=False)
-    assert (cluster.num_workers, cluster.num_gpus) == (12, 2)
-    assert Cluster("h:1", (), is_ours=False).num_workers == 1
-
-
-def test_versions_name_python_and_what_changes_a_row():
-    versions = versions_here()
-    assert versions["python"] == f"{sys.version_info[0]}.{sys.version_info[1]}"
-    assert all(versions.values())
 
 
 @pytest.mark.slow

@@ -13,79 +13,26 @@ import re
 import secrets
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from thawline.core.counting import counted
-from thawline.core.errors import ClusterError, UsageError, first_few
+from thawline.core.errors import ClusterError, UsageError
 from thawline.core.progress import Progress, SilentProgress
-from thawline.core.runtime import num_workers, package_versions
-from thawline.core.version import __version__
+from thawline.core.runtime import num_workers
+from thawline.work.cluster.machines import REACH_S, Cluster, brief, describe, is_reachable
+from thawline.work.cluster.versions import require_same_versions
 
-__all__ = ["Cluster", "Node", "connected", "is_reachable", "require_ray"]
-
-DECISIVE = ("python", "thawline", "torch", "timm", "numpy")
-"""What can change a row, or cannot be handed from one to another."""
+__all__ = ["Cluster", "connected", "require_ray"]
 
 LOOPBACK = "127.0.0.1"
-REACH_S = 5.0
-STARTED_S = 120.0
 OBJECTS_BYTES = 1 << 30
 QUIET: Any = {"log_to_driver": False, "configure_logging": False, "logging_level": logging.ERROR}
-
-
-@dataclass(frozen=True)
-class Node:
-    """A machine of a cluster.
-
-    Attributes:
-        key: Ray's name for it.
-        name: What people call it.
-        num_cpus: Processors that may work there.
-        num_gpus: Accelerators likewise.
-    """
-
-    key: str
-    name: str
-    num_cpus: int
-    num_gpus: int
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """A cluster that this process is connected to.
-
-    Attributes:
-        address: HOST:PORT of its head.
-        nodes: Its machines that are alive.
-        is_ours: Whether it was started here and is stopped on leaving.
-    """
-
-    address: str
-    nodes: tuple[Node, ...]
-    is_ours: bool
-
-    @property
-    def num_workers(self) -> int:
-        """Processors that may work, at least 1."""
-        return max(1, sum(node.num_cpus for node in self.nodes))
-
-    @property
-    def num_gpus(self) -> int:
-        """Accelerators that may work."""
-        return sum(node.num_gpus for node in self.nodes)
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether the head still answers."""
-        return is_reachable(self.address)
 
 
 @contextmanager
@@ -106,21 +53,21 @@ def connected(address: str, *, progress: Progress | None = None) -> Iterator[Clu
     progress = progress or SilentProgress()
     ray = require_ray(f"--cluster {address}")
     if ray.is_initialized():
-        yield _described(ray, is_ours=False)
+        yield describe(ray, is_ours=False)
         return
     is_ours = address == "local"
     with _safe_environment(has_own_token=is_ours), _own_folder() if is_ours else _no_folder() as folder:
         try:
             with _kept_signals():
                 _start(ray, folder) if folder else _join(ray, address)
-            cluster = _described(ray, is_ours=is_ours)
+            cluster = describe(ray, is_ours=is_ours)
             if is_ours and not cluster.address.startswith((f"{LOOPBACK}:", "localhost:")):
                 raise ClusterError(
                     f"cluster: Ray {ray.__version__} would listen at {cluster.address}, and {LOOPBACK} is required of "
                     "a local one. Install the version that Thawline was tested with: pip install 'ray[train]==2.60.*'."
                 )
             if not is_ours:
-                _require_same_versions(ray, cluster)
+                require_same_versions(ray, cluster)
             where = "started here" if is_ours else f"at {cluster.address}"
             machines = "" if is_ours else f" on {counted(len(cluster.nodes), 'machines')}"
             progress.note(f"cluster: {where}, {counted(cluster.num_workers, 'processors')}{machines}")
@@ -152,16 +99,6 @@ def require_ray(doing: str) -> Any:
             "--cluster out."
         ) from None
     return ray
-
-
-def is_reachable(address: str, *, timeout_s: float = REACH_S) -> bool:
-    """Return whether something accepts connections at HOST:PORT."""
-    host, _, port = address.rpartition(":")
-    try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=timeout_s):
-            return True
-    except (OSError, ValueError, OverflowError):
-        return False
 
 
 @contextmanager
@@ -252,7 +189,7 @@ def _start(ray: Any, folder: Path) -> None:
             )
     except Exception as error:
         raise ClusterError(
-            f"cluster: none could be started here: {_brief(error)}. Leave --cluster out to work in this process alone."
+            f"cluster: none could be started here: {brief(error)}. Leave --cluster out to work in this process alone."
         ) from error
 
 
@@ -289,12 +226,12 @@ def _refusal(ray: Any, error: Exception, shown: str) -> ClusterError:
     text = str(error)
     if isinstance(error, ray.exceptions.AuthenticationError) or "authentication" in text.lower():
         return ClusterError(
-            f"{shown}: it asks for another token than this process has ({_brief(error)}). Give RAY_AUTH_TOKEN, or "
+            f"{shown}: it asks for another token than this process has ({brief(error)}). Give RAY_AUTH_TOKEN, or "
             "RAY_AUTH_TOKEN_PATH, the token that its head was started with."
         )
     if "Version mismatch" in text:
         return ClusterError(
-            f"{shown}: it runs other versions: {_brief(error)}. Run the command with the same Python and Ray."
+            f"{shown}: it runs other versions: {brief(error)}. Run the command with the same Python and Ray."
         )
     if "local raylet" in text or "Can't find a" in text or "node_ip_address" in text:
         return ClusterError(
@@ -306,67 +243,4 @@ def _refusal(ray: Any, error: Exception, shown: str) -> ClusterError:
             f"{shown}: no cluster runs on this machine. Start one with `ray start --head --node-ip-address HOST`, name "
             "its address in RAY_ADDRESS, or start one for this run alone with --cluster local."
         )
-    return ClusterError(f"{shown}: it cannot be joined: {_brief(error)}. Check its state with `ray status`.")
-
-
-def _brief(error: BaseException) -> str:
-    """Return the first 200 letters of an error's text, on one line."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text[:200].rstrip(". ")
-
-
-def _described(ray: Any, *, is_ours: bool) -> Cluster:
-    """Return the cluster that this process is connected to."""
-    nodes = tuple(
-        Node(
-            node["NodeID"],
-            node.get("NodeManagerHostname") or node["NodeManagerAddress"],
-            int(node["Resources"].get("CPU", 0)),
-            int(node["Resources"].get("GPU", 0)),
-        )
-        for node in sorted(ray.nodes(), key=lambda node: str(node["NodeID"]))
-        if node["Alive"]
-    )
-    return Cluster(ray.get_runtime_context().gcs_address, nodes, is_ours)
-
-
-def versions_here() -> dict[str, str]:
-    """Return the versions of Python and of the packages that can change a row, as this process has them."""
-    versions = package_versions() | {"python": ".".join(map(str, sys.version_info[:2])), "thawline": __version__}
-    return {name: versions.get(name, "") for name in DECISIVE}
-
-
-def _require_same_versions(ray: Any, cluster: Cluster) -> None:
-    """Compare every machine's versions with those here.
-
-    Raises:
-        ClusterError: One has others, or has no Thawline; names the machine and both versions.
-    """
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    here = versions_here()
-    task = ray.remote(num_cpus=0, max_retries=0)(versions_here)
-    asked = [
-        task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node.key, soft=False)).remote()
-        for node in cluster.nodes
-    ]
-    others = []
-    for node, answer in zip(cluster.nodes, asked, strict=True):
-        try:
-            found = ray.get(answer, timeout=STARTED_S)
-        except Exception as error:
-            why = "has no Thawline" if "No module named 'thawline" in str(error) else f"fails: {_brief(error)}"
-            others.append(f"{node.name} {why}")
-            continue
-        wrong = [
-            f"{name} {found.get(name) or 'none'}, here {value}"
-            for name, value in here.items()
-            if found.get(name) != value
-        ]
-        if wrong:
-            others.append(f"{node.name} has {first_few(wrong)}")
-    if others:
-        raise ClusterError(
-            f"cluster: {len(others)} of {counted(len(cluster.nodes), 'machines')} would compute with other versions: "
-            f"{first_few(others)}. Install the same on all of them."
-        )
+    return ClusterError(f"{shown}: it cannot be joined: {brief(error)}. Check its state with `ray status`.")
