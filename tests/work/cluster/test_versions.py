@@ -33,7 +33,7 @@ def pretended_ray(*answers):
     return SimpleNamespace(remote=lambda **_: lambda _: task, get=get)
 
 
-TWO = Cluster("h:1", (Node("a", "one", 8, 0), Node("b", "two", 4, 2)), is_ours=False)
+TWO = Cluster("h:1", (Node("a" * 56, "one", 8, 0), Node("b" * 56, "two", 4, 2)), is_ours=False)
 
 
 def test_the_same_versions_pass():

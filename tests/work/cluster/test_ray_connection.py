@@ -13,9 +13,9 @@ import psutil
 import pytest
 
 from thawline.core.errors import ClusterError, UsageError
-from thawline.work.cluster import connection
-from thawline.work.cluster.connection import connected, require_ray
+from thawline.work.cluster import ray_connection
 from thawline.work.cluster.machines import is_reachable
+from thawline.work.cluster.ray_connection import connected, require_ray
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_nothing_at_the_address_of_the_environment(monkeypatch):
     ],
 )
 def test_a_cluster_that_refuses_says_what_to_do(error, message):
-    refusal = connection._refusal(require_ray("a test"), error, "--cluster h:1")
+    refusal = ray_connection._refusal(require_ray("a test"), error, "--cluster h:1")
     assert re.search(f"^--cluster h:1: .*{message}", str(refusal))
 
 
@@ -114,7 +114,7 @@ def test_a_local_cluster_listens_on_the_loopback_address_and_leaves_nothing(monk
         with connected("auto") as same:  # what is there is used, and kept
             assert same.address == cluster.address
         assert cluster.is_alive
-        theirs = Path(connection.require_ray("a test")._private.worker._global_node.get_session_dir_path())
+        theirs = Path(ray_connection.require_ray("a test")._private.worker._global_node.get_session_dir_path())
         assert theirs.is_dir()
         refused = subprocess.run(
             [sys.executable, "-c", _STRANGER.format(address=cluster.address)],
@@ -134,7 +134,7 @@ def test_a_local_cluster_listens_on_the_loopback_address_and_leaves_nothing(monk
 
 _STRANGER = """
 from thawline.core.errors import ThawlineError
-from thawline.work.cluster.connection import connected
+from thawline.work.cluster.ray_connection import connected
 try:
     with connected("{address}"):
         print("let in")
