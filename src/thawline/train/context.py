@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from thawline.core.options import Options
 from thawline.core.progress import Progress, SilentProgress
@@ -22,6 +22,9 @@ from thawline.features.network import Network
 from thawline.search.frozen import FrozenAnswers
 from thawline.train.hyperparameters import TrainOptions
 from thawline.train.processes import Processes
+
+if TYPE_CHECKING:
+    from thawline.train.crew import Crew
 
 __all__ = ["Context", "Ground", "Machine", "TrainingLog"]
 
@@ -38,6 +41,7 @@ class Machine:
         progress: Where to report to.
         training: The same device and the number format of training, where it is another; or None.
         log: Called after every epoch with the training run's name, the epoch and its values; or None.
+        crew: Workers of a cluster that training runs are given to; or None: this process trains.
     """
 
     runtime: Runtime
@@ -45,6 +49,7 @@ class Machine:
     progress: Progress = field(default_factory=SilentProgress)
     training: Runtime | None = None
     log: TrainingLog | None = None
+    crew: Crew | None = None
 
 
 @dataclass(frozen=True)

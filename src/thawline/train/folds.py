@@ -7,6 +7,7 @@ Held-out pictures are answered by the same reader that will predict.
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +31,7 @@ from thawline.search.strategy import Strategy
 from thawline.train.allowance import UNLIMITED, Allowance
 from thawline.train.checkpoint import Checkpoints, State
 from thawline.train.context import Context, Ground
+from thawline.train.crew import Fit, crew_of, have_done
 from thawline.train.job import Job, Trained, plan_network
 from thawline.train.loop import train
 from thawline.train.new_head import head_block
@@ -43,7 +45,9 @@ __all__ = [
     "answers_of",
     "final_model",
     "held_out_logits",
+    "is_kept",
     "job_of",
+    "run_fit",
     "strategy_of",
     "train_rows",
 ]
@@ -145,7 +149,7 @@ def answer_fold(plan: Plan, ground: Ground, *, fold: int, allowance: Allowance =
         seconds = trained.seconds + time.perf_counter() - start
         return State({"logits": torch.from_numpy(logits)}, _facts(trained) | {"fold_seconds": seconds})
 
-    done = _done(job, f"fold-{fold + 1}", answered, allowance)
+    done = _done(job, _fold_part(fold), answered, allowance)
     return FoldAnswers(
         fold, done.tensors["logits"].numpy(), _trained({}, done.facts), float(done.facts["fold_seconds"])
     )
@@ -154,17 +158,24 @@ def answer_fold(plan: Plan, ground: Ground, *, fold: int, allowance: Allowance =
 def answer_folds(plan: Plan, ground: Ground, *, allowance: Allowance = UNLIMITED) -> tuple[FoldAnswers, ...]:
     """Return the answers of a plan to every fold, the later ones for no more epochs than the first one had.
 
+    Where a fold's epochs are known beforehand, all are trained side by side; else the first one tells them.
+
     Args:
         plan: What is trained.
         ground: On what.
         allowance: Of all folds together; each gets its share of the time that is left.
     """
     folds: list[FoldAnswers] = []
-    num_folds, epochs = len(ground.split.folds), allowance.epochs
-    for fold in range(num_folds):
+    crew, num_folds, epochs = crew_of(ground), len(ground.split.folds), allowance.epochs
+    is_known = math.isinf(allowance.ends_at) and not ground.context.training.watches
+    rounds = [range(num_folds)] if is_known else [range(1)]
+    while rounds[-1].stop < num_folds:
+        rounds.append(range(rounds[-1].stop, min(num_folds, rounds[-1].stop + crew.count)))
+    for number, together in enumerate(rounds):
         now = time.monotonic()
-        own = Allowance(now + (allowance.ends_at - now) / (num_folds - fold), epochs)
-        folds.append(answer_fold(plan, ground, fold=fold, allowance=own))
+        own = Allowance(now + (allowance.ends_at - now) / (len(rounds) - number), epochs)
+        have_done([Fit(plan, ground, fold, allowance=own) for fold in together], crew)
+        folds += [answer_fold(plan, ground, fold=fold, allowance=own) for fold in together]
         epochs = folds[0].trained.epochs
     return tuple(folds)
 
@@ -190,17 +201,53 @@ def train_rows(
         part: Names the training run in the folder of the plan and, hyphens as spaces, in the log: `final`.
         allowance: When it must end, and after how many epochs.
     """
+    have_done([Fit(plan, ground, rows=rows, watched=watched, part=part, allowance=allowance)], crew_of(ground))
     job = job_of(plan, ground, rows=rows, held_out=watched)
     done = _done(job, part, lambda trained: State(trained.tensors, _facts(trained)), allowance)
     trained = _trained(done.tensors, done.facts)
     return *_model(job, trained), trained
 
 
+def run_fit(fit: Fit) -> None:
+    """Do a training run, or nothing where its result is kept already; this process does it, in whatever crew it is."""
+    if fit.fold is not None:
+        answer_fold(fit.plan, fit.ground, fold=fit.fold, allowance=fit.allowance)
+    else:
+        rows, watched = _rows_of(fit)
+        train_rows(fit.plan, fit.ground, rows=rows, watched=watched, part=fit.part, allowance=fit.allowance)
+
+
+def is_kept(fit: Fit) -> bool:
+    """Return whether the result of a training run lies in the run's folder, whole.
+
+    Raises:
+        TrainingError: What lies there is of another training run.
+    """
+    rows, held_out = _rows_of(fit)
+    job = job_of(fit.plan, fit.ground, rows=rows, held_out=held_out)
+    return _checkpoints(job, _fold_part(fit.fold) if fit.fold is not None else fit.part).result() is not None
+
+
+def _rows_of(fit: Fit) -> tuple[Ints, Ints]:
+    """Return the rows that a training run learns from, and those that it watches."""
+    if fit.fold is not None:
+        return fit.ground.split.folds[fit.fold]
+    none = np.empty(0, dtype=np.int64)
+    return fit.ground.split.pool if fit.rows is None else fit.rows, none if fit.watched is None else fit.watched
+
+
+def _fold_part(fold: int) -> str:
+    return f"fold-{fold + 1}"
+
+
+def _checkpoints(job: Job, part: str) -> Checkpoints:
+    slug = re.sub(r"[^a-z0-9]+", "-", job.name.lower().replace("%", "percent")).strip("-")
+    return Checkpoints(job.context.folder / slug / part, job.identity())
+
+
 def _done(job: Job, part: str, kept: Callable[[Trained], State], allowance: Allowance) -> State:
     """Return what is kept of a finished training run, after running it where that is not there yet."""
-    slug = re.sub(r"[^a-z0-9]+", "-", job.name.lower().replace("%", "percent")).strip("-")
-    machine = job.context.machine
-    checkpoints = Checkpoints(job.context.folder / slug / part, job.identity())
+    machine, checkpoints = job.context.machine, _checkpoints(job, part)
     done = checkpoints.result()
     if done is None:
         log, name = machine.log, f"{job.name}, {part.replace('-', ' ')}"

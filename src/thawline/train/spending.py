@@ -17,7 +17,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-__all__ = ["LEAST_EPOCHS", "SIDES", "Cost", "Standing", "Step", "kept_back", "next_step", "with_slack"]
+__all__ = ["LEAST_EPOCHS", "SIDES", "Cost", "Standing", "Step", "Workers", "kept_back", "next_step", "with_slack"]
 
 LEAST_EPOCHS = 2.0
 """Epochs below which a training run says little about a plan."""
@@ -85,6 +85,7 @@ class Standing:
         is_too_short: Whether its first fold had fewer epochs than its smallest useful form; it gets no more.
         is_from_nothing: Whether it starts from random weights; then its first fold comes after the others'.
         sides: Of the inputs that it may be tried at, as shares of the whole one, largest first.
+        is_running: Whether a worker has a fold of it now; it gets no other meanwhile.
     """
 
     cost: Cost
@@ -96,6 +97,7 @@ class Standing:
     is_too_short: bool = False
     is_from_nothing: bool = False
     sides: tuple[float, ...] = (1.0,)
+    is_running: bool = False
 
     @property
     def least(self) -> float:
@@ -130,7 +132,29 @@ class Step:
     most_s: float = 0.0
 
 
-def next_step(standings: Sequence[Standing], *, left_s: float, total_s: float, num_folds: int) -> Step | None:
+@dataclass(frozen=True)
+class Workers:
+    """Those who take the training runs; one who is idle, where nothing is said.
+
+    Attributes:
+        count: Training runs that may go on side by side.
+        busy_s: Seconds that those that go on now are expected to take yet, in sum.
+    """
+
+    count: int = 1
+    busy_s: float = 0.0
+
+    def spread_s(self, seconds: float) -> float:
+        """Return the wall seconds until work of so many seconds is done, and that of those that are busy."""
+        return (self.busy_s + seconds) / self.count
+
+
+ONE = Workers()
+
+
+def next_step(
+    standings: Sequence[Standing], *, left_s: float, total_s: float, num_folds: int, workers: Workers = ONE
+) -> Step | None:
     """Return the next training run; None where no candidate could use what is left.
 
     Args:
@@ -138,10 +162,11 @@ def next_step(standings: Sequence[Standing], *, left_s: float, total_s: float, n
         left_s: Seconds until training ends, that of the winner's final run included.
         total_s: The same before the first run.
         num_folds: That a candidate may answer.
+        workers: Of which one is free. Time is one clock for all of them: what they do side by side takes it once.
     """
     kept_back_s = kept_back(standings, num_folds=num_folds)
     first_s = left_s - (1 - FIRST_SHARE) * total_s
-    first = _first_fold(standings, left_s=left_s, first_s=first_s, kept_back_s=kept_back_s)
+    first = _first_fold(standings, left_s=left_s, first_s=first_s, kept_back_s=kept_back_s, workers=workers)
     return first or _further_fold(standings, left_s=left_s, kept_back_s=kept_back_s, num_folds=num_folds)
 
 
@@ -165,14 +190,17 @@ class _Pick:
         return max(self.least, share * self.epochs)
 
 
-def _first_fold(standings: Sequence[Standing], *, left_s: float, first_s: float, kept_back_s: float) -> Step | None:
+def _first_fold(
+    standings: Sequence[Standing], *, left_s: float, first_s: float, kept_back_s: float, workers: Workers
+) -> Step | None:
     """Return the next candidate's first fold: those that fit share the seconds of first folds that are left."""
-    picks = _picks(standings, left_s=left_s, kept_back_s=kept_back_s)
+    picks = _picks(standings, left_s=left_s, kept_back_s=kept_back_s, workers=workers)
     if not picks:
         return None
 
     def needed_s(share: float) -> float:
-        return sum(pick.cost.fold_s(pick.shrunk(share)) for pick in picks)
+        each_s = [pick.cost.fold_s(pick.shrunk(share)) for pick in picks]
+        return max(*each_s, workers.spread_s(sum(each_s)))
 
     def final_s(share: float) -> float:
         return max(kept_back_s, *(pick.cost.final_s(pick.shrunk(share)) for pick in picks))
@@ -188,18 +216,19 @@ def _first_fold(standings: Sequence[Standing], *, left_s: float, first_s: float,
         high = low
     pick = picks[0]
     own_s = pick.cost.fold_s(pick.shrunk(high))
-    room_s = left_s - final_s(high) - (needed_s(high) - own_s)
+    others_s = sum(other.cost.fold_s(other.shrunk(high)) for other in picks[1:])
+    room_s = left_s - final_s(high) - workers.spread_s(others_s)
     seconds = with_slack(own_s, room_s) if high == 1 else own_s
     most_s = left_s - max(kept_back_s, min(own_s, pick.cost.final_s(pick.least)))
     return Step(pick.index, seconds, pick.epochs, pick.side, most_s)
 
 
-def _picks(standings: Sequence[Standing], *, left_s: float, kept_back_s: float) -> list[_Pick]:
+def _picks(standings: Sequence[Standing], *, left_s: float, kept_back_s: float, workers: Workers) -> list[_Pick]:
     """Return the candidates without a fold whose smallest useful forms fit together, in the order of their turn.
 
     The final run of one that has not been measured counts no more than its fold: it is the less likely to be needed.
     """
-    waiting = [index for index, one in enumerate(standings) if not one.folds]
+    waiting = [index for index, one in enumerate(standings) if not one.folds and not one.is_running]
     waiting.sort(key=lambda i: (standings[i].is_from_nothing, standings[i].cost.fold_s(standings[i].least)))
     picks: list[_Pick] = []
     total_s = 0.0
@@ -209,7 +238,7 @@ def _picks(standings: Sequence[Standing], *, left_s: float, kept_back_s: float) 
             cost = one.cost.at_side(side)
             own_s = cost.fold_s(one.least)
             final_s = max(kept_back_s, min(own_s, cost.final_s(one.least)))
-            if total_s + own_s + final_s <= left_s:
+            if max(own_s, workers.spread_s(total_s + own_s)) + final_s <= left_s:
                 picks.append(_Pick(index, side, cost, one.least, one.epochs))
                 total_s, kept_back_s = total_s + own_s, final_s
                 break
@@ -225,7 +254,7 @@ def _further_fold(standings: Sequence[Standing], *, left_s: float, kept_back_s: 
         turns += [i for i in came_as_far[: math.ceil(len(came_as_far) / 2)] if standings[i].folds == done]
     for index in (*turns, *ranked):
         one = standings[index]
-        if one.is_behind or one.is_too_short or one.folds >= num_folds:
+        if one.is_running or one.is_behind or one.is_too_short or one.folds >= num_folds:
             continue
         own_s = one.cost.fold_s(one.epochs)
         room_s = left_s - max(kept_back_s, one.cost.final_s(one.epochs))
