@@ -8,6 +8,7 @@ import pytest
 from budget_cases import EPOCHS, NUM_FOLDS, World
 
 from thawline.train import budget
+from thawline.train.context import Machine
 from thawline.train.hyperparameters import TrainOptions
 from thawline.train.tried import Candidate
 
@@ -149,3 +150,92 @@ def test_each_candidate_is_tried_with_its_own_options(monkeypatch):
 def test_where_nothing_trains_nothing_is_tried():
     assert budget.try_named([]) == ()
     assert budget.spend([], left_s=lambda: 1.0, count_in=print) == ()
+
+
+class Side:
+    """A crew of several workers on the world's clock: whoever ends first is waited for first.
+
+    The world's own `answer` does a run; here the clock is turned back to when it began, and on to when the first ends.
+    """
+
+    speed = 1.0
+
+    def __init__(self, world, count):
+        self.world, self.count, self.running, self.done, self.most = world, count, [], {}, 0
+
+    def begin(self, fit, *, share=1):
+        world, start = self.world, self.world.now_s
+        self.done[fit.plan.name, fit.fold] = world.answer(fit.plan, fit.ground, fit.fold, fit.allowance)
+        self.running.append((start + (world.now_s - start) / share, fit))
+        world.now_s = start
+        self.most = max(self.most, len(self.running))
+
+    def wait(self):
+        ends_at, fit = min(self.running, key=lambda run: run[0])
+        self.running.remove((ends_at, fit))
+        self.world.now_s = max(self.world.now_s, ends_at)
+        return fit
+
+
+def side_by_side(monkeypatch, world, count):
+    crew = Side(world, count)
+    world.ground.context.machine = Machine(None, crew=crew)
+    monkeypatch.setattr(budget, "answer_fold", lambda plan, ground, fold, allowance: crew.done[plan.name, fold])
+    return crew
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_several_workers_answer_what_one_would_in_less_time(monkeypatch, count):
+    wrong = {"head": 2, "last 20 %": 1, "last 5 blocks": 0, "all": 2}
+    alone = World(monkeypatch, FOUR, wrong=wrong)
+    expected = {name: one.outcome for name, one in alone.spend(1000).items()}
+    world = World(monkeypatch, FOUR, wrong=wrong)
+    crew = side_by_side(monkeypatch, world, count)
+    tried = world.spend(1000)
+    assert {name: one.outcome for name, one in tried.items()} == expected
+    assert all([done.fold for done in one.folds] == [0, 1, 2, 3] for one in tried.values())
+    assert crew.most == count
+    longest_s = NUM_FOLDS * EPOCHS * FOUR["all"]  # the folds of one plan come one after the other
+    assert world.now_s <= max(1.3 * alone.now_s / count, 1.01 * longest_s)
+
+
+@pytest.mark.parametrize("seconds", [20, 30, 50])
+def test_one_clock_holds_for_all_workers(monkeypatch, seconds):
+    alone = World(monkeypatch, FOUR, wrong=dict.fromkeys(FOUR, 1))
+    before = sum(len(one.folds) for one in alone.spend(seconds).values())
+    world = World(monkeypatch, FOUR, wrong=dict.fromkeys(FOUR, 1))
+    side_by_side(monkeypatch, world, 4)
+    tried = world.spend(seconds)
+    assert world.now_s <= seconds
+    assert sum(len(one.folds) for one in tried.values()) > before
+    assert all(sum(one.epochs) for one in tried.values())
+
+
+def test_what_fits_for_no_worker_is_left_out_by_all(monkeypatch):
+    world = World(monkeypatch, {"head": 1.0, "all": 20.0})
+    side_by_side(monkeypatch, world, 2)
+    tried = world.spend(30)
+    assert tried["all"].outcome.startswith("left out: it takes 90 s or more")
+    assert tried["head"].folds
+
+
+def test_workers_that_are_left_over_train_together(monkeypatch):
+    world = World(monkeypatch, {"head": 1.0, "all": 20.0})
+    crew = side_by_side(monkeypatch, world, 8)
+    shares = []
+    begin = crew.begin
+    crew.begin = lambda fit, *, share: (shares.append(share), begin(fit, share=share))
+    tried = world.spend(100)
+    assert set(shares) == {4}
+    assert len(tried["all"].folds) >= 1  # on one worker a fold and the final run of it would take 90 s and more
+
+
+def test_named_plans_are_the_same_whichever_fold_ends_first(monkeypatch):
+    world = World(monkeypatch, {"all": 2.0, "head": 1.0}, wrong={"all": 1})
+    expected = [[done.logits.tolist() for done in one.folds] for one in budget.try_named(world.candidates)]
+    again = World(monkeypatch, {"all": 2.0, "head": 1.0}, wrong={"all": 1})
+    crew = side_by_side(monkeypatch, again, 3)
+    tried = budget.try_named(again.candidates)
+    assert [[done.logits.tolist() for done in one.folds] for one in tried] == expected
+    assert [one.plan.name for one in tried] == ["all", "head"]
+    assert crew.most == 3

@@ -98,6 +98,17 @@ def test_shares_are_disjoint_and_whole(count):
     assert [rank for rank in range(count) if Processes(rank, count).is_first] == [0]
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+def test_what_is_rounded_together_stays_together(count):
+    rows = np.arange(29) * 3
+    shares = [Processes(rank, count).share(rows, together=8) for rank in range(count)]
+    assert sorted(np.concatenate(shares)) == sorted(rows)
+    parts = [rows[start : start + 8].tolist() for start in range(0, 29, 8)]
+    for share in shares:
+        assert all(set(part) <= set(share.tolist()) or not set(part) & set(share.tolist()) for part in parts)
+    assert [len(share) for share in shares[:4]] == {1: [29], 2: [16, 13], 3: [13, 8, 8], 7: [8, 8, 8, 5]}[count]
+
+
 @pytest.mark.parametrize("size", [None, "1"])
 def test_without_a_launcher_there_is_one_process(monkeypatch, size):
     monkeypatch.delenv("WORLD_SIZE", raising=False)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from thawline.train.spending import FIRST_SHARE, LEAST_EPOCHS, SIDES, SLACK, SLACK_S, Cost, Standing, next_step
+from thawline.train.spending import FIRST_SHARE, LEAST_EPOCHS, SIDES, SLACK, SLACK_S, Cost, Standing, Workers, next_step
 from thawline.train.tried import Pace
 
 TOLERANCE = 0.10
@@ -268,3 +268,30 @@ def test_a_first_fold_too_short_to_say_anything_gets_no_more_and_does_not_win():
 def test_the_smallest_useful_form_may_take_what_is_left_but_for_the_final_run():
     step = following([standing(1.0), standing(1.0)], 100.0, 5)
     assert step.seconds < step.most_s < 100
+
+
+def test_what_runs_already_gets_no_other_run():
+    both = [standing(is_running=True), standing(2.0)]
+    assert following(both, 1000, 3).index == 1
+    further = [standing(folds=1, lead=0.2, is_running=True), standing(folds=1, lead=0.1)]
+    assert following(further, 1000, 3).index == 1
+    assert following([standing(is_running=True)], 1000, 3) is None
+
+
+def test_several_workers_fit_more_into_the_same_time():
+    four = [standing(1.0) for _ in range(4)]  # whole, each takes 17 s
+    alone, several = following(four, 80, 3), next_step(four, left_s=80, total_s=80, num_folds=3, workers=Workers(4))
+    assert alone.seconds < several.seconds
+    assert next_step(four, left_s=80, total_s=80, num_folds=3, workers=Workers(4, 200)).seconds < several.seconds
+
+
+def test_no_worker_makes_a_run_fit_that_is_longer_than_the_time():
+    assert next_step([standing(50.0)], left_s=60, total_s=60, num_folds=3, workers=Workers(64)) is None
+
+
+def test_one_idle_worker_is_what_there_was_before():
+    many = [standing(epoch_s) for epoch_s in (1.0, 2.0, 5.0)]
+    for left_s in (5, 20, 60, 200):
+        assert next_step(many, left_s=left_s, total_s=left_s, num_folds=3, workers=Workers()) == following(
+            many, left_s, 3
+        )

@@ -104,7 +104,7 @@ class _Team:
 
     Attributes:
         running: Index of a candidate → the run of it that goes on.
-        share: Workers of one run: an even share of them, where there are more of them than candidates.
+        share: Processors of one run: an even share of them, where there are more of them than candidates.
     """
 
     def __init__(self, crew: Crew, pace: Pace, tried: Sequence[Tried]) -> None:
@@ -134,13 +134,12 @@ class _Team:
         return [replace(one, is_running=True) if index in self.running else one for index, one in enumerate(found)]
 
     def _cost(self, one: Tried) -> Cost:
-        """Return what is expected of a candidate's next run by the workers that it gets."""
+        """Return what is expected of a candidate's next run on the processors that it gets."""
         return self._forecast(one).times(self.pace.factor(one))
 
     def _forecast(self, one: Tried) -> Cost:
-        """Return what was forecast for this process, brought to the processors of the workers that a run gets."""
-        cost = cost_of(one.forecast).at_side(one.side).times(1 / self.crew.speed)
-        return replace(cost, epoch_s=cost.epoch_s / (1 if one.plan.from_nothing else self.share))
+        """Return what was forecast for this process, brought to the processors that a run gets."""
+        return cost_of(one.forecast).at_side(one.side).times(1 / (self.crew.speed * self.share))
 
     def begin(self, step: Step, standing: Standing) -> None:
         """Let a candidate answer one more fold, within the seconds of the step."""
@@ -155,7 +154,7 @@ class _Team:
         fit = Fit(one.plan, one.candidate.ground, len(one.folds), allowance=allowance)
         expected_s = min(step.seconds, standing.cost.at_side(step.side).fold_s(step.epochs))
         self.running[step.index] = _Run(fit, time.perf_counter(), expected_s)
-        self.crew.begin(fit, num_workers=self.share)
+        self.crew.begin(fit, share=self.share)
 
     def end(self) -> float:
         """Take in a run that has ended, and learn from what it took.

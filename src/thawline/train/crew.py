@@ -58,20 +58,20 @@ class Crew(Protocol):
     """Whoever has training runs done.
 
     Attributes:
-        count: Workers that there are now, at least 1.
-        speed: Processors of a worker over those of this process.
+        count: Processors (or accelerators) that there are now, those at work included; at least 1.
+        speed: How fast one of them is, where this process is 1.
     """
 
     @property
     def count(self) -> int:
-        """Workers that there are now."""
+        """Processors that there are now."""
 
     @property
     def speed(self) -> float:
-        """Processors of a worker over those of this process."""
+        """How fast one of them is, where this process is 1."""
 
-    def begin(self, fit: Fit, *, num_workers: int = 1) -> None:
-        """Give a training run to so many workers that are free; returns at once."""
+    def begin(self, fit: Fit, *, share: int = 1) -> None:
+        """Give a training run to so many processors that are free; returns at once."""
 
     def wait(self) -> Fit:
         """Return one that was begun and has ended, as soon as there is one.
@@ -90,7 +90,7 @@ class Alone:
     def __init__(self) -> None:
         self._begun: deque[Fit] = deque()
 
-    def begin(self, fit: Fit, *, num_workers: int = 1) -> None:
+    def begin(self, fit: Fit, *, share: int = 1) -> None:
         """Put a training run into the row."""
         self._begun.append(fit)
 
@@ -105,19 +105,19 @@ def crew_of(ground: Ground) -> Crew:
 
 
 def share_of(count: int, num_fits: int) -> int:
-    """Return the workers that each of some training runs gets: an even share, so one each where they are many.
+    """Return the processors that each of some training runs gets: an even share, so one each where they are many.
 
-    Plans and folds side by side cost no message, so they come first; workers that are left over then train together.
+    Plans and folds side by side send no messages, so they come first; what is left over then trains together.
 
     Args:
-        count: Workers.
+        count: Processors.
         num_fits: Training runs that could begin now.
     """
     return max(1, count // max(1, num_fits))
 
 
 def have_done(fits: Sequence[Fit], crew: Crew) -> None:
-    """Have training runs done that do not depend on each other, as many at once as there are workers.
+    """Have training runs done that do not depend on each other, as many at once as there are processors.
 
     Raises:
         ThawlineError: One could not be done; those after it are not begun.
@@ -126,7 +126,7 @@ def have_done(fits: Sequence[Fit], crew: Crew) -> None:
     while waiting or running:
         share = share_of(crew.count, len(fits))
         while waiting and running < max(1, crew.count // share):
-            crew.begin(waiting.popleft(), num_workers=share)
+            crew.begin(waiting.popleft(), share=share)
             running += 1
         crew.wait()
         running -= 1

@@ -27,9 +27,10 @@ from thawline.train.depthwise import FastDepthwise
 from thawline.train.objective import Objective
 from thawline.train.thawed import Thawed
 
-__all__ = ["Engine", "StepSums", "is_out_of_memory", "open_engine"]
+__all__ = ["STREAM_ROWS", "Engine", "StepSums", "is_out_of_memory", "open_engine"]
 
 STREAM_ROWS = 8
+"""Pictures of a part, whose gradient is rounded once: several processes share a step by whole parts."""
 EVALUATE_ROWS = 256
 
 

@@ -24,7 +24,7 @@ from thawline.features.layers import layer_scales
 from thawline.train.allowance import UNLIMITED, Allowance, Course
 from thawline.train.batches import Batch, Rows, epoch_batches
 from thawline.train.checkpoint import Checkpoints, State
-from thawline.train.engine import Engine, StepSums, open_engine
+from thawline.train.engine import STREAM_ROWS, Engine, StepSums, open_engine
 from thawline.train.finder import find_rate
 from thawline.train.inputs import Inputs
 from thawline.train.job import Job, Trained, set_aside
@@ -193,7 +193,7 @@ class _Training:
     def _gradients(self, running: _RunningPhase, batch: Batch, step: int, *, scale: float = 1.0) -> StepSums:
         """Add up the gradients of a batch over all processes, and return the sums over all of them."""
         engine, place = running.engine, (self.at.epochs, step)
-        mine = batch.part(self.processes.share(np.arange(len(batch))))
+        mine = batch.part(self.processes.share(np.arange(len(batch)), together=STREAM_ROWS))
         sums = engine.gradients(mine, running.rows, place=place, scale=scale / len(batch))
         loss, right = sums.loss, sums.right
         if self.processes.count > 1:

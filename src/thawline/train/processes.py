@@ -43,9 +43,16 @@ class Processes:
         """Whether this is the process that writes files and reports."""
         return self.rank == 0
 
-    def share(self, rows: Ints) -> Ints:
-        """Return the rows that this process works on."""
-        return rows[self.rank :: self.count]
+    def share(self, rows: Ints, *, together: int = 1) -> Ints:
+        """Return the rows that this process works on.
+
+        Args:
+            rows: (n,) all of them.
+            together: Rows in a row that go to one process, whatever their number: what is rounded together stays
+                together, so a share of any size adds up to the same.
+        """
+        own: Ints = rows[np.arange(len(rows)) // together % self.count == self.rank]
+        return own
 
     def add_up(self, tensors: Iterable[Tensor]) -> None:
         """Replace every tensor by its sum over the processes; one message for all of them."""
