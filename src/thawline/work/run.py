@@ -25,6 +25,7 @@ from thawline.view.summary import run_html
 from thawline.view.track import TensorBoardLog
 from thawline.work.advising import advise, basis_of
 from thawline.work.choice import choose, rows_to_try
+from thawline.work.cluster.trainers import with_crew
 from thawline.work.doubting import doubting
 from thawline.work.fed_back import fed_back
 from thawline.work.model import describe_training
@@ -169,8 +170,9 @@ def _logged(session: Session, log: TensorBoardLog | None) -> Session:
 def _answered(session: Session) -> tuple[Compared, Outcome]:
     """Return the comparison of the frozen strategies, and what came of the rows."""
     protocol = session.order.protocol
-    compared = compare_frozen(session, hold_out=protocol != "folds")
-    outcome = choose(compared) if protocol == "choose" else answer_rows(compared)
+    with with_crew(session) as crewed:
+        compared = compare_frozen(crewed, hold_out=protocol != "folds")
+        outcome = choose(compared) if protocol == "choose" else answer_rows(compared)
     outcome = doubting(compared, outcome)
     session.clock.lap("doubt")
     return compared, outcome
