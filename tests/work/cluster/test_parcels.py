@@ -23,7 +23,7 @@ PLAN = parse_plan("simple_cnn from nothing")
 @pytest.fixture
 def fit(compared_for, order):
     ground = compared_for(order).ground
-    return Fit(PLAN, ground, 1, allowance=Allowance(time.monotonic() + 30, 2.5, least=1.0, latest_at=math.inf))
+    return Fit(PLAN, ground, 1, allowance=Allowance(time.monotonic() + 2000, 2.5, least=1.0, latest_at=math.inf))
 
 
 def travelled(fit, gone_s=0.0):
@@ -45,10 +45,10 @@ def test_it_arrives_as_the_same_training_run(fit):
 
 def test_it_has_the_seconds_that_are_left_of_its_time(fit):
     arrived = travelled(fit)
-    assert arrived.allowance.ends_at == pytest.approx(fit.allowance.ends_at, abs=5)
+    assert arrived.allowance.ends_at == pytest.approx(fit.allowance.ends_at, abs=600)
     assert (arrived.allowance.epochs, arrived.allowance.least, arrived.allowance.latest_at) == (2.5, 1.0, math.inf)
-    late = travelled(fit, gone_s=20.0)
-    assert late.allowance.ends_at == pytest.approx(fit.allowance.ends_at - 20, abs=5)
+    late = travelled(fit, gone_s=1500.0)
+    assert late.allowance.ends_at == pytest.approx(fit.allowance.ends_at - 1500, abs=600)
 
 
 def test_answers_travel_without_their_logits(fit):
