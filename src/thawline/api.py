@@ -33,8 +33,8 @@ Photos = str | Path | Place
 def extract(photos: Photos, options: Options | None = None, *, progress: Progress | None = None) -> Extraction:
     """Return the bank of pooled features at every depth, filled with all pictures of a folder."""
     from thawline.core.runtime import choose_runtime
-    from thawline.features.extract import extract as fill
     from thawline.features.network import rendering_as
+    from thawline.work.cluster.extraction import extract_by
     from thawline.work.networks import load_networks
 
     options = options or Options()
@@ -42,15 +42,15 @@ def extract(photos: Photos, options: Options | None = None, *, progress: Progres
     if further:
         raise UsageError("extract: several networks are named. Name one --backbone at a time.")
     dataset, _ = check(photos, options, progress=progress)
-    return fill(
+    (done,) = extract_by(
+        options,
         dataset,
-        rendering_as(network, dataset.rendering),
+        network=rendering_as(network, dataset.rendering),
         runtime=choose_runtime(options.device, options.dtype),
         cache=cache_root(options.cache_dir),
-        poolings=options.pooling,
-        storage=options.storage,
         progress=progress,
     )
+    return done
 
 
 def compare(

@@ -88,6 +88,7 @@ def test_the_key_tells_orders_apart_whose_training_runs_differ(tmp_path, monkeyp
         replace(one, command="thawline tune"),
         replace(one, expectations=Expectations(goal=Goal(0.9))),
         replace(one, options=replace(one.options, cache_dir=Path("elsewhere"))),
+        replace(one, options=replace(one.options, cluster="local", store="s3://bucket/rows")),
         one.from_anywhere(),
     ]
     assert {other.key for other in same} == {one.key}
@@ -103,7 +104,9 @@ def test_the_key_tells_orders_apart_whose_training_runs_differ(tmp_path, monkeyp
 
 def test_an_order_from_anywhere_names_whole_paths(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    options = Options(weights=Path("net.safetensors"), class_names=Path("names.csv"), cache_dir=Path("cache"))
+    options = Options(
+        weights=Path("net.safetensors"), class_names=Path("names.csv"), cache_dir=Path("cache"), store="rows"
+    )
     whole = order(options=options, outside=Path("others")).from_anywhere()
     assert str(whole.photos) == str(tmp_path / "photos")
     assert whole.outside == tmp_path / "others"
@@ -112,5 +115,7 @@ def test_an_order_from_anywhere_names_whole_paths(tmp_path, monkeypatch):
         weights=tmp_path / "net.safetensors",
         class_names=tmp_path / "names.csv",
         cache_dir=tmp_path / "cache",
+        store=str(tmp_path / "rows"),
     )
+    assert replace(whole, options=Options(store="s3://b/rows")).from_anywhere().options.store == "s3://b/rows"
     assert str(replace(whole, photos=Place.of("hf:beans")).from_anywhere().photos) == "hf:beans"

@@ -140,6 +140,12 @@ class Options(CheckOptions):
     storage: Literal["float16", "float32"] = "float16"
     """Number format of stored features."""
 
+    cluster: str | None = None
+    """Extract on a Ray cluster: `local` starts one here, `auto` takes the running one, or HOST:PORT of its head."""
+
+    store: str | None = None
+    """Place that machines share features in: a folder, or an address such as `s3://bucket/features`. Default: none."""
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.pooling or len(set(self.pooling)) != len(self.pooling):

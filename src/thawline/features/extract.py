@@ -36,16 +36,22 @@ from thawline.features.reader import FeatureReader
 from thawline.features.segment import Segment, write_segment
 
 __all__ = [
+    "Elsewhere",
     "Extraction",
     "bank_spec",
     "extract",
     "extract_views",
     "in_streams",
     "map_pictures",
+    "pass_name",
+    "read_segment",
+    "segment_rows",
 ]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+Elsewhere = Callable[[FeatureBank, Sequence[Sample]], FeatureBank]
 
 SEGMENT_ROWS = 256
 SEGMENT_BYTES = 64 << 20
@@ -146,6 +152,7 @@ def extract_views(
     blocks: Sequence[tuple[int, str, int]] | None = None,
     storage: Literal["float16", "float32"] = "float16",
     budget_bytes: int | None = None,
+    elsewhere: Elsewhere | None = None,
     progress: Progress | None = None,
 ) -> tuple[Extraction, ...]:
     """Return a bank for each view that holds every picture of `dataset`; those that it lacks take one pass.
@@ -163,6 +170,7 @@ def extract_views(
         blocks: Exactly what to keep instead, as in `bank_spec`.
         storage: Number format on disk.
         budget_bytes: What the banks may take for these pictures, those already stored included; None for no limit.
+        elsewhere: Fills a bank with pictures that it lacks and returns it, in place of a pass in this process.
         progress: Where to report to.
 
     Raises:
@@ -185,9 +193,11 @@ def extract_views(
     done = []
     for bank, lacking in zip(banks, missing, strict=True):
         filled = bank
-        if lacking:
+        samples = [dataset.samples[position] for position in lacking]
+        if lacking and elsewhere is not None:
+            filled = elsewhere(bank, samples)
+        elif lacking:
             reader = reader or FeatureReader(network, runtime, list(bank.spec.columns), storage)
-            samples = [dataset.samples[position] for position in lacking]
             filled = _filled(bank, reader, samples, cache=cache, progress=progress)
         now = time.perf_counter()
         done.append(Extraction(filled, len(lacking), bank.num_damaged, now - start))
@@ -222,11 +232,7 @@ def _filled(
 ) -> FeatureBank:
     """Return the bank with the pictures of `samples` in it, after one pass over them."""
     spec = bank.spec
-    (view,) = spec.views
-    name = "extract" if view == PLAIN else f"extract {view}"
-    num_cuts, size = len({cut for cut, _, _ in spec.blocks}), len(samples) * spec.row_bytes / 2**20
-    depths = f"{num_cuts} cuts" if num_cuts > 1 else "1 cut"
-    progress.note(f"{name}: {counted(len(samples), 'pictures')} × {spec.width:,} columns at {depths}, {size:,.1f} MiB")
+    name = pass_name(spec, progress, num_pictures=len(samples))
     segments: list[Segment] = []
     with progress.stage(name, len(samples)) as advance:
         for segment, rows in _segments(reader, samples, spec, advance):
@@ -236,7 +242,31 @@ def _filled(
     return FeatureBank(spec, bank.directory, (*bank.segments, *segments), bank.num_damaged)
 
 
-def _segment_rows(row_bytes: int) -> int:
+def pass_name(spec: BankSpec, progress: Progress, *, num_pictures: int) -> str:
+    """Return what a pass over pictures is called, once it was told how much it will store."""
+    (view,) = spec.views
+    name = "extract" if view == PLAIN else f"extract {view}"
+    num_cuts, size = len({cut for cut, _, _ in spec.blocks}), num_pictures * spec.row_bytes / 2**20
+    depths = f"{num_cuts} cuts" if num_cuts > 1 else "1 cut"
+    progress.note(f"{name}: {counted(num_pictures, 'pictures')} × {spec.width:,} columns at {depths}, {size:,.1f} MiB")
+    return name
+
+
+def read_segment(reader: FeatureReader, samples: Sequence[Sample], *, spec: BankSpec) -> Floats:
+    """Return the rows of one segment's pictures: (n, width) in the storage format, bitwise those of any other pass.
+
+    Args:
+        reader: Of the network.
+        samples: At most `segment_rows` of them.
+        spec: Of the bank.
+
+    Raises:
+        DataError: A picture vanished or changed since it was checked.
+    """
+    return np.concatenate(list(_batches(reader, samples, spec.views[0], len(samples))))
+
+
+def segment_rows(row_bytes: int) -> int:
     """Return how many rows a segment holds: 256, or a smaller power of two that keeps it within 64 MiB."""
     fitting = max(1, SEGMENT_BYTES // row_bytes)
     return min(SEGMENT_ROWS, 1 << (fitting.bit_length() - 1))
@@ -246,7 +276,7 @@ def _segments(
     reader: FeatureReader, samples: Sequence[Sample], spec: BankSpec, advance: Callable[[int], None]
 ) -> Iterator[tuple[Sequence[Sample], Floats]]:
     """Yield (samples, rows) of whole segments in the order of `samples`; the last may be shorter."""
-    size = _segment_rows(spec.row_bytes)
+    size = segment_rows(spec.row_bytes)
     batches: list[Floats] = []
     done = 0
     for rows in _batches(reader, samples, spec.views[0], size):
@@ -259,19 +289,19 @@ def _segments(
             done += count
 
 
-def _batches(reader: FeatureReader, samples: Sequence[Sample], view: str, segment_rows: int) -> Iterator[Floats]:
+def _batches(reader: FeatureReader, samples: Sequence[Sample], view: str, at_once: int) -> Iterator[Floats]:
     """Yield the rows of consecutive batches; a batch never reaches over the end of a segment."""
     spec = reader.network.backbone.input
-    size = min(reader.runtime.batch_size, segment_rows)
+    size = min(reader.runtime.batch_size, at_once)
 
     def rows(batch: Sequence[Sample]) -> Floats:
         pixels = np.stack([seen_as(load_pixels(sample, spec), view, sha256=sample.sha256) for sample in batch])
         return reader.read(np.resize(pixels, (reader.runtime.batch_size, *pixels.shape[1:])))[: len(batch)]
 
     batches = [
-        samples[start : min(start + size, segment + segment_rows)]
-        for segment in range(0, len(samples), segment_rows)
-        for start in range(segment, min(segment + segment_rows, len(samples)), size)
+        samples[start : min(start + size, segment + at_once)]
+        for segment in range(0, len(samples), at_once)
+        for start in range(segment, min(segment + at_once, len(samples)), size)
     ]
     yield from in_streams(rows, batches)
 

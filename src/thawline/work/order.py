@@ -17,6 +17,7 @@ from pydantic.dataclasses import dataclass
 
 from thawline.core.errors import UsageError, first_few
 from thawline.core.options import Options
+from thawline.core.remote_files import absolute_place
 from thawline.core.store import content_key
 from thawline.core.toml import checked
 from thawline.data.sources.places import Place
@@ -219,7 +220,8 @@ class Order:
         rows = [asdict(row) for row in self.rows]
         options = {name: str(value) for name, value in asdict(self.from_anywhere().options).items()}
         after_the_test = ("refit", "error_rate", "false_alarms")
-        for name in ("cache_dir", "corrections", *after_the_test):  # or by the key of pictures and labels
+        places = ("cache_dir", "cluster", "store")
+        for name in (*places, "corrections", *after_the_test):  # or by the key of pictures and labels
             options.pop(name)
         training = [asdict(self.training), self.overrides]
         return content_key([self.protocol, rows, options, training])[:12]
@@ -237,6 +239,7 @@ class Order:
                 class_names=options.class_names and options.class_names.resolve(),
                 picture_folder=options.picture_folder and options.picture_folder.resolve(),
                 cache_dir=options.cache_dir and options.cache_dir.resolve(),
+                store=options.store and absolute_place(options.store),
                 corrections=tuple(file.resolve() for file in options.corrections),
             ),
         )

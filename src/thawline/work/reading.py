@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from thawline.core.types import Ints
-from thawline.features.extract import Extraction, extract_views
+from thawline.features.extract import Extraction
 from thawline.features.joined_bank import Bank, join_banks
 from thawline.features.network import Network
 from thawline.features.shortlist import AUTO
 from thawline.features.weights import is_random
 from thawline.train.context import Context
+from thawline.work.cluster.extraction import extract_by
 from thawline.work.order import Order
 from thawline.work.race import PASSES_WITHOUT_BUDGET, READING_SHARE, Raced, entrants, pace_of, race
 
@@ -94,13 +95,12 @@ def _raced(
 
 def _filled(context: Context, network: Network, views: Sequence[str]) -> tuple[Extraction, ...]:
     """Return a network's bank for each view, with every picture in it."""
-    return extract_views(
+    return extract_by(
+        context.options,
         context.dataset,
-        network,
+        network=network,
         runtime=context.runtime,
-        views=views,
         cache=context.cache,
-        poolings=context.options.pooling,
-        storage=context.options.storage,
+        views=views,
         progress=context.machine.progress,
     )

@@ -1,0 +1,119 @@
+"""What workers of a cluster stored are the rows of a pass in one process, bit by bit, whatever was killed meanwhile."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+import thawline
+from thawline.core.options import Options
+from thawline.data.digits import write_digits
+from thawline.features import extract as extract_module
+from thawline.work.cluster import extraction
+from thawline.work.cluster.ray_connection import connected
+
+OPTIONS = Options(backbone="simple_cnn", size=32)
+COMMAND = """
+from thawline.features import extract
+from thawline.cli.app import main
+extract.SEGMENT_ROWS = 4
+raise SystemExit(main())
+"""
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    """Return a folder of fifty pictures in ten classes."""
+    folder = tmp_path_factory.mktemp("digits") / "pictures"
+    write_digits(folder)
+    return folder
+
+
+@pytest.fixture
+def short_segments(monkeypatch):
+    """Commit every four rows."""
+    monkeypatch.setattr(extract_module, "SEGMENT_ROWS", 4)
+
+
+def banks(cache: Path) -> dict[str, bytes]:
+    """Return every file of the banks in a cache."""
+    root = cache / "banks"
+    return {str(file.relative_to(root)): file.read_bytes() for file in sorted(root.rglob("*")) if file.is_file()}
+
+
+def extracted(digits, cache, **changes):
+    from dataclasses import replace
+
+    return thawline.extract(digits, replace(OPTIONS, cache_dir=cache, **changes))
+
+
+def test_a_store_alone_shares_what_one_process_extracted(digits, tmp_path, short_segments):
+    one = extracted(digits, tmp_path / "one", store=str(tmp_path / "store"))
+    other = extracted(digits, tmp_path / "other", store=str(tmp_path / "store"))
+    assert one.num_extracted > 0
+    assert other.num_extracted == 0
+    alone = extracted(digits, tmp_path / "alone")
+    samples = [sample.sha256 for sample in thawline.check(digits)[0].samples]
+    blocks = list(alone.bank.spec.columns)
+    assert (other.bank.read(samples, blocks) == alone.bank.read(samples, blocks)).all()
+
+
+def test_nothing_is_started_where_nothing_is_missing(digits, tmp_path, monkeypatch):
+    extracted(digits, tmp_path)
+
+    def refuse(*_, **__):
+        raise AssertionError("a cluster was started")
+
+    monkeypatch.setattr(extraction, "connected", refuse)
+    assert extracted(digits, tmp_path, cluster="local").num_extracted == 0
+
+
+@pytest.mark.slow
+def test_workers_store_the_bytes_of_a_pass_in_one_process(digits, tmp_path, short_segments):
+    alone = extracted(digits, tmp_path / "alone")
+    with connected("local"):
+        shared = extracted(digits, tmp_path / "shared", cluster="auto")
+        stored = extracted(digits, tmp_path / "fetched", cluster="auto", store=str(tmp_path / "store"))
+    assert shared.num_extracted == stored.num_extracted == alone.num_extracted
+    assert banks(tmp_path / "shared") == banks(tmp_path / "alone")
+    assert banks(tmp_path / "fetched") == banks(tmp_path / "alone")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", ["driver", "worker", "head"])
+def test_the_same_command_ends_with_the_same_bytes_after_a_kill(digits, tmp_path, victim):
+    cache = tmp_path / "killed"
+    command = [sys.executable, "-c", COMMAND, "extract", str(digits), "--backbone", "simple_cnn", "--size", "32"]
+    command += ["--cluster", "local", "--cache-dir", str(cache)]
+    environment = {**os.environ, "THAWLINE_THREADS": "2"}
+    running = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    driver = psutil.Process(running.pid)
+    while running.poll() is None and not list(cache.glob("banks/*/segments/*")):
+        time.sleep(0.02)
+    family = driver.children(recursive=True) if running.poll() is None else []
+    wanted = {"driver": [driver], "head": [one for one in family if "gcs_server" in one.name()]}
+    workers = [one for one in family if "PictureReader" in " ".join(one.cmdline())]
+    for process in wanted.get(victim, workers[:1]):
+        process.send_signal(signal.SIGKILL)
+    said = running.communicate()[1]
+    psutil.wait_procs(family)
+    if victim == "worker":
+        assert running.returncode == 0, said
+    again = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert again.returncode == 0, said + again.stderr
+    subprocess.run(
+        [*command[:-4], "--cache-dir", str(tmp_path / "alone")], env=environment, capture_output=True, check=True
+    )
+    alone = extracted(digits, tmp_path / "alone")
+    assert alone.num_extracted == 0
+    samples = [sample.sha256 for sample in thawline.check(digits)[0].samples]
+    killed = extracted(digits, cache)
+    blocks = list(alone.bank.spec.columns)
+    assert (killed.bank.read(samples, blocks) == alone.bank.read(samples, blocks)).all()
