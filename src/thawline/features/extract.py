@@ -181,11 +181,8 @@ def extract_views(
     start = time.perf_counter()
     progress = progress or SilentProgress()
     sweep_staging(cache)
-    specs = [
-        bank_spec(network.backbone, runtime, poolings=poolings, blocks=blocks, view=view, storage=storage)
-        for view in views
-    ]
-    banks = [open_bank(cache, spec) for spec in specs]
+    spec_of = partial(bank_spec, network.backbone, runtime, poolings=poolings, blocks=blocks, storage=storage)
+    banks = [open_bank(cache, spec_of(view=view)) for view in views]
     sha256s = [sample.sha256 for sample in dataset.samples]
     missing = [bank.missing(sha256s) for bank in banks]
     _require_room(cache, banks, missing, num_pictures=len(set(sha256s)), budget_bytes=budget_bytes)
