@@ -26,7 +26,7 @@ from thawline.features.remote_bank import RemoteBank, fetch_rows, send_rows
 from thawline.work.cluster.machines import Cluster
 from thawline.work.cluster.picture_reader import Job, PictureReader
 from thawline.work.cluster.ray_connection import connected, require_ray
-from thawline.work.cluster.shards import ShardPass
+from thawline.work.cluster.shard_pass import ShardPass
 
 __all__ = ["extract_by", "fill_on"]
 

@@ -9,9 +9,9 @@ import pytest
 
 from thawline.core.errors import ClusterError, DataError, StoreError
 from thawline.data.dataset import Sample
-from thawline.work.cluster import shards as module
+from thawline.work.cluster import shard_pass as module
 from thawline.work.cluster.picture_reader import Answer
-from thawline.work.cluster.shards import ShardPass
+from thawline.work.cluster.shard_pass import ShardPass
 
 
 class ActorDiedError(Exception):
