@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 LOWEST ?= .venv-lowest
 PARALLEL ?= --numprocesses auto --maxprocesses 4 --dist loadfile  # files side by side: networks are torch's to spread
 
-.PHONY: help install demo test test-all test-lowest check format attack bench bench-quick results clean
+.PHONY: help install demo test test-all test-lowest check format attack bench bench-quick bench-cluster results clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -54,6 +54,9 @@ bench: $(STAMP)  ## measure the numbers of benchmarks/RESULTS.md here and record
 
 bench-quick: $(STAMP)  ## see in minutes that every benchmark runs, on drawn pictures; nothing is recorded
 	@$(BIN)/python benchmarks/run_all.py --quick
+
+bench-cluster: $(STAMP)  ## measure a simulated cluster, tuning and extraction by several workers; record them
+	@$(BIN)/python benchmarks/cluster.py
 
 results: $(STAMP)  ## write benchmarks/RESULTS.md and its plots from the records
 	@$(BIN)/python benchmarks/write_results.py
