@@ -1,7 +1,7 @@
 """How far does it scale? A simulated cluster, tuning by two machines against one process, and what sizes cost.
 
 `python benchmarks/cluster.py` records; `--only simulation | tuning | extraction | sizing` runs a part. In the
-simulation the product's own code (`work/cluster/shards.py`) passes shards out to real workers of Ray that sleep for as
+simulation the product's own code (`work/cluster/shard_pass.py`) passes shards out to real workers of Ray that sleep for as
 long as a shard was measured to take. Two machines are two of Ray's on this one, a processor each. `--sizing` writes the
 table of docs/scale.md again, from the newest records. Extraction by two workers is `cluster_extraction.py`.
 """
@@ -27,7 +27,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does,
 
 import numpy as np
 import psutil
-from thawline.work.cluster.shards import ShardPass
+from thawline.work.cluster.shard_pass import ShardPass
 
 from pictures import DATA, fewer, need
 from record import RESULTS, is_quick, record
@@ -264,7 +264,7 @@ def sizing(of: Measured) -> list[str]:
             spoken_h(hours),
             spoken_b(files),
             spoken_b(rows),
-            f"${hours * workers * CORE_HOUR:,.0f}",
+            f"${hours * workers * CORE_HOUR:,.2f}",
             f"${rows / 1e9 * GB_MONTH:,.2f}",
             spoken_b(memory),
             breaks_first(hours, checking=checking, memory=memory),
