@@ -1,9 +1,9 @@
 """How far does it scale? A simulated cluster, tuning by two machines against one process, and what sizes cost.
 
 `python benchmarks/cluster.py` records; `--only simulation | tuning | extraction | sizing` runs a part. In the
-simulation the product's own code (`work/cluster/shard_pass.py`) passes shards out to real workers of Ray that sleep for as
-long as a shard was measured to take. Two machines are two of Ray's on this one, a processor each. `--sizing` writes the
-table of docs/scale.md again, from the newest records. Extraction by two workers is `cluster_extraction.py`.
+simulation the product's own code (`work/cluster/shard_pass.py`) passes shards out to real workers of Ray that sleep for
+as long as a shard was measured to take. Two machines are two of Ray's on this one, a processor each. `--sizing` writes
+the table of docs/scale.md again, from the newest records. Extraction by two workers is `cluster_extraction.py`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does,
 
 import numpy as np
 import psutil
-from thawline.work.cluster.shard_pass import ShardPass
 
 from pictures import DATA, fewer, need
 from record import RESULTS, is_quick, record
@@ -45,6 +44,7 @@ from thawline.train.hyperparameters import TrainOptions
 from thawline.train.plan import parse_plan
 from thawline.work.cluster.machines import Cluster
 from thawline.work.cluster.ray_connection import connected, require_ray
+from thawline.work.cluster.shard_pass import ShardPass
 from thawline.work.order import Order
 from thawline.work.recipe import rows_of_plans
 from thawline.work.rows import candidates_of

@@ -285,7 +285,7 @@ def with_crew(session: Session) -> Iterator[Session]:
     Raises:
         ThawlineError: As `connected`; later as `ClusterCrew`.
     """
-    context, address = session.context, getattr(session.order.options, "cluster", None)
+    context, address = session.context, session.order.options.cluster
     if address is None:
         yield session
         return
