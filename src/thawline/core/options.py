@@ -141,7 +141,7 @@ class Options(CheckOptions):
     """Number format of stored features."""
 
     cluster: str | None = None
-    """Read and train on a Ray cluster: `local` starts one here, `auto` takes the running one, or HOST:PORT of its head."""
+    """Work on a Ray cluster: `local` starts one here, `auto` takes the running one, or HOST:PORT of its head."""
 
     store: str | None = None
     """Place that machines share features in: a folder, or an address such as `s3://bucket/features`. Default: none."""

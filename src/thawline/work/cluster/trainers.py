@@ -238,6 +238,7 @@ class ClusterCrew:
         elif (said := ray.get(errand.mailbox.read.remote())) is not None:
             raise said
         self._require_seen(errand.fit)
+        self.context.machine.progress.note(f"cluster: {errand.fit.name} is done; {len(self._errands)} at work")
         self._ended.append(errand.fit)
 
     def _send_again(self, errand: _Errand) -> None:
