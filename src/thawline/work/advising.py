@@ -137,7 +137,7 @@ def space_read(compared: Compared, outcome: Outcome) -> Space:
     """
     strategy = _frozen_strategy(compared, outcome)
     hashes = [sample.sha256 for sample in compared.dataset.samples]
-    return space_of(compared.bank, hashes, blocks=strategy.blocks)
+    return space_of(compared.bank, hashes, blocks=strategy.blocks, is_held=compared.sample is None)
 
 
 def _frozen_strategy(compared: Compared, outcome: Outcome) -> Strategy:

@@ -106,7 +106,7 @@ def _by_answers(chosen: Comparison, *, temperature: float) -> _Scored:
 
 def _by_features(compared: Compared, outcome: Outcome, *, strategy: Strategy) -> _Scored:
     """Return how strange the features of held-out pictures look to fits without their folds."""
-    split, labels = compared.split, compared.dataset.labels
+    split, labels = compared.ranked, compared.dataset.labels
     reads = columns_of_score(compared, strategy)
     folds = split.folds[: split.num_folds]
     pool = _drawn(np.union1d(split.pool, np.concatenate([held_out for _, held_out in folds])))
@@ -130,8 +130,9 @@ def _by_features(compared: Compared, outcome: Outcome, *, strategy: Strategy) ->
     scores = combined(measured, near=near, far=far)
     test_score = np.empty(0, dtype=np.float32)
     if len(split.test):
-        test_score = measured.score(_features(compared, strategy, rows=split.test))
-    is_measured = np.array_equal(outcome.final.rows, split.pool)
+        parts = [split.test[start : start + MAX_ROWS] for start in range(0, len(split.test), MAX_ROWS)]
+        test_score = np.concatenate([measured.score(_features(compared, strategy, rows=part)) for part in parts])
+    is_measured = np.array_equal(outcome.final.rows, compared.split.pool)
     final = measured if is_measured else standardised(fit(learnt_last), near=near, far=far)
     return _Scored(rows, scores, split.test, test_score, final)
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from thawline.core.progress import Progress
 from thawline.core.store import disk_errors, staging_directory
+from thawline.data.sampled import sampled_split
 from thawline.data.sources.unlabelled import Answerable
 from thawline.search.compare import with_curves
 from thawline.search.leaderboard import Leaderboard
@@ -38,6 +39,9 @@ from thawline.work.session import Clock, Compared, Session, compare_frozen, open
 from thawline.work.shown import OUTSIDE_PX
 
 __all__ = ["Run", "forecast", "resume", "run"]
+
+MOST_IN_CURVES = 20_000
+"""Pictures whose heads are trained by epochs for the eye, where not even the comparison took them all."""
 
 
 @dataclass(frozen=True)
@@ -218,8 +222,10 @@ def _with_curves(compared: Compared, outcome: Outcome) -> Leaderboard:
     """Return the leaderboard with the epochs of some linear heads; rows have those of their own training alone."""
     if outcome.rows:
         return outcome.leaderboard
-    bank, seed = compared.bank, compared.session.order.options.seed
-    return with_curves(outcome.leaderboard, bank, dataset=compared.dataset, split=compared.split, seed=seed)
+    bank, seed, split = compared.bank, compared.session.order.options.seed, compared.ranked
+    if compared.sample is not None:
+        split = sampled_split(compared.dataset, split, most=MOST_IN_CURVES)
+    return with_curves(outcome.leaderboard, bank, dataset=compared.dataset, split=split, seed=seed)
 
 
 def forecast(order: Order, *, progress: Progress | None = None) -> tuple[Mapping[str, Any], ...]:

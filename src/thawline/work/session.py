@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,7 @@ from thawline.features.network import Network, rendering_as
 from thawline.features.reader import measure_pass_ms
 from thawline.search.compare import CompareOptions, Comparison, compare
 from thawline.search.leaderboard import Leaderboard
+from thawline.search.room import ranked_split, room_of
 from thawline.train.context import Context, Ground, Machine
 from thawline.train.processes import join_processes
 from thawline.work.networks import load_networks
@@ -107,6 +109,8 @@ class Compared:
         further: The extraction of every further network.
         further_pass_ms: Milliseconds of a pass of each.
         raced: What came of the networks that raced for the time.
+        sample: The split on some rows of choosing, where memory does not hold them all; None: all were compared.
+        room: Bytes that fitting a head may take.
     """
 
     session: Session
@@ -118,6 +122,8 @@ class Compared:
     further: tuple[Extraction, ...] = ()
     further_pass_ms: tuple[float, ...] = ()
     raced: tuple[Raced, ...] = ()
+    sample: Split | None = None
+    room: int = sys.maxsize
 
     def __repr__(self) -> str:
         """Return one short line."""
@@ -160,7 +166,12 @@ class Compared:
     @cached_property
     def ground(self) -> Ground:
         """What training runs start from."""
-        return Ground(self.session.context, self.split, self.extraction.bank, self.comparison.frozen)
+        return Ground(self.session.context, self.ranked, self.extraction.bank, self.comparison.frozen)
+
+    @property
+    def ranked(self) -> Split:
+        """The folds that strategies were compared by, with the test of the whole."""
+        return self.sample or self.split
 
 
 def open_session(
@@ -250,11 +261,14 @@ def compare_frozen(session: Session, *, hold_out: bool = True) -> Compared:
     clock.lap("extract")
     networks = reading.context.networks
     full_pass_ms, *further_pass_ms = (measure_pass_ms(network, context.runtime) for network in networks)
+    room, specs = room_of(options.memory), [extraction.bank.spec for extraction in reading.extractions]
+    num_views = 1 + len(reading.view_banks)
+    ranked = ranked_split(context.dataset, split, specs=specs, num_views=num_views, room=room)
     comparison = compare(
         join_banks([extraction.bank for extraction in reading.extractions]),
         join_backbones([network.backbone for network in networks]),
         dataset=context.dataset,
-        split=split,
+        split=ranked,
         options=CompareOptions(
             options.metric if is_choice else "accuracy",
             options.class_weights,
@@ -279,6 +293,8 @@ def compare_frozen(session: Session, *, hold_out: bool = True) -> Compared:
         further=tuple(further),
         further_pass_ms=tuple(further_pass_ms),
         raced=reading.raced,
+        sample=None if ranked is split else ranked,
+        room=room,
     )
 
 
