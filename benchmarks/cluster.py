@@ -109,7 +109,8 @@ def drawn_shards(count: int) -> Iterator[list[tuple[str, str]]]:
 @contextmanager
 def peak_memory() -> Iterator[list[float]]:
     """Yield a list whose one number is the largest resident memory of this process meanwhile, in MiB."""
-    peak, is_over, this = [0.0], threading.Event(), psutil.Process()
+    this, is_over = psutil.Process(), threading.Event()
+    peak = [this.memory_info().rss / 2**20]
 
     def watch() -> None:
         while not is_over.wait(0.05):
