@@ -14,6 +14,8 @@ from .core.options import Options as Options
 from .core.options import make_options as make_options
 from .data.check import check as check
 from .data.exported import export_data as export_data
+from .features.verification import compact_cache as compact_cache
+from .features.verification import verify_cache as verify_cache
 from .train.hyperparameters import TrainOptions as TrainOptions
 from .use.exports.export_model import export as export
 from .use.exports.export_model import export_all as export_all

@@ -62,6 +62,17 @@ def test_the_cache_lists_what_it_holds_the_last_used_first_and_removes_it(bank, 
     assert cache_entries(tmp_path / "no cache yet") == ()
 
 
+def test_an_index_and_a_lock_that_a_kill_left_are_ours(bank, tmp_path):
+    directory = bank(ONE)
+    put(directory / "compaction.lock", "")
+    put(directory / f"index/{TWO}/places.bin")
+    (entry,) = cache_entries(tmp_path)
+    assert foreign_paths(tmp_path) == ()
+    assert remove_entry(entry, tmp_path)
+    put(bank(TWO) / f"index/{TWO}/thesis.txt")
+    assert prune_cache(tmp_path) == ()
+
+
 def test_limits_choose_and_listing_removes_nothing(bank, tmp_path):
     bank(ONE, 3), bank(TWO, 20_000), bank(THREE, 30_000)  # the last one in the year 2052
     size = cache_entries(tmp_path)[0].size_bytes

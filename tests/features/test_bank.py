@@ -11,6 +11,7 @@ import pickle
 import re
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +21,11 @@ from thawline.core.errors import StoreError
 from thawline.core.rendering import Levels, Rendering
 from thawline.core.store import content_key
 from thawline.core.types import InputSpec
-from thawline.features import bank as bank_module
 from thawline.features import segment as segment_module
-from thawline.features.bank import BankSpec, open_bank
+from thawline.features import specification, stored_rows, verification
+from thawline.features.bank import BankSpec, digests_of, open_bank
 from thawline.features.segment import write_segment
+from thawline.features.verification import verify_bank
 
 INPUT = InputSpec(size_px=32, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
 SPEC = BankSpec(
@@ -52,9 +54,28 @@ def rows_of(*pictures, spec=SPEC):
 
 def commit(root, *pictures, spec=SPEC):
     """Commit one segment that holds `pictures`; return its folder."""
-    digests = np.frombuffer(bytes.fromhex("".join(sha256s(*pictures))), dtype=np.uint8).reshape(-1, 32)
-    bank = open_bank(root, spec)
+    bank, digests = open_bank(root, spec), digests_of(sha256s(*pictures))
     return write_segment(root, bank.directory, digests=digests, rows=rows_of(*pictures, spec=spec)).directory
+
+
+def verify(root, spec=SPEC):
+    """Read every row of the bank and remove what is damaged; return what was found."""
+    directory = root / "banks" / spec.key
+    return verify_bank(root, directory, storage=spec.storage, shape=(len(spec.views), spec.width))
+
+
+def refilled(root, spec=SPEC):
+    """Return the open bank, which can make any picture again, and the list of pictures that it has asked for."""
+    bank, asked = open_bank(root, spec), []
+    picture_of = {sha256s(picture)[0]: picture for picture in range(50)}
+
+    def remake(hashes):
+        pictures = [picture_of[sha256] for sha256 in hashes]
+        asked.extend(pictures)
+        write_segment(root, bank.directory, digests=digests_of(hashes), rows=rows_of(*pictures, spec=spec))
+
+    bank.remake = remake
+    return bank, asked
 
 
 def holds(bank, *pictures):
@@ -110,7 +131,7 @@ def test_whatever_determines_the_numbers_changes_the_key(change):
 
 def test_the_layout_on_disk_changes_the_key(monkeypatch):
     before = SPEC.key
-    monkeypatch.setattr(bank_module, "FORMAT", bank_module.FORMAT + 1)
+    monkeypatch.setattr(specification, "FORMAT", specification.FORMAT + 1)
     assert dataclasses.replace(SPEC).key != before
 
 
@@ -126,7 +147,7 @@ def test_every_field_of_a_spec_was_thought_of():
 def test_a_set_that_asks_for_no_rendering_and_shows_all_keeps_the_key_that_it_had_before_these_could_be():
     facts = {name: value for name, value in dataclasses.asdict(SPEC).items() if name != "backbone_name"}
     del facts["input"]["rendering"], facts["input"]["crop_share"]
-    assert SPEC.key == content_key({"format": bank_module.FORMAT, **facts})
+    assert SPEC.key == content_key({"format": specification.FORMAT, **facts})
 
 
 def test_the_name_of_the_backbone_is_for_people():
@@ -173,7 +194,6 @@ def test_a_bank_prints_in_a_line(own_cache):
     bank = open_bank(own_cache, SPEC)
     spec = f"<BankSpec {SPEC.key}: 10 columns of tiny, view plain>"
     assert repr(bank) == f"<FeatureBank {str(bank.directory)!r}: 12 pictures, {spec}>"
-    assert repr(bank.segments[0]) == f"<Segment {bank.segments[0].directory.name}: 12 of 12 rows sound>"
     assert repr(bank.mapped(sha256s(3, 4))) == "<MappedRows: 2 pictures>"
 
 
@@ -256,31 +276,113 @@ def test_what_is_not_there_cannot_be_read(own_cache):
 def test_a_flipped_byte_costs_its_row_and_no_other(own_cache):
     segment, other = commit(own_cache, 1, 2, 3), commit(own_cache, 4)
     flip(segment / "rows.npy", -2 * SPEC.width - 1)  # the last byte of the second of three rows
-    bank = open_bank(own_cache, SPEC)
-    assert bank.num_damaged == 1
-    assert holds(bank, 1, 2, 3, 4) == [1, 3, 4]
+    bank, asked = refilled(own_cache)
+    assert bank.num_damaged == 0  # nothing has been read yet
+    assert holds(bank, 1, 3, 4) == [1, 3, 4]  # rows that are whole are read without the others
+    assert (bank.num_damaged, asked) == (0, [])
+    assert segment.exists()
+    assert holds(bank, 4, 3, 2, 1) == [4, 3, 2, 1]
+    assert (bank.num_damaged, bank.num_remade, asked) == (1, 1, [2])
     assert not segment.exists()
     assert other in segments_of(own_cache)
-    assert len(segments_of(own_cache)) == 2
     again = open_bank(own_cache, SPEC)
+    assert holds(again, 1, 2, 3, 4) == [1, 2, 3, 4]
     assert again.num_damaged == 0
-    commit(own_cache, 2)
-    assert holds(open_bank(own_cache, SPEC), 1, 2, 3, 4) == [1, 2, 3, 4]
     assert list(own_cache.glob(".thawline-staging/*")) == []
+
+
+def test_a_damaged_row_that_nobody_can_make_again_is_dropped_and_said(own_cache):
+    flip(commit(own_cache, 1, 2, 3) / "rows.npy", -1)
+    bank = open_bank(own_cache, SPEC)
+    with pytest.raises(
+        StoreError,
+        match=r"^read features: .* was damaged: 1 of 2 rows had to be removed\. Extract those pictures again",
+    ):
+        bank.read(sha256s(1, 3), [(0, "mean")])
+    assert bank.num_damaged == 1
+    assert holds(bank, 1, 2, 3) == [1, 2]
+
+
+def test_what_is_damaged_behind_a_stream_is_made_again_and_the_stream_goes_on(own_cache):
+    segments = [commit(own_cache, at, at + 1, at + 2) for at in range(0, 30, 3)]
+    bank, asked = refilled(own_cache)
+    order = np.random.default_rng(0).permutation(30).tolist()
+    steps = []
+    for step, (positions, rows) in enumerate(bank.iter_rows(sha256s(*order), list(SPEC.columns), rows_at_once=7)):
+        steps.append((positions, rows))
+        if step == 0:
+            last = segments_of(own_cache)[-1]
+            flip(last / "rows.npy", -1)
+            flip(last / "checksums.npy", -5)
+    assert len(asked) == bank.num_damaged == 2
+    assert not last.exists()
+    assert {*segments} - {*segments_of(own_cache)} == {last}
+    positions = np.concatenate([positions for positions, _ in steps])
+    assert sorted(positions.tolist()) == list(range(30))
+    expected = rows_of(*order)[:, 0].astype(np.float32)
+    assert np.array_equal(np.concatenate([rows for _, rows in steps]), expected[positions])
+
+
+def test_mapped_rows_are_verified_before_they_are_given_away(own_cache):
+    flip(commit(own_cache, 1, 2, 3) / "rows.npy", -1)
+    bank, asked = refilled(own_cache)
+    mapped = bank.mapped(sha256s(3, 1, 2))
+    assert asked == [3]
+    assert np.array_equal(mapped.take(np.arange(3)), rows_of(3, 1, 2)[:, 0])
+
+
+def test_a_row_is_verified_once(own_cache, monkeypatch):
+    commit(own_cache, 1, 2, 3)
+    bank = open_bank(own_cache, SPEC)
+    holds(bank, 1, 2)
+    read = []
+    checksums = stored_rows.checksums
+    monkeypatch.setattr(stored_rows, "checksums", lambda rows: read.append(len(rows)) or checksums(rows))
+    assert holds(bank, 1, 2) == [1, 2]
+    assert read == []
+    assert holds(bank, 1, 3) == [1, 3]
+    assert read == [1]
 
 
 def test_a_wrong_checksum_costs_its_row_and_no_other(own_cache):
     flip(commit(own_cache, 1, 2, 3) / "checksums.npy", -1)
-    assert holds(open_bank(own_cache, SPEC), 1, 2, 3) == [1, 2]
+    bank, asked = refilled(own_cache)
+    assert holds(bank, 1, 2, 3) == [1, 2, 3]
+    assert asked == [3]
 
 
 def test_a_row_is_not_taken_for_another_picture(own_cache):
+    """Before the index knows a segment, its name proves its hashes; afterwards, each row's own hash does."""
     segment = commit(own_cache, 1, 2)
     flip(segment / "digests.npy", -1)
     bank = open_bank(own_cache, SPEC)
     assert holds(bank, 1, 2) == []
     assert (len(bank), bank.num_damaged) == (0, 1)
     assert not segment.exists()
+    segment = commit(own_cache, 1, 2)
+    bank, asked = refilled(own_cache)
+    flip(segment / "digests.npy", -1)
+    assert holds(bank, 1) == [1]
+    assert asked == []
+    assert holds(bank, 1, 2) == [1, 2]
+    assert sorted(asked) == [1, 2]  # a wrong hash leaves no proof of any
+
+
+def test_several_threads_heal_what_they_read_once(own_cache):
+    for at in range(0, 40, 4):
+        flip(commit(own_cache, at, at + 1, at + 2, at + 3) / "rows.npy", -1)
+    bank, asked = refilled(own_cache)
+
+    def read(seed):
+        pictures = np.random.default_rng(seed).permutation(40).tolist()
+        return np.array_equal(
+            bank.read(sha256s(*pictures), list(SPEC.columns)), rows_of(*pictures)[:, 0].astype(np.float32)
+        )
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(read, range(12)))
+    assert sorted(asked) == list(range(3, 40, 4))
+    assert (bank.num_damaged, bank.num_remade) == (10, 10)
 
 
 def object_array(_):
@@ -338,24 +440,52 @@ def test_a_file_that_is_not_as_it_was_written_counts_as_missing_and_never_runs(
     segment, other = commit(own_cache, 1, 2, 3), commit(own_cache, 4)
     file = segment / name
     file.write_bytes(DAMAGES[damage](file.read_bytes()))
-    bank = open_bank(own_cache, SPEC)
-    assert holds(bank, 1, 2, 3, 4) == [4]
+    bank, asked = refilled(own_cache)
+    assert bank.missing(sha256s(1, 2, 3, 4)) == ([0, 1, 2] if name == "digests.npy" else [])
+    if name != "digests.npy":  # else they are missing, as what was never extracted
+        assert holds(bank, 1, 2, 3, 4) == [1, 2, 3, 4]
+        assert sorted(asked) == [1, 2, 3]
     assert bank.num_damaged == (1 if name == "digests.npy" else 3)
-    assert segments_of(own_cache) == [other]
     assert not Path("unpickled").exists()
-    assert commit(own_cache, 1, 2, 3) == segment
+    commit(own_cache, 1, 2, 3)
     assert holds(open_bank(own_cache, SPEC), 1, 2, 3, 4) == [1, 2, 3, 4]
+    assert other in segments_of(own_cache)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_hashes_that_are_damaged_after_the_bank_was_opened_are_noticed_at_the_next_read(own_cache, damage):
+    segment = commit(own_cache, 1, 2, 3)
+    bank, asked = refilled(own_cache)
+    file = segment / "digests.npy"
+    file.write_bytes(DAMAGES[damage](file.read_bytes()))
+    assert holds(bank, 1, 2, 3) == [1, 2, 3]
+    assert sorted(asked) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_verifying_finds_and_removes_it(own_cache, name, damage):
+    segment, other = commit(own_cache, 1, 2, 3), commit(own_cache, 4)
+    file = segment / name
+    file.write_bytes(DAMAGES[damage](file.read_bytes()))
+    found = verify(own_cache)
+    assert (found.num_damaged, found.damaged) == (1 if name == "digests.npy" else 3, (segment.name,))
+    assert segments_of(own_cache) == [other]
+    assert holds(open_bank(own_cache, SPEC), 1, 2, 3, 4) == [4]
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_that_is_gone_or_a_folder_counts_as_missing(own_cache, name):
+    for look in (lambda file: None, lambda file: file.mkdir()):
+        file = commit(own_cache, 1, 2) / name
+        bank, asked = refilled(own_cache)
+        file.unlink()
+        look(file)
+        assert holds(bank, 1, 2) == [1, 2]
+        assert sorted(asked) == [1, 2]
+        assert not file.is_dir()
     segment = commit(own_cache, 1, 2)
-    (segment / name).unlink()
-    assert holds(open_bank(own_cache, SPEC), 1, 2) == []
-    segment = commit(own_cache, 1, 2)
-    (segment / name).unlink()
-    (segment / name).mkdir()
-    assert holds(open_bank(own_cache, SPEC), 1, 2) == []
+    shutil.rmtree(segment)
     shutil.copy(__file__, segment)
     assert holds(open_bank(own_cache, SPEC), 1, 2) == []
 
@@ -365,7 +495,10 @@ def test_a_segment_of_another_bank_is_not_believed(own_cache):
     ours, theirs = commit(own_cache, 1, 2), commit(own_cache, 1, 2, spec=wider)
     shutil.rmtree(ours)
     shutil.copytree(theirs, ours)
-    assert holds(open_bank(own_cache, SPEC), 1, 2) == []
+    bank, asked = refilled(own_cache)
+    assert holds(bank, 1, 2) == [1, 2]
+    assert sorted(asked) == [1, 2]
+    shutil.rmtree(ours)
     renamed = commit(own_cache, 3).rename(ours)
     assert holds(open_bank(own_cache, SPEC), 1, 2, 3) == []
     assert not renamed.exists()
@@ -419,9 +552,12 @@ def test_the_sound_rows_are_committed_before_the_damaged_segment_goes(own_cache,
 
     monkeypatch.setattr(segment_module, "commit_directory", full)
     with pytest.raises(StoreError, match="the disk is full"):
-        open_bank(own_cache, SPEC)
+        verify(own_cache)
+    with pytest.raises(StoreError, match="the disk is full"):
+        refilled(own_cache)[0].read(sha256s(3), [(0, "mean")])
     assert snapshot(own_cache) == before
     monkeypatch.undo()
+    assert verify(own_cache).num_damaged == 1
     assert holds(open_bank(own_cache, SPEC), 1, 2, 3) == [1, 2]
 
 
@@ -430,18 +566,21 @@ def test_a_segment_that_another_run_repairs_meanwhile_is_found_in_its_new_place(
     segment = commit(own_cache, 1, 2, 3)
     commit(own_cache, 4)
     flip(segment / "rows.npy", -1)
-    verify, calls = bank_module.verify_segment, []
+    verify_segment, calls = verification.verify_segment, []
 
     def repair_meanwhile(path, **form):
         if path == segment and not calls:
             calls.append(path)
-            assert open_bank(own_cache, SPEC).num_damaged == 1
-        return verify(path, **form)
+            assert verify(own_cache).num_damaged == 1
+        return verify_segment(path, **form)
 
-    monkeypatch.setattr(bank_module, "verify_segment", repair_meanwhile)
+    monkeypatch.setattr(verification, "verify_segment", repair_meanwhile)
     bank = open_bank(own_cache, SPEC)
+    found = verify(own_cache)
     assert calls
-    assert bank.num_damaged == 0
+    assert (found.num_damaged, found.num_rows) == (0, 3)
+    with pytest.raises(StoreError, match="was damaged: 1 of 4 rows had to be removed"):
+        bank.read(sha256s(1, 2, 3, 4), [(0, "mean")])
     assert holds(bank, 1, 2, 3, 4) == [1, 2, 4]
 
 
@@ -452,10 +591,11 @@ def test_two_runs_may_repair_one_segment_at_once(own_cache, monkeypatch):
 
     def repair_meanwhile(*arguments, **named):
         monkeypatch.undo()
-        open_bank(own_cache, SPEC)
+        verify(own_cache)
         return write_segment(*arguments, **named)
 
     monkeypatch.setattr(segment_module, "write_segment", repair_meanwhile)
+    verify(own_cache)
     assert holds(open_bank(own_cache, SPEC), 1, 2, 3) == [1, 2]
     assert len(segments_of(own_cache)) == 1
 
@@ -485,6 +625,11 @@ def test_what_may_not_be_read_is_not_taken_for_damage(own_cache, monkeypatch):
     with pytest.raises(StoreError, match=r"^open the bank: .*/digests\.npy: permission denied"):
         open_bank(own_cache, SPEC)
     monkeypatch.undo()
+    bank = open_bank(own_cache, SPEC)
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(StoreError, match=r"^read features: .*/rows\.npy: permission denied"):
+        bank.read(sha256s(1), [(0, "mean")])
+    monkeypatch.undo()
     assert segment.exists()
 
 
@@ -496,9 +641,17 @@ def test_a_bad_sector_is_damage(own_cache, monkeypatch):
             raise OSError(5, "Input/output error", str(self))
         return opened(self, *arguments, **options)
 
+    bank, asked = refilled(own_cache)
+    bank.remake = lambda hashes: asked.extend(hashes)
     monkeypatch.setattr(Path, "open", fail)
-    assert open_bank(own_cache, SPEC).num_damaged == 1
+    with pytest.raises(StoreError, match=r"1 of 1 pictures are not in the bank\. Extract them first"):
+        bank.read(sha256s(1), [(0, "mean")])
+    assert (bank.num_damaged, asked) == (1, sha256s(1))
     assert not segment.exists()
+    monkeypatch.undo()
+    commit(own_cache, 1)
+    monkeypatch.setattr(Path, "open", fail)
+    assert verify(own_cache).num_damaged == 1
 
 
 @pytest.fixture
@@ -532,8 +685,12 @@ def test_a_whole_bank_can_be_read_where_nothing_may_be_written(own_cache, read_o
     subprocess.run(["mount", "-o", "remount,bind,rw", own_cache], check=True)
     flip(damaged / "rows.npy", -1)
     subprocess.run(["mount", "-o", "remount,bind,ro", own_cache], check=True)
+    bank = open_bank(own_cache, SPEC)
+    assert holds(bank, 1, 3) == [1, 3]
     with pytest.raises(StoreError, match="the file system is read-only"):
-        open_bank(own_cache, SPEC)
+        bank.read(sha256s(2), [(0, "mean")])
+    with pytest.raises(StoreError, match="the file system is read-only"):
+        verify(own_cache)
 
 
 def test_a_folder_that_may_not_be_written_is_named(own_cache):

@@ -248,10 +248,27 @@ def test_a_damaged_row_is_made_again(tiny, pictures, cache):
     data[-1] ^= 1
     file.write_bytes(data)
     done = extract(dataset, tiny, runtime=RUNTIME, cache=cache)
-    assert (done.num_damaged, done.num_extracted) == (1, 1)
+    assert (done.num_damaged, done.num_extracted) == (0, 0)  # nothing has read it yet
     assert np.array_equal(rows_of(done, dataset), whole)
+    assert (done.num_damaged, done.num_extracted) == (1, 1)
     done = extract(dataset, tiny, runtime=RUNTIME, cache=cache)
+    assert np.array_equal(rows_of(done, dataset), whole)
     assert (done.num_damaged, done.num_extracted) == (0, 0)
+
+
+def test_a_network_that_has_changed_meanwhile_makes_no_row_again(pictures, cache):
+    network = load_backbone("test_efficientnet", pretrained=False, crop_share=1.0, size_px=32)
+    dataset, _ = dataset_of(pictures)
+    done = extract(dataset, network, runtime=RUNTIME, cache=cache)
+    (file,) = cache.glob("banks/*/segments/*/rows.npy")
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    with torch.no_grad():
+        next(network.model.parameters()).mul_(2)
+    with pytest.raises(StoreError, match=r"^read features: .* was damaged: 1 row had to be removed\. Run again\."):
+        rows_of(done, dataset)
+    assert len(done.bank) == len(pictures) - 1
 
 
 @pytest.mark.parametrize("event", ["changed", "vanished"])

@@ -27,6 +27,7 @@ OUTPUTS = (
 )  # fmt: skip
 COMMANDS = (
     "fit", "tune", "predict", "check", "compare", "extract", "evaluate", "report", "demo", "cache list", "cache prune",
+    "cache verify", "cache compact",
     "export-data", "export", "serve", "recipe list", "recipe show", "recipe run", "completion", "unsort", "verify",
 )  # fmt: skip
 TIMINGS = {"seconds", "took_s", "fit_s", "predict_ms"}
@@ -498,6 +499,55 @@ def test_cache_is_listed_and_pruned(run, thawline, one_bank):
     assert [item["key"] for item in removed.json] == [entry["key"]]
     assert thawline("cache", "list", "--cache-dir", cache, "--json").json == []
     assert list(cache.rglob("*.*")) == []
+
+
+def test_verify_finds_damage_tells_it_and_the_next_run_extracts_again(run, thawline, one_bank):
+    cache = one_bank
+    said = thawline("cache", "verify", "--cache-dir", cache)
+    assert (
+        said.code,
+        re.fullmatch(r"[0-9a-f]{32} +[0-9,]+ rows sound\n1 bank, [0-9,]+ rows sound\n", said.out) is None,
+    ) == (
+        0,
+        False,
+    )
+    file = next(cache.glob("banks/*/segments/*/rows.npy"))
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    said = thawline("cache", "verify", "--cache-dir", cache)
+    assert said.code == 1
+    assert f"1 row damaged and removed ({file.parent.name})" in said.out
+    assert "damage was found and removed (1 row); the rest is whole. The next run that needs those pictures" in said.err
+    (found,) = thawline("cache", "verify", "--cache-dir", cache, "--json").json
+    assert (found["num_damaged"], found["is_index_damaged"]) == (0, False)
+    assert thawline("extract", run.photos, "--cache-dir", cache, "--json").json["extracted"] == 1
+
+
+def test_a_damaged_row_is_extracted_again_by_the_run_that_reads_it(run, thawline, one_bank, tmp_path):
+    cache = one_bank
+    before = run.read("leaderboard.json")
+    file = next(cache.glob("banks/*/segments/*/rows.npy"))
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    data[-len(data) // 2] ^= 1
+    file.write_bytes(data)
+    said = thawline("fit", run.photos, "-o", tmp_path / "again", "--cache-dir", cache)
+    assert said.code == 0
+    assert "extract: the bank was damaged, 2 pictures once more" in said.err
+    again = json.loads((tmp_path / "again/run.json").read_bytes())
+    assert (again["extraction"]["damaged_rows"], again["extraction"]["pictures"]) == (2, 2)
+    board = json.loads((tmp_path / "again/leaderboard.json").read_bytes())
+    assert without_timings(board) == without_timings(before)
+    assert thawline("cache", "verify", "--cache-dir", cache).code == 0
+
+
+def test_compact_leaves_the_rows_as_they_were(run, thawline, one_bank, tmp_path):
+    (done,) = thawline("cache", "compact", "--cache-dir", one_bank, "--json").json
+    assert (done["num_after"], done["num_repeated"]) == (1, 0)
+    assert thawline("cache", "compact", "--cache-dir", one_bank).out.endswith(" 1 → 1 segment\n")
+    assert thawline("extract", run.photos, "--cache-dir", one_bank, "--json").json["extracted"] == 0
+    assert thawline("cache", "verify", "--cache-dir", one_bank).code == 0
 
 
 def test_prune_without_a_limit_empties_the_cache(thawline, one_bank):

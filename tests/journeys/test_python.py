@@ -22,9 +22,10 @@ from thawline.use.image_classifier import ImageClassifier
 
 PUBLIC_TYPES = ["Options", "ThawlineClassifier", "ThawlineError", "TrainOptions"]
 VERBS = [
-    "cache_entries", "check", "check_page", "compare", "compare_runs", "evaluate", "export", "export_all",
-    "export_data", "extract", "fit", "forecast", "load", "load_recipe", "make_options", "predict",
+    "cache_entries", "check", "check_page", "compact_cache", "compare", "compare_runs", "evaluate", "export",
+    "export_all", "export_data", "extract", "fit", "forecast", "load", "load_recipe", "make_options", "predict",
     "predict_pictures", "prune_cache", "recipe_names", "render", "resume", "run_recipe", "serve", "tune", "verify",
+    "verify_cache",
 ]  # fmt: skip
 
 
@@ -42,6 +43,8 @@ VERBS = [
         "from thawline.cli.app import main; main(['recipe', 'show', 'monkeys'])",
         "from thawline.cli.app import main; main(['cache', 'list'])",
         "import thawline; thawline.cache_entries(); thawline.ThawlineError",
+        "import thawline; thawline.verify_cache(); thawline.compact_cache()",
+        "from thawline.cli.app import main; main(['cache', 'verify'])",
         "from thawline.cli.app import main; main(['fit', 'photos', '--folds', '1'])",
         "from thawline.cli.app import main; main(['tune', 'photos', '--plan', 'all', '--epochs', '0'])",
     ],

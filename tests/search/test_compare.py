@@ -79,7 +79,8 @@ class Drawn:
         digests = np.frombuffer(b"".join(map(bytes.fromhex, self.hashes)), np.uint8).reshape(-1, 32)
         rows = np.hstack(depths).astype(np.float32)[:, None]
         directory = open_bank(self.root, spec).directory
-        return FeatureBank(spec, directory, (write_segment(self.root, directory, digests=digests, rows=rows),))
+        write_segment(self.root, directory, digests=digests, rows=rows)
+        return open_bank(self.root, spec)
 
     def view(self, name, depths) -> FeatureBank:
         """Return the bank of another view of the same pictures."""

@@ -12,7 +12,7 @@ from thawline.core.types import InputSpec
 from thawline.data.dataset import Dataset, Sample
 from thawline.data.split import make_split
 from thawline.features.backbone import Backbone, CutPoint, join_backbones
-from thawline.features.bank import BankSpec, FeatureBank, open_bank
+from thawline.features.bank import BankSpec, open_bank
 from thawline.features.joined_bank import JoinedBank
 from thawline.features.segment import write_segment
 from thawline.search.compare import compare
@@ -91,8 +91,8 @@ def drawn(tmp_path_factory):
     for place, spec in enumerate((spec_of("small", 4), spec_of("large", 5))):
         rows = rng.normal(size=(120, spec.width)) + 1.5 * (labels == place)[:, None]
         directory = open_bank(root, spec).directory
-        segment = write_segment(root, directory, digests=digests, rows=rows.astype(np.float32)[:, None])
-        banks.append(FeatureBank(spec, directory, (segment,)))
+        write_segment(root, directory, digests=digests, rows=rows.astype(np.float32)[:, None])
+        banks.append(open_bank(root, spec))
     samples = tuple(Sample(str(row), int(labels[row]), hashes[row], None, row, None) for row in range(120))
     return JoinedBank(banks), Dataset(None, ("a", "b", "c"), samples, ())
 

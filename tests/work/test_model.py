@@ -62,7 +62,8 @@ def compared(network, tmp_path_factory):
         directory = open_bank(root, own).directory
         digests = np.frombuffer(b"".join(map(bytes.fromhex, HASHES)), np.uint8).reshape(-1, 32)
         rows = (centre + rng.normal(size=centre.shape)).astype(np.float32)[:, None]
-        return FeatureBank(own, directory, (write_segment(root, directory, digests=digests, rows=rows),))
+        write_segment(root, directory, digests=digests, rows=rows)
+        return open_bank(root, own)
 
     plain, flipped = drawn("plain"), drawn("flip.1")
     samples = [Sample(str(row), int(LABELS[row]), HASHES[row], None, row, None) for row in range(60)]
@@ -76,7 +77,7 @@ def compared(network, tmp_path_factory):
     context = Context(dataset, network, order.options, TrainOptions(), machine=machine, folder=root / "work")
     session = Session(order, context, None, Clock())
     comparison = leaderboard_of(frozen, full_pass_ms=1.0)
-    return Compared(session, split, Extraction(plain, 60, 0, 0.0), comparison, 1.0, (flipped,))
+    return Compared(session, split, Extraction(plain, 60, 0.0), comparison, 1.0, (flipped,))
 
 
 def held_out(compared):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from json import loads
 from pathlib import Path
@@ -15,14 +16,17 @@ import thawline
 from thawline.cli.arguments import Json
 from thawline.cli.console import say, say_json
 from thawline.cli.sections import House
-from thawline.core.errors import StoreError, UsageError
+from thawline.core.counting import counted
+from thawline.core.errors import StoreError, UsageError, first_few
+from thawline.core.progress import progress_for_stderr
 
 if TYPE_CHECKING:
     from thawline.core.cache import Entry
+    from thawline.features.verification import Verified
 
 __all__ = ["cache"]
 
-cache = House(name="cache", help="List or empty the store of extracted features.")
+cache = House(name="cache", help="List, verify, compact or empty the store of extracted features.")
 
 CacheDir = Annotated[Path | None, Parameter(help="Folder of the cache. Default: THAWLINE_CACHE, else the user's.")]
 
@@ -69,6 +73,50 @@ def cache_prune(
         _ask(entries, can_ask=not json)
     removed = thawline.prune_cache(cache_dir, entries=entries)
     say_json([_entry_json(entry) for entry in removed]) if json else say(f"removed {_total(removed)}")
+
+
+@cache.command(name="verify")
+def cache_verify(*, cache_dir: CacheDir = None, json: Json = False) -> None:
+    """Read every row of every bank and remove what is damaged; the next run that needs it extracts it again.
+
+    A run verifies a row when it first reads it, so nothing needs this command; it finds damage before a run does. The
+    exit code is 1 where there was some.
+    """
+    found = thawline.verify_cache(cache_dir, progress=progress_for_stderr())
+    say_json([one.to_json() for one in found]) if json else say("\n".join([*map(_verified, found), _total_rows(found)]))
+    if any(not one.is_whole for one in found):
+        num_rows, places = sum(one.num_damaged for one in found), [one.key for one in found if not one.is_whole]
+        raise StoreError(
+            f"cache verify: {first_few(places)}: damage was found and removed ({counted(num_rows, 'rows')}); the rest "
+            "is whole. The next run that needs those pictures extracts them again. Check the disk if it happens often."
+        )
+
+
+@cache.command(name="compact")
+def cache_compact(*, cache_dir: CacheDir = None, json: Json = False) -> None:
+    """Merge the small segments of every bank into large ones, safely beside runs that read and write them.
+
+    Runs do so by themselves after an extraction that leaves 32 small segments or more; rows stay what they are.
+    """
+    done = thawline.compact_cache(cache_dir, progress=progress_for_stderr())
+    if json:
+        say_json([{"key": key, **asdict(one)} for key, one in done.items()])
+    else:
+        lines = [f"{key}  {one.num_before:8,} → {counted(one.num_after, 'segments')}" for key, one in done.items()]
+        say("\n".join(lines or ["no banks"]))
+
+
+def _verified(one: Verified) -> str:
+    words = [f"{one.key}  {one.num_rows:12,} rows sound"]
+    if one.num_damaged:
+        words.append(f"{counted(one.num_damaged, 'rows')} damaged and removed ({first_few(one.damaged)})")
+    if one.is_index_damaged:
+        words.append("index damaged and written again")
+    return ", ".join(words)
+
+
+def _total_rows(found: Sequence[Verified]) -> str:
+    return f"{counted(len(found), 'banks')}, {counted(sum(one.num_rows for one in found), 'rows')} sound"
 
 
 def _ask(entries: Sequence[Entry], *, can_ask: bool) -> None:

@@ -25,7 +25,8 @@ _DESCRIPTIONS = {
     "packages": ("source.json", {"source", "integrity"}),
 }
 _NAMES = {
-    "banks": rf"bank\.json|segments|segments/{_KEY}|segments/{_KEY}/(rows|digests|checksums)\.npy",
+    "banks": rf"bank\.json|compaction\.lock|segments|segments/{_KEY}|segments/{_KEY}/(rows|digests|checksums)\.npy|"
+    rf"index|index/{_KEY}|index/{_KEY}/places\.bin",
     "pictures": r"source\.json|(train|validation|test|all)-\d{5}\.parquet",
     "packages": r"source\.json|package\.tgz",
 }
@@ -143,6 +144,6 @@ def _names_ours(directory: Path, pattern: str) -> Iterator[bool]:
     """Yield for everything below a folder whether it has a name and a form that we give."""
     for path in directory.rglob("*"):
         name = path.relative_to(directory).as_posix()
-        is_folder = name == "segments" or bool(re.fullmatch(f"segments/{_KEY}", name))
+        is_folder = bool(re.fullmatch(f"(segments|index)(/{_KEY})?", name))
         is_form = path.is_dir() if is_folder else path.is_file()
         yield bool(re.fullmatch(pattern, name)) and is_form and not path.is_symlink()

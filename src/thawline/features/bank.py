@@ -1,124 +1,66 @@
 """Picture hashes in, features out: the content-addressed bank of one backbone and one way of reading it.
 
 A bank is a folder named by the hash of everything that determines its numbers (weights, input preparation, views,
-formats, cuts, poolings) and by nothing else. It holds immutable segments, each committed by a rename; a row is
-addressed by the hash of its picture's bytes and carries a checksum. Labels, paths and times are no part of it, so
-relabelling or moving pictures extracts nothing, two runs may fill one bank at once, and a kill loses at most the
-segment being written.
+formats, cuts, poolings) and by nothing else. It holds immutable segments, each committed by a rename, and an index of
+them that can always be made again. A row is addressed by the hash of its picture's bytes and carries a checksum, which
+is compared when the row is first read: what is damaged is dropped, made again by whoever filled the bank for a data
+set, and read on. Labels, paths and times are no part of it, so relabelling or moving pictures extracts nothing, two
+runs may fill one bank at once, and a kill loses at most the segment being written.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from threading import RLock
+from typing import TypeVar
 
 import numpy as np
 
 from thawline.core.errors import StoreError, first_few
-from thawline.core.store import commit_directory, content_key, disk_errors, paths_in, staging_directory, write_json
-from thawline.core.types import Floats, InputSpec, Ints
+from thawline.core.store import commit_directory, disk_errors, staging_directory, write_json
+from thawline.core.types import Floats, Ints
 from thawline.features.mapped import MappedRows, map_rows
-from thawline.features.segment import DIGEST_BYTES, SEGMENT_NAME, Segment, repair_segment, verify_segment
+from thawline.features.places import Places
+from thawline.features.segment import DIGEST_BYTES, Bytes, repair_segment, verify_segment
+from thawline.features.specification import BankSpec, Block, spec_key
+from thawline.features.stored_rows import DamagedSegmentError, StoredRows
 
-__all__ = ["ROWS_AT_ONCE", "BankSpec", "Block", "FeatureBank", "open_bank"]
+__all__ = ["ROWS_AT_ONCE", "BankSpec", "Block", "FeatureBank", "digests_of", "open_bank"]
 
-FORMAT = 1
 ROWS_AT_ONCE = 8192
-Block = tuple[int, str]
+HASHES_AT_ONCE = 1 << 16
+ATTEMPTS = 16
+Taken = TypeVar("Taken")
+_ROW = (1 << 32) - 1
 
 
-@dataclass(frozen=True)
-class BankSpec:
-    """Everything that determines the numbers in a bank.
-
-    Attributes:
-        backbone_name: For display only; the hash of the weights identifies it.
-        weights_sha256: Hash of the tensors of the backbone.
-        input: Input preparation.
-        views: Names of the V views of a picture; `("plain",)` reads each once, unaltered.
-        compute: Number format of the pass.
-        storage: Number format on disk.
-        cuts: Module and channels of every cut point, shallow to deep.
-        poolings: What is kept at every cut.
-        blocks: (cut index, pooling, columns) in the order of a row's columns.
-    """
-
-    backbone_name: str
-    weights_sha256: str
-    input: InputSpec
-    views: tuple[str, ...]
-    compute: str
-    storage: Literal["float16", "float32"]
-    cuts: tuple[tuple[str, int], ...]
-    poolings: tuple[str, ...]
-    blocks: tuple[tuple[int, str, int], ...]
-
-    def __repr__(self) -> str:
-        return f"<BankSpec {self.key}: {self.width:,} columns of {self.backbone_name}, view {', '.join(self.views)}>"
-
-    @cached_property
-    def key(self) -> str:
-        """The bank's name: 32 hex digits."""
-        return spec_key(self.facts)
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """What `bank.json` says of the bank."""
-        return {"format": FORMAT, **asdict(self), "input": self.input.facts()}
-
-    @cached_property
-    def columns(self) -> dict[Block, slice]:
-        """(cut, pooling) → where its columns lie in a row."""
-        columns, start = {}, 0
-        for cut, pooling, width in self.blocks:
-            columns[cut, pooling] = slice(start, start + width)
-            start += width
-        return columns
-
-    @property
-    def widths(self) -> dict[Block, int]:
-        """(cut, pooling) → how many columns it has."""
-        return {(cut, pooling): width for cut, pooling, width in self.blocks}
-
-    @property
-    def width(self) -> int:
-        """Columns of one view of one picture."""
-        return sum(width for _, _, width in self.blocks)
-
-    @property
-    def row_bytes(self) -> int:
-        """Bytes of one picture on disk, with its hash and checksum."""
-        return len(self.views) * self.width * np.dtype(self.storage).itemsize + DIGEST_BYTES + 4
-
-
-@dataclass
 class FeatureBank:
-    """An open bank: which pictures it holds, and their features.
+    """An open bank: which pictures it holds, and their features. Threads may share it.
 
     Attributes:
         spec: What determines its numbers.
         directory: Where it lies.
-        segments: Its verified segments.
-        num_damaged: Rows found damaged on opening; they count as missing and are made again. A segment whose
-            number of rows is unknown counts as one.
+        num_damaged: Rows found damaged so far, by opening it and by reading; each is dropped and counts as missing. A
+            segment whose number of rows is unknown counts as one.
+        num_remade: Pictures that were extracted again since it was opened, because their rows were damaged.
+        remake: Extracts pictures again whose rows were damaged, given their hashes; None where nobody can.
     """
 
-    spec: BankSpec
-    directory: Path
-    segments: tuple[Segment, ...]
-    num_damaged: int = 0
-    _places: dict[bytes, tuple[int, int]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for number, segment in enumerate(self.segments):
-            for row in np.flatnonzero(segment.good).tolist():
-                self._places.setdefault(segment.digests[row].tobytes(), (number, row))
+    def __init__(self, spec: BankSpec, root: Path) -> None:
+        self.spec, self.directory = spec, root / "banks" / spec.key
+        self.num_remade = 0
+        self.remake: Callable[[Sequence[str]], None] | None = None
+        self._root = root
+        self._num_bad_rows = 0
+        self._places = Places(root, self.directory)
+        self._stored: dict[int, StoredRows] = {}
+        self._lock = RLock()
 
     def __repr__(self) -> str:
         return f"<FeatureBank {str(self.directory)!r}: {len(self):,} pictures, {self.spec!r}>"
@@ -133,17 +75,30 @@ class FeatureBank:
         """V, the views kept of every picture."""
         return len(self.spec.views)
 
+    @property
+    def num_damaged(self) -> int:
+        """Rows found damaged so far."""
+        return self._num_bad_rows + self._places.num_damaged
+
     def __len__(self) -> int:
         return len(self._places)
+
+    def look(self) -> None:
+        """See what this process and others have put into the bank since it was opened.
+
+        Raises:
+            StoreError: As `open_bank`.
+        """
+        self._places.look()
 
     def missing(self, sha256s: Sequence[str]) -> list[int]:
         """Return the positions of pictures that are not in the bank, each distinct picture once, in order."""
         seen: set[str] = set()
         positions = []
-        for position, sha256 in enumerate(sha256s):
-            if sha256 not in seen and bytes.fromhex(sha256) not in self._places:
+        for position in np.flatnonzero(self._found(sha256s) < 0).tolist():
+            if sha256s[position] not in seen:
                 positions.append(position)
-            seen.add(sha256)
+            seen.add(sha256s[position])
         return positions
 
     def read(self, sha256s: Sequence[str], blocks: Sequence[Block], *, view: int = 0) -> Floats:
@@ -155,18 +110,20 @@ class FeatureBank:
             view: Which of the V views.
 
         Raises:
-            StoreError: A picture or a block is not in the bank, or the bank was removed since it was opened.
+            StoreError: A picture or a block is not in the bank, or is no longer and cannot be made again.
         """
-        slices = self._slices(blocks)
-        return self._read(self._located(sha256s), slices, view)
+        out = np.empty((len(sha256s), sum(part.stop - part.start for part in self._slices(blocks))), dtype=np.float32)
+        for positions, rows in self.iter_rows(sha256s, blocks, view=view):
+            out[positions] = rows
+        return out
 
     def iter_rows(
         self, sha256s: Sequence[str], blocks: Sequence[Block], *, view: int = 0, rows_at_once: int = ROWS_AT_ONCE
     ) -> Iterator[tuple[Ints, Floats]]:
         """Yield (positions, rows) until each of N pictures was read once, in the order that they lie on the disk.
 
-        `rows` are what `read` gives for `[sha256s[at] for at in positions]`. Only `rows_at_once` rows are held, however
-        large N is, and each segment is opened about once.
+        `rows` are what `read` gives for `[sha256s[at] for at in positions]`. Besides 16 bytes a picture, only
+        `rows_at_once` rows are held, however large N is, and each segment is opened about once.
 
         Args:
             sha256s: N picture hashes; all must be in the bank.
@@ -178,13 +135,28 @@ class FeatureBank:
             (n,) int64 positions in `sha256s` and (n, D) float32 features, n ≤ `rows_at_once`.
 
         Raises:
-            StoreError: As `read`, the first time at the call of `next`.
+            StoreError: As `read`, at the earliest at the first call of `next`.
         """
         slices, where = self._slices(blocks), self._located(sha256s)
-        order = np.lexsort((where[:, 1], where[:, 0]))
+        order = np.argsort(where, kind="stable")
         for start in range(0, len(order), rows_at_once):
             positions = order[start : start + rows_at_once]
-            yield positions, self._read(where[positions], slices, view)
+            some = _Some(sha256s, positions)
+            yield positions, self._again(some, where[positions], lambda sound: self._gathered(sound, slices, view))
+
+    def mapped(self, sha256s: Sequence[str]) -> MappedRows:
+        """Return the whole rows of N pictures, at least one, verified and mapped into memory.
+
+        They are verified here, a few at a time, since whoever is given them reads them while training.
+
+        Raises:
+            StoreError: A picture is not in the bank, or is no longer and cannot be made again.
+        """
+        where = self._located(sha256s)
+        for start in range(0, len(where), ROWS_AT_ONCE):
+            some = np.arange(start, min(start + ROWS_AT_ONCE, len(where)))
+            where[some] = self._again(_Some(sha256s, some), where[some], lambda sound: sound)
+        return self._again(_Some(sha256s, np.arange(len(where))), where, self._mapped)
 
     def _slices(self, blocks: Sequence[Block]) -> list[slice]:
         """Return where the columns of blocks lie in a row."""
@@ -197,92 +169,158 @@ class FeatureBank:
             )
         return [self.spec.columns[block] for block in blocks]
 
-    def _read(self, where: Ints, slices: Sequence[slice], view: int) -> Floats:
-        """Return the columns of (N, 2) segments and rows: (N, D) float32."""
+    def _found(self, sha256s: Sequence[str]) -> Ints:
+        """Return where pictures lie: (N,) segment · 2³² + row, -1 for what is not there."""
+        starts = range(0, len(sha256s), HASHES_AT_ONCE)
+        parts = [self._places.find(digests_of(sha256s[start : start + HASHES_AT_ONCE])) for start in starts]
+        return np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
+
+    def _located(self, sha256s: Sequence[str]) -> Ints:
+        """Return where pictures lie; all must be there."""
+        where = self._found(sha256s)
+        absent = int((where < 0).sum())
+        if absent:
+            raise StoreError(
+                f"read features: {absent} of {len(where)} pictures are not in the bank. Extract them first."
+            )
+        return where
+
+    def _again(self, pictures: _Some, where: Ints, taken: Callable[[Ints], Taken]) -> Taken:
+        """Return `taken` of where pictures lie, once their rows are known to be sound: damaged ones are made again."""
+        for _ in range(ATTEMPTS):
+            with disk_errors("read features", self.directory):
+                damaged = self._damaged(pictures, where)
+                # another run may remove a segment just now
+                with suppress(FileNotFoundError, DamagedSegmentError):
+                    if not damaged:
+                        return taken(where)
+            hashes = pictures.hashes()
+            self._heal(damaged, hashes)
+            where = self._located(hashes)
+        raise self._is_gone()
+
+    def _is_gone(self) -> StoreError:
+        return StoreError(
+            f"read features: {self.directory} was removed or repaired by another run since it was opened. Run again."
+        )
+
+    def _damaged(self, pictures: _Some, where: Ints) -> list[int]:
+        """Return the segments of which some of these rows are not sound, or that are gone."""
+        return [
+            number
+            for number, positions in _by_segment(where)
+            if not self._is_sound(number, where[positions] & _ROW, pictures, positions)
+        ]
+
+    def _is_sound(self, number: int, rows: Ints, pictures: _Some, positions: Ints) -> bool:
+        try:
+            stored = self._opened(number)
+            return stored.has_verified(rows) or bool(
+                stored.verify(rows, digests=digests_of(pictures.hashes(positions))).all()
+            )
+        except (FileNotFoundError, DamagedSegmentError):
+            return False
+
+    def _heal(self, suspects: Sequence[int], sha256s: Sequence[str]) -> None:
+        """Drop what is damaged in some segments, look at the folder again, and have made again what is gone."""
+        with self._lock:
+            is_damaged = [self._repair(number) for number in suspects]
+            self._stored = {number: rows for number, rows in self._stored.items() if rows.path.exists()}
+            self._places.look() if all(is_damaged) else self._places.distrust()
+            absent = [sha256s[position] for position in self.missing(sha256s)]
+            if not self.directory.exists():
+                raise self._is_gone()
+            if absent:
+                if self.remake is None:
+                    raise StoreError(
+                        f"read features: {self.directory} was damaged: {len(absent)} of {len(sha256s)} rows had to be "
+                        "removed. Extract those pictures again."
+                    )
+                self.remake(absent)
+                self.num_remade += len(absent)
+                self._places.look()
+
+    def _repair(self, number: int) -> bool:
+        """Return False for a segment that is whole: then the index led to wrong rows."""
+        self._stored.pop(number, None)
+        path = self._places.path(number)
+        with disk_errors("open the bank", self.directory):
+            shape = (self.num_views, self.spec.width)
+            segment, rows = verify_segment(path, storage=self.spec.storage, shape=shape)
+            if segment is not None and bool(segment.good.all()):
+                return False
+            if path.exists():  # else another run removed or repaired it
+                self._num_bad_rows += 1 if segment is None else int((~segment.good).sum())
+                repair_segment(self._root, path, segment=segment, rows=rows)
+        return True
+
+    def _opened(self, number: int) -> StoredRows:
+        stored = self._stored.get(number)
+        if stored is None:
+            shape = (self.num_views, self.spec.width)
+            stored = StoredRows(self._places.path(number), storage=self.spec.storage, shape=shape)
+            self._stored[number] = stored
+        return stored
+
+    def _gathered(self, where: Ints, slices: Sequence[slice], view: int) -> Floats:
+        """Return the columns of rows that are sound: (N, D) float32."""
         out = np.empty((len(where), sum(part.stop - part.start for part in slices)), dtype=np.float32)
-        for number in np.unique(where[:, 0]).tolist():
-            rows = np.flatnonzero(where[:, 0] == number)
-            stored, source, start = self._stored(number), where[rows, 1], 0
+        for number, positions in _by_segment(where):
+            stored, source, start = self._opened(number).mapped(), where[positions] & _ROW, 0
             for part in slices:
                 stop = start + part.stop - part.start
-                out[rows, start:stop] = stored[source, view, part]
+                out[positions, start:stop] = stored[source, view, part]
                 start = stop
         return out
 
-    def mapped(self, sha256s: Sequence[str]) -> MappedRows:
-        """Return the whole rows of N pictures, at least one, mapped into memory and not yet read.
-
-        Raises:
-            StoreError: A picture is not in the bank, or the bank was removed since it was opened.
-        """
-        where = self._located(sha256s)
-        used, where[:, 0] = np.unique(where[:, 0], return_inverse=True)
-        return MappedRows(tuple(self._mapped(number) for number in used.tolist()), where)
-
-    def _located(self, sha256s: Sequence[str]) -> Ints:
-        """Return (N, 2) segment and row of each picture."""
-        places = [self._places.get(bytes.fromhex(sha256)) for sha256 in sha256s]
-        absent = sum(place is None for place in places)
-        if absent:
-            raise StoreError(
-                f"read features: {absent} of {len(places)} pictures are not in the bank. Extract them first."
-            )
-        return np.array(places, dtype=np.int64).reshape(-1, 2)
-
-    def _stored(self, number: int) -> Any:
-        with self._reading():
-            return np.load(self.segments[number].directory / "rows.npy", mmap_mode="r", allow_pickle=False)
-
-    def _mapped(self, number: int) -> Floats:
-        segment = self.segments[number]
-        with self._reading():
-            shape = (len(segment.digests), self.num_views, self.spec.width)
-            return map_rows(segment.directory / "rows.npy", shape, storage=self.spec.storage)
-
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
-        try:
-            yield
-        except FileNotFoundError:
-            raise StoreError(
-                f"read features: {self.directory} was removed or repaired by another run since it was opened. "
-                "Run again."
-            ) from None
+    def _mapped(self, where: Ints) -> MappedRows:
+        numbers, places = np.unique(where >> 32, return_inverse=True)
+        segments = []
+        for stored in map(self._opened, numbers.tolist()):
+            shape = (len(stored), self.num_views, self.spec.width)
+            segments.append(map_rows(stored.path / "rows.npy", shape, storage=self.spec.storage))
+        return MappedRows(tuple(segments), np.column_stack([places, where & _ROW]))
 
 
-def spec_key(facts: dict[str, Any]) -> str:
-    """Return the name of the bank that `bank.json` describes; the backbone's name is no part of it."""
-    return content_key({name: value for name, value in facts.items() if name != "backbone_name"})
+@dataclass(frozen=True)
+class _Some:
+    """Some of many pictures, whose hashes are put together only where a row has to be verified or found again."""
+
+    sha256s: Sequence[str]
+    positions: Ints
+
+    def hashes(self, some: Ints | slice = slice(None)) -> list[str]:
+        return [self.sha256s[position] for position in self.positions[some].tolist()]
+
+
+def _by_segment(where: Ints) -> Iterator[tuple[int, Ints]]:
+    """Yield (segment, positions of its rows, ascending by row)."""
+    order = np.argsort(where, kind="stable")
+    numbers = where[order] >> 32
+    edges = np.flatnonzero(np.diff(numbers, prepend=-1, append=-1)).tolist()
+    for low, high in pairwise(edges):
+        yield int(numbers[low]), order[low:high]
+
+
+def digests_of(sha256s: Sequence[str]) -> Bytes:
+    """Return (N, 32) uint8 hashes of N in hexadecimal digits."""
+    return np.frombuffer(bytes.fromhex("".join(sha256s)), dtype=np.uint8).reshape(-1, DIGEST_BYTES)
 
 
 def open_bank(root: Path, spec: BankSpec) -> FeatureBank:
-    """Return the bank of `spec`, new or existing, every row verified against its checksum.
+    """Return the bank of `spec`, new or existing; no row is read, each is verified when it is first read.
 
-    A damaged segment is replaced by one of its sound rows, so that the rest counts as missing and is extracted again.
-    Verification holds one segment at a time. A whole bank can be opened where nothing may be written.
+    A whole bank can be opened where nothing may be written.
 
     Raises:
         StoreError: The cache cannot be read, or a bank that is new or damaged cannot be written.
     """
     directory = root / "banks" / spec.key
-    num_damaged = 0
-    sound: list[Segment] = []
-    seen: set[Path] = set()
     with disk_errors("open the bank", directory):
         _describe(root, directory, spec)
         with suppress(OSError):  # the time of last use is useful, not needed
             os.utime(directory)
-        # until another look adds none
-        while unseen := [path for path in paths_in(directory / "segments", SEGMENT_NAME) if path not in seen]:
-            seen.update(unseen)
-            for path in unseen:
-                segment, rows = verify_segment(path, storage=spec.storage, shape=(len(spec.views), spec.width))
-                if segment is not None and bool(segment.good.all()):
-                    sound.append(segment)
-                elif path.exists():  # else another run repaired it, and the next round finds its sound rows
-                    num_damaged += 1 if segment is None else int((~segment.good).sum())
-                    repair_segment(root, path, segment=segment, rows=rows)
-    return FeatureBank(spec, directory, tuple(sound), num_damaged)
+        return FeatureBank(spec, root)
 
 
 def _describe(root: Path, directory: Path, spec: BankSpec) -> None:

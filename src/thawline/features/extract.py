@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from thawline.core.counting import counted
+from thawline.core.errors import StoreError
 from thawline.core.progress import Progress, SilentProgress
 from thawline.core.runtime import Runtime, num_workers
 from thawline.core.store import NoRoomError, require_space, sweep_staging
@@ -29,11 +30,13 @@ from thawline.data.augment import PLAIN, checked_view, seen_as
 from thawline.data.dataset import Dataset, Sample
 from thawline.data.load import load_pixels, map_ordered
 from thawline.features.backbone import Backbone
-from thawline.features.bank import BankSpec, FeatureBank, open_bank
+from thawline.features.bank import BankSpec, FeatureBank, digests_of, open_bank
+from thawline.features.compaction import compact_often
 from thawline.features.network import Network
 from thawline.features.pooling import pooling_columns
 from thawline.features.reader import FeatureReader
-from thawline.features.segment import Segment, write_segment
+from thawline.features.segment import SEGMENT_BYTES, write_segment
+from thawline.features.weights import digest
 
 __all__ = [
     "Elsewhere",
@@ -54,7 +57,6 @@ Result = TypeVar("Result")
 Elsewhere = Callable[[FeatureBank, Sequence[Sample]], FeatureBank]
 
 SEGMENT_ROWS = 256
-SEGMENT_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -63,15 +65,23 @@ class Extraction:
 
     Attributes:
         bank: Holds every picture of the data set.
-        num_extracted: Pictures that ran through the backbone in this call.
-        num_damaged: Rows whose checksum failed and that were extracted again.
-        seconds: Wall time, opening and verifying included; opening all views counts for the first.
+        num_lacking: Pictures that the bank lacked, and that ran through the backbone in this call.
+        seconds: Wall time of this call, opening included; opening all views counts for the first.
     """
 
     bank: FeatureBank
-    num_extracted: int
-    num_damaged: int
+    num_lacking: int
     seconds: float
+
+    @property
+    def num_extracted(self) -> int:
+        """Pictures that ran through the backbone in this call, or since then because their rows were damaged."""
+        return self.num_lacking + self.bank.num_remade
+
+    @property
+    def num_damaged(self) -> int:
+        """Rows found damaged so far: each is verified when it is first read, and then extracted again."""
+        return self.bank.num_damaged
 
 
 def bank_spec(
@@ -189,17 +199,41 @@ def extract_views(
     reader: FeatureReader | None = None
     done = []
     for bank, lacking in zip(banks, missing, strict=True):
-        filled = bank
         samples = [dataset.samples[position] for position in lacking]
         if lacking and elsewhere is not None:
-            filled = elsewhere(bank, samples)
+            elsewhere(bank, samples)
+            bank.look()
         elif lacking:
             reader = reader or FeatureReader(network, runtime, list(bank.spec.columns), storage)
-            filled = _filled(bank, reader, samples, cache=cache, progress=progress)
+            _fill(bank, reader, samples, cache=cache, progress=progress)
+        if lacking:
+            compact_often(cache, bank, progress=progress)
+        bank.remake = partial(_remake, bank, dataset, network, runtime=runtime, cache=cache, progress=progress)
         now = time.perf_counter()
-        done.append(Extraction(filled, len(lacking), bank.num_damaged, now - start))
+        done.append(Extraction(bank, len(lacking), now - start))
         start = now
     return tuple(done)
+
+
+def _remake(
+    bank: FeatureBank,
+    dataset: Dataset,
+    network: Network,
+    sha256s: Sequence[str],
+    *,
+    runtime: Runtime,
+    cache: Path,
+    progress: Progress,
+) -> None:
+    """Extract pictures again whose rows were found damaged when they were read."""
+    if digest(network.model) != network.backbone.weights_sha256:
+        rows = counted(len(sha256s), "rows")
+        raise StoreError(f"read features: {bank.directory} was damaged: {rows} had to be removed. Run again.")
+    progress.note(f"extract: the bank was damaged, {counted(len(sha256s), 'pictures')} once more")
+    samples = {sample.sha256: sample for sample in dataset.samples}
+    reader = FeatureReader(network, runtime, list(bank.spec.columns), bank.spec.storage)
+    again = [samples[sha256] for sha256 in sha256s if sha256 in samples]
+    _fill(bank, reader, again, cache=cache, progress=SilentProgress())
 
 
 def _require_room(
@@ -224,19 +258,17 @@ def _require_room(
     require_space("extract", cache, needed_bytes=sum(len(lacking) * bank.spec.row_bytes for bank, lacking in rows))
 
 
-def _filled(
+def _fill(
     bank: FeatureBank, reader: FeatureReader, samples: Sequence[Sample], *, cache: Path, progress: Progress
-) -> FeatureBank:
-    """Return the bank with the pictures of `samples` in it, after one pass over them."""
+) -> None:
+    """Put the pictures of `samples` into the bank, by one pass over them."""
     spec = bank.spec
     name = pass_name(spec, progress, num_pictures=len(samples))
-    segments: list[Segment] = []
     with progress.stage(name, len(samples)) as advance:
         for segment, rows in _segments(reader, samples, spec, advance):
-            digests = b"".join(bytes.fromhex(sample.sha256) for sample in segment)
-            array = np.frombuffer(digests, dtype=np.uint8).reshape(-1, 32)
-            segments.append(write_segment(cache, bank.directory, digests=array, rows=rows[:, None, :]))
-    return FeatureBank(spec, bank.directory, (*bank.segments, *segments), bank.num_damaged)
+            digests = digests_of([sample.sha256 for sample in segment])
+            write_segment(cache, bank.directory, digests=digests, rows=rows[:, None, :])
+    bank.look()
 
 
 def pass_name(spec: BankSpec, progress: Progress, *, num_pictures: int) -> str:

@@ -1,4 +1,4 @@
-"""Rows of a few hundred pictures <-> a folder of three files that is committed whole and notices damage.
+"""Rows of many pictures <-> a folder of three files that is committed whole and notices damage.
 
 One idea: a segment's name is the hash of its pictures and every row has a checksum, so that a damaged row is found,
 dropped and extracted again, and two runs that extract the same pictures end with one segment.
@@ -7,12 +7,12 @@ dropped and extracted again, and two runs that extract the same pictures end wit
 from __future__ import annotations
 
 import errno
-import io
 import zlib
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +21,24 @@ from thawline.core.errors import StoreError, first_few
 from thawline.core.store import commit_directory, content_key, disk_errors, paths_in, staging_directory
 from thawline.core.types import Floats
 
-__all__ = ["DIGEST_BYTES", "SEGMENT_NAME", "Segment", "checksums", "repair_segment", "verify_segment", "write_segment"]
+__all__ = [
+    "DIGEST_BYTES",
+    "SEGMENT_BYTES",
+    "SEGMENT_NAME",
+    "UNREADABLE",
+    "Bytes",
+    "Segment",
+    "checksums",
+    "foreign_files",
+    "remove_segments",
+    "repair_segment",
+    "stored_digests",
+    "verify_segment",
+    "write_segment",
+]
 
 DIGEST_BYTES = 32
+SEGMENT_BYTES = 64 << 20  # the most that a segment holds
 SEGMENT_NAME = "[0-9a-f]" * 32  # other entries of the folder are not ours and stay
 SEGMENT_FILES = ("rows.npy", "digests.npy", "checksums.npy")
 UNREADABLE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EIO}
@@ -32,7 +47,7 @@ Bytes = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Segment:
-    """Rows of one committed folder whose checksums hold.
+    """A committed folder, and which of its rows match their checksums.
 
     Attributes:
         directory: Where it lies.
@@ -48,9 +63,11 @@ class Segment:
         return f"<Segment {self.directory.name}: {int(self.good.sum()):,} of {len(self.good):,} rows sound>"
 
 
-def checksums(rows: Floats) -> npt.NDArray[np.uint32]:
-    """Return the CRC-32 of every row: (n,) uint32 for (n, …) rows."""
-    return np.array([zlib.crc32(row.tobytes()) for row in rows], dtype=np.uint32)
+def checksums(rows: npt.NDArray[Any]) -> npt.NDArray[np.uint32]:
+    """Return the CRC-32 of every row's bytes: (n,) uint32 for (n, …) rows."""
+    whole = np.ascontiguousarray(rows)
+    flat = whole.reshape(len(rows), -1).view(np.uint8) if whole.size else np.empty((len(rows), 0), dtype=np.uint8)
+    return np.fromiter((zlib.crc32(row.data) for row in flat), dtype=np.uint32, count=len(flat))
 
 
 def write_segment(root: Path, bank: Path, *, digests: Bytes, rows: Floats) -> Segment:
@@ -72,16 +89,16 @@ def write_segment(root: Path, bank: Path, *, digests: Bytes, rows: Floats) -> Se
     with disk_errors("extract", final), staging_directory(root) as staged:
         arrays: tuple[npt.NDArray[Any], ...] = (rows, digests, checksums(rows))
         for name, array in zip(SEGMENT_FILES, arrays, strict=True):
-            (staged / name).write_bytes(_npy_bytes(array))
+            with (staged / name).open("wb") as file:
+                _write_npy(file, np.ascontiguousarray(array))
         commit_directory(staged, final)
     return Segment(final, digests, np.ones(len(digests), dtype=bool))
 
 
-def _npy_bytes(array: npt.NDArray[Any]) -> bytes:
-    """Return the file that `np.save` writes; its own writing to disk hides why it fails."""
-    buffer = io.BytesIO()
-    np.save(buffer, array, allow_pickle=False)
-    return buffer.getvalue()
+def _write_npy(file: BinaryIO, array: npt.NDArray[Any]) -> None:
+    """Write the file that `np.save` writes; its own writing to disk hides why it fails."""
+    np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
+    file.write(array.reshape(-1).view(np.uint8).data)
 
 
 def repair_segment(root: Path, path: Path, *, segment: Segment | None, rows: Floats | None) -> None:
@@ -98,12 +115,30 @@ def repair_segment(root: Path, path: Path, *, segment: Segment | None, rows: Flo
     """
     if segment is not None and rows is not None and segment.good.any():
         write_segment(root, path.parents[1], digests=segment.digests[segment.good], rows=rows[segment.good])
-    if foreign := [file.name for file in paths_in(path) if file.name not in SEGMENT_FILES]:
+    if foreign := foreign_files(path):
         raise StoreError(
             f"open the bank: {path} is damaged, and {first_few(foreign)} in it is not Thawline's. Move that away first."
         )
-    with staging_directory(root) as staged, suppress(FileNotFoundError):  # another run may be repairing it too
-        path.rename(staged / "damaged")
+    remove_segments(root, [path])
+
+
+def foreign_files(path: Path) -> list[str]:
+    """Return the names of what lies in a segment's folder and is not ours."""
+    return [file.name for file in paths_in(path) if file.name not in SEGMENT_FILES]
+
+
+def remove_segments(root: Path, paths: Sequence[Path]) -> None:
+    """Remove segments: each disappears at once by a rename, then its files are deleted; another run may do so too."""
+    with staging_directory(root) as staged:
+        for path in paths:
+            with suppress(FileNotFoundError):
+                path.rename(staged / path.name)
+
+
+def stored_digests(path: Path) -> Bytes | None:
+    """Return the (n, 32) picture hashes of a segment, whose name proves them; None where they are damaged or gone."""
+    digests: Bytes | None = _stored(path / "digests.npy", "uint8", (DIGEST_BYTES,))
+    return digests if digests is not None and path.name == content_key(digests.tobytes().hex()) else None
 
 
 def verify_segment(path: Path, *, storage: str, shape: tuple[int, int]) -> tuple[Segment | None, Floats | None]:
@@ -114,8 +149,8 @@ def verify_segment(path: Path, *, storage: str, shape: tuple[int, int]) -> tuple
         storage: Number format of its rows.
         shape: (V, width) of a row.
     """
-    digests = _stored(path / "digests.npy", "uint8", (DIGEST_BYTES,))
-    if digests is None or path.name != content_key(digests.tobytes().hex()):
+    digests = stored_digests(path)
+    if digests is None:
         return None, None
     sums = _stored(path / "checksums.npy", "uint32", ())
     rows = _stored(path / "rows.npy", storage, shape)
