@@ -19,8 +19,8 @@ import numpy as np
 from thawline.core.errors import BundleError
 from thawline.core.types import InputSpec
 from thawline.features.bank import BankSpec, open_bank
-from thawline.features.places import Places
 from thawline.features.row_index import INDEX_FILE
+from thawline.features.row_places import Places
 from thawline.features.segment import write_segment
 from thawline.features.verification import verify_bank
 from thawline.use.manifest import read_manifest

@@ -18,7 +18,7 @@ from thawline.core.types import InputSpec
 from thawline.features import compaction
 from thawline.features.bank import BankSpec, open_bank
 from thawline.features.compaction import COMPACT_AT, Compacted, compact_bank, compact_often
-from thawline.features.places import Places
+from thawline.features.row_places import Places
 from thawline.features.segment import write_segment
 
 SPEC = BankSpec(
@@ -239,7 +239,7 @@ def test_rows_are_right_while_others_compact_and_write(own_cache, monkeypatch):
 PROGRAM = """
 import sys
 from pathlib import Path
-from thawline.features import compaction, places
+from thawline.features import compaction
 compaction.SEGMENT_BYTES = 128 + 16 * 100
 root, directory = Path(sys.argv[1]), Path(sys.argv[2])
 print("ready", flush=True)

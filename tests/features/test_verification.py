@@ -9,8 +9,8 @@ import pytest
 
 from thawline.core.types import InputSpec
 from thawline.features.bank import BankSpec, open_bank
-from thawline.features.places import Places
 from thawline.features.row_index import INDEX_FILE
+from thawline.features.row_places import Places
 from thawline.features.segment import write_segment
 from thawline.features.verification import compact_cache, verify_cache
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from thawline.core.store import content_key
 from thawline.core.types import InputSpec
 from thawline.features.bank import BankSpec, FeatureBank, open_bank
-from thawline.features.places import Places
 from thawline.features.row_index import INDEX_FILE
+from thawline.features.row_places import Places
 from thawline.features.segment import write_segment
 from thawline.features.verification import verify_bank
 

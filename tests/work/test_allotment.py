@@ -57,7 +57,7 @@ def test_the_final_run_has_the_epochs_that_were_measured_and_the_time_that_is_le
 
 
 def test_a_picture_takes_what_the_extraction_measured_or_else_what_the_pass_did(compared):
-    many = replace(compared, extraction=replace(compared.extraction, num_extracted=100, seconds=2.0))
+    many = replace(compared, extraction=replace(compared.extraction, num_lacking=100, seconds=2.0))
     assert picture_s(many) == 0.02
-    few = replace(compared, full_pass_ms=8.0, extraction=replace(compared.extraction, num_extracted=3, seconds=2.0))
+    few = replace(compared, full_pass_ms=8.0, extraction=replace(compared.extraction, num_lacking=3, seconds=2.0))
     assert 0 < picture_s(few) <= 0.012

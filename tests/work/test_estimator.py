@@ -181,13 +181,13 @@ def test_the_seed_decides_the_folds(arrays, labels):
 
 def test_cross_validation_reads_each_picture_once(arrays, labels, monkeypatch, tmp_path):
     monkeypatch.setenv("THAWLINE_CACHE", str(tmp_path / "cache"))
-    read, filled = [], extract_module._filled
+    read, filled = [], extract_module._fill
 
     def counting(bank, reader, samples, **facts):
         read.extend(sample.sha256 for sample in samples)
         return filled(bank, reader, samples, **facts)
 
-    monkeypatch.setattr(extract_module, "_filled", counting)
+    monkeypatch.setattr(extract_module, "_fill", counting)
     scores = cross_val_score(small(), arrays, labels, cv=2)
     assert scores.mean() > 0.8
     assert len(read) == len(set(read)) == 36

@@ -45,7 +45,7 @@ def test_the_bank_gives_the_answers_of_the_model(learnt, paths, order, monkeypat
     def nothing_is_extracted(*_args, **_kwargs):
         raise AssertionError("extracted again")
 
-    monkeypatch.setattr(extract_module, "_filled", nothing_is_extracted)
+    monkeypatch.setattr(extract_module, "_fill", nothing_is_extracted)
     assert np.array_equal(answers_from_bank(learnt.classifier, pictures, options=order.options), found)
 
 

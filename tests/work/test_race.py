@@ -155,7 +155,7 @@ def test_the_pace_is_that_of_the_extraction_or_of_a_pass(compared, tmp_path):
     done = extract(context.dataset, context.network, runtime=context.runtime, cache=tmp_path)
     macs = context.network.backbone.num_macs
     assert pace_of(context, done) == pytest.approx(done.seconds / 36 / macs)
-    cached = replace(done, num_extracted=0, seconds=1e-9)
+    cached = replace(done, num_lacking=0, seconds=1e-9)
     assert pace_of(context, cached) * macs > 1e-7
 
 

@@ -26,7 +26,7 @@ from thawline.core.errors import StoreError, first_few
 from thawline.core.store import commit_directory, disk_errors, staging_directory, write_json
 from thawline.core.types import Floats, Ints
 from thawline.features.mapped import MappedRows, map_rows
-from thawline.features.places import Places
+from thawline.features.row_places import Places
 from thawline.features.segment import DIGEST_BYTES, Bytes, repair_segment, verify_segment
 from thawline.features.specification import BankSpec, Block, spec_key
 from thawline.features.stored_rows import DamagedSegmentError, StoredRows

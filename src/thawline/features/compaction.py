@@ -21,7 +21,7 @@ from thawline.core.progress import Advance, Progress, SilentProgress
 from thawline.core.store import disk_errors, paths_in
 from thawline.core.types import Floats
 from thawline.features.bank import FeatureBank
-from thawline.features.places import Places
+from thawline.features.row_places import Places
 from thawline.features.segment import (
     SEGMENT_BYTES,
     SEGMENT_NAME,

@@ -14,7 +14,7 @@ from thawline.core.cache import cache_entries
 from thawline.core.progress import Advance, Progress, SilentProgress
 from thawline.core.store import cache_root, disk_errors, paths_in, sweep_staging
 from thawline.features.compaction import Compacted, compact_bank
-from thawline.features.places import Places
+from thawline.features.row_places import Places
 from thawline.features.segment import SEGMENT_NAME, repair_segment, verify_segment
 from thawline.features.specification import bank_form
 

@@ -7,10 +7,10 @@ import shutil
 import numpy as np
 import pytest
 
-from thawline.features import places as places_module
 from thawline.features import row_index
-from thawline.features.places import Places
+from thawline.features import row_places as places_module
 from thawline.features.row_index import INDEX_FILE
+from thawline.features.row_places import Places
 from thawline.features.segment import write_segment
 
 DIGESTS = np.random.default_rng(0).integers(0, 256, (60, 32), dtype=np.uint8)
