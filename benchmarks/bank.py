@@ -24,8 +24,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from record import record
 
+from record import record
 from thawline.core.types import Floats, InputSpec, Ints
 from thawline.features.bank import BankSpec, FeatureBank, open_bank
 from thawline.features.compaction import compact_bank

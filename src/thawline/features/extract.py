@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -32,6 +31,7 @@ from thawline.data.load import load_pixels, map_ordered
 from thawline.features.backbone import Backbone
 from thawline.features.bank import BankSpec, FeatureBank, digests_of, open_bank
 from thawline.features.compaction import compact_often
+from thawline.features.extraction import Extraction
 from thawline.features.network import Network
 from thawline.features.pooling import pooling_columns
 from thawline.features.reader import FeatureReader
@@ -57,31 +57,6 @@ Result = TypeVar("Result")
 Elsewhere = Callable[[FeatureBank, Sequence[Sample]], FeatureBank]
 
 SEGMENT_ROWS = 256
-
-
-@dataclass(frozen=True)
-class Extraction:
-    """A filled bank and what filling it took.
-
-    Attributes:
-        bank: Holds every picture of the data set.
-        num_lacking: Pictures that the bank lacked, and that ran through the backbone in this call.
-        seconds: Wall time of this call, opening included; opening all views counts for the first.
-    """
-
-    bank: FeatureBank
-    num_lacking: int
-    seconds: float
-
-    @property
-    def num_extracted(self) -> int:
-        """Pictures that ran through the backbone in this call, or since then because their rows were damaged."""
-        return self.num_lacking + self.bank.num_remade
-
-    @property
-    def num_damaged(self) -> int:
-        """Rows found damaged so far: each is verified when it is first read, and then extracted again."""
-        return self.bank.num_damaged
 
 
 def bank_spec(
