@@ -10,6 +10,7 @@ system's page cache, as after an extraction.
 from __future__ import annotations
 
 import argparse
+import importlib
 import importlib.util
 import json
 import resource
@@ -131,8 +132,7 @@ class _Table:
 
 def learnt(root: Path, num: int, width: int) -> dict[str, float]:
     """Return what learning a linear head from all rows takes in a fresh process, by the product's own fit."""
-    from thawline.heads.streamed import fit_streamed
-
+    fit_streamed = importlib.import_module("thawline.heads.streamed").fit_streamed
     table, labels = _Table(open_bank(root, spec_of(width)), hashes_of(num)), labels_of(num)
     fit_s, head = timed(lambda: fit_streamed(table, labels, l2=1e-4, num_classes=CLASSES))
     some = np.arange(min(num, 10_000))

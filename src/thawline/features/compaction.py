@@ -57,22 +57,25 @@ class Compacted:
 
 
 def compact_often(root: Path, bank: FeatureBank, *, progress: Progress | None = None) -> Compacted | None:
-    """Compact a bank that has gathered many small segments, unless somebody else does or there is no room.
+    """Look at a bank again, and compact it if it has gathered many small segments.
+
+    Not while somebody else does, nor where there is no room: it is useful, not needed.
 
     Args:
         root: The cache.
-        bank: Looks again afterwards.
+        bank: Was just written to.
         progress: Where to report to.
 
     Returns:
         What was done, or None.
     """
+    bank.look()
     if len(_small(bank.directory)) < COMPACT_AT:
         return None
     try:
         shape = (bank.num_views, bank.spec.width)
         done = compact_bank(root, bank.directory, storage=bank.spec.storage, shape=shape, progress=progress)
-    except StoreError:  # it is useful, not needed
+    except StoreError:
         return None
     bank.look()
     return done

@@ -177,16 +177,14 @@ def extract_views(
         samples = [dataset.samples[position] for position in lacking]
         if lacking and elsewhere is not None:
             elsewhere(bank, samples)
-            bank.look()
         elif lacking:
             reader = reader or FeatureReader(network, runtime, list(bank.spec.columns), storage)
             _fill(bank, reader, samples, cache=cache, progress=progress)
         if lacking:
             compact_often(cache, bank, progress=progress)
         bank.remake = partial(_remake, bank, dataset, network, runtime=runtime, cache=cache, progress=progress)
-        now = time.perf_counter()
-        done.append(Extraction(bank, len(lacking), now - start))
-        start = now
+        done.append(Extraction(bank, len(lacking), time.perf_counter() - start))
+        start += done[-1].seconds
     return tuple(done)
 
 
@@ -243,7 +241,6 @@ def _fill(
         for segment, rows in _segments(reader, samples, spec, advance):
             digests = digests_of([sample.sha256 for sample in segment])
             write_segment(cache, bank.directory, digests=digests, rows=rows[:, None, :])
-    bank.look()
 
 
 def pass_name(spec: BankSpec, progress: Progress, *, num_pictures: int) -> str:
