@@ -31,7 +31,7 @@ from thawline.data.load import load_pixels, map_ordered
 from thawline.features.backbone import Backbone
 from thawline.features.bank import BankSpec, FeatureBank, digests_of, open_bank
 from thawline.features.compaction import compact_often
-from thawline.features.extraction import Extraction
+from thawline.features.filled_bank import Extraction
 from thawline.features.network import Network
 from thawline.features.pooling import pooling_columns
 from thawline.features.reader import FeatureReader

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from thawline.features.extraction import Extraction
+from thawline.features.filled_bank import Extraction
 
 
 def test_rows_that_are_made_again_later_are_counted():
