@@ -441,7 +441,7 @@ def test_an_unknown_view_is_refused_before_anything_is_written(tiny, pictures, c
     ("row_bytes", "rows"), [(100, 256), (1 << 18, 256), (300_000, 128), (1 << 25, 2), (1 << 30, 1)]
 )
 def test_segments_of_large_rows_stay_within_64_mib(row_bytes, rows):
-    assert extract_module._segment_rows(row_bytes) == rows
+    assert extract_module.segment_rows(row_bytes) == rows
 
 
 def test_streams_keep_order_and_leave_torch_as_it_was(monkeypatch):
