@@ -48,6 +48,7 @@ attack: $(STAMP)  ## run what strangers bring and what attackers try: the figure
 	@$(BIN)/python benchmarks/attack/bitflips.py
 	@$(BIN)/python benchmarks/attack/disk.py
 	@$(BIN)/python benchmarks/attack/kills.py
+	@$(BIN)/python benchmarks/attack/cluster_kills.py
 	@$(BIN)/python benchmarks/attack/http_requests.py
 
 bench: $(STAMP)  ## measure the numbers of benchmarks/RESULTS.md here and record them (hours; it says how many)

@@ -12,8 +12,10 @@ import weakref
 import zipfile
 import zlib
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from stat import S_IFMT, S_IFREG, S_ISLNK
+from typing import Any
 
 from thawline.core.errors import DataError
 from thawline.data.sources.listing import MAX_FILE_BYTES, Listing, display_path, reading, refuse_long
@@ -32,12 +34,17 @@ class ZipArchive:
     """A zip archive that stays open; its members are read one at a time, from any thread."""
 
     def __init__(self, file: Path) -> None:
+        self.file = file
         stream = BoundedReader(file, MAX_CONTENTS_BYTES)
         weakref.finalize(self, stream.close)
         self._lock = threading.Lock()
         self._zip = zipfile.ZipFile(stream)
         self.members = self._zip.infolist()
         stream.max_read_bytes = 2 * MAX_FILE_BYTES  # a member may be longer than the table of contents
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens the archive again, once, however many of its pictures are handed over."""
+        return _opened_archive, (self.file.absolute(),)
 
     def read(self, member: zipfile.ZipInfo) -> bytes:
         """Return a member's bytes, checked against their checksum in the archive.
@@ -64,6 +71,11 @@ class ZipArchive:
         except _BROKEN as error:
             raise DataError(f"damaged in the archive: {str(error)[:100]}") from None
         return b"".join(pieces)
+
+
+@lru_cache(maxsize=64)
+def _opened_archive(file: Path) -> ZipArchive:
+    return ZipArchive(file)
 
 
 @dataclass(frozen=True)

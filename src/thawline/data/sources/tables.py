@@ -11,6 +11,7 @@ import threading
 from collections import Counter, OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,10 @@ class ParquetTable:
         self._starts: list[int] | None = None
         self._cursor: tuple[int, int, Iterator[Any]] | None = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens the table again, once, however many of its pictures are handed over."""
+        return _opened, (self.file.absolute(), self.column, self.files.folder, self.files.start)
+
     def read(self, row: int) -> bytes:
         """Return the encoded picture of a row.
 
@@ -129,6 +134,11 @@ class ParquetTable:
                 self._blocks.popitem(last=False)
         self._cursor = (group, position, batches)
         return cells[offset]
+
+
+@lru_cache(maxsize=256)
+def _opened(file: Path, column: str, folder: Path, start: Path) -> ParquetTable:
+    return ParquetTable(file, column, files=PictureFiles(folder, start=start))
 
 
 @dataclass(frozen=True)
