@@ -7,9 +7,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOWEST ?= .venv-lowest
+PEERS ?= .venv-peers
 PARALLEL ?= --numprocesses auto --maxprocesses 4 --dist loadfile  # files side by side: networks are torch's to spread
 
-.PHONY: help install demo test test-all test-lowest check format attack bench bench-quick results clean
+.PHONY: help install demo test test-all test-lowest check format attack bench bench-quick bench-peers bench-cluster results clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -55,6 +56,16 @@ bench: $(STAMP)  ## measure the numbers of benchmarks/RESULTS.md here and record
 
 bench-quick: $(STAMP)  ## see in minutes that every benchmark runs, on drawn pictures; nothing is recorded
 	@$(BIN)/python benchmarks/run_all.py --quick
+
+bench-cluster: $(STAMP)  ## measure a simulated cluster, tuning and extraction by several workers; record them
+	@$(BIN)/python benchmarks/cluster.py
+bench-peers: $(STAMP)  ## measure Thawline beside what people use today, in an environment of theirs (two hours)
+	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	@echo "bench-peers: the peers' packages (PyTorch is large: minutes on a slow connection)"
+	@$(PEERS)/bin/python -m pip install --no-input --disable-pip-version-check --quiet \
+	    -r benchmarks/peers/requirements.txt
+	@$(BIN)/python benchmarks/against_peers.py
+	@$(BIN)/python benchmarks/write_results.py
 
 results: $(STAMP)  ## write benchmarks/RESULTS.md and its plots from the records
 	@$(BIN)/python benchmarks/write_results.py

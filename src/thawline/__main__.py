@@ -1,6 +1,8 @@
 """`python -m thawline`."""
 
-from thawline.cli.app import leave
+import sys
+
+from thawline.cli.app import main
 
 if __name__ == "__main__":
-    leave()
+    sys.exit(main())

@@ -83,3 +83,26 @@ def test_scales_of_large_sets_come_from_drawn_rows(monkeypatch):
     scaled = rotate(x).columns
     np.testing.assert_allclose(scaled.scale, fit_columns(x).scale, rtol=0.3)
     assert not np.array_equal(scaled.scale, fit_columns(x).scale)
+
+
+@pytest.mark.parametrize("d", [20, 90])
+def test_some_rows_are_rotated_by_the_scales_and_directions_of_all(monkeypatch, d):
+    monkeypatch.setattr(rotation, "ROWS_OF_SCALES", 50)
+    x, kept = drawn(200, d), np.arange(0, 200, 4)
+    whole, some = rotate(x, max_directions=25), rotate(x, max_directions=25, kept=kept)
+    assert np.array_equal(some.columns.scale, whole.columns.scale)
+    assert len(some.z) == len(kept)
+    prepared = torch.from_numpy(whole.columns.apply(x[kept]))
+    np.testing.assert_allclose(some.z, prepared @ some.back(torch.eye(some.z.shape[1])), atol=2e-3 * d**0.5)
+    if d > 25:
+        np.testing.assert_allclose(some.z, whole.z[kept], atol=1e-3)
+
+
+@pytest.mark.parametrize("d", [20, 90])
+def test_a_gradient_goes_there_as_weights_come_back(d):
+    x = drawn(200, d)
+    rotated, generator = rotate(x, max_directions=25), torch.manual_seed(0)
+    weight = torch.randn(rotated.z.shape[1], 3, generator=generator)
+    gradient = torch.randn(d, 3, generator=generator)
+    inside = float((rotated.back(weight) * gradient).sum())
+    assert inside == pytest.approx(float((weight * rotated.there(gradient)).sum()), rel=1e-3)

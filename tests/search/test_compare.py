@@ -768,6 +768,11 @@ def test_views_are_stacked_bank_by_bank(one_good_depth):
     assert np.array_equal(stacked[7:], other.read(drawn.hashes[:7], [(0, "mean"), (2, "mean")]))
     assert np.array_equal(stacked_views([drawn.bank], drawn.hashes[:7], blocks=[(0, "mean")]), plain[:7, :8])
     table = module.BankTable((drawn.bank, other), drawn.hashes[:7], [(0, "mean"), (2, "mean")])
+    in_parts = np.full(table.shape, np.nan, dtype=np.float32)
+    for rows, features in table.parts(3):
+        assert len(rows) <= 3
+        in_parts[rows] = features
+    assert np.array_equal(in_parts, table[:])
     assert table.shape == stacked.shape
     for rows in (slice(None), slice(5, 9), np.array([1, 8, 13])):
         assert np.array_equal(table[rows], stacked[rows])

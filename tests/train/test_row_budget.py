@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from budget_cases import EPOCHS, World
 
-from thawline.train.row_budget import spend_on_rows
+from thawline.train.context import Machine
+from thawline.train.hyperparameters import TrainOptions
+from thawline.train.row_budget import spend_on_rows, train_side_by_side
 from thawline.train.tried import Candidate
 
 
@@ -88,3 +92,29 @@ def test_rows_that_take_longer_than_forecast_slow_down_what_is_expected_of_the_n
 
 def test_where_nothing_trains_nothing_is_tried():
     assert spend_on_rows([], print, num_folds=0, delivered="", left_s=lambda: 1.0) == ()
+
+
+def crew_that_notes(begun):
+    return SimpleNamespace(
+        count=2,
+        begin=lambda fit, *, share: begun.append((fit.plan.name, fit.fold, fit.part, share)),
+        wait=lambda: begun[-1],
+    )
+
+
+def test_without_a_budget_all_rows_are_trained_side_by_side(monkeypatch):
+    world, begun = RowWorld(monkeypatch, {"head": 1.0, "all": 2.0}), []
+    world.ground.context.machine = Machine(None, crew=crew_that_notes(begun))
+    train_side_by_side(world.candidates, by_folds=False)
+    assert begun == [("head", None, "final", 1), ("all", None, "final", 1)]
+    train_side_by_side([], by_folds=True)
+
+
+def test_folds_whose_length_the_first_one_tells_are_not_begun_together(monkeypatch):
+    world, begun = RowWorld(monkeypatch, {"head": 1.0, "all": 2.0}), []
+    world.ground.split = SimpleNamespace(folds=range(3))
+    world.ground.context.machine = Machine(None, crew=crew_that_notes(begun))
+    watching = SimpleNamespace(**vars(world.ground))
+    watching.context = SimpleNamespace(**vars(world.ground.context) | {"training": TrainOptions(patience=2)})
+    train_side_by_side([world.candidates[0], Candidate(world.plans[1], watching)], by_folds=True)
+    assert [(name, fold) for name, fold, _, _ in begun] == [("head", fold) for fold in range(3)]

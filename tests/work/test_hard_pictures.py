@@ -33,7 +33,7 @@ def compared(monkeypatch):
     ]
     dataset = Dataset(None, ("a", "b", "c"), tuple(samples), tuple(ledger))
     monkeypatch.setattr(module, "read_checked", lambda sample: files[int(sample.path)])
-    return SimpleNamespace(dataset=dataset)
+    return SimpleNamespace(dataset=dataset, sample=None)
 
 
 def test_odd_files_odd_shapes_every_class_and_then_the_least_margin(compared, monkeypatch):
@@ -74,3 +74,21 @@ def test_a_file_says_what_is_odd_about_it():
     assert file_kind(buffer.getvalue())[0] == "GIF"
     assert "moving" in file_kind(buffer.getvalue())
     assert file_kind(png()[:40]) == ("unknown",)
+
+
+def test_where_memory_does_not_hold_all_rows_some_are_looked_at(compared, monkeypatch):
+    asked = []
+
+    def margins(compared, classifier, *, rows):
+        asked.append(rows)
+        return np.linspace(1, 0, len(rows))
+
+    monkeypatch.setattr(module, "_margins", margins)
+    monkeypatch.setattr(module, "MAX_DRAWN", 40)
+    compared.sample = object()
+    hard = hard_rows(compared, None, rows=np.arange(60))
+    assert (len(asked[0]), len(hard)) == (40, GOLDEN_PICTURES)
+    assert np.isin(hard, asked[0]).all()
+    compared.sample = None
+    hard_rows(compared, None, rows=np.arange(60))
+    assert len(asked[1]) == 60

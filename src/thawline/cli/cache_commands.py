@@ -28,15 +28,12 @@ __all__ = ["cache"]
 
 cache = House(name="cache", help="List, verify, compact or empty the store of extracted features.")
 
-DESCRIPTIONS = {"banks": ("bank.json", "backbone_name", "backbone"), "answers": ("entry.json", "what", "answer")}
-"""Kind of entry → the file that describes it, where its name stands there, and what that is called; else a source."""
-
 CacheDir = Annotated[Path | None, Parameter(help="Folder of the cache. Default: THAWLINE_CACHE, else the user's.")]
 
 
 @cache.command(name="list")
 def cache_list(*, cache_dir: CacheDir = None, json: Json = False) -> None:
-    """List banks of features, pictures that were fetched and answers that are remembered, most recently used first."""
+    """List the banks of features and the pictures that were fetched, most recently used first."""
     entries = thawline.cache_entries(cache_dir)
     if json:
         say_json([_entry_json(entry) for entry in entries])
@@ -140,7 +137,7 @@ def _ask(entries: Sequence[Entry], *, can_ask: bool) -> None:
 
 def _line(entry: Entry) -> str:
     facts = _entry_json(entry)
-    name = facts.get("backbone") or facts.get("answer") or facts["source"]
+    name = facts.get("backbone") or facts["source"]
     return f"{entry.key}  {entry.size_bytes / 2**20:10,.1f} MiB  {facts['last_used']}  {name}"
 
 
@@ -150,15 +147,16 @@ def _total(entries: Sequence[Entry]) -> str:
 
 
 def _entry_json(entry: Entry) -> dict[str, Any]:
-    description, key, called = DESCRIPTIONS.get(entry.kind, ("source.json", "name", "source"))
+    is_bank = entry.kind == "banks"
     try:
-        name = loads((entry.directory / description).read_bytes())[key]
+        file = entry.directory / ("bank.json" if is_bank else "source.json")
+        name = loads(file.read_bytes())["backbone_name" if is_bank else "name"]
     except (OSError, ValueError, KeyError, TypeError):
         name = "unknown"
     return {
         "key": entry.key,
         "kind": entry.kind,
-        called: name,
+        "backbone" if is_bank else "source": name,
         "size_bytes": entry.size_bytes,
         "last_used": datetime.fromtimestamp(entry.last_used_s, UTC).isoformat(timespec="seconds"),
         "directory": str(entry.directory),

@@ -141,10 +141,13 @@ class Options(CheckOptions):
     """Number format of stored features."""
 
     cluster: str | None = None
-    """Extract on a Ray cluster: `local` starts one here, `auto` takes the running one, or HOST:PORT of its head."""
+    """Work on a Ray cluster: `local` starts one here, `auto` takes the running one, or HOST:PORT of its head."""
 
     store: str | None = None
     """Place that machines share features in: a folder, or an address such as `s3://bucket/features`. Default: none."""
+
+    memory: float | None = None
+    """GiB that comparing and fitting may take; what needs more is ranked on a sample. Default: half of what is free."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -171,6 +174,8 @@ class Options(CheckOptions):
         for flag, rate in (("--error-rate", self.error_rate), ("--false-alarms", self.false_alarms)):
             if rate is not None and not 0 < rate <= 0.5:
                 raise UsageError(f"{flag} {rate}: a share above 0 and of at most 0.5 is needed, such as 0.01 for 1 %.")
+        if self.memory is not None and not self.memory > 0:
+            raise UsageError(f"--memory {self.memory:g}: a number of GiB above 0 is needed, such as 4.")
         if self.size is not None and not 32 <= self.size <= 2048:
             raise UsageError(f"--size {self.size}: between 32 and 2048 pixels are possible.")
         if self.crop_share is not None and not 0.1 <= self.crop_share <= 1:

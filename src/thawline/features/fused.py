@@ -7,10 +7,6 @@ more, and padding to the same size copies it. oneDNN does all three at once: hal
 
 from __future__ import annotations
 
-from thawline.features import light_import  # noqa: F401  # before timm
-
-# isort: split
-
 from collections.abc import Sequence
 from typing import Any
 

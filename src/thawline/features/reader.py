@@ -45,23 +45,19 @@ def to_input(pixels: Pixels, spec: InputSpec, *, runtime: Runtime) -> torch.Tens
     return x.sub_(mean).mul_(scale).to(runtime.torch_dtype)
 
 
-_FOLDING = Lock()
-"""Held while a network is folded: threads that ask for it at once get the same."""
-
-
 class FeatureReader:
     """Prepared pixels in, features out, exactly as a bank stores them.
 
     Attributes:
-        runtime: Where the network runs.
+        network: Folded, cast and placed for inference.
+        runtime: Where it runs.
         blocks: (cut, pooling) pairs in the order of the columns.
     """
 
     def __init__(
         self, network: Network, runtime: Runtime, blocks: Sequence[Block], storage: Literal["float16", "float32"]
     ) -> None:
-        self._given = network
-        self._folded: Network | None = None
+        self.network = frozen_for_inference(network, runtime)
         self.runtime = runtime
         self.blocks = tuple(blocks)
         self.storage = np.dtype(storage)
@@ -69,14 +65,6 @@ class FeatureReader:
         self._poolings: dict[int, list[str]] = {}
         for cut, pooling in self.blocks:
             self._poolings.setdefault(cut, []).append(pooling)
-
-    @property
-    def network(self) -> Network:
-        """The network, folded, cast and placed for inference when it is first asked for."""
-        with _FOLDING:
-            if self._folded is None:
-                self._folded = frozen_for_inference(self._given, self.runtime)
-            return self._folded
 
     def read(self, pixels: Pixels) -> Floats:
         """Return (B, D) features of (B, H, W, 3) uint8 pixels in the storage format.

@@ -7,10 +7,6 @@ to bring.
 
 from __future__ import annotations
 
-from thawline.features import light_import  # noqa: F401  # before timm
-
-# isort: split
-
 import hashlib
 import sys
 import warnings

@@ -21,7 +21,15 @@ from thawline.heads.columns import Columns, fit_columns
 from thawline.heads.linear import LinearHead
 from thawline.heads.rotation import Rotated
 
-__all__ = ["NEIGHBOURS", "NeighbourHead", "class_mean_folds", "fit_class_mean", "fit_neighbours", "neighbour_folds"]
+__all__ = [
+    "NEIGHBOURS",
+    "NeighbourHead",
+    "class_mean_folds",
+    "class_mean_head",
+    "fit_class_mean",
+    "fit_neighbours",
+    "neighbour_folds",
+]
 
 NEIGHBOURS = (1, 5, 10, 20)
 VOTE_TEMPERATURE = 0.07
@@ -133,6 +141,17 @@ def fit_class_mean(features: Floats, labels: Ints, *, num_classes: int) -> Linea
     members = labels == np.arange(num_classes)[:, None]
     counts = members.sum(axis=1)
     means = members.astype(np.float32) @ x / np.maximum(counts, 1, dtype=np.float32)[:, None]
+    return class_mean_head(columns, means, counts=counts)
+
+
+def class_mean_head(columns: Columns, means: Floats, *, counts: Ints) -> LinearHead:
+    """Return the linear head that answers with the nearest of (K, D) float32 means of prepared features.
+
+    Args:
+        columns: The preparation.
+        means: Of each class.
+        counts: (K,) rows of each class.
+    """
     bias = np.where(counts, -0.5 * np.square(means).sum(axis=1), NEVER).astype(np.float32)
     return LinearHead(columns, np.ascontiguousarray(means.T), bias)
 

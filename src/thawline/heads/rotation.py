@@ -77,8 +77,14 @@ class Rotated:
         turned = self.directions @ weight
         return turned if self.rows is None else self.rows.T @ turned
 
+    def there(self, gradient: torch.Tensor) -> torch.Tensor:
+        """Return the (r, K) gradient by weights of z that a (D, K) gradient by those of prepared features is."""
+        return self.directions.T @ (gradient if self.rows is None else self.rows @ gradient)
 
-def rotate(features: Floats | Table, *, rooted: bool = True, max_directions: int = MAX_DIRECTIONS) -> Rotated:
+
+def rotate(
+    features: Floats | Table, *, rooted: bool = True, max_directions: int = MAX_DIRECTIONS, kept: Ints | None = None
+) -> Rotated:
     """Return the prepared features rotated into their row space: exact for any L2-penalised linear head.
 
     The preparation uses no labels and is taken over all rows given, or `ROWS_OF_SCALES` drawn ones: the rows of
@@ -91,29 +97,33 @@ def rotate(features: Floats | Table, *, rooted: bool = True, max_directions: int
         features: (N, D) raw features.
         rooted: As in `fit_columns`.
         max_directions: Directions kept at most.
+        kept: (m,) rows that z has, ascending; None: all. Scales and drawn directions are those of all rows even so.
     """
     n, d = features.shape
+    m = n if kept is None else len(kept)
     columns, first = prepare_columns(features[drawn_rows(n, ROWS_OF_SCALES)], rooted=rooted)
 
     def prepared() -> Iterator[torch.Tensor]:
-        if len(first) == n:
+        if kept is None and len(first) == n:
             yield torch.from_numpy(first)
             return
-        for start in range(0, n, ROWS_AT_ONCE):
-            yield torch.from_numpy(columns.apply(features[start : start + ROWS_AT_ONCE]))
+        for start in range(0, m, ROWS_AT_ONCE):
+            part = slice(start, start + ROWS_AT_ONCE)
+            yield torch.from_numpy(columns.apply(features[part if kept is None else kept[part]]))
 
-    if d <= min(n, max_directions):
+    if d <= min(m, max_directions):
         scatter = torch.zeros(d, d)
         for x in prepared():
             scatter.addmm_(x.T, x)
         values, vectors = leading(scatter)
-        z = _turned(prepared, vectors, n)
+        z = _turned(prepared, vectors, m)
         return Rotated(columns, z, squared_lengths(z), None, vectors)
     drawn = drawn_rows(n, max_directions)
     rows = torch.from_numpy(first[drawn] if len(first) == n else columns.apply(features[drawn]))
     values, vectors = leading(rows @ rows.T)
     directions = vectors / values.sqrt()
-    z = vectors * values.sqrt() if n <= max_directions else _turned(prepared, rows.T @ directions, n)
+    is_own = m == n <= max_directions
+    z = vectors * values.sqrt() if is_own else _turned(prepared, rows.T @ directions, m)
     return Rotated(columns, z, squared_lengths(z), rows, directions)
 
 

@@ -18,7 +18,7 @@ import torch
 from thawline.core.types import Floats, Ints
 from thawline.heads.rotation import Rotated
 
-__all__ = ["TOLERANCE", "Point", "solve_path"]
+__all__ = ["NO_DECREASE", "TOLERANCE", "Point", "Problems", "begun", "gradient_of", "solve", "solve_path", "targets_of"]
 
 TOLERANCE = 0.008
 """Of the gradient, relative to the penalty's own: held-out logits then lie within 1 % of the converged ones'."""
@@ -57,19 +57,24 @@ def solve_path(
         tolerance: Length of the gradient over that of the penalty's own at which a fit is solved.
     """
     n, num_problems = row_weights.shape
-    targets = torch.nn.functional.one_hot(torch.from_numpy(labels), num_classes).T.float().unsqueeze(1)
+    targets = targets_of(labels, num_classes)
     shares = torch.from_numpy(row_weights / row_weights.sum(0)).float().T.contiguous()
     sizes = (num_classes, num_problems)
     point = Point(torch.zeros(*sizes, rotated.z.shape[1] + 1), torch.zeros(*sizes, n))
     before: Point | None = None
     for place in np.argsort(strengths)[::-1].tolist():
         ahead = point if before is None else Point(2 * point.w - before.w, 2 * point.logits - before.logits)
-        state = _start(rotated, row_weights=shares, strength=strengths[place], point=ahead)
-        point, before = _solve(rotated.z, targets, state, tolerance=tolerance), point
+        state = begun(rotated, row_weights=shares, strength=strengths[place], point=ahead)
+        point, before = solve(rotated.z, state, targets=targets, tolerance=tolerance), point
         yield place, point
 
 
-def _start(rotated: Rotated, *, row_weights: torch.Tensor, strength: float, point: Point) -> _Problems:
+def targets_of(labels: Ints, num_classes: int) -> torch.Tensor:
+    """Return (K, 1, N) float32: 1 where a row is of a class."""
+    return torch.nn.functional.one_hot(torch.from_numpy(labels), num_classes).T.float().unsqueeze(1)
+
+
+def begun(rotated: Rotated, *, row_weights: torch.Tensor, strength: float, point: Point) -> Problems:
     """Return the problems of one strength, begun at a point.
 
     The preconditioner is the diagonal of the Hessian if every row had the mean spread p (1 - p) of the present answers.
@@ -82,7 +87,7 @@ def _start(rotated: Rotated, *, row_weights: torch.Tensor, strength: float, poin
     spread = spread.mul_(num_classes / (num_classes - 1)).clamp_(1e-3, 1 / num_classes)
     scatter = torch.cat([rotated.lengths / n, torch.ones(1)])
     empty = torch.zeros(1, num_problems, 1)
-    return _Problems(
+    return Problems(
         w=point.w.clone(),
         logits=point.logits.clone(),
         row_weights=row_weights,
@@ -95,11 +100,12 @@ def _start(rotated: Rotated, *, row_weights: torch.Tensor, strength: float, poin
 
 
 @dataclass
-class _Problems:
+class Problems:
     """The state of A unsolved problems, which can be shortened.
 
     Shapes: weights w, direction and gradient (K, A, r+1) with the bias last, logits (K, A, N), row weights (A, N),
-    penalty and preconditioner (A, r+1); `decrease` (A,) is the squared preconditioned length of the gradient.
+    penalty and preconditioner (A, r+1); `decrease` (A,) is the squared preconditioned length of the gradient; `tilt`
+    (K, A, r+1) is added to every gradient, where there is one: the loss of other rows less that of these.
     """
 
     w: torch.Tensor
@@ -110,13 +116,20 @@ class _Problems:
     direction: torch.Tensor
     gradient: torch.Tensor
     decrease: torch.Tensor
+    tilt: torch.Tensor | None = None
 
     def keep(self, mask: torch.Tensor) -> None:
+        """Leave out the problems that are not of the mask (A,)."""
         for name, value in vars(self).items():
-            setattr(self, name, value[:, mask] if value.dim() == 3 else value[mask])
+            if value is not None:
+                setattr(self, name, value[:, mask] if value.dim() == 3 else value[mask])
+
+    def squared_pull(self) -> torch.Tensor:
+        """Return (A,) the squared preconditioned length of the penalties' own gradients."""
+        return ((self.penalty * self.w).square_() * self.precondition).sum((0, 2))
 
 
-def _solve(z: torch.Tensor, targets: torch.Tensor, state: _Problems, *, tolerance: float) -> Point:
+def solve(z: torch.Tensor, state: Problems, *, targets: torch.Tensor, tolerance: float) -> Point:
     """Return weights (K, P, r+1) and logits (K, P, N) of all problems; z is (N, r), targets are (K, 1, N).
 
     Preconditioned nonlinear conjugate gradients. Logits are linear in the weights, so the curvature along a direction
@@ -128,7 +141,7 @@ def _solve(z: torch.Tensor, targets: torch.Tensor, state: _Problems, *, toleranc
     active = torch.arange(state.logits.shape[1])
     for step in range(MAX_STEPS):
         probabilities = torch.softmax(state.logits, 0)
-        gradient = _gradient(z, targets, probabilities, state)
+        gradient = gradient_of(z, state, targets=targets, probabilities=probabilities)
         scaled = gradient * state.precondition
         decrease = (gradient * scaled).sum((0, 2))
         if step == 0:
@@ -137,8 +150,7 @@ def _solve(z: torch.Tensor, targets: torch.Tensor, state: _Problems, *, toleranc
             fresh = (decrease - (state.gradient * scaled).sum((0, 2))) / state.decrease
             state.direction = state.direction.mul_(fresh.clamp_min_(0)[:, None]).sub_(scaled)
         state.gradient, state.decrease = gradient, decrease
-        pull = ((state.penalty * state.w).square_() * state.precondition).sum((0, 2))
-        done = decrease <= tolerance**2 * pull + NO_DECREASE
+        done = decrease <= tolerance**2 * state.squared_pull() + NO_DECREASE
         if bool(done.any()) or step == MAX_STEPS - 1:
             w[:, active], logits[:, active] = state.w, state.logits
             active, probabilities = active[~done], probabilities[:, ~done]
@@ -149,16 +161,19 @@ def _solve(z: torch.Tensor, targets: torch.Tensor, state: _Problems, *, toleranc
     return Point(w, logits)
 
 
-def _gradient(z: torch.Tensor, targets: torch.Tensor, probabilities: torch.Tensor, state: _Problems) -> torch.Tensor:
+def gradient_of(
+    z: torch.Tensor, state: Problems, *, targets: torch.Tensor, probabilities: torch.Tensor
+) -> torch.Tensor:
     """Return the gradients (K, A, r+1) of the penalised losses."""
     residual = (probabilities - targets).mul_(state.row_weights)
     gradient = torch.empty_like(state.w)
     torch.mm(residual.flatten(0, 1), z, out=gradient.flatten(0, 1)[:, :-1])
     gradient[..., -1] = residual.sum(2)
-    return gradient.addcmul_(state.penalty, state.w)
+    gradient.addcmul_(state.penalty, state.w)
+    return gradient if state.tilt is None else gradient.add_(state.tilt)
 
 
-def _advance(z: torch.Tensor, state: _Problems, probabilities: torch.Tensor) -> None:
+def _advance(z: torch.Tensor, state: Problems, probabilities: torch.Tensor) -> None:
     """Move every problem along its direction by one Newton step on the curvature along it."""
     slope = (state.gradient * state.direction).sum((0, 2))
     uphill = slope >= 0

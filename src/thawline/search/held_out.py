@@ -8,7 +8,7 @@ it, and what is chosen inside a strategy (the L2 strength, k) is chosen for a fo
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -129,6 +129,12 @@ class BankTable:
             hashes = [self.hashes[row] for row in place[of_view].tolist()]
             found[of_view] = self.banks[number].read(hashes, self.blocks)
         return found
+
+    def parts(self, rows_at_once: int) -> Iterator[tuple[Ints, Floats]]:
+        """Yield (rows, features) until each row was read once, in the order that they lie on the disk."""
+        for number, bank in enumerate(self.banks):
+            for places, features in bank.iter_rows(self.hashes, self.blocks, rows_at_once=rows_at_once):
+                yield places + number * len(self.hashes), features
 
 
 def directions_of(effort: Effort, *, num_rows: int, num_classes: int) -> int:

@@ -25,8 +25,11 @@ from thawline.features.network import Network
 from thawline.features.reader import FeatureReader
 from thawline.heads.head import Head
 from thawline.heads.linear import L2_STRENGTHS, fit_linear
+from thawline.heads.streamed import fit_streamed
 from thawline.search.answers import Answers, answers_from
 from thawline.search.frozen import class_row_weights
+from thawline.search.held_out import BankTable
+from thawline.search.room import holds, room_of
 from thawline.search.strategy import Strategy
 from thawline.train.allowance import UNLIMITED, Allowance
 from thawline.train.checkpoint import Checkpoints, State
@@ -127,14 +130,15 @@ def _solved_head(ground: Ground, rows: Ints) -> tuple[Floats, Floats]:
     ]
     dataset = ground.context.dataset
     labels = dataset.labels[rows]
-    head = fit_linear(
-        ground.bank.read([dataset.samples[row].sha256 for row in rows], [block]),
-        labels,
-        l2=L2_STRENGTHS[chosen[0] or 0] if chosen else L2_STRENGTHS[-2],
-        num_classes=len(dataset.class_names),
-        row_weights=class_row_weights(labels) if ground.frozen.balanced else None,
-        rooted=False,
-    )
+    table = BankTable((ground.bank,), [dataset.samples[row].sha256 for row in rows], [block])
+    room = room_of(ground.context.options.memory)
+    is_held = holds(room, num_rows=len(rows), num_columns=table.shape[1])
+    l2 = L2_STRENGTHS[chosen[0] or 0] if chosen else L2_STRENGTHS[-2]
+    weights, num_classes = class_row_weights(labels) if ground.frozen.balanced else None, len(dataset.class_names)
+    if is_held:
+        head = fit_linear(table[:], labels, l2=l2, num_classes=num_classes, row_weights=weights, rooted=False)
+    else:
+        head = fit_streamed(table, labels, l2=l2, num_classes=num_classes, row_weights=weights, rooted=False)
     return head.folded()
 
 

@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 
 from thawline.train.allowance import Allowance
 from thawline.train.budget import FORECAST_SHARE
+from thawline.train.crew import Fit, crew_of, have_done
 from thawline.train.spending import LEAST_EPOCHS, Cost, with_slack
 from thawline.train.tried import Candidate, Pace, Tried, untried
 
-__all__ = ["spend_on_rows"]
+__all__ = ["spend_on_rows", "train_side_by_side"]
 
 
 def spend_on_rows(
@@ -65,6 +66,25 @@ def spend_on_rows(
         ran = f"ran {num_folds} of {num_folds} folds" if num_folds else "trained on every training picture"
         one.outcome = ran + one.shortened_words
     return tried
+
+
+def train_side_by_side(candidates: Sequence[Candidate], *, by_folds: bool) -> None:
+    """Have rows of a comparison trained by the machines of a cluster, where there is one; their answers come after.
+
+    A row that watches a tenth of its pictures learns from its first fold how long to train: its folds are not known.
+
+    Args:
+        candidates: Rows that train.
+        by_folds: Whether each answers all folds; else it learns from every row of choosing.
+    """
+    known = [one for one in candidates if not (by_folds and one.ground.context.training.watches)]
+    fits = [
+        Fit(one.plan, one.ground, fold, part="final")
+        for one in known
+        for fold in (range(len(one.ground.split.folds)) if by_folds else (None,))
+    ]
+    if fits:
+        have_done(fits, crew_of(fits[0].ground))
 
 
 def _least(one: Tried) -> float:

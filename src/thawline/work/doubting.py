@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-from thawline.core.remembered import recalled
 from thawline.core.types import Floats, Ints
 from thawline.features.extract import in_streams
 from thawline.features.joined import own_blocks
@@ -57,19 +56,10 @@ def doubting(compared: Compared, outcome: Outcome) -> Outcome:
         compared: The frozen comparison.
         outcome: What came of the rows.
     """
-    chosen, classifier = outcome.chosen, outcome.classifier
+    chosen, options = outcome.chosen, compared.session.order.options
     if chosen is None:
         return outcome
-    facts = [compared.whole_key, outcome.strategy, outcome.final.rows, classifier.temperature]
-    facts += [chosen.held_out_logits, chosen.rows]
-    doubted, known = recalled("doubt", facts, make=lambda: _doubted(compared, outcome, chosen=chosen))
-    final = replace(outcome.final, classifier=classifier.doubting(doubted.doubt, known))
-    return replace(outcome, final=final, doubted=doubted)
-
-
-def _doubted(compared: Compared, outcome: Outcome, *, chosen: Comparison) -> tuple[Doubted, Outsiders]:
-    """Return how strange held-out pictures look, with the thresholds, and what tells strange pictures."""
-    groups, options = compared.dataset.groups, compared.session.order.options
+    groups = compared.dataset.groups
     strategy = next(trial.strategy for trial in chosen.leaderboard.trials if trial.name == outcome.strategy)
     if strategy.kind == "frozen":
         with threadpool_limits(1):  # many small products: one thread for each fit, instead of all for each product
@@ -89,9 +79,11 @@ def _doubted(compared: Compared, outcome: Outcome, *, chosen: Comparison) -> tup
     doubt, note = _promised(compared, outcome, doubt=doubt, strange=strange)
     rows = np.concatenate([scored.rows, scored.test])
     outside = np.concatenate([outside, known.share_below(scored.test_score)])
+    final = replace(outcome.final, classifier=outcome.classifier.doubting(doubt, known))
     order = np.argsort(rows, kind="stable")
     score = np.concatenate([scored.score, scored.test_score])
-    return Doubted(rows[order], outside[order], score[order], doubt, note), known
+    doubted = Doubted(rows[order], outside[order], score[order], doubt, note)
+    return replace(outcome, final=final, doubted=doubted)
 
 
 @dataclass(frozen=True)
@@ -114,7 +106,7 @@ def _by_answers(chosen: Comparison, *, temperature: float) -> _Scored:
 
 def _by_features(compared: Compared, outcome: Outcome, *, strategy: Strategy) -> _Scored:
     """Return how strange the features of held-out pictures look to fits without their folds."""
-    split, labels = compared.split, compared.dataset.labels
+    split, labels = compared.ranked, compared.dataset.labels
     reads = columns_of_score(compared, strategy)
     folds = split.folds[: split.num_folds]
     pool = _drawn(np.union1d(split.pool, np.concatenate([held_out for _, held_out in folds])))
@@ -138,8 +130,9 @@ def _by_features(compared: Compared, outcome: Outcome, *, strategy: Strategy) ->
     scores = combined(measured, near=near, far=far)
     test_score = np.empty(0, dtype=np.float32)
     if len(split.test):
-        test_score = measured.score(_features(compared, strategy, rows=split.test))
-    is_measured = np.array_equal(outcome.final.rows, split.pool)
+        parts = [split.test[start : start + MAX_ROWS] for start in range(0, len(split.test), MAX_ROWS)]
+        test_score = np.concatenate([measured.score(_features(compared, strategy, rows=part)) for part in parts])
+    is_measured = np.array_equal(outcome.final.rows, compared.split.pool)
     final = measured if is_measured else standardised(fit(learnt_last), near=near, far=far)
     return _Scored(rows, scores, split.test, test_score, final)
 

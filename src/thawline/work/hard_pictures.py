@@ -30,8 +30,9 @@ GOLDEN_PICTURES = 32
 ODD_FILES, PER_KIND, ODD_SHAPES, CLASSES = 10, 2, 4, 10
 """At most so many of odd files, of each kind of file, of each extreme of shape together, and of classes."""
 
-MAX_LOOKED, MAX_READ = 1000, 96
-"""Files whose headers are looked at, and pictures that a trained network reads to find its border, at most."""
+MAX_LOOKED, MAX_READ, MAX_DRAWN = 1000, 96, 8192
+"""Files whose headers are looked at, pictures that a trained network reads to find its border, and rows whose features
+are looked at where memory does not hold all, at most."""
 
 
 def hard_rows(compared: Compared, classifier: Classifier | None, *, rows: Ints) -> Ints:
@@ -47,6 +48,8 @@ def hard_rows(compared: Compared, classifier: Classifier | None, *, rows: Ints) 
         rows: (n,) indices of the samples that it learnt from, ascending.
     """
     dataset = compared.dataset
+    if compared.sample is not None and len(rows) > MAX_DRAWN:
+        rows = np.sort(np.random.default_rng(0).choice(rows, MAX_DRAWN, replace=False))
     margins = _margins(compared, classifier, rows=rows)
     by_margin = rows[np.argsort(margins, kind="stable")]
     _, first = np.unique(dataset.labels[by_margin], return_index=True)

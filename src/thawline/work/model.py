@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from thawline.core.options import Options
-from thawline.core.remembered import recalled
 from thawline.core.runtime import package_versions
 from thawline.core.types import Curve, Floats, Ints
 from thawline.core.version import __version__
@@ -25,16 +24,9 @@ from thawline.data.split import leaked
 from thawline.features.bank import Block
 from thawline.features.drift_pass import measure_drift
 from thawline.features.joined import joined_blocks, own_blocks
-from thawline.features.joined_bank import Bank
 from thawline.features.network import Network
-from thawline.heads.adjust import adjusted
 from thawline.heads.calibrate import fit_temperature, probabilities
 from thawline.heads.head import Head
-from thawline.heads.linear import fit_linear
-from thawline.heads.nearest import fit_class_mean, fit_neighbours
-from thawline.heads.together import fit_together
-from thawline.search.frozen import class_row_weights, stacked_views
-from thawline.search.heads_together import columns_read
 from thawline.search.leaderboard import Trial
 from thawline.search.settled import settled_logits
 from thawline.search.strategy import Strategy
@@ -48,6 +40,7 @@ from thawline.use.classifier import Classifier
 from thawline.use.classify import classify_samples
 from thawline.use.evaluate import evaluate_rows
 from thawline.use.evaluation import Evaluation
+from thawline.work.final_head import banks_of, fit_head, logits_of
 from thawline.work.hard_pictures import hard_rows
 from thawline.work.kept_picture import kept_pictures
 from thawline.work.order import Row
@@ -60,7 +53,6 @@ __all__ = [
     "describe_training",
     "drift_of",
     "evaluate_test",
-    "fit_head",
     "frozen_model",
     "options_json",
     "thumbnail",
@@ -124,19 +116,10 @@ def _own_temperature(compared: Compared, trial: Trial) -> float | None:
     rows = compared.comparison.frozen.rows
     if trial.l2 is None or len(rows.held_out) == 1:
         return None
-
-    def settled(l2: float = trial.l2) -> float | None:
-        hashes = [compared.dataset.samples[sample].sha256 for sample in rows.samples]
-        banks = _banks_of(compared, trial.strategy)
-        logits, labels = settled_logits(banks, hashes, rows=rows, strategy=trial.strategy, l2=l2)
-        return fit_temperature(logits, labels, repeats=int(rows.repeat.max()) + 1) if len(labels) else None
-
-    return recalled("temperature", [compared.key, trial.strategy, trial.l2], make=settled)
-
-
-def _banks_of(compared: Compared, strategy: Strategy) -> tuple[Bank, ...]:
-    """Return the banks that a strategy learns from, the plain one first."""
-    return (compared.bank, *(compared.view_banks if strategy.augment != "none" else ()))
+    hashes = [compared.dataset.samples[sample].sha256 for sample in rows.samples]
+    banks = banks_of(compared, trial.strategy)
+    logits, labels = settled_logits(banks, hashes, rows=rows, strategy=trial.strategy, l2=trial.l2)
+    return fit_temperature(logits, labels, repeats=int(rows.repeat.max()) + 1) if len(labels) else None
 
 
 def trained_model(
@@ -210,49 +193,6 @@ def classifier_of(
     )
 
 
-def fit_head(compared: Compared, trial: Trial, *, rows: Ints) -> Head:
-    """Return the head of a frozen strategy, with the setting that was chosen for it, fitted on some rows.
-
-    Args:
-        compared: The comparison.
-        trial: Of the strategy.
-        rows: (n,) indices of samples.
-    """
-    dataset = compared.dataset
-    hashes = [dataset.samples[row].sha256 for row in rows.tolist()]
-    settings = [trial.strategy, trial.l2, trial.neighbours, trial.members]
-    facts = [compared.key, settings, hashes, dataset.labels[rows], len(dataset.class_names)]
-    return recalled("head", facts, make=lambda: _fitted(compared, trial, rows=rows))
-
-
-def _fitted(compared: Compared, trial: Trial, *, rows: Ints) -> Head:
-    """Return what `fit_head` does, computed."""
-    dataset, strategy = compared.dataset, trial.strategy
-    num_classes = len(dataset.class_names)
-    banks = _banks_of(compared, strategy)
-    features = stacked_views(banks, [dataset.samples[row].sha256 for row in rows], blocks=strategy.blocks)
-    labels = np.tile(dataset.labels[rows], len(banks))
-    adjusts = compared.comparison.frozen.rows.adjusts
-    weights = class_row_weights(labels) if compared.comparison.balanced and not adjusts else None
-    if strategy.members:
-        return fit_together(
-            features,
-            labels,
-            reads=columns_read(strategy, compared.bank.spec.widths),
-            strengths=[member.l2 for member in trial.members],
-            temperatures=[member.temperature for member in trial.members],
-            num_classes=num_classes,
-            row_weights=weights,
-            adjusts=adjusts,
-        )
-    if strategy.head == "linear":
-        head = fit_linear(features, labels, l2=trial.l2 or 0.0, num_classes=num_classes, row_weights=weights)
-        return adjusted(head, labels, part=adjusts)
-    if strategy.head == "class mean":
-        return fit_class_mean(features, labels, num_classes=num_classes)
-    return fit_neighbours(features, labels, k=trial.neighbours or 1, num_classes=num_classes)
-
-
 def answer_test(compared: Compared, made: Made) -> Floats:
     """Return (n, K) probabilities of the test rows; no label is read.
 
@@ -264,8 +204,8 @@ def answer_test(compared: Compared, made: Made) -> Floats:
     strategy, classifier = made.strategy, made.classifier
     is_read = set(strategy.blocks) <= set(bank.spec.columns) and context.runtime == context.runtime.answering
     if strategy.kind == "frozen" and is_read:
-        features = bank.read([sample.sha256 for sample in samples], strategy.blocks)
-        return probabilities(classifier.head.logits(features), classifier.temperature)
+        logits = logits_of(classifier.head, compared, rows=compared.split.test, blocks=strategy.blocks)
+        return probabilities(logits, classifier.temperature)
     return classify_samples(classifier, samples, progress=context.machine.progress)
 
 

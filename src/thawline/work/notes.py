@@ -44,9 +44,14 @@ def notes(compared: Compared, outcome: Outcome) -> list[str]:
         f"Test: your held-out folder, {num_test} pictures."
         if has_own_test
         else f"Test: there was no held-out folder, so {num_test} pictures were held out, {whole} kept together{but}.",
-        f"Choice: {split.rule}; scores are {board.metric.replace('_', ' ')}.",
+        f"Choice: {compared.ranked.rule}; scores are {board.metric.replace('_', ' ')}.",
         _input_note(compared.session.context.network.backbone.input),
     ]
+    if compared.sample is not None:
+        said.append(
+            "Memory does not hold the features of all pictures, so strategies were ranked on a sample; a head on "
+            "the frozen network then learns from all. Forecast and intervals are of heads that learn from the sample."
+        )
     runtime = compared.session.context.runtime
     if runtime != runtime.answering:
         said.append(f"Strategies were compared by features in {runtime.dtype}; the model answers in float32.")

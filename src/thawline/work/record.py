@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from thawline.core.remembered import recalled
 from thawline.core.store import write_json
 from thawline.core.types import Ints
 from thawline.core.version import __version__
@@ -104,16 +103,14 @@ def report_data(
 def _album(compared: Compared, basis: Basis, *, pictures: Sequence[Picture], advice: Advice | None) -> Album:
     """Return the pictures that the report shows."""
     picture_map = advice.picture_map if advice else None
-    prominent = tuple(prominent_paths(advice, compared.session.report))
-    further = tuple(further_paths(advice, compared.session.report))
-    mapped = tuple(point.path for point in picture_map.points) if picture_map else ()
-    answered, space = basis.answered, basis.space
-
-    def made() -> Album:
-        return make_album(answered, space, samples=pictures, prominent=prominent, further=further, mapped=mapped)
-
-    facts = [compared.whole_key, answered.rows, answered.probabilities, answered.fold, space.x]
-    return recalled("album", [*facts, pictures, prominent, further, mapped], make=made)
+    return make_album(
+        basis.answered,
+        basis.space,
+        samples=pictures,
+        prominent=prominent_paths(advice, compared.session.report),
+        further=further_paths(advice, compared.session.report),
+        mapped=[point.path for point in picture_map.points] if picture_map else (),
+    )
 
 
 def _comparison(compared: Compared, outcome: Outcome, outside: tuple[Outside, ...]) -> RowComparison:

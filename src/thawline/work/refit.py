@@ -16,7 +16,8 @@ from thawline.heads.head import Head
 from thawline.train.folds import train_rows
 from thawline.train.hyperparameters import TrainOptions
 from thawline.use.classifier import Classifier
-from thawline.work.model import Made, classifier_of, fit_head
+from thawline.work.final_head import fit_head
+from thawline.work.model import Made, classifier_of
 from thawline.work.order import overridden
 from thawline.work.session import Compared
 

@@ -33,7 +33,7 @@ from thawline.train.context import Ground
 from thawline.train.folds import answer_folds, answers_of
 from thawline.train.job import plan_network
 from thawline.train.phases import phases
-from thawline.train.row_budget import spend_on_rows
+from thawline.train.row_budget import spend_on_rows, train_side_by_side
 from thawline.train.tried import Candidate, Tried
 from thawline.use.classifier import Classifier
 from thawline.use.evaluate import evaluate_rows
@@ -241,6 +241,7 @@ def _answer_all(compared: Compared, frozen: FrozenAnswers) -> tuple[dict[str, An
     order = compared.session.order
     answer, is_test = (_answer_once, True) if order.protocol == "test" else (_answer_by_folds, False)
     if order.budget_s is None:
+        train_side_by_side([one for _, one in candidates_of(compared, order.rows)], by_folds=not is_test)
         return {row.name: answer(compared, row, frozen) for row in order.rows}, ()
     answered = {row.name: answer(compared, row, frozen) for row in order.rows if row.plan is None}
     candidates = candidates_of(compared, order.rows)

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from thawline.core.progress import Progress
-from thawline.core.remembered import recalled, remembering
-from thawline.core.store import cache_root, disk_errors, staging_directory
+from thawline.core.store import disk_errors, staging_directory
+from thawline.data.sampled import sampled_split
 from thawline.data.sources.unlabelled import Answerable
 from thawline.search.compare import with_curves
 from thawline.search.leaderboard import Leaderboard
@@ -39,6 +39,9 @@ from thawline.work.session import Clock, Compared, Session, compare_frozen, open
 from thawline.work.shown import OUTSIDE_PX
 
 __all__ = ["Run", "forecast", "resume", "run"]
+
+MOST_IN_CURVES = 20_000
+"""Pictures whose heads are trained by epochs for the eye, where not even the comparison took them all."""
 
 
 @dataclass(frozen=True)
@@ -108,8 +111,7 @@ def run(
         StoreError: The folder holds something that would be lost; nothing was begun.
         ThawlineError: Anything that the person can fix; what was extracted and trained is kept.
     """
-    with remembering(cache_root(order.options.cache_dir)):
-        return _run(order, out, replace=replace, progress=progress, tensorboard=tensorboard)
+    return _run(order, out, replace=replace, progress=progress, tensorboard=tensorboard)
 
 
 def resume(out: Path | str, *, tensorboard: Path | None = None, progress: Progress | None = None) -> Run:
@@ -125,8 +127,7 @@ def resume(out: Path | str, *, tensorboard: Path | None = None, progress: Progre
         TrainingError: Its pictures, backbone or version are no longer what they were; says what differs.
     """
     order, key = read_order(Path(out))
-    with remembering(cache_root(order.options.cache_dir)):
-        return _run(order, Path(out), progress=progress, tensorboard=tensorboard, key=key)
+    return _run(order, Path(out), progress=progress, tensorboard=tensorboard, key=key)
 
 
 def _run(
@@ -221,12 +222,10 @@ def _with_curves(compared: Compared, outcome: Outcome) -> Leaderboard:
     """Return the leaderboard with the epochs of some linear heads; rows have those of their own training alone."""
     if outcome.rows:
         return outcome.leaderboard
-    bank, board, seed = compared.bank, outcome.leaderboard, compared.session.order.options.seed
-
-    def drawn() -> Leaderboard:
-        return with_curves(board, bank, dataset=compared.dataset, split=compared.split, seed=seed)
-
-    return recalled("curves", [compared.key, board, seed], make=drawn)
+    bank, seed, split = compared.bank, compared.session.order.options.seed, compared.ranked
+    if compared.sample is not None:
+        split = sampled_split(compared.dataset, split, most=MOST_IN_CURVES)
+    return with_curves(outcome.leaderboard, bank, dataset=compared.dataset, split=split, seed=seed)
 
 
 def forecast(order: Order, *, progress: Progress | None = None) -> tuple[Mapping[str, Any], ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -10,7 +11,6 @@ from pathlib import Path
 
 from thawline.core.options import Options
 from thawline.core.progress import Progress, SilentProgress
-from thawline.core.remembered import facts_key, known_before, recalled
 from thawline.core.runtime import choose_runtime, for_training
 from thawline.core.store import content_key
 from thawline.core.version import __version__
@@ -21,17 +21,18 @@ from thawline.data.sources.listing import Listing
 from thawline.data.split import Split, make_split
 from thawline.features.backbone import Backbone, CutPoint, join_backbones
 from thawline.features.extract import Extraction
-from thawline.features.joined_bank import Bank, banks_in, join_banks
+from thawline.features.joined_bank import Bank, join_banks
 from thawline.features.network import Network, rendering_as
 from thawline.features.reader import measure_pass_ms
 from thawline.search.compare import CompareOptions, Comparison, compare
 from thawline.search.leaderboard import Leaderboard
+from thawline.search.room import ranked_split, room_of
 from thawline.train.context import Context, Ground, Machine
 from thawline.train.processes import join_processes
 from thawline.work.networks import load_networks
 from thawline.work.order import BEST_FROZEN, Order
 from thawline.work.race import Raced
-from thawline.work.reading import Reading, read_pictures
+from thawline.work.reading import read_pictures
 from thawline.work.run_folder import WORK
 
 __all__ = [
@@ -108,7 +109,8 @@ class Compared:
         further: The extraction of every further network.
         further_pass_ms: Milliseconds of a pass of each.
         raced: What came of the networks that raced for the time.
-        key: Of everything that determines the comparison, in 32 hex digits; labels of the test are no part of it.
+        sample: The split on some rows of choosing, where memory does not hold them all; None: all were compared.
+        room: Bytes that fitting a head may take.
     """
 
     session: Session
@@ -120,7 +122,8 @@ class Compared:
     further: tuple[Extraction, ...] = ()
     further_pass_ms: tuple[float, ...] = ()
     raced: tuple[Raced, ...] = ()
-    key: str = ""
+    sample: Split | None = None
+    room: int = sys.maxsize
 
     def __repr__(self) -> str:
         """Return one short line."""
@@ -161,16 +164,14 @@ class Compared:
         return self.session.context.dataset
 
     @cached_property
-    def whole_key(self) -> str:
-        """Of everything that determines the comparison and whatever is made of it and of all pictures and labels."""
-        dataset = self.dataset
-        samples = [(one.path, one.label, one.sha256, one.split, one.group, one.copies) for one in dataset.samples]
-        return facts_key([self.key, dataset.class_names, samples, self.session.context.options])
-
-    @cached_property
     def ground(self) -> Ground:
         """What training runs start from."""
-        return Ground(self.session.context, self.split, self.extraction.bank, self.comparison.frozen)
+        return Ground(self.session.context, self.ranked, self.extraction.bank, self.comparison.frozen)
+
+    @property
+    def ranked(self) -> Split:
+        """The folds that strategies were compared by, with the test of the whole."""
+        return self.sample or self.split
 
 
 def open_session(
@@ -258,32 +259,28 @@ def compare_frozen(session: Session, *, hold_out: bool = True) -> Compared:
     reading = read_pictures(context, order, pool=split.pool, views=views, started_at=clock.start)
     session = replace(session, context=reading.context)
     clock.lap("extract")
-    only = None if is_choice else _frozen_names(session)
-    asked = CompareOptions(
-        options.metric if is_choice else "accuracy", options.class_weights, seed=options.seed, only=only
+    networks = reading.context.networks
+    full_pass_ms, *further_pass_ms = (measure_pass_ms(network, context.runtime) for network in networks)
+    room, specs = room_of(options.memory), [extraction.bank.spec for extraction in reading.extractions]
+    num_views = 1 + len(reading.view_banks)
+    ranked = ranked_split(context.dataset, split, specs=specs, num_views=num_views, room=room)
+    comparison = compare(
+        join_banks([extraction.bank for extraction in reading.extractions]),
+        join_backbones([network.backbone for network in networks]),
+        dataset=context.dataset,
+        split=ranked,
+        options=CompareOptions(
+            options.metric if is_choice else "accuracy",
+            options.class_weights,
+            seed=options.seed,
+            only=None if is_choice else _frozen_names(session),
+        ),
+        view_banks=reading.view_banks,
+        view_policy=policy,
+        full_pass_ms=full_pass_ms,
+        further_pass_ms=further_pass_ms,
+        progress=context.machine.progress,
     )
-    facts = _what_determines(session, reading, split=split, asked=asked, policy=policy)
-    if known_before("comparison", facts):
-        context.machine.progress.note("compare: the same was compared before, and is remembered")
-
-    def compared() -> tuple[Comparison, tuple[float, ...]]:
-        networks = reading.context.networks
-        passes = tuple(measure_pass_ms(network, context.runtime) for network in networks)
-        comparison = compare(
-            join_banks([extraction.bank for extraction in reading.extractions]),
-            join_backbones([network.backbone for network in networks]),
-            dataset=context.dataset,
-            split=split,
-            options=asked,
-            view_banks=reading.view_banks,
-            view_policy=policy,
-            full_pass_ms=passes[0],
-            further_pass_ms=passes[1:],
-            progress=context.machine.progress,
-        )
-        return comparison, passes
-
-    comparison, passes = recalled("comparison", facts, make=compared)
     clock.lap("compare")
     extraction, *further = reading.extractions
     return Compared(
@@ -291,31 +288,14 @@ def compare_frozen(session: Session, *, hold_out: bool = True) -> Compared:
         split,
         extraction,
         comparison,
-        passes[0],
+        full_pass_ms,
         reading.view_banks,
         further=tuple(further),
-        further_pass_ms=passes[1:],
+        further_pass_ms=tuple(further_pass_ms),
         raced=reading.raced,
-        key=facts_key(facts),
+        sample=None if ranked is split else ranked,
+        room=room,
     )
-
-
-def _what_determines(session: Session, reading: Reading, *, split: Split, asked: CompareOptions, policy: str) -> object:
-    """Return everything that a comparison is computed from; of the pictures of the test nothing but which they are."""
-    context, dataset = session.context, session.context.dataset
-    pool = split.pool
-    banks = [extraction.bank for extraction in reading.extractions]
-    return {
-        "banks": [[bank.key for bank in banks_in(one)] for one in (join_banks(banks), *reading.view_banks)],
-        "backbones": [network.backbone for network in context.networks],
-        "runtime": context.runtime,
-        "pictures": [dataset.samples[row].sha256 for row in pool.tolist()],
-        "labels": dataset.labels[pool],
-        "groups": dataset.groups[pool],
-        "split": split,
-        "options": asked,
-        "views": policy,
-    }
 
 
 def depth_names(network: Network) -> list[str]:

@@ -19,7 +19,9 @@ from thawline.train.hyperparameters import TrainOptions
 from thawline.train.plan import parse_plan
 from thawline.train.tried import Candidate
 from thawline.work.cluster.machines import Node
-from thawline.work.cluster.trainers import ClusterCrew, Team, team_for
+from thawline.work.cluster.trainers import ClusterCrew, Team, team_for, with_crew
+from thawline.work.recipe import rows_of_plans
+from thawline.work.run import run
 
 OPTIONS = TrainOptions(
     epochs=3, batch_size=16, augment="flip", learning_rate=0.01, checkpoint_every="0s", score_folds=2
@@ -47,6 +49,12 @@ def test_an_accelerator_is_a_worker_with_its_share_of_processors():
     assert team_for(8, nodes, on_gpu=True, most=3) == Team(3, 6, 1)
     assert Team(3, 6, 1).per_worker == {"CPU": 6, "GPU": 1}
     assert Team(3, 6).per_worker == {"CPU": 6}
+
+
+def test_an_order_without_a_cluster_is_done_here(compared):
+    session = compared.session
+    with with_crew(session) as same:
+        assert same is session
 
 
 @pytest.fixture(scope="module")
@@ -150,3 +158,16 @@ def test_a_machine_that_sees_other_disks_ends_the_run_with_a_reason(machines, gr
             try_named([Candidate(ALL, ground)])
     finally:
         crew.close()
+
+
+@pytest.mark.slow
+def test_a_run_by_machines_leaves_the_leaderboard_of_a_run_by_one(machines, order, tmp_path, monkeypatch):
+    monkeypatch.setenv("THAWLINE_THREADS", "1")
+    rows = rows_of_plans([ALL, parse_plan("simple_cnn from nothing")])
+    scores = []
+    for name, cluster in (("alone", None), ("machines", "auto")):
+        asked = replace(order, rows=rows, options=replace(order.options, cluster=cluster))
+        board = run(asked, tmp_path / name).leaderboard
+        scores.append([(trial.name, trial.mean, trial.low, trial.high, trial.fold_scores) for trial in board.trials])
+        assert not (tmp_path / name / ".thawline-work").exists()
+    assert scores[0] == scores[1]

@@ -238,6 +238,7 @@ class ClusterCrew:
         elif (said := ray.get(errand.mailbox.read.remote())) is not None:
             raise said
         self._require_seen(errand.fit)
+        self.context.machine.progress.note(f"cluster: {errand.fit.name} is done; {len(self._errands)} at work")
         self._ended.append(errand.fit)
 
     def _send_again(self, errand: _Errand) -> None:
@@ -285,7 +286,7 @@ def with_crew(session: Session) -> Iterator[Session]:
     Raises:
         ThawlineError: As `connected`; later as `ClusterCrew`.
     """
-    context, address = session.context, getattr(session.order.options, "cluster", None)
+    context, address = session.context, session.order.options.cluster
     if address is None:
         yield session
         return

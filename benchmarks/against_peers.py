@@ -1,0 +1,318 @@
+"""Thawline beside what people use today: the same pictures, weights and cores, accuracy against wall time.
+
+    make bench-peers                                        all of it, about an hour and a half
+    python benchmarks/against_peers.py --only thawline sklearn --sets monkeys
+
+Each tool runs from the shell as its documentation recommends (`benchmarks/peers/`), for five minutes at most. After an
+epoch it says which test pictures it has right; answering them is taken off its clock. The peers' environment is
+`.venv-peers`; scikit-learn on timm runs in Thawline's own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import psutil
+
+from peers_figure import write_figure
+from pictures import drawn, need
+from record import RESULTS, is_quick, record
+from thawline.core.intervals import mean_interval
+
+HERE = Path(__file__).resolve().parent
+PEERS = HERE.parent / ".venv-peers" / "bin" / "python"
+SCRIPTS = {
+    "sklearn": ("timm + scikit-learn", "sklearn_on_timm"),
+    "fastai": ("fastai", "fastai_tune"),
+    "torch": ("plain PyTorch loop", "torch_loop"),
+    "trainer": ("Hugging Face Trainer", "hf_trainer"),
+    "keras": ("Keras 3, frozen features", "keras_features"),
+}
+THAWLINE = {"thawline": "Thawline `fit`", "budget": "Thawline `fit --budget`"}
+SETS = ("monkeys", "celebrities", "cifar10")
+TIMES_S = (60.0, 300.0)
+REACH = {"monkeys": "≤ 0.05", "celebrities": "≤ 0.2", "cifar10": "≤ 0.2"}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What a tool knew when.
+
+    Attributes:
+        seconds: When it answered the test, answering left out.
+        right: (answers, N) bool, pictures in the order of their names.
+        took_s: The whole process from the shell.
+        ended: Whether it did all that its documentation recommends within the cap.
+    """
+
+    seconds: tuple[float, ...]
+    right: np.ndarray[Any, np.dtype[np.bool_]]
+    took_s: float
+    memory_gib: float
+    disk_mib: float
+    ended: bool
+
+    @property
+    def accuracies(self) -> list[float]:
+        """Share of right answers at every time."""
+        return [round(float(row.mean()), 4) for row in self.right]
+
+
+def run(tool: str, folder: Path, *, weights: Path, cap_s: float) -> Curve:
+    """Return what a tool knew when, after a run from the shell on a folder with `train/` and `test/`."""
+    with tempfile.TemporaryDirectory(prefix="thawline-peer-") as scratch:
+        place = Path(scratch)
+        command = command_of(tool, folder, place, cap_s)
+        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH" or tool in THAWLINE}
+        environment |= {"HF_HOME": str(weights), "HF_HUB_OFFLINE": "1", "PEERS_ANSWERS": str(place / "answers.jsonl")}
+        environment |= {"THAWLINE_CACHE": str(place / "cache"), "PEERS_STARTED": repr(time.time())}
+        environment |= {"HF_DATASETS_CACHE": str(place / "datasets"), "TOKENIZERS_PARALLELISM": "false"}
+        start = time.perf_counter()
+        with (place / "said.txt").open("w") as said:
+            process = subprocess.Popen(
+                command, cwd=place, env=environment, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
+            )
+            memory = watch(process, place / "answers.jsonl", cap_s=cap_s)
+        took_s, ended = time.perf_counter() - start, process.returncode == 0
+        if tool in THAWLINE and ended:
+            rows = test_rows(place / "run" / "predictions.csv")
+            answers = [(took_s, rows)]
+        else:
+            answers = read_answers(place / "answers.jsonl")
+        if not answers:
+            raise SystemExit(f"{tool} on {folder.name} told nothing:\n{(place / 'said.txt').read_text()[-3000:]}")
+        disk = sum(path.stat().st_size for path in place.rglob("*") if path.is_file()) / 2**20
+    names = sorted(answers[0][1])
+    right = np.array([[bool(row[name]) for name in names] for _, row in answers])
+    return Curve(tuple(seconds for seconds, _ in answers), right, took_s, memory, disk, ended)
+
+
+def command_of(tool: str, folder: Path, place: Path, cap_s: float) -> list[str]:
+    """Return what a person would type."""
+    if tool in THAWLINE:
+        budget = ["--budget", f"{cap_s:g}s"] if tool == "budget" else []
+        return [sys.executable, "-m", "thawline", "fit", str(folder), "-o", str(place / "run"), *budget]
+    python = sys.executable if tool == "sklearn" else str(PEERS)
+    return [python, str(HERE / "peers" / f"{SCRIPTS[tool][1]}.py"), str(folder)]
+
+
+def watch(process: subprocess.Popen[bytes], told: Path, *, cap_s: float) -> float:
+    """Wait for a process, ending its group once it has told its answers past the cap; return its peak memory in GiB."""
+    start, peak = time.perf_counter(), 0
+    while process.poll() is None:
+        time.sleep(0.25)
+        try:
+            parent = psutil.Process(process.pid)
+            family = [parent, *parent.children(recursive=True)]
+            peak = max(peak, sum(member.memory_info().rss for member in family))
+        except psutil.NoSuchProcess:
+            pass
+        over_s = time.perf_counter() - start - cap_s
+        late = told.exists() and read_answers(told)[-1:][0][0] > cap_s if told.exists() else False
+        if late or over_s > 0.6 * cap_s:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    return peak / 2**30
+
+
+def read_answers(file: Path) -> list[tuple[float, dict[str, int]]]:
+    """Return (seconds, picture → whether it was right) of what a peer told, in order; a cut last line is left out."""
+    answers = []
+    for line in file.read_text("utf-8").splitlines() if file.exists() else ():
+        try:
+            told = json.loads(line)
+        except ValueError:
+            break
+        answers.append((float(told["seconds"]), told["right"]))
+    return answers
+
+
+def test_rows(file: Path) -> dict[str, int]:
+    """Return picture → whether it was right, of the held-out pictures in a run's predictions."""
+    with file.open(encoding="utf-8", newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["part"] == "test"]
+    return {Path(row["path"]).name: int(row["predicted"] == row["label"]) for row in rows}
+
+
+def lines_of(tool: str) -> int:
+    """Return how many lines a person writes: without the docstring, blank lines, and what tells the answers."""
+    if tool in THAWLINE:
+        return 1
+    text = (HERE / "peers" / f"{SCRIPTS[tool][1]}.py").read_text("utf-8").split('"""', 2)[2]
+    lines = [line for line in text.splitlines() if line.strip() and not line.strip().startswith('"""')]
+    return sum(not any(word in line for word in ("tell", "Tell", "answering", "answers")) for line in lines)
+
+
+def at(curve: Mapping[str, Any], seconds: float) -> str | None:
+    """Return the last answers that were there by then, a bit a picture; None where there were none."""
+    there = [bits for when, bits in zip(curve["seconds"], curve["bits"], strict=True) if when <= seconds]
+    return there[-1] if there else None
+
+
+def difference(ours: str, theirs: str) -> tuple[float, float, float]:
+    """Return the paired difference of two accuracies on the same pictures with its 95 % interval."""
+    added = np.array([int(a) - int(b) for a, b in zip(ours, theirs, strict=True)], dtype=np.float64)
+    low, high = mean_interval((added + 1) / 2, np.arange(len(added)))
+    return float(added.mean()), 2 * low - 1, 2 * high - 1
+
+
+def measure(
+    tools: Sequence[str], sets: Sequence[str], *, data: Path, scratch: Path, cap_s: float, repeats: int
+) -> None:
+    """Run tools on sets, in turn, and record each one's curve."""
+    sys.path.insert(0, str(HERE / "peers"))
+    from pictures_of_peers import lay_out, lay_weights
+
+    lay_weights(scratch / "weights")
+    for name in sets:
+        folder = lay_out(name, data, scratch / "pictures")
+        curves: dict[str, list[Curve]] = {tool: [] for tool in tools}
+        for _ in range(repeats):
+            for tool in tools:
+                if tool == "budget" and cap_s < TIMES_S[0]:
+                    continue
+                curves[tool].append(run(tool, folder, weights=scratch / "weights", cap_s=cap_s))
+        for tool, made in curves.items():
+            if made:
+                record_curve(tool, name, sorted(made, key=lambda one: one.took_s)[(len(made) - 1) // 2], made)
+
+
+def record_curve(tool: str, name: str, curve: Curve, all_runs: Sequence[Curve]) -> None:
+    """Record the run of median time of a tool on a set."""
+    label = THAWLINE.get(tool) or SCRIPTS[tool][0]
+    cells = {
+        "accuracy at its end": f"{curve.accuracies[-1]:.3f} of {curve.right.shape[1]:,}",
+        "seconds": round(curve.seconds[-1], 1),
+        "memory": f"{curve.memory_gib:.1f} GiB",
+        "written": f"{curve.disk_mib:,.0f} MiB",
+        "lines": lines_of(tool),
+        "ended": "yes" if curve.ended else f"{len(curve.seconds)} epochs in time",
+    }
+    record(
+        "against_peers",
+        label,
+        cells,
+        group=name,
+        tool=tool,
+        times=list(curve.seconds),
+        accuracies=curve.accuracies,
+        bits=["".join("01"[int(hit)] for hit in row) for row in curve.right],
+        all_seconds=[round(one.took_s, 1) for one in all_runs],
+    )
+
+
+def newest() -> dict[str, dict[str, dict[str, Any]]]:
+    """Return set → tool → its newest curve in the records."""
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    file = RESULTS / "against_peers.jsonl"
+    for line in file.read_text("utf-8").splitlines() if file.exists() else ():
+        row = json.loads(line)
+        facts = row["facts"]
+        if row["group"] in SETS and "tool" in facts:
+            curve = {"seconds": facts["times"], "accuracies": facts["accuracies"], "bits": facts["bits"]}
+            found.setdefault(row["group"], {})[facts["tool"]] = {**curve, "all_seconds": facts["all_seconds"]}
+    return found
+
+
+def compare() -> None:
+    """Record what the newest curves say: times to the best peer's accuracy, and accuracies at equal time."""
+    for name, curves in newest().items():
+        peers = {tool: curve for tool, curve in curves.items() if tool in SCRIPTS}
+        ours = [curves[tool] for tool in THAWLINE if tool in curves]
+        if not peers or not ours:
+            continue
+        best = max(peers, key=lambda tool: peers[tool]["accuracies"][-1])
+        goal, theirs_s = peers[best]["accuracies"][-1], peers[best]["seconds"][-1]
+        reached = [
+            when for one in ours for when, share in zip(one["seconds"], one["accuracies"], strict=True) if share >= goal
+        ]
+        what = f"`{name}/`: time to the accuracy that the best peer ends with ÷ that peer's time"
+        note = f"{SCRIPTS[best][0]}: {goal:.3f} after {theirs_s:.0f} s"
+        if reached:
+            record("against_peers", what, min(reached) / theirs_s, reach=REACH[name], group="", note=note)
+        else:
+            record("against_peers", what, "not reached", reach=REACH[name], holds=False, group="", note=note)
+        for seconds in TIMES_S:
+            equal_time(name, peers, ours, seconds)
+        if {"thawline", "sklearn"} <= set(curves):
+            beside_sklearn(name, curves["thawline"], curves["sklearn"])
+
+
+def equal_time(name: str, peers: Mapping[str, Any], ours: Sequence[Any], seconds: float) -> None:
+    """Record Thawline's accuracy less the best peer's, of what both had by then; a budget counts once it ended."""
+    mine = [bits for one in ours if (bits := at(one, seconds))]
+    theirs = {tool: bits for tool, one in peers.items() if (bits := at(one, seconds))}
+    if not mine or not theirs:
+        return
+    best = max(theirs, key=lambda tool: theirs[tool].count("1"))
+    bits = mine[-1]
+    mean, low, high = difference(bits, theirs[best])
+    share, other = bits.count("1") / len(bits), theirs[best].count("1") / len(bits)
+    record(
+        "against_peers",
+        f"`{name}/`: accuracy after {seconds:.0f} s less that of the best peer",
+        f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]",
+        reach="not below",
+        holds=mean >= 0 or high > 0,
+        note=f"{share:.3f}; {SCRIPTS[best][0]} {other:.3f}",
+    )
+
+
+def beside_sklearn(name: str, ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> None:
+    """Record the whole time and the accuracy beside features and scikit-learn by hand."""
+    mine_s, their_s = median(ours["all_seconds"]), median(theirs["all_seconds"])
+    runs = min(len(ours["all_seconds"]), len(theirs["all_seconds"]))
+    note = f"{mine_s:.1f} ÷ {their_s:.1f} s, medians of {runs}"
+    what = f"`{name}/`: whole `fit` ÷ timm features and scikit-learn by hand"
+    record("against_peers", what, mine_s / their_s, reach="≤ 1.1", note=note)
+    mean, low, high = difference(ours["bits"][-1], theirs["bits"][-1])
+    what = f"`{name}/`: accuracy less that of timm features and scikit-learn by hand"
+    value = f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
+    record("against_peers", what, value, reach="not below", holds=mean >= 0 or high > 0)
+
+
+def main() -> None:
+    """Measure what is asked, then compare and draw."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="two tools on a few drawn pictures")
+    parser.add_argument("--only", nargs="*", choices=[*THAWLINE, *SCRIPTS], help="tools to run; none: compare and draw")
+    parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
+    parser.add_argument("--cap", type=float, default=TIMES_S[-1], help="seconds that a tool may take")
+    parser.add_argument("--repeats", type=int, default=1, help="runs of each, in turn; the one of median time counts")
+    parser.add_argument("--scratch", type=Path, help="where pictures and weights are laid out; kept")
+    args = parser.parse_args()
+    tools = [*THAWLINE, *SCRIPTS] if args.only is None else args.only
+    data = drawn() if args.quick else Path(os.environ.get("THAWLINE_DATA", HERE.parents[1] / "shared" / "data"))
+    if args.quick:
+        tools, args.sets = ["thawline", "sklearn"], ("celebrities",)
+    elif tools:
+        need(*args.sets)
+    scratch = args.scratch or Path(tempfile.mkdtemp(prefix="thawline-peers-"))
+    try:
+        if tools:
+            measure(tools, args.sets, data=data, scratch=scratch, cap_s=args.cap, repeats=args.repeats)
+        if not is_quick():
+            compare()
+            write_figure(newest(), RESULTS / "against_peers.svg")
+    finally:
+        if args.scratch is None:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
