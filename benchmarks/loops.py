@@ -122,8 +122,10 @@ class Held:
         return self.views[torch.from_numpy(views), torch.from_numpy(places)].permute(0, 3, 1, 2)
 
 
-def plain_model(job: Job, *, start: int = 0, frozen: int = 0) -> nn.Sequential:
+def plain_model(job: Job, *, start: int = 0, frozen: int = 0) -> nn.Module:
     """Return the network's own layers with a new classifier, channels last, in evaluation mode, as anyone builds it.
+
+    A network of tokens is timm's own with its classifier replaced; it is trained whole only.
 
     Args:
         job: Names network and classes.
@@ -131,6 +133,10 @@ def plain_model(job: Job, *, start: int = 0, frozen: int = 0) -> nn.Sequential:
         frozen: Steps that do not train.
     """
     last = job.network.backbone.cuts[-1]
+    if job.network.num_prefix_tokens:
+        whole: Any = copy.deepcopy(job.network.model).requires_grad_(True)
+        whole.reset_classifier(len(job.class_weights))
+        return whole.eval()
     steps = [module for _, module in job.network.prefix_modules(last.index)][start:]
     head = nn.Linear(last.channels, len(job.class_weights))
     model = copy.deepcopy(nn.Sequential(*steps, nn.AdaptiveAvgPool2d(1), nn.Flatten(), head)).requires_grad_(True)

@@ -4,8 +4,8 @@ A view of a picture (plain, mirrored, augmented) has a bank of its own, so one m
 pass runs one single-threaded stream per processor. Each stream decodes, runs and pools batches of its own, so
 decoding overlaps computing without waiting. Every batch has the same shape, the last one filled up, because
 kernels are chosen by shape and round differently: so a picture's numbers cannot depend on what it was extracted with.
-On an accelerator the streams take turns at it and decode meanwhile. Rows are committed in segments of fixed size in
-the order of the data set; a run that was cut off goes on at the segment it lost.
+On an accelerator the streams take turns at its lanes (`lanes.py`) and decode meanwhile. Rows are committed in
+segments of fixed size in the order of the data set; a run that was cut off goes on at the segment it lost.
 """
 
 from __future__ import annotations

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
-from threading import Lock
+from functools import cache
 from typing import Literal, NoReturn
 
 import numpy as np
@@ -20,10 +19,11 @@ from thawline.core.runtime import Runtime
 from thawline.core.types import Floats, InputSpec, Pixels
 from thawline.features.bank import Block
 from thawline.features.joined import distinct_inputs, own_blocks
+from thawline.features.lanes import Lanes
 from thawline.features.network import Network, frozen_for_inference
 from thawline.features.pooling import pooled
 
-__all__ = ["FeatureReader", "JoinedReader", "StorageRangeError", "measure_pass_ms", "to_input"]
+__all__ = ["FeatureReader", "JoinedReader", "StorageRangeError", "measure_pass_ms", "normalised", "to_input"]
 
 
 class StorageRangeError(StoreError):
@@ -39,10 +39,22 @@ def to_input(pixels: Pixels, spec: InputSpec, *, runtime: Runtime) -> torch.Tens
         runtime: Where the network runs.
     """
     writable = pixels if pixels.flags.writeable else pixels.copy()  # torch shares memory and has no read-only tensors
-    x = torch.from_numpy(writable).to(runtime.device).permute(0, 3, 1, 2).float()
-    mean = torch.tensor(spec.mean, device=x.device).mul_(255).view(1, 3, 1, 1)
-    scale = torch.tensor(spec.std, device=x.device).mul_(255).reciprocal_().view(1, 3, 1, 1)
-    return x.sub_(mean).mul_(scale).to(runtime.torch_dtype)
+    return normalised(torch.from_numpy(writable).to(runtime.device), spec, runtime=runtime)
+
+
+def normalised(pixels: torch.Tensor, spec: InputSpec, *, runtime: Runtime) -> torch.Tensor:
+    """Return the network's input as `to_input` does, from (B, H, W, 3) uint8 pixels on the runtime's device."""
+    mean, scale = _normalisation(spec.mean, spec.std, str(pixels.device))
+    return pixels.permute(0, 3, 1, 2).float().sub_(mean).mul_(scale).to(runtime.torch_dtype)
+
+
+@cache
+def _normalisation(mean: tuple[float, ...], std: tuple[float, ...], device: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return what pixels are shifted and scaled by, (1, 3, 1, 1) each, on a device; copied there once."""
+    with torch.inference_mode(False):  # whoever trains may use it too
+        shift = torch.tensor(mean).mul_(255).view(1, 3, 1, 1)
+        scale = torch.tensor(std).mul_(255).reciprocal_().view(1, 3, 1, 1)
+        return shift.to(device), scale.to(device)
 
 
 class FeatureReader:
@@ -52,6 +64,7 @@ class FeatureReader:
         network: Folded, cast and placed for inference.
         runtime: Where it runs.
         blocks: (cut, pooling) pairs in the order of the columns.
+        lanes: The ways to the device, which threads take in turn.
     """
 
     def __init__(
@@ -61,7 +74,7 @@ class FeatureReader:
         self.runtime = runtime
         self.blocks = tuple(blocks)
         self.storage = np.dtype(storage)
-        self._turn = nullcontext() if runtime.device == "cpu" else Lock()
+        self.lanes = Lanes(runtime.device)
         self._poolings: dict[int, list[str]] = {}
         for cut, pooling in self.blocks:
             self._poolings.setdefault(cut, []).append(pooling)
@@ -77,12 +90,12 @@ class FeatureReader:
         """
         spec = self.network.backbone.input
         by_block: dict[Block, torch.Tensor] = {}
-        with self._turn, torch.inference_mode():
-            x = to_input(pixels, spec, runtime=self.runtime)
+        with self.lanes.turn() as lane, torch.inference_mode():
+            x = normalised(lane.put(pixels), spec, runtime=self.runtime)
             for cut, activation in self.network.features(x, sorted(self._poolings)):
                 columns = pooled(activation, self._poolings[cut], num_prefix_tokens=self.network.num_prefix_tokens)
                 by_block.update({(cut, pooling): values for pooling, values in columns.items()})
-            features = torch.cat([by_block[block] for block in self.blocks], dim=1).cpu().numpy()
+            features = lane.take(torch.cat([by_block[block] for block in self.blocks], dim=1))
         with np.errstate(over="ignore"):
             rows: Floats = features.astype(self.storage)
         if not np.isfinite(rows).all():

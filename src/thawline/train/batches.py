@@ -52,9 +52,11 @@ class Pictures:
 
     def read(self, samples: Ints, epoch: int | None) -> Tensor:
         """Return (B, 3, H, W) normalised pictures in the runtime's number format."""
-        return to_input(
-            np.stack([self._one(int(sample), epoch) for sample in samples]), self.spec, runtime=self.runtime
-        )
+        return to_input(self.pixels(samples, epoch), self.spec, runtime=self.runtime)
+
+    def pixels(self, samples: Ints, epoch: int | None) -> Pixels:
+        """Return (B, H, W, 3) uint8 pictures as an epoch sees them, or unaltered where `epoch` is None."""
+        return np.stack([self._one(int(sample), epoch) for sample in samples])
 
     def _one(self, sample: int, epoch: int | None) -> Pixels:
         pixels = self._decoded(sample)

@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
@@ -33,6 +33,7 @@ from thawline.train.objective import Objective
 from thawline.train.optimizer import load_moments, loss_scaler, make_optimizer, moments, set_rate
 from thawline.train.phases import Phase, phases
 from thawline.train.position import Position
+from thawline.train.read_ahead import reading_ahead
 from thawline.train.schedule import schedule_factor
 from thawline.train.thawed import Thawed
 
@@ -168,27 +169,30 @@ class _Training:
     def _run_epoch(self, running: _RunningPhase, advance: Advance) -> None:
         """Take the remaining steps of an epoch, or those that time allows, then answer the rows to watch."""
         batches = self._batches()
-        for step in range(self.at.step, len(batches)):
-            planned = self.course.planned(self.at)
-            if step and not self.course.is_left(self.at, planned):
-                break
-            self.at.rate = self._rate_at(planned)
-            set_rate(running.optimizer, self.at.rate)
-            sums = self._gradients(running, batches[step], step, scale=running.scaler.get_scale())
-            self._take_step(running)
-            self.at.add_step(sums.loss, sums.right, count=sums.count)
-            self.course.add_step()
-            advance(sums.count)
-            if time.monotonic() - self.saved_at >= self.training.checkpoint_every_s:
-                self._save(running)
+        coming, device, share = batches[self.at.step :], self.runtime.device, self.processes.share
+        with reading_ahead(running.rows, coming, epoch=self.at.epochs, device=device, share=share) as ahead:
+            running = replace(running, rows=ahead)
+            for step in range(self.at.step, len(batches)):
+                planned = self.course.planned(self.at)
+                if step and not self.course.is_left(self.at, planned):
+                    break
+                self.at.rate = self._rate_at(planned)
+                set_rate(running.optimizer, self.at.rate)
+                sums = self._gradients(running, batches[step], step, scale=running.scaler.get_scale())
+                self._take_step(running)
+                self.at.add_step(sums.loss, sums.right, count=sums.count)
+                self.course.add_step()
+                advance(sums.count)
+                if time.monotonic() - self.saved_at >= self.training.checkpoint_every_s:
+                    self._save(running)
         self._end_epoch(running)
         self.course.add_answers()
 
     def _rate_at(self, planned: float) -> float:
         """Return the step size at the next step of a phase that is planned for so many epochs."""
         kind, warmup, done = self.training.schedule, self.training.warmup, self.course.done(self.at)
-        factor = schedule_factor(kind, done, num_epochs=max(planned, done + 1e-3), warmup=warmup)
-        return self.rate * self.at.plateau.factor * factor
+        longest = max(planned, done + 1e-3)
+        return self.rate * self.at.plateau.factor * schedule_factor(kind, done, num_epochs=longest, warmup=warmup)
 
     def _gradients(self, running: _RunningPhase, batch: Batch, step: int, *, scale: float = 1.0) -> StepSums:
         """Add up the gradients of a batch over all processes, and return the sums over all of them."""
@@ -258,8 +262,7 @@ class _Training:
             )
 
     def _watched_scores(self, logits: Floats) -> tuple[float, float]:
-        labels = torch.from_numpy(self.dataset.labels[self.watched])
-        answers = torch.from_numpy(logits)
+        labels, answers = torch.from_numpy(self.dataset.labels[self.watched]), torch.from_numpy(logits)
         return float(F.cross_entropy(answers, labels)), float((answers.argmax(1) == labels).float().mean())
 
     def _average_norms(self, engine: Engine) -> None:
