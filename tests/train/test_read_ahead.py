@@ -13,10 +13,19 @@ from thawline.core.types import InputSpec
 from thawline.train import loop
 from thawline.train.batches import Batch, Pictures
 from thawline.train.loop import train
+from thawline.train.processes import Processes
 from thawline.train.read_ahead import ReadAhead, reading_ahead
 
 RUNTIME = Runtime("cpu", "float32", 4)
 SAMPLES = np.arange(12)
+ALONE = Processes()
+
+
+class Second:
+    """The second of two processes, as reading ahead sees it."""
+
+    def share(self, rows, *, together):
+        return rows[1::2]
 
 
 SPEC = InputSpec(size_px=32, mean=(0.5,) * 3, std=(0.25,) * 3)
@@ -63,19 +72,19 @@ def test_only_so_many_batches_are_read_before_they_are_asked_for(rows, pool, mon
 def test_blended_batches_are_foreseen_with_their_partners(rows):
     batches = [Batch(SAMPLES[:3], SAMPLES[3:6], 0.25), Batch(SAMPLES[6:8], SAMPLES[6:8])]
     expected = [batch.inputs(rows, 0)[0] for batch in batches]
-    with reading_ahead(rows, batches, epoch=0, device="meta", share=lambda places: places) as ahead:
+    with reading_ahead(rows, batches, epoch=0, device="meta", processes=ALONE) as ahead:
         assert isinstance(ahead, ReadAhead)
         assert all(torch.equal(batch.inputs(ahead, 0)[0], x) for batch, x in zip(batches, expected, strict=True))
         assert not ahead._ahead
 
 
 def test_a_cpu_reads_in_its_streams(rows):
-    with reading_ahead(rows, [], epoch=0, device="cpu", share=lambda places: places) as same:
+    with reading_ahead(rows, [], epoch=0, device="cpu", processes=ALONE) as same:
         assert same is rows
 
 
 def test_of_several_processes_each_reads_its_own_part(rows):
-    with reading_ahead(rows, [Batch(SAMPLES, SAMPLES)], epoch=0, device="meta", share=lambda at: at[1::2]) as ahead:
+    with reading_ahead(rows, [Batch(SAMPLES, SAMPLES)], epoch=0, device="meta", processes=Second()) as ahead:
         assert torch.equal(ahead.read(SAMPLES[1::2], 0), rows.read(SAMPLES[1::2], 0))
         assert not ahead._ahead
 
@@ -84,9 +93,9 @@ def test_a_training_run_that_reads_ahead_ends_with_the_same_bytes(make_job, monk
     job, made = make_job("all", augment="flip", mixup=0.2), []
     expected = train(job)
 
-    def as_on_a_device(rows, batches, *, epoch, device, share):
+    def as_on_a_device(rows, batches, *, epoch, device, processes):
         made.append(epoch)
-        return reading_ahead(rows, batches, epoch=epoch, device="meta", share=share)
+        return reading_ahead(rows, batches, epoch=epoch, device="meta", processes=processes)
 
     monkeypatch.setattr(loop, "reading_ahead", as_on_a_device)
     found = train(job)

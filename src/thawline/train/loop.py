@@ -169,8 +169,8 @@ class _Training:
     def _run_epoch(self, running: _RunningPhase, advance: Advance) -> None:
         """Take the remaining steps of an epoch, or those that time allows, then answer the rows to watch."""
         batches = self._batches()
-        coming, device, share = batches[self.at.step :], self.runtime.device, self.processes.share
-        with reading_ahead(running.rows, coming, epoch=self.at.epochs, device=device, share=share) as ahead:
+        coming, device, together = batches[self.at.step :], self.runtime.device, self.processes
+        with reading_ahead(running.rows, coming, epoch=self.at.epochs, device=device, processes=together) as ahead:
             running = replace(running, rows=ahead)
             for step in range(self.at.step, len(batches)):
                 planned = self.course.planned(self.at)

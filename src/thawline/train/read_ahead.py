@@ -8,7 +8,7 @@ decided by the batches alone: nothing that is trained can tell the difference.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -20,6 +20,8 @@ from thawline.core.runtime import num_workers
 from thawline.core.types import Ints
 from thawline.features.reader import normalised
 from thawline.train.batches import Batch, Pictures, Rows
+from thawline.train.engine import STREAM_ROWS
+from thawline.train.processes import Processes
 
 __all__ = ["ReadAhead", "reading_ahead"]
 
@@ -69,7 +71,7 @@ class ReadAhead:
 
 @contextmanager
 def reading_ahead(
-    rows: Rows, batches: Iterable[Batch], *, epoch: int, device: str, share: Callable[[Ints], Ints]
+    rows: Rows, batches: Sequence[Batch], *, epoch: int, device: str, processes: Processes
 ) -> Iterator[Rows]:
     """Give rows that are read ahead; on a CPU, and where nothing is decoded, the rows themselves.
 
@@ -78,12 +80,13 @@ def reading_ahead(
         batches: The steps to come.
         epoch: Of all of them.
         device: Where the network runs.
-        share: From the places of a step to those that this process takes.
+        processes: Those that train together; each reads its own part of a step.
     """
     if device == "cpu" or not isinstance(rows, Pictures):
         yield rows
         return
-    reads = (samples for batch in batches for samples in _reads_of(batch.part(share(np.arange(len(batch))))))
+    shares = (processes.share(np.arange(len(batch)), together=STREAM_ROWS) for batch in batches)
+    reads = (samples for batch, share in zip(batches, shares, strict=True) for samples in _reads_of(batch.part(share)))
     with ThreadPoolExecutor(num_workers(), "ahead") as pool:
         ahead = ReadAhead(rows, reads, epoch=epoch, pool=pool)
         try:
