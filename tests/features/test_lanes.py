@@ -61,7 +61,7 @@ def test_a_buffer_may_be_filled_in_inference_mode_and_again_outside():
 
 def test_no_more_threads_compute_than_there_are_lanes():
     lanes, inside, most, guard = Lanes("cpu", num_lanes=2), 0, 0, threading.Lock()
-    both = threading.Barrier(2, timeout=120)
+    both = threading.Barrier(2)
 
     def work(_: int) -> None:
         nonlocal inside, most
