@@ -16,7 +16,7 @@ from torch import Tensor
 
 from thawline.core.types import Floats, Pixels
 
-__all__ = ["Lane", "Lanes"]
+__all__ = ["Lane", "Lanes", "settle"]
 
 NUM_LANES = 2
 """One computes while the other's pictures are copied; more only take memory."""
@@ -84,7 +84,7 @@ class Lanes:
         """Open the lanes.
 
         Args:
-            device: As a torch device string. Weights must be there already.
+            device: As a torch device string.
             num_lanes: How many lanes with buffers; None: none on a CPU, one on a device without streams, else two.
         """
         self._open: Lane | None = None
@@ -93,8 +93,6 @@ class Lanes:
             self._open = Lane(device, is_staged=False)
             return
         is_cuda = device.startswith("cuda")
-        if is_cuda:
-            torch.cuda.synchronize(device)  # the weights were copied in another stream
         for _ in range(num_lanes or (NUM_LANES if is_cuda else 1)):
             self._free.put(Lane(device, is_staged=is_cuda or num_lanes is not None))
 
@@ -110,3 +108,9 @@ class Lanes:
                 yield lane
         finally:
             self._free.put(lane)
+
+
+def settle(device: str) -> None:
+    """Wait until what was put on a device in any stream is there, so that every lane may read it."""
+    if device.startswith("cuda"):
+        torch.cuda.synchronize(device)

@@ -19,7 +19,7 @@ from thawline.core.runtime import Runtime
 from thawline.core.types import Floats, InputSpec, Pixels
 from thawline.features.bank import Block
 from thawline.features.joined import distinct_inputs, own_blocks
-from thawline.features.lanes import Lanes
+from thawline.features.lanes import Lanes, settle
 from thawline.features.network import Network, frozen_for_inference
 from thawline.features.pooling import pooled
 
@@ -54,7 +54,9 @@ def _normalisation(mean: tuple[float, ...], std: tuple[float, ...], device: str)
     with torch.inference_mode(False):  # whoever trains may use it too
         shift = torch.tensor(mean).mul_(255).view(1, 3, 1, 1)
         scale = torch.tensor(std).mul_(255).reciprocal_().view(1, 3, 1, 1)
-        return shift.to(device), scale.to(device)
+        placed = shift.to(device), scale.to(device)
+    settle(device)
+    return placed
 
 
 class FeatureReader:
@@ -71,6 +73,7 @@ class FeatureReader:
         self, network: Network, runtime: Runtime, blocks: Sequence[Block], storage: Literal["float16", "float32"]
     ) -> None:
         self.network = frozen_for_inference(network, runtime)
+        settle(runtime.device)
         self.runtime = runtime
         self.blocks = tuple(blocks)
         self.storage = np.dtype(storage)
