@@ -2,6 +2,7 @@
 
     make bench-peers                                        all of it, about an hour and a half
     python benchmarks/against_peers.py --only thawline sklearn --sets monkeys
+    python benchmarks/against_peers.py --only               compare what is recorded, and draw it
 
 Each tool runs from the shell as its documentation recommends (`benchmarks/peers/`), for five minutes at most. After an
 epoch it says which test pictures it has right; answering them is taken off its clock. The peers' environment is
@@ -290,7 +291,12 @@ def main() -> None:
     """Measure what is asked, then compare and draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="two tools on a few drawn pictures")
-    parser.add_argument("--only", nargs="*", choices=[*THAWLINE, *SCRIPTS], help="tools to run; none: compare and draw")
+    parser.add_argument(
+        "--only",
+        nargs="*",
+        choices=[*THAWLINE, *SCRIPTS],
+        help="tools to run, not compared yet; none named: compare and draw",
+    )
     parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
     parser.add_argument("--cap", type=float, default=TIMES_S[-1], help="seconds that a tool may take")
     parser.add_argument("--repeats", type=int, default=1, help="runs of each, in turn; the one of median time counts")
@@ -306,7 +312,7 @@ def main() -> None:
     try:
         if tools:
             measure(tools, args.sets, data=data, scratch=scratch, cap_s=args.cap, repeats=args.repeats)
-        if not is_quick():
+        if not is_quick() and not args.only:
             compare()
             write_figure(newest(), RESULTS / "against_peers.svg")
     finally:
