@@ -39,11 +39,13 @@ def test_at_a_time_the_last_answers_count(peers):
 
 
 def test_a_difference_is_paired(peers):
-    ours, theirs = "1" * 95 + "0" * 5, "1" * 90 + "0" * 10
-    mean, low, high = peers.difference(ours, theirs)
-    assert mean == pytest.approx(0.05)
-    assert 0 < low < mean < high < 0.12
-    assert peers.difference(theirs, theirs)[0] == 0
+    """The example of Newcombe (1998): 36 right by both, 12 and 2 by one alone, none by neither."""
+    ours, theirs = "1" * 36 + "1" * 12 + "0" * 2, "1" * 36 + "0" * 12 + "1" * 2
+    assert peers.difference(ours, theirs) == pytest.approx((0.2, 0.0569, 0.3404), abs=1e-4)
+    mean, low, high = peers.difference("1" * 268 + "0" * 4, "1" * 268 + "0" * 4)
+    assert mean == 0
+    assert low == pytest.approx(-high)
+    assert high < 0.02
 
 
 def test_lines_are_those_that_a_person_writes(peers):
