@@ -46,7 +46,7 @@ def extract(photos: Photos, options: Options | None = None, *, progress: Progres
         options,
         dataset,
         network=rendering_as(network, dataset.rendering),
-        runtime=choose_runtime(options.device, options.dtype),
+        runtime=choose_runtime(options.device, options.dtype, engine=options.engine),
         cache=cache_root(options.cache_dir),
         progress=progress,
     )

@@ -122,6 +122,7 @@ def replace_input(**change):
         {"cuts": (("stage1", 3), ("stage3", 2))},
         {"poolings": ("mean", "max")},
         {"blocks": SPEC.blocks[:3]},
+        {"engine": "openvino"},
     ],
     ids=lambda change: "-".join(change),
 )
@@ -137,7 +138,8 @@ def test_the_layout_on_disk_changes_the_key(monkeypatch):
 
 def test_every_field_of_a_spec_was_thought_of():
     assert {field.name for field in dataclasses.fields(BankSpec)} == {
-        *("backbone_name", "weights_sha256", "input", "views", "compute", "storage", "cuts", "poolings", "blocks")
+        *("backbone_name", "weights_sha256", "input", "views", "compute", "storage", "cuts", "poolings", "blocks"),
+        "engine",
     }
     assert {field.name for field in dataclasses.fields(InputSpec)} == {
         *("size_px", "mean", "std", "interpolation", "fit", "rendering", "crop_share")
@@ -146,7 +148,7 @@ def test_every_field_of_a_spec_was_thought_of():
 
 def test_a_set_that_asks_for_no_rendering_and_shows_all_keeps_the_key_that_it_had_before_these_could_be():
     facts = {name: value for name, value in dataclasses.asdict(SPEC).items() if name != "backbone_name"}
-    del facts["input"]["rendering"], facts["input"]["crop_share"]
+    del facts["input"]["rendering"], facts["input"]["crop_share"], facts["engine"]
     assert SPEC.key == content_key({"format": specification.FORMAT, **facts})
 
 

@@ -11,7 +11,7 @@ from timm.layers.norm_act import BatchNormAct2d
 from torch import nn
 
 from thawline.features.folding import fold_and_fuse, fold_batch_norms
-from thawline.features.fused import can_fuse, fuse_convolutions
+from thawline.features.fused import can_fuse, fuse_convolutions, fuse_linear
 from thawline.features.network import Network, load_backbone
 
 pytestmark = pytest.mark.skipif(not can_fuse("cpu", torch.float32), reason="this torch has no oneDNN")
@@ -73,6 +73,48 @@ def fused_by_pairs(plain: nn.Sequential) -> nn.Sequential:
     folded[1] = nn.Sequential(norm.drop, norm.act).eval()
     fuse_convolutions(folded, [("0", "1")])
     return folded
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("shape", [(5, 6), (2, 7, 6), (2, 3, 4, 6), (0, 6)])
+def test_linear_layers_are_multiplied_by_onednn_and_keep_their_bias(shape, bias):
+    plain = frozen(nn.Linear(6, 9, bias=bias), nn.GELU())
+    fused = copy.deepcopy(plain)
+    fuse_linear(fused)
+    assert kinds(fused) == ["_Linear", "GELU"]
+    x = torch.randn(shape)
+    assert torch.allclose(fused(x), plain(x), atol=1e-5)
+    assert set(fused.state_dict()) == set(plain.state_dict())
+    assert (fused[0].in_features, fused[0].out_features) == (6, 9)
+
+
+def test_in_other_formats_a_linear_layer_is_torchs_own():
+    plain = frozen(nn.Linear(6, 9)).bfloat16()
+    fused = copy.deepcopy(plain)
+    fuse_linear(fused)
+    x = torch.randn(4, 6).bfloat16()
+    assert torch.equal(fused(x), plain(x))
+
+
+def test_a_linear_layer_that_computes_otherwise_stays():
+    class Doubled(nn.Linear):
+        def forward(self, x):
+            return 2 * super().forward(x)
+
+    model = frozen(Doubled(6, 9))
+    fuse_linear(model)
+    assert kinds(model) == ["Doubled"]
+
+
+def test_a_transformer_that_is_read_in_float32_multiplies_by_onednn():
+    network = load_backbone("vit_tiny_patch16_224", size_px=32, pretrained=False)
+    fused = fold_and_fuse(network.model, 32)
+    assert {type(layer).__name__ for layer in fused.modules() if isinstance(layer, nn.Linear)} == {"_Linear"}
+    x = torch.randn(2, 3, 32, 32)
+    with torch.inference_mode():
+        for cut in (0, 5, len(network.backbone.cuts) - 1):
+            mine, plain = Network(network.backbone, fused).prefix(x, cut), network.prefix(x, cut)
+            assert torch.allclose(mine, plain, rtol=1e-4, atol=1e-4 * float(plain.abs().max()))
 
 
 def test_what_pads_otherwise_or_computes_its_weights_stays():

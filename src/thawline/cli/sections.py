@@ -29,7 +29,7 @@ OPTION_SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "Network and input": ("backbone", "weights", "size", "fit", "crop_share", "pooling"),
     "Choice and scores": ("metric", "class_weights", "folds", "repeats", "refit", "error_rate", "false_alarms", "seed"),
-    "Machine": ("device", "dtype", "storage", "memory", "cluster", "store", "cache_dir"),
+    "Machine": ("device", "engine", "dtype", "storage", "memory", "cluster", "store", "cache_dir"),
 }
 """Section → options by their Python names; what stands in none is shown first, and training has its own."""
 

@@ -23,12 +23,14 @@ _DESCRIPTIONS = {
     "banks": ("bank.json", {"weights_sha256", "views", "blocks"}),
     "pictures": ("source.json", {"source", "pictures"}),
     "packages": ("source.json", {"source", "integrity"}),
+    "engines": ("engine.json", {"machine", "paces"}),
 }
 _NAMES = {
     "banks": rf"bank\.json|compaction\.lock|segments|segments/{_KEY}|segments/{_KEY}/(rows|digests|checksums)\.npy|"
     rf"index|index/{_KEY}|index/{_KEY}/places\.bin",
     "pictures": r"source\.json|(train|validation|test|all)-\d{5}\.parquet",
     "packages": r"source\.json|package\.tgz",
+    "engines": r"engine\.json|graph\.onnx",
 }
 
 
@@ -37,7 +39,8 @@ class Entry:
     """One thing in the cache.
 
     Attributes:
-        kind: Folder it lies in: `banks` of features, `pictures` that were fetched, or `packages` for an export.
+        kind: Folder it lies in: `banks` of features, `pictures` that were fetched, `packages` for an export, or
+            what `engines` take here and the graphs that they compile.
         key: Its content key.
         directory: Where it lies.
         size_bytes: Bytes of all its files.

@@ -134,6 +134,9 @@ class Options(CheckOptions):
     device: str = "auto"
     """Where the network runs: `auto`, `cpu`, `cuda`, `mps`."""
 
+    engine: Literal["auto", "eager", "inductor", "onnxruntime", "openvino"] = "auto"
+    """What reads the pictures; `auto`: PyTorch (`eager`), or an installed one that is done sooner here."""
+
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Number format of compared features and of training; `auto`: float32, and what is fast. Models use float32."""
 

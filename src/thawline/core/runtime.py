@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DTypeName",
+    "EngineName",
     "Runtime",
     "choose_runtime",
     "for_training",
@@ -32,6 +33,8 @@ MALLOPT = {-8: 1, -3: 64 << 20, -1: 512 << 20}
 """glibc's M_ARENA_MAX, M_MMAP_THRESHOLD and M_TRIM_THRESHOLD, as `malloc.h` numbers them."""
 
 DTypeName = Literal["float32", "bfloat16", "float16"]
+EngineName = Literal["auto", "eager", "inductor", "onnxruntime", "openvino"]
+"""What computes the features that are kept; `auto` is decided for each network and data set."""
 
 
 @dataclass(frozen=True)
@@ -43,16 +46,18 @@ class Runtime:
         dtype: Format of weights and activations of a network that is read.
         batch_size: Pictures a forward pass takes at once. On a CPU it is small, so that activations stay in the
             processor's cache. How a batch is filled never changes a result; the size itself may, by rounding.
+        engine: What reads pictures into a bank. All else (training, answering, measuring drift) is eager.
     """
 
     device: str
     dtype: DTypeName
     batch_size: int
+    engine: EngineName = "eager"
 
     @property
     def answering(self) -> Runtime:
-        """The same place in float32: what a model answers in, wherever it is used."""
-        return replace(self, dtype="float32")
+        """The same place in float32, eager: what a model answers in, wherever it is used."""
+        return replace(self, dtype="float32", engine="eager")
 
     @property
     def torch_dtype(self) -> torch.dtype:
@@ -87,12 +92,15 @@ def keep_freed_memory() -> None:
         mallopt(parameter, value)
 
 
-def choose_runtime(device: str = "auto", dtype: DTypeName | Literal["auto"] = "auto") -> Runtime:
+def choose_runtime(
+    device: str = "auto", dtype: DTypeName | Literal["auto"] = "auto", *, engine: EngineName = "eager"
+) -> Runtime:
     """Return the device and number format for this machine.
 
     Args:
         device: `auto` takes the first CUDA device, then Apple's `mps`, then the CPU; or any torch device.
         dtype: `auto` takes float32, in which a model answers: decision 0024.
+        engine: What reads pictures into a bank: decision 0051.
 
     Raises:
         UsageError: This machine does not have the device.
@@ -112,7 +120,8 @@ def choose_runtime(device: str = "auto", dtype: DTypeName | Literal["auto"] = "a
         ) from None
     if kind == "cuda":
         torch.backends.cudnn.conv.fp32_precision = "ieee"  # type: ignore[attr-defined]  # as torch multiplies matrices already: float32 means float32
-    return Runtime(device=device, dtype="float32" if dtype == "auto" else dtype, batch_size=4 if kind == "cpu" else 128)
+    batch_size = 4 if kind == "cpu" else 128
+    return Runtime(device, "float32" if dtype == "auto" else dtype, batch_size, engine)
 
 
 def _devices() -> list[str]:
@@ -132,6 +141,7 @@ def for_training(runtime: Runtime, dtype: DTypeName | Literal["auto"] = "auto") 
         runtime: Of the run.
         dtype: `auto` takes bfloat16 where the processor multiplies it natively and on CUDA, else float32.
     """
+    runtime = replace(runtime, engine="eager")
     if dtype != "auto":
         return replace(runtime, dtype=dtype)
     is_fast = runtime.device.startswith("cuda") or (runtime.device == "cpu" and _cpu_multiplies_bfloat16())

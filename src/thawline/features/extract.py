@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -31,10 +32,11 @@ from thawline.data.load import load_pixels, map_ordered
 from thawline.features.backbone import Backbone
 from thawline.features.bank import BankSpec, FeatureBank, digests_of, open_bank
 from thawline.features.compaction import compact_often
+from thawline.features.engines.compiled import eager_elsewhere
+from thawline.features.engines.engine_choice import EngineChoice, Reader, Readers
 from thawline.features.filled_bank import Extraction
 from thawline.features.network import Network
 from thawline.features.pooling import pooling_columns
-from thawline.features.reader import FeatureReader
 from thawline.features.segment import SEGMENT_BYTES, write_segment
 from thawline.features.weights import digest
 
@@ -72,7 +74,7 @@ def bank_spec(
 
     Args:
         backbone: What reads the pictures.
-        runtime: Its number format counts.
+        runtime: Its number format and its engine count; `auto` stands for the eager one here.
         poolings: Kept at every cut. A class token, where the network has one, is kept as well.
         blocks: Exactly what to keep instead: (cut index, pooling, columns).
         view: `plain`, or an augmented view: see `data.augment.view_names`.
@@ -98,6 +100,7 @@ def bank_spec(
         cuts=tuple((cut.module, cut.channels) for cut in backbone.cuts),
         poolings=tuple(dict.fromkeys(pooling for _, pooling, _ in blocks)),
         blocks=tuple(blocks),
+        engine="eager" if runtime.engine == "auto" else runtime.engine,
     )
 
 
@@ -148,7 +151,7 @@ def extract_views(
     Args:
         dataset: Checked pictures.
         network: As loaded; a copy is prepared for inference.
-        runtime: Device, number format, batch size.
+        runtime: Device, number format, batch size, engine; `auto` chooses one for these pictures.
         views: From `data.augment.view_names`, each one pass.
         cache: From `core.store.cache_root`.
         poolings: What to keep at every cut: `mean`, `std`, `max`, `grid`.
@@ -166,20 +169,26 @@ def extract_views(
     start = time.perf_counter()
     progress = progress or SilentProgress()
     sweep_staging(cache)
-    spec_of = partial(bank_spec, network.backbone, runtime, poolings=poolings, blocks=blocks, storage=storage)
-    banks = [open_bank(cache, spec_of(view=view)) for view in views]
+
+    def specs(runtime: Runtime) -> list[BankSpec]:
+        spec_of = partial(bank_spec, network.backbone, runtime, poolings=poolings, blocks=blocks, storage=storage)
+        return [spec_of(view=view) for view in views]
+
+    readers = Readers(network, runtime, spec=specs(runtime)[0], samples=dataset.samples, cache=cache)
     sha256s = [sample.sha256 for sample in dataset.samples]
+    runtime = runtime if elsewhere is None else eager_elsewhere(runtime)
+    if runtime.engine == "auto":
+        runtime = replace(runtime, engine=EngineChoice(readers, in_streams).of_banks(specs, sha256s))
+    banks = [open_bank(cache, spec) for spec in specs(runtime)]
     missing = [bank.missing(sha256s) for bank in banks]
     _require_room(cache, banks, missing, num_pictures=len(set(sha256s)), budget_bytes=budget_bytes)
-    reader: FeatureReader | None = None
     done = []
     for bank, lacking in zip(banks, missing, strict=True):
         samples = [dataset.samples[position] for position in lacking]
         if lacking and elsewhere is not None:
             elsewhere(bank, samples)
         elif lacking:
-            reader = reader or FeatureReader(network, runtime, list(bank.spec.columns), storage)
-            _fill(bank, reader, samples, cache=cache, progress=progress)
+            _fill(bank, readers.by(runtime.engine), samples, cache=cache, progress=progress)
         if lacking:
             compact_often(cache, bank, progress=progress)
         bank.remake = partial(_remake, bank, dataset, network, runtime=runtime, cache=cache, progress=progress)
@@ -204,7 +213,7 @@ def _remake(
         raise StoreError(f"read features: {bank.directory} was damaged: {rows} had to be removed. Run again.")
     progress.note(f"extract: the bank was damaged, {counted(len(sha256s), 'pictures')} once more")
     samples = {sample.sha256: sample for sample in dataset.samples}
-    reader = FeatureReader(network, runtime, list(bank.spec.columns), bank.spec.storage)
+    reader = Readers(network, runtime, spec=bank.spec, samples=dataset.samples, cache=cache).by(bank.spec.engine)
     again = [samples[sha256] for sha256 in sha256s if sha256 in samples]
     _fill(bank, reader, again, cache=cache, progress=SilentProgress())
 
@@ -231,9 +240,7 @@ def _require_room(
     require_space("extract", cache, needed_bytes=sum(len(lacking) * bank.spec.row_bytes for bank, lacking in rows))
 
 
-def _fill(
-    bank: FeatureBank, reader: FeatureReader, samples: Sequence[Sample], *, cache: Path, progress: Progress
-) -> None:
+def _fill(bank: FeatureBank, reader: Reader, samples: Sequence[Sample], *, cache: Path, progress: Progress) -> None:
     """Put the pictures of `samples` into the bank, by one pass over them."""
     spec = bank.spec
     name = pass_name(spec, progress, num_pictures=len(samples))
@@ -249,11 +256,12 @@ def pass_name(spec: BankSpec, progress: Progress, *, num_pictures: int) -> str:
     name = "extract" if view == PLAIN else f"extract {view}"
     num_cuts, size = len({cut for cut, _, _ in spec.blocks}), num_pictures * spec.row_bytes / 2**20
     depths = f"{num_cuts} cuts" if num_cuts > 1 else "1 cut"
-    progress.note(f"{name}: {counted(num_pictures, 'pictures')} × {spec.width:,} columns at {depths}, {size:,.1f} MiB")
+    columns = f"{counted(num_pictures, 'pictures')} × {spec.width:,} columns at {depths}, {size:,.1f} MiB"
+    progress.note(f"{name}: {columns}" + (f", read by {spec.engine}" if spec.engine != "eager" else ""))
     return name
 
 
-def read_segment(reader: FeatureReader, samples: Sequence[Sample], *, spec: BankSpec) -> Floats:
+def read_segment(reader: Reader, samples: Sequence[Sample], *, spec: BankSpec) -> Floats:
     """Return the rows of one segment's pictures: (n, width) in the storage format, bitwise those of any other pass.
 
     Args:
@@ -274,7 +282,7 @@ def segment_rows(row_bytes: int) -> int:
 
 
 def _segments(
-    reader: FeatureReader, samples: Sequence[Sample], spec: BankSpec, advance: Callable[[int], None]
+    reader: Reader, samples: Sequence[Sample], spec: BankSpec, advance: Callable[[int], None]
 ) -> Iterator[tuple[Sequence[Sample], Floats]]:
     """Yield (samples, rows) of whole segments in the order of `samples`; the last may be shorter."""
     size = segment_rows(spec.row_bytes)
@@ -290,7 +298,7 @@ def _segments(
             done += count
 
 
-def _batches(reader: FeatureReader, samples: Sequence[Sample], view: str, at_once: int) -> Iterator[Floats]:
+def _batches(reader: Reader, samples: Sequence[Sample], view: str, at_once: int) -> Iterator[Floats]:
     """Yield the rows of consecutive batches; a batch never reaches over the end of a segment."""
     spec = reader.network.backbone.input
     size = min(reader.runtime.batch_size, at_once)

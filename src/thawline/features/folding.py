@@ -19,7 +19,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from thawline.core.errors import first_few
 from thawline.features.families import family_steps
-from thawline.features.fused import fuse_convolutions
+from thawline.features.fused import fuse_convolutions, fuse_linear
 from thawline.features.shadow import shadow_of
 from thawline.features.trunk import activations_of
 
@@ -46,7 +46,7 @@ def fold_batch_norms(model: nn.Module, size_px: int) -> nn.Module:
 
 
 def fold_and_fuse(model: nn.Module, size_px: int) -> nn.Module:
-    """Return a copy as `fold_batch_norms` does, whose convolutions run in one call each: for a processor, see `fused`.
+    """Return a copy as `fold_batch_norms` does, whose layers oneDNN computes: for a processor, see `fused`.
 
     A network with weights that are no numbers is folded only: oneDNN's activations would turn them into zeros, unseen.
 
@@ -58,6 +58,7 @@ def fold_and_fuse(model: nn.Module, size_px: int) -> nn.Module:
     if not all(tensor.isfinite().all() for tensor in fused.state_dict().values()):
         return fold_batch_norms(model, size_px)
     fuse_convolutions(fused, pairs)
+    fuse_linear(fused)
     if family_steps(model) is None and not _agree(model, fused, size_px):
         return fold_batch_norms(model, size_px)
     return fused.requires_grad_(False)

@@ -1,8 +1,10 @@
-"""A folded network on a processor -> the same network, each convolution with its padding and activation in one call.
+"""A folded network on a processor -> the same network, its convolutions and linear layers computed by oneDNN.
 
 On one thread torch chooses a slow way for 1×1 convolutions in float32, a clamp reads and writes every activation once
 more, and padding to the same size copies it. oneDNN does all three at once: half the time of a float32 pass
-(docs/decisions/0024-float32-answers.md). The same sums in another order: outputs agree to rounding.
+(docs/decisions/0024-float32-answers.md). Linear layers in float32 go to MKL, which on an AMD processor multiplies at
+less than half of oneDNN's speed (docs/decisions/0051-which-engine-reads.md). The same sums in another order: outputs
+agree to rounding.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["can_fuse", "fuse_convolutions"]
+__all__ = ["can_fuse", "fuse_convolutions", "fuse_linear"]
 
 Activation = tuple[str, list[float | None], str]
 NO_ACTIVATION: Activation = ("none", [], "")
@@ -45,6 +47,17 @@ def fuse_convolutions(model: nn.Module, pairs: Sequence[tuple[str, str]]) -> Non
             if activation != NO_ACTIVATION:
                 _replace(model, norm_of[path], nn.Identity().eval())
         _replace(model, path, _Fused(convolution, activation).eval())
+
+
+def fuse_linear(model: nn.Module) -> None:
+    """Replace every plain linear layer of a frozen model by one that oneDNN multiplies; `model` changes.
+
+    Args:
+        model: In `eval()`.
+    """
+    for path, layer in list(model.named_modules()):
+        if type(layer) is nn.Linear and path:
+            _replace(model, path, _Linear(layer).eval())
 
 
 def _is_simple(convolution: Any) -> bool:
@@ -104,6 +117,22 @@ class _Fused(nn.Conv2d):
     def _is_spread(self) -> bool:
         """Whether the places of the kernel lie apart, so that it cannot be widened by one."""
         return max(self.dilation) > 1
+
+
+class _Linear(nn.Linear):
+    """A linear layer that oneDNN multiplies in float32; weight and bias are those of the one it replaces."""
+
+    def __init__(self, layer: nn.Linear) -> None:
+        nn.Module.__init__(self)
+        self.in_features, self.out_features = layer.in_features, layer.out_features
+        self.weight, self.bias = layer.weight, layer.bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the layer's output for `x`; formats other than float32 take torch's own way, which is oneDNN's."""
+        if x.dtype != torch.float32 or x.numel() == 0:
+            return super().forward(x)
+        output: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, *NO_ACTIVATION)
+        return output
 
 
 def _same_padding(size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:

@@ -21,7 +21,7 @@ from thawline.features.bank import Block
 from thawline.features.joined import distinct_inputs, own_blocks
 from thawline.features.lanes import Lanes, settle
 from thawline.features.network import Network, frozen_for_inference
-from thawline.features.pooling import pooled
+from thawline.features.pooling import pooled, pooling_columns
 
 __all__ = ["FeatureReader", "JoinedReader", "StorageRangeError", "measure_pass_ms", "normalised", "to_input"]
 
@@ -82,6 +82,12 @@ class FeatureReader:
         for cut, pooling in self.blocks:
             self._poolings.setdefault(cut, []).append(pooling)
 
+    @property
+    def widths(self) -> dict[Block, int]:
+        """(cut, pooling) → how many columns it has, in their order."""
+        cuts = self.network.backbone.cuts
+        return {(cut, pooling): pooling_columns(pooling, cuts[cut].channels) for cut, pooling in self.blocks}
+
     def read(self, pixels: Pixels) -> Floats:
         """Return (B, D) features of (B, H, W, 3) uint8 pixels in the storage format.
 
@@ -91,6 +97,10 @@ class FeatureReader:
             BackboneError: A feature is infinite or not a number.
             StorageRangeError: A feature exceeds the range of the storage format.
         """
+        return self.stored(self.features(pixels))
+
+    def features(self, pixels: Pixels) -> Floats:
+        """Return (B, D) float32 features of (B, H, W, 3) uint8 pixels."""
         spec = self.network.backbone.input
         by_block: dict[Block, torch.Tensor] = {}
         with self.lanes.turn() as lane, torch.inference_mode():
@@ -98,7 +108,16 @@ class FeatureReader:
             for cut, activation in self.network.features(x, sorted(self._poolings)):
                 columns = pooled(activation, self._poolings[cut], num_prefix_tokens=self.network.num_prefix_tokens)
                 by_block.update({(cut, pooling): values for pooling, values in columns.items()})
-            features = lane.take(torch.cat([by_block[block] for block in self.blocks], dim=1))
+            features: Floats = lane.take(torch.cat([by_block[block] for block in self.blocks], dim=1))
+        return features
+
+    def stored(self, features: Floats) -> Floats:
+        """Return (B, D) features in the storage format.
+
+        Raises:
+            BackboneError: A feature is infinite or not a number.
+            StorageRangeError: A feature exceeds the range of the storage format.
+        """
         with np.errstate(over="ignore"):
             rows: Floats = features.astype(self.storage)
         if not np.isfinite(rows).all():

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from thawline.core.errors import StoreError
+from thawline.core.runtime import EngineName
 from thawline.core.store import content_key
 from thawline.core.types import InputSpec
 from thawline.features.segment import DIGEST_BYTES
@@ -38,6 +39,7 @@ class BankSpec:
         cuts: Module and channels of every cut point, shallow to deep.
         poolings: What is kept at every cut.
         blocks: (cut index, pooling, columns) in the order of a row's columns.
+        engine: What computed them; the eager one is not named in the key, as banks were before there were others.
     """
 
     backbone_name: str
@@ -49,6 +51,7 @@ class BankSpec:
     cuts: tuple[tuple[str, int], ...]
     poolings: tuple[str, ...]
     blocks: tuple[tuple[int, str, int], ...]
+    engine: EngineName = "eager"
 
     def __repr__(self) -> str:
         return f"<BankSpec {self.key}: {self.width:,} columns of {self.backbone_name}, view {', '.join(self.views)}>"
@@ -61,7 +64,8 @@ class BankSpec:
     @property
     def facts(self) -> dict[str, Any]:
         """What `bank.json` says of the bank."""
-        return {"format": FORMAT, **asdict(self), "input": self.input.facts()}
+        facts = {"format": FORMAT, **asdict(self), "input": self.input.facts()}
+        return {name: fact for name, fact in facts.items() if (name, fact) != ("engine", "eager")}
 
     @cached_property
     def columns(self) -> dict[Block, slice]:

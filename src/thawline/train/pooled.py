@@ -108,7 +108,7 @@ def open_pooled(
     extractions = extract_views(
         replace(context.dataset, samples=samples),
         network,
-        runtime=context.runtime,
+        runtime=replace(context.runtime, engine=spec.engine),
         views=context.training.view_names,
         cache=context.cache,
         blocks=spec.blocks,

@@ -24,6 +24,7 @@ from thawline.data.split import leaked
 from thawline.features.bank import Block
 from thawline.features.drift_pass import measure_drift
 from thawline.features.joined import joined_blocks, own_blocks
+from thawline.features.joined_bank import banks_in
 from thawline.features.network import Network
 from thawline.heads.calibrate import fit_temperature, probabilities
 from thawline.heads.head import Head
@@ -196,13 +197,14 @@ def classifier_of(
 def answer_test(compared: Compared, made: Made) -> Floats:
     """Return (n, K) probabilities of the test rows; no label is read.
 
-    What a frozen backbone says of them lies in the bank where the pass read it in the format that models answer in; a
-    trained one reads the pictures.
+    What a frozen backbone says of them lies in the bank where the pass read it as models answer: in float32, eager.
+    Else, and where it was trained, the model reads the pictures.
     """
     context, bank = compared.session.context, compared.bank
     samples = [compared.dataset.samples[row] for row in compared.split.test]
     strategy, classifier = made.strategy, made.classifier
-    is_read = set(strategy.blocks) <= set(bank.spec.columns) and context.runtime == context.runtime.answering
+    reads_alike = all(own.spec.compute == "float32" and own.spec.engine == "eager" for own in banks_in(bank))
+    is_read = set(strategy.blocks) <= set(bank.spec.columns) and reads_alike
     if strategy.kind == "frozen" and is_read:
         logits = logits_of(classifier.head, compared, rows=compared.split.test, blocks=strategy.blocks)
         return probabilities(logits, classifier.temperature)

@@ -10,6 +10,7 @@ import numpy as np
 from thawline.core.errors import first_few
 from thawline.core.types import InputSpec
 from thawline.data.findings import untaught_text
+from thawline.features.joined_bank import banks_in
 from thawline.work.order import Expected
 from thawline.work.race import race_words
 from thawline.work.refit import draws_test
@@ -53,8 +54,11 @@ def notes(compared: Compared, outcome: Outcome) -> list[str]:
             "the frozen network then learns from all. Forecast and intervals are of heads that learn from the sample."
         )
     runtime = compared.session.context.runtime
-    if runtime != runtime.answering:
+    if runtime.dtype != "float32":
         said.append(f"Strategies were compared by features in {runtime.dtype}; the model answers in float32.")
+    others = sorted({bank.spec.engine for bank in banks_in(compared.bank)} - {"eager"})
+    if others:
+        said.append(f"Features were computed by {' and '.join(others)}; the model, and its test, by PyTorch itself.")
     adjusts = compared.comparison.frozen.rows.adjusts
     if adjusts:
         part = "the logarithm" if adjusts == 1 else "half the logarithm"

@@ -77,7 +77,7 @@ def check_page(
     bank = extract(
         dataset,
         rendering_as(network, dataset.rendering),
-        runtime=choose_runtime(settings.device, settings.dtype),
+        runtime=choose_runtime(settings.device, settings.dtype, engine=settings.engine),
         cache=cache_root(settings.cache_dir),
         poolings=settings.pooling,
         storage=settings.storage,

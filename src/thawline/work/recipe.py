@@ -40,7 +40,7 @@ __all__ = [
 Entry = TypeVar("Entry")
 
 SAME_SCORES = frozenset(
-    {"backbone", "class_names", "one_against_rest", "limit", "cache_dir", "device", "on_bad"}
+    {"backbone", "class_names", "one_against_rest", "limit", "cache_dir", "device", "engine", "on_bad"}
     | {"path_column", "label_column", "picture_folder", "corrections", "refit", "error_rate", "false_alarms"}
 )
 """Options that may differ from the recipe's where its stated scores are compared: the key of the pictures and labels

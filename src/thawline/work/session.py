@@ -199,7 +199,7 @@ def open_session(
         DataError: There is nothing to learn from.
     """
     clock, options = clock or Clock(), order.options
-    runtime = choose_runtime(options.device, options.dtype)
+    runtime = choose_runtime(options.device, options.dtype, engine=options.engine)
     processes = join_processes(runtime.device)
     if processes.state is not None:
         runtime = replace(runtime, device=str(processes.state.device))

@@ -14,8 +14,7 @@ from PIL import Image
 
 pytest.importorskip("openvino")
 
-from thawline.core.errors import BundleError, UsageError
-from thawline.use.exports import openvino_folder
+from thawline.core.errors import BundleError
 from thawline.use.exports.export_source import ExportSource
 from thawline.use.exports.open_export import open_export, opened
 from thawline.use.exports.proof import prove
@@ -96,19 +95,11 @@ def test_a_damaged_folder_is_refused(folder, tmp_path):
         open_export(copy)
 
 
-def test_without_openvino_it_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "openvino", None)
-    monkeypatch.delitem(sys.modules, "openvino")
-    monkeypatch.setattr(openvino_folder, "import_module", lambda name: (_ for _ in ()).throw(ImportError(name)))
-    with pytest.raises(UsageError, match=r"pip install 'thawline\[openvino\]'"):
-        openvino_folder.load_openvino("export")
-
-
 REPORTS = """
 import socket, sys, threading
 def refuse(*args, **kwargs): raise AssertionError("a connection")
 socket.socket.connect = socket.create_connection = socket.getaddrinfo = refuse
-from thawline.use.exports.openvino_folder import load_openvino
+from thawline.features.engines.openvino_library import load_openvino
 openvino = load_openvino("test")
 import openvino.tools.ovc.telemetry_utils as telemetry
 print(telemetry.tm.__name__, threading.active_count(), "openvino_telemetry" in sys.modules)

@@ -6,19 +6,18 @@ may compute in fewer bits than it is given; here it is told not to. It counts it
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from thawline.core.errors import BundleError, UsageError
+from thawline.core.errors import BundleError
 from thawline.core.runtime import num_workers
 from thawline.core.types import Floats
+from thawline.features.engines.openvino_library import load_openvino
 from thawline.use.exports.export_source import ExportSource
 from thawline.use.exports.golden import write_golden
 from thawline.use.exports.onnx_file import whole_graph
@@ -27,10 +26,9 @@ from thawline.use.exports.sealed_folder import seal_folder
 from thawline.use.onnx_facts import FACTS_KEY, PICTURES, OnnxFacts
 from thawline.use.onnx_model import WholeOnnxModel
 
-__all__ = ["load_openvino", "open_openvino", "write_openvino"]
+__all__ = ["open_openvino", "write_openvino"]
 
 KIND, GRAPH_FILE = "openvino", "model.xml"
-TELEMETRY = "openvino_telemetry"
 
 
 def write_openvino(source: ExportSource, place: Path) -> None:
@@ -122,34 +120,6 @@ class _Session:
         request = self._own.request
         request.infer(dict(feeds))
         return [request.get_tensor(name).data.copy() for name in names]
-
-
-def load_openvino(doing: str) -> Any:
-    """Return the library, loaded so that it reports to nobody: it sends an event when it is first imported.
-
-    Its own module for that is kept away while it is imported; without it OpenVINO uses a stand-in that does nothing.
-
-    Args:
-        doing: Names the operation in errors.
-
-    Raises:
-        UsageError: It is not installed.
-    """
-    if "openvino" in sys.modules:
-        return sys.modules["openvino"]
-    kept = sys.modules.get(TELEMETRY)
-    sys.modules[TELEMETRY] = None  # type: ignore[assignment]
-    try:
-        return import_module("openvino")
-    except ImportError as error:
-        raise UsageError(
-            f"{doing}: openvino is needed and cannot be loaded ({error}). Run `pip install 'thawline[openvino]'`."
-        ) from None
-    finally:
-        if kept is None:
-            del sys.modules[TELEMETRY]
-        else:
-            sys.modules[TELEMETRY] = kept
 
 
 def _reason(error: Exception) -> str:
