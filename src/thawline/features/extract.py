@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -169,32 +168,30 @@ def extract_views(
     start = time.perf_counter()
     progress = progress or SilentProgress()
     sweep_staging(cache)
-
-    def specs(runtime: Runtime) -> list[BankSpec]:
-        spec_of = partial(bank_spec, network.backbone, runtime, poolings=poolings, blocks=blocks, storage=storage)
-        return [spec_of(view=view) for view in views]
-
+    spec_of = partial(bank_spec, network.backbone, poolings=poolings, blocks=blocks, storage=storage)
+    specs = partial(_of_views, spec_of, views=views)
     readers = Readers(network, runtime, spec=specs(runtime)[0], samples=dataset.samples, cache=cache)
     sha256s = [sample.sha256 for sample in dataset.samples]
-    runtime = runtime if elsewhere is None else eager_elsewhere(runtime)
-    if runtime.engine == "auto":
-        runtime = replace(runtime, engine=EngineChoice(readers, in_streams).of_banks(specs, sha256s))
+    choice = EngineChoice(readers, in_streams)
+    runtime = choice.of_banks(runtime, specs, sha256s=sha256s) if elsewhere is None else eager_elsewhere(runtime)
     banks = [open_bank(cache, spec) for spec in specs(runtime)]
     missing = [bank.missing(sha256s) for bank in banks]
     _require_room(cache, banks, missing, num_pictures=len(set(sha256s)), budget_bytes=budget_bytes)
     done = []
     for bank, lacking in zip(banks, missing, strict=True):
         samples = [dataset.samples[position] for position in lacking]
-        if lacking and elsewhere is not None:
-            elsewhere(bank, samples)
-        elif lacking:
-            _fill(bank, readers.by(runtime.engine), samples, cache=cache, progress=progress)
         if lacking:
+            fill = elsewhere or partial(_fill, reader=readers.by(runtime.engine), cache=cache, progress=progress)
+            fill(bank, samples)
             compact_often(cache, bank, progress=progress)
         bank.remake = partial(_remake, bank, dataset, network, runtime=runtime, cache=cache, progress=progress)
         done.append(Extraction(bank, len(lacking), time.perf_counter() - start))
         start += done[-1].seconds
     return tuple(done)
+
+
+def _of_views(spec_of: Callable[..., BankSpec], runtime: Runtime, *, views: Sequence[str]) -> list[BankSpec]:
+    return [spec_of(runtime, view=view) for view in views]
 
 
 def _remake(
@@ -215,7 +212,7 @@ def _remake(
     samples = {sample.sha256: sample for sample in dataset.samples}
     reader = Readers(network, runtime, spec=bank.spec, samples=dataset.samples, cache=cache).by(bank.spec.engine)
     again = [samples[sha256] for sha256 in sha256s if sha256 in samples]
-    _fill(bank, reader, again, cache=cache, progress=SilentProgress())
+    _fill(bank, again, reader=reader, cache=cache, progress=SilentProgress())
 
 
 def _require_room(
@@ -240,7 +237,7 @@ def _require_room(
     require_space("extract", cache, needed_bytes=sum(len(lacking) * bank.spec.row_bytes for bank, lacking in rows))
 
 
-def _fill(bank: FeatureBank, reader: Reader, samples: Sequence[Sample], *, cache: Path, progress: Progress) -> None:
+def _fill(bank: FeatureBank, samples: Sequence[Sample], *, reader: Reader, cache: Path, progress: Progress) -> None:
     """Put the pictures of `samples` into the bank, by one pass over them."""
     spec = bank.spec
     name = pass_name(spec, progress, num_pictures=len(samples))

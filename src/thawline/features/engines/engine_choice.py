@@ -159,22 +159,29 @@ class EngineChoice:
     def __init__(self, readers: Readers, in_streams: InStreams) -> None:
         self.readers, self._in_streams = readers, in_streams
 
-    def of_banks(self, specs: Callable[[Runtime], list[BankSpec]], sha256s: Sequence[str]) -> EngineName:
-        """Return which engine reads pictures into banks: one whose banks hold all, else the one that is done soonest.
+    def of_banks(
+        self, runtime: Runtime, specs: Callable[[Runtime], list[BankSpec]], *, sha256s: Sequence[str]
+    ) -> Runtime:
+        """Return the runtime that reads pictures into banks: its engine, or for `auto` the one that is done soonest.
+
+        An engine whose banks hold all the pictures is done already.
 
         Args:
+            runtime: As asked for.
             specs: The banks of a runtime's engine, one a view.
             sha256s: Hashes of the pictures.
         """
+        if runtime.engine != "auto":
+            return runtime
         missing: dict[EngineName, int] = {}
         for engine in ("eager", *GRAPH_ENGINES):
             wanted = specs(replace(self.readers.runtime, engine=engine))
             if any(pooling == WHOLE for _, pooling in wanted[0].columns):  # what networks are trained on
-                return "eager"
+                return self.readers.runtime
             there = [spec for spec in wanted if (self.readers.cache / "banks" / spec.key).is_dir()]
             missing[engine] = sum(len(open_bank(self.readers.cache, spec).missing(sha256s)) for spec in there)
             missing[engine] += len(set(sha256s)) * (len(wanted) - len(there))
-        return self.engine(missing)
+        return replace(runtime, engine=self.engine(missing))
 
     def engine(self, missing: Mapping[EngineName, int]) -> EngineName:
         """Return which engine reads, so that the pictures are done soonest.
