@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import shutil
 import statistics
-import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,7 +20,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from main_job import DATA, seconds
+from main_job import seconds
+from pictures import DATA, need
 from record import is_quick, record
 from thawline.core.errors import BackboneError, UsageError
 from thawline.core.runtime import Runtime, choose_runtime, keep_freed_memory, num_workers
@@ -147,8 +147,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, help="of cifar10, at the network's size; default: monkeys")
     parser.add_argument("--rounds", type=int, help="extractions of each engine")
     asked = parser.parse_args()
-    if not (DATA / "monkeys").is_dir():
-        sys.exit(f"floor: the real pictures are not in {DATA}; set THAWLINE_DATA.")
+    need("cifar10" if asked.pictures else "monkeys")
     keep_freed_memory()
     dataset, _ = check(DATA / ("cifar10" if asked.pictures else "monkeys"))
     count = 24 if is_quick() else asked.pictures or len(dataset.samples)

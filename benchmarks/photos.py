@@ -12,14 +12,13 @@ import cProfile
 import io
 import pstats
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from PIL import Image
 
-from main_job import DATA
+from pictures import DATA, need
 from record import is_quick, record
 from thawline.data.images import prepare
 from thawline.data.square import side_px
@@ -33,7 +32,7 @@ def photos(count: int, *, noise: float) -> list[bytes]:
     made, draws = [], np.random.default_rng(0)
     for path in sorted((DATA / "celebrities").rglob("*.jpg")):
         with Image.open(path) as image:
-            if min(image.size) < LEAST_PX:
+            if min(image.size) < LEAST_PX and not is_quick():
                 continue
             size = (4000, 3000) if image.width >= image.height else (3000, 4000)
             large = image.convert("RGB").resize(size, Image.Resampling.BICUBIC)
@@ -105,12 +104,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="two photos, nothing recorded")
     parser.parse_args()
-    if not (DATA / "celebrities").is_dir():
-        sys.exit(f"photos: the real pictures are not in {DATA}; set THAWLINE_DATA.")
+    need("celebrities")
     count, rounds = (2, 1) if is_quick() else (NUM_PHOTOS, ROUNDS)
     measure("12 megapixels, scaled up", photos(count, noise=0), rounds)
     measure("12 megapixels, scaled up, with noise", photos(count, noise=NOISE), rounds)
-    measure("real photos of 8 to 13 megapixels", real_photos()[:count], rounds)
+    if real := real_photos()[:count]:
+        measure("real photos of 8 to 13 megapixels", real, rounds)
 
 
 if __name__ == "__main__":
