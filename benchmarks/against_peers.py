@@ -120,7 +120,7 @@ def watch(process: subprocess.Popen[bytes], told: Path, *, cap_s: float) -> floa
         try:
             parent = psutil.Process(process.pid)
             family = [parent, *parent.children(recursive=True)]
-            peak = max(peak, sum(member.memory_info().rss for member in family))
+            peak = max(peak, sum(memory_of(member) for member in family))
         except psutil.NoSuchProcess:
             pass
         over_s = time.perf_counter() - start - cap_s
@@ -129,6 +129,12 @@ def watch(process: subprocess.Popen[bytes], told: Path, *, cap_s: float) -> floa
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
     return peak / 2**30
+
+
+def memory_of(process: psutil.Process) -> int:
+    """Return the bytes of a process, those that it shares with others counted in part where the system tells."""
+    used = process.memory_full_info()
+    return int(getattr(used, "pss", used.rss))
 
 
 def read_answers(file: Path) -> list[tuple[float, dict[str, int]]]:

@@ -1,6 +1,7 @@
 """fastai: `vision_learner` and `fine_tune`, as docs.fast.ai's tutorial "Computer vision intro" does it.
 
-Pictures resized to 224 and cropped, its own defaults for all else; five epochs after the frozen one.
+Pictures resized to 224 and cropped, its own defaults for all else; three epochs after the frozen one, which end in five
+minutes on a thousand pictures.
 """
 
 import sys
@@ -33,4 +34,4 @@ class Tell(Callback):
 
 dls = ImageDataLoaders.from_folder(folder, train="train", valid="test", item_tfms=Resize(224), num_workers=2)
 learn = vision_learner(dls, "tf_efficientnet_lite0.in1k", metrics=error_rate, cbs=Tell())
-learn.fine_tune(5)
+learn.fine_tune(3)
