@@ -1,8 +1,6 @@
 """`python -m thawline`."""
 
-import sys
-
-from thawline.cli.app import main
+from thawline.cli.app import leave
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -142,3 +145,15 @@ def test_only_decoupled_decay_is_on_unless_it_is_asked_for(optimizer_name, expec
     for options, decay in ((TrainOptions(optimizer=optimizer_name), expected), (TrainOptions(weight_decay=0.2), 0.2)):
         groups = make_optimizer(thawed.trained(), options, scales=scales).param_groups
         assert {group["weight_decay"] for group in groups} == {0.0, decay}
+
+
+def test_the_compiler_is_loaded_before_a_step_is_measured():
+    code = """
+import sys, torch
+from thawline.train.hyperparameters import TrainOptions
+from thawline.train.optimizer import make_optimizer
+make_optimizer({"w": torch.nn.Parameter(torch.ones(2, 2))}, TrainOptions(), scales={"w": 1.0})
+print("torch._dynamo" in sys.modules)
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "True"

@@ -5,9 +5,13 @@ Exit codes: 0 done, 1 something that the person can fix, 2 usage, 130 interrupte
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
-from typing import TYPE_CHECKING
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, NoReturn
 
 from cyclopts import CycloptsError, Parameter
 
@@ -30,7 +34,11 @@ from thawline.core.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["app", "main", "make_app"]
+__all__ = ["app", "leave", "main", "make_app"]
+
+
+COLLECTED_RARELY = (100_000, 20, 100)
+"""When Python looks for garbage in cycles: the imports of torch alone make it look hundreds of times, for a second."""
 
 
 def make_app(typed: Typed | None = None) -> House:
@@ -62,6 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # on a busy machine OpenMP's threads otherwise spin while they wait for one another: a picture took 1.1 s, not 9 ms
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is loaded, which comes later
     keep_freed_memory()
+    gc.set_threshold(*COLLECTED_RARELY)
     prepare_streams()
     words = [STDIN if word == "-" else word for word in (sys.argv[1:] if arguments is None else arguments)]
     typed = Typed(words)
@@ -88,6 +97,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         discard_output()
         code = 0
     return code if isinstance(code, int) else 0
+
+
+def leave(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and end the process: at once where nothing else is at work in it.
+
+    Python would first take apart, module by module, all that was imported: most of a second where torch is.
+    """
+    code = main(arguments)
+    if threading.active_count() == 1:
+        with suppress(OSError, ValueError, AttributeError):  # a full disk, or no stream: Python says so in its own way
+            sys.stdout.flush()
+            sys.stderr.flush()
+            atexit._run_exitfuncs()
+            os._exit(code)
+    sys.exit(code)
 
 
 def _complain(problem: str) -> None:

@@ -28,12 +28,15 @@ __all__ = ["cache"]
 
 cache = House(name="cache", help="List, verify, compact or empty the store of extracted features.")
 
+DESCRIPTIONS = {"banks": ("bank.json", "backbone_name", "backbone"), "answers": ("entry.json", "what", "answer")}
+"""Kind of entry → the file that describes it, where its name stands there, and what that is called; else a source."""
+
 CacheDir = Annotated[Path | None, Parameter(help="Folder of the cache. Default: THAWLINE_CACHE, else the user's.")]
 
 
 @cache.command(name="list")
 def cache_list(*, cache_dir: CacheDir = None, json: Json = False) -> None:
-    """List the banks of features and the pictures that were fetched, most recently used first."""
+    """List banks of features, pictures that were fetched and answers that are remembered, most recently used first."""
     entries = thawline.cache_entries(cache_dir)
     if json:
         say_json([_entry_json(entry) for entry in entries])
@@ -137,7 +140,7 @@ def _ask(entries: Sequence[Entry], *, can_ask: bool) -> None:
 
 def _line(entry: Entry) -> str:
     facts = _entry_json(entry)
-    name = facts.get("backbone") or facts["source"]
+    name = facts.get("backbone") or facts.get("answer") or facts["source"]
     return f"{entry.key}  {entry.size_bytes / 2**20:10,.1f} MiB  {facts['last_used']}  {name}"
 
 
@@ -147,16 +150,15 @@ def _total(entries: Sequence[Entry]) -> str:
 
 
 def _entry_json(entry: Entry) -> dict[str, Any]:
-    is_bank = entry.kind == "banks"
+    description, key, called = DESCRIPTIONS.get(entry.kind, ("source.json", "name", "source"))
     try:
-        file = entry.directory / ("bank.json" if is_bank else "source.json")
-        name = loads(file.read_bytes())["backbone_name" if is_bank else "name"]
+        name = loads((entry.directory / description).read_bytes())[key]
     except (OSError, ValueError, KeyError, TypeError):
         name = "unknown"
     return {
         "key": entry.key,
         "kind": entry.kind,
-        "backbone" if is_bank else "source": name,
+        called: name,
         "size_bytes": entry.size_bytes,
         "last_used": datetime.fromtimestamp(entry.last_used_s, UTC).isoformat(timespec="seconds"),
         "directory": str(entry.directory),

@@ -24,6 +24,7 @@ _DESCRIPTIONS = {
     "pictures": ("source.json", {"source", "pictures"}),
     "packages": ("source.json", {"source", "integrity"}),
     "engines": ("engine.json", {"machine", "paces"}),
+    "answers": ("entry.json", {"what", "thawline", "sha256"}),
 }
 _NAMES = {
     "banks": rf"bank\.json|compaction\.lock|segments|segments/{_KEY}|segments/{_KEY}/(rows|digests|checksums)\.npy|"
@@ -31,6 +32,7 @@ _NAMES = {
     "pictures": r"source\.json|(train|validation|test|all)-\d{5}\.parquet",
     "packages": r"source\.json|package\.tgz",
     "engines": r"engine\.json|graph\.onnx",
+    "answers": r"entry\.json|answer\.safetensors",
 }
 
 
@@ -39,8 +41,8 @@ class Entry:
     """One thing in the cache.
 
     Attributes:
-        kind: Folder it lies in: `banks` of features, `pictures` that were fetched, `packages` for an export, or
-            what `engines` take here and the graphs that they compile.
+        kind: Folder it lies in: `banks` of features, `pictures` that were fetched, `packages` for an export,
+            what `engines` take here and the graphs that they compile, or `answers` that were computed.
         key: Its content key.
         directory: Where it lies.
         size_bytes: Bytes of all its files.

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from thawline.core.errors import DataError
 from thawline.core.progress import Progress
+from thawline.core.remembered import note, noted
 from thawline.core.rendering import Rendering
 from thawline.core.types import Ints, Pixels
 from thawline.data.copies import THUMBNAIL_PX
@@ -61,6 +64,43 @@ class _Examined:
     jpeg_table: int = 0
 
 
+class _Known:
+    """What is known of ordinary pictures by the digests of their bytes, of an earlier run and of this one."""
+
+    def __init__(self, earlier: Mapping[str, _Examined]) -> None:
+        self._earlier, self._now = earlier, dict[str, _Examined]()
+        self.has_new = False
+
+    @classmethod
+    def of(cls, packed: Any) -> _Known:
+        """Return what `packed` was made of; nothing where it is None."""
+        rows, tops, tables, thumbnails = packed or ((), (), (), ())
+        items = zip(rows, thumbnails, tops, tables, strict=True)
+        return cls({row.sha256: _Examined(row, small, None, top, int(table)) for row, small, top, table in items})
+
+    def packed(self) -> tuple[Any, ...]:
+        """Return what is known of the pictures of this run, as few objects."""
+        items = list(self._now.values())
+        thumbnails = np.stack([item.thumbnail for item in items if item.thumbnail is not None])
+        tables = np.array([item.jpeg_table for item in items], dtype=np.int64)
+        return tuple(item.row for item in items), tuple(item.top for item in items), tables, thumbnails
+
+    def add(self, item: _Examined) -> None:
+        """Note a picture, unless it is odd: how deep and transparent ones are shown is found for each set anew."""
+        sha256 = item.row.sha256
+        if item.thumbnail is not None and item.thumbnail.shape[2] == 3 and item.stored is None:
+            self._now[sha256] = item
+            self.has_new |= sha256 not in self._earlier
+
+    def find(self, row: LedgerRow) -> _Examined | None:
+        """Return what is known of the bytes of a row, which has a digest, under its own name."""
+        found = self._earlier.get(row.sha256)
+        if found is None:
+            return None
+        own = replace(found.row, path=row.path, label=row.label, split=row.split, size_bytes=row.size_bytes)
+        return replace(found, row=own)
+
+
 def examine_all(listing: Listing, progress: Progress) -> Examination:
     """Return what is known of every candidate after reading each once. Memory: 3 KB a picture beyond the ledger."""
     rows: list[LedgerRow] = []
@@ -68,8 +108,11 @@ def examine_all(listing: Listing, progress: Progress) -> Examination:
     kept: dict[int, Stored] = {}  # by place in `thumbnails`
     seen: list[tuple[tuple[float, ...] | None, int]] = []  # brightest levels and table of the usable ones
     thumbnails = np.zeros((len(listing.candidates), THUMBNAIL_PX, THUMBNAIL_PX, 3), dtype=np.uint8)
+    address = [str(listing.root), len(listing.candidates)]
+    known = _Known.of(noted("pictures", address))
     with progress.stage("check", total=len(listing.candidates)) as advance:
-        for item in map_ordered(_examine, listing.candidates):
+        for item in map_ordered(partial(_examine, known=known), listing.candidates):
+            known.add(item)
             if item.thumbnail is not None:
                 thumbnails[len(places)] = item.thumbnail[..., :3]
                 if item.stored is not None:
@@ -78,6 +121,8 @@ def examine_all(listing: Listing, progress: Progress) -> Examination:
                 seen.append((item.top, item.jpeg_table))
             rows.append(item.row)
             advance(1)
+    if known.has_new:
+        note("pictures", address, value=known.packed())
     thumbnails = thumbnails[: len(places)]
     rendering, notes = find_rendering(list(kept.values()))
     for place, picture in kept.items():
@@ -133,12 +178,14 @@ def skipped_row(path: str, reason: str, *, label: str = "", split: str = "") -> 
     return LedgerRow(path, "skipped", reason, "", 0, 0, 0, "", label, split, -1)
 
 
-def _examine(candidate: Candidate) -> _Examined:
+def _examine(candidate: Candidate, *, known: _Known) -> _Examined:
     """Open one file: digest, size, format, repairs, remarks, thumbnail, or why it is skipped."""
     row = skipped_row(candidate.path, "", label=candidate.label, split=candidate.split or "")
     try:
         data = candidate.source.read()
         row = replace(row, sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data))
+        if (found := known.find(row)) is not None:
+            return found
         picture = decode(data, size_px=THUMBNAIL_PX)
     except DataError as error:
         return _Examined(replace(row, reason=str(error)))

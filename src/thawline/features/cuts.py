@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from thawline.features.backbone import POOL, CutPoint
+from thawline.features.light_import import without_compiler
 from thawline.features.shadow import shadow_of
 from thawline.features.steps import num_layers
 from thawline.features.trunk import chosen_blocks, readings_of, trunk_of
@@ -61,7 +62,8 @@ def cut_points(model: nn.Module, size_px: int) -> tuple[tuple[CutPoint, ...], in
 def _read_shadow(model: nn.Module, size_px: int) -> list[_Reading]:
     """Return a reading for every block in forward order."""
     try:
-        return list(_readings(shadow_of(model), torch.empty(1, 3, size_px, size_px, device="meta")))
+        with without_compiler():
+            return list(_readings(shadow_of(model), torch.empty(1, 3, size_px, size_px, device="meta")))
     except (RuntimeError, NotImplementedError):  # an architecture that looks at numbers on its way
         return list(_readings(model, torch.zeros(1, 3, size_px, size_px)))
 

@@ -5,6 +5,10 @@ Written out are the families whose parts go by names of their own, and those who
 
 from __future__ import annotations
 
+from thawline.features import light_import  # noqa: F401  # before timm
+
+# isort: split
+
 from collections.abc import Callable
 from math import isqrt
 from typing import Any

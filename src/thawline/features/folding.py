@@ -7,6 +7,10 @@ very tensor that the convolution put out.
 
 from __future__ import annotations
 
+from thawline.features import light_import  # noqa: F401  # before timm
+
+# isort: split
+
 import copy
 from collections.abc import Mapping
 from typing import Any

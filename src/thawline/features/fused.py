@@ -9,6 +9,10 @@ agree to rounding.
 
 from __future__ import annotations
 
+from thawline.features import light_import  # noqa: F401  # before timm
+
+# isort: split
+
 from collections.abc import Sequence
 from typing import Any
 

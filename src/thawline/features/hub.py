@@ -7,6 +7,10 @@ code. The hub's cache is tried first and the network last, once, with a short li
 
 from __future__ import annotations
 
+from thawline.features import light_import  # noqa: F401  # before timm
+
+# isort: split
+
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress

@@ -7,12 +7,15 @@ scales and norms have their place too, wherever an architecture keeps them.
 
 from __future__ import annotations
 
+from thawline.features import light_import  # noqa: F401  # before timm
+
+# isort: split
+
 import copy
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import takewhile
 from typing import Any
 
-import timm.optim
 import torch
 from timm.models import group_parameters
 from torch import Tensor, nn
@@ -99,6 +102,8 @@ def _layer_groups(model: Any) -> dict[str, int]:
     """Return the group of every parameter, counted from the input."""
     if hasattr(model, "group_matcher"):
         return dict(group_parameters(model, model.group_matcher(coarse=False), reverse=True))
+    import timm.optim  # here, because it takes a second to import
+
     grouping: Any = timm.optim  # its functions are not typed
     return dict(grouping.auto_group_layers(model))
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from thawline.core.errors import BackboneError
+from thawline.core.remembered import recalled
 from thawline.core.rendering import Fit, Rendering
 from thawline.core.runtime import Runtime
 from thawline.core.types import InputSpec, Interpolation
@@ -168,7 +169,9 @@ def load_backbone(
     spec = replace(_input_spec(source.name, source.config, size_px), fit=fit)
     if fit == "crop":
         spec = replace(spec, crop_share=crop_share or _crop_share(source.config))
-    cuts, num_macs = _cuts(source.name, model, spec.size_px)
+    shapes = [(name, tuple(tensor.shape)) for name, tensor in model.state_dict().items()]
+    facts = [source.name, source.architecture, repr(source.config), repr(model), shapes, spec.size_px]
+    cuts, num_macs = recalled("cut points", facts, make=lambda: _cuts(source.name, model, spec.size_px))
     trunk = trunk_of(model, spec.size_px)
     backbone = Backbone(
         name=source.name,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from functools import cache
+from threading import Lock
 from typing import Literal, NoReturn
 
 import numpy as np
@@ -59,12 +60,15 @@ def _normalisation(mean: tuple[float, ...], std: tuple[float, ...], device: str)
     return placed
 
 
+_FOLDING = Lock()
+"""Held while a network is folded: threads that ask for it at once get the same."""
+
+
 class FeatureReader:
     """Prepared pixels in, features out, exactly as a bank stores them.
 
     Attributes:
-        network: Folded, cast and placed for inference.
-        runtime: Where it runs.
+        runtime: Where the network runs.
         blocks: (cut, pooling) pairs in the order of the columns.
         lanes: The ways to the device, which threads take in turn.
     """
@@ -72,8 +76,8 @@ class FeatureReader:
     def __init__(
         self, network: Network, runtime: Runtime, blocks: Sequence[Block], storage: Literal["float16", "float32"]
     ) -> None:
-        self.network = frozen_for_inference(network, runtime)
-        settle(runtime.device)
+        self._given = network
+        self._folded: Network | None = None
         self.runtime = runtime
         self.blocks = tuple(blocks)
         self.storage = np.dtype(storage)
@@ -85,8 +89,17 @@ class FeatureReader:
     @property
     def widths(self) -> dict[Block, int]:
         """(cut, pooling) → how many columns it has, in their order."""
-        cuts = self.network.backbone.cuts
+        cuts = self._given.backbone.cuts
         return {(cut, pooling): pooling_columns(pooling, cuts[cut].channels) for cut, pooling in self.blocks}
+
+    @property
+    def network(self) -> Network:
+        """The network, folded, cast and placed for inference when it is first asked for."""
+        with _FOLDING:
+            if self._folded is None:
+                self._folded = frozen_for_inference(self._given, self.runtime)
+                settle(self.runtime.device)
+            return self._folded
 
     def read(self, pixels: Pixels) -> Floats:
         """Return (B, D) features of (B, H, W, 3) uint8 pixels in the storage format.
@@ -101,12 +114,12 @@ class FeatureReader:
 
     def features(self, pixels: Pixels) -> Floats:
         """Return (B, D) float32 features of (B, H, W, 3) uint8 pixels."""
-        spec = self.network.backbone.input
+        network = self.network
         by_block: dict[Block, torch.Tensor] = {}
         with self.lanes.turn() as lane, torch.inference_mode():
-            x = normalised(lane.put(pixels), spec, runtime=self.runtime)
-            for cut, activation in self.network.features(x, sorted(self._poolings)):
-                columns = pooled(activation, self._poolings[cut], num_prefix_tokens=self.network.num_prefix_tokens)
+            x = normalised(lane.put(pixels), network.backbone.input, runtime=self.runtime)
+            for cut, activation in network.features(x, sorted(self._poolings)):
+                columns = pooled(activation, self._poolings[cut], num_prefix_tokens=network.num_prefix_tokens)
                 by_block.update({(cut, pooling): values for pooling, values in columns.items()})
             features: Floats = lane.take(torch.cat([by_block[block] for block in self.blocks], dim=1))
         return features

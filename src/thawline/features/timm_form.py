@@ -6,6 +6,10 @@ whose logits are those of the network and the layer is taken. Where none is, the
 
 from __future__ import annotations
 
+from thawline.features import light_import  # noqa: F401  # before timm
+
+# isort: split
+
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path

@@ -7,6 +7,10 @@ to bring.
 
 from __future__ import annotations
 
+from thawline.features import light_import  # noqa: F401  # before timm
+
+# isort: split
+
 import hashlib
 import sys
 import warnings

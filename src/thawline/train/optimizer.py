@@ -7,6 +7,7 @@ What scales float16's loss is here too.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -40,6 +41,7 @@ def make_optimizer(
         key = (scales[name], decay)
         group = groups.setdefault(key, {"params": [], "scale": key[0], "weight_decay": decay})
         group["params"].append(parameter)
+    importlib.import_module("torch._dynamo")  # the first step would, and steps are measured
     parts = list(groups.values())
     if training.optimizer == "sgd":
         return torch.optim.SGD(parts, lr=1e-3, momentum=training.momentum, nesterov=training.momentum > 0)

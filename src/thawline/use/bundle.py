@@ -21,6 +21,7 @@ from safetensors.numpy import save as save_tensors
 from safetensors.torch import save as save_torch
 
 from thawline.core.errors import BackboneError, BundleError, ThawlineError, first_few
+from thawline.core.remembered import recalled
 from thawline.core.runtime import choose_runtime
 from thawline.core.store import disk_errors, file_sha256, replace_directory, staging_directory, write_json
 from thawline.data.formats import format_of
@@ -164,13 +165,12 @@ def write_bundle(folder: Path, classifier: Classifier, *, training: Training) ->
         if classifier.outsiders is not None:
             (folder / OUTSIDERS_FILE).write_bytes(save_tensors(outsider_tensors(classifier.outsiders)))
             names.append(OUTSIDERS_FILE)
+        answers = _answers_to_golden(classifier, training.golden)
         golden = []
-        for number, data in enumerate(training.golden):
+        for number, (data, (shares, outside)) in enumerate(zip(training.golden, answers, strict=True)):
             name = f"golden/{number}{format_of(data).endings[0]}"
             (folder / name).write_bytes(data)
-            answer = classifier.answers_to([classifier.prepare(data)[0]])
-            shares = [float(share) for share in answer.probabilities[0]]
-            golden.append(Golden(file=name, probabilities=shares, outside=answer.outside_of(0)))
+            golden.append(Golden(file=name, probabilities=shares, outside=outside))
         names += [picture.file for picture in golden]
         manifest = Manifest(
             format=3 if classifier.doubt else 2 if further else 1,
@@ -194,6 +194,18 @@ def write_bundle(folder: Path, classifier: Classifier, *, training: Training) ->
         ).sealed()
         write_json(folder / "manifest.json", manifest.model_dump())
     return manifest
+
+
+def _answers_to_golden(classifier: Classifier, pictures: Sequence[bytes]) -> list[tuple[list[float], float | None]]:
+    """Return of each picture the probability of every class, and how strange it looks."""
+
+    def answered() -> list[tuple[list[float], float | None]]:
+        answers = [classifier.answers_to([classifier.prepare(data)[0]]) for data in pictures]
+        return [([float(share) for share in answer.probabilities[0]], answer.outside_of(0)) for answer in answers]
+
+    reader, backbones = classifier.reader, [network.backbone for network in classifier.networks]
+    model = [backbones, reader.blocks, reader.runtime, reader.storage.name, classifier.head, classifier.temperature]
+    return recalled("golden", [*model, classifier.outsiders, classifier.doubt, pictures], make=answered)
 
 
 def load_bundle(directory: Path | str, *, device: str = "auto") -> Bundle:

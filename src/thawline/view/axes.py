@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from matplotlib.ticker import FixedLocator, MaxNLocator, NullFormatter, NullLocator
-
 from thawline.search.leaderboard import Trial
 from thawline.view.svg import LIGHT
 from thawline.view.words import GAP, percent
@@ -43,6 +41,8 @@ def frame_shares(axes: Any, scores: Sequence[float], *, best: float) -> None:
 
 def _stretch(axes: Any, low: float, high: float) -> None:
     """Set a log-odds axis, on which errors halve, not hide."""
+    from matplotlib.ticker import NullLocator
+
     axes.set_yscale("logit")
     axes.set_ylim(low * 0.94, 1 - (1 - high) * 0.94)
     axes.yaxis.set_minor_locator(NullLocator())
@@ -56,6 +56,8 @@ def is_stretched(axes: Any) -> bool:
 
 def round_shares(axes: Any, *, num_bins: int) -> list[float]:
     """Return round shares that part the axis into at most `num_bins`."""
+    from matplotlib.ticker import MaxNLocator
+
     return [float(at) for at in MaxNLocator(nbins=num_bins, steps=[1, 2, 2.5, 5, 10]).tick_values(*axes.get_ylim())]
 
 
@@ -129,6 +131,8 @@ def frame_times(axes: Any, *, low: float, high: float, labels: Mapping[float, st
         high: Its right end.
         labels: Time → label, ascending.
     """
+    from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
+
     shown = list(labels)
     axes.set_xscale("log")
     axes.set_xlim(low, high)

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
-
-from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from typing import TYPE_CHECKING, Any
 
 from thawline.core.types import Curve
 from thawline.view.axes import round_shares, rule_shares
 from thawline.view.svg import LIGHT, drawing, figure_svg, strip_axes
 from thawline.view.words import percent
+
+if TYPE_CHECKING:  # matplotlib is imported where something is drawn
+    from matplotlib.figure import Figure
 
 __all__ = ["curve_svg", "finder_svg", "is_stepped"]
 
@@ -36,6 +36,8 @@ def curve_svg(curve: Curve, *, prefix: str, goal: float | None = None) -> str:
     Returns:
         A self-contained `<svg>` element; equal bytes for equal arguments.
     """
+    from matplotlib.ticker import MaxNLocator
+
     rates = curve.learning_rate if is_stepped(curve) else ()
     base_px = _BOTTOM_PX + (_STRIP_PX + _STRIP_GAP_PX if rates else 0)
     height_px = base_px + _PANEL_PX + _TOP_PX
@@ -65,6 +67,8 @@ def is_stepped(curve: Curve) -> bool:
 
 def _panel(figure: Figure, box_px: tuple[float, float, float, float], name: str) -> Any:
     """Return plain axes over whole epochs in a box of (left, bottom, width, height) pixels."""
+    from matplotlib.ticker import MaxNLocator
+
     width_px, height_px = (72 * inches for inches in figure.get_size_inches())
     left, bottom, width, height = box_px
     axes = figure.add_axes((left / width_px, bottom / height_px, width / width_px, height / height_px))
@@ -119,6 +123,8 @@ def _rule_powers(axes: Any, values: Sequence[float], *, most: int) -> None:
 
 def _label_powers(axis: Any, exponents: Sequence[int]) -> None:
     """Label an axis at powers of ten: `10⁻³`, as plain text."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
     axis.set_major_locator(FixedLocator([10.0**exponent for exponent in sorted(exponents)]))
     axis.set_major_formatter(FuncFormatter(lambda value, _: _power(round(math.log10(value)))))
     axis.set_minor_locator(NullLocator())
@@ -171,6 +177,8 @@ def finder_svg(points: Sequence[tuple[float, float]], chosen: float | None, *, w
 
 def _draw_sweep(axes: Any, points: Sequence[tuple[float, float]]) -> None:
     """Draw the sweep, the steps in powers of ten, the loss up to a little above where it began."""
+    from matplotlib.ticker import MaxNLocator
+
     rates, losses = zip(*points, strict=True)
     axes.plot(rates, losses, color=LIGHT["ice"], linewidth=2.4)
     low, first, high = min(losses), losses[0], max(losses)

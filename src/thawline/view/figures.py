@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from thawline.core.remembered import recalled
 from thawline.features.drift import drift_from_json
 from thawline.search.leaderboard import Leaderboard
 from thawline.view.confusion import confusion_svg
@@ -45,12 +46,18 @@ class FigureFile:
 def figure_files(data: ReportData) -> Iterator[FigureFile]:
     """Yield every figure of a report, in its order; what the data have nothing for is left out."""
     for name, draw in _figures(data):
-        with taking_png() as taken:
-            svg = draw()
-        yield FigureFile(name, svg, taken[0])
+        what = [name, f"{draw.func.__module__}.{draw.func.__qualname__}", draw.args, draw.keywords]
+        yield recalled("figure file", what, make=partial(_drawn, name, draw))
 
 
-def _figures(data: ReportData) -> Iterator[tuple[str, Callable[[], str]]]:
+def _drawn(name: str, draw: Callable[[], str]) -> FigureFile:
+    """Return one figure in both forms."""
+    with taking_png() as taken:
+        svg = draw()
+    return FigureFile(name, svg, taken[0])
+
+
+def _figures(data: ReportData) -> Iterator[tuple[str, partial[str]]]:
     """Yield the name of every figure, and what draws it."""
     board, test = data.leaderboard, data.evaluation
     if not data.rows and len({trial.strategy.kind for trial in board.trials}) > 1:

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
-
 from thawline.core.counting import counted
 from thawline.vet.more_pictures import ClassGain, Forecast, MorePictures
 from thawline.view.axes import round_shares, rule_shares
@@ -62,6 +60,8 @@ def learning_svg(curve: MorePictures, *, width_px: int = 920) -> str:
 
 def _frame(axes: Any, curve: MorePictures, *, width_px: int) -> None:
     """Set both axes: round numbers of pictures, as many as there is room for, and shares that hold all 80 % ends."""
+    from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
+
     every = (*curve.points, *curve.forecast)
     low, high = min(one.pictures for one in every) / 1.15, max(one.pictures for one in every) * 1.12
     axes.set_xscale("log")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy as np
 from markupsafe import Markup
 
 from thawline.core.html import scale_of
+from thawline.core.remembered import recalled
 from thawline.search.ties import AS_GOOD_WORDS, MARGIN_WORDS, TEST_WORDS
 from thawline.use.evaluation import ClassScore, Evaluation
 from thawline.view.dataset_text import groups_text, scene_text, scenes_title
@@ -174,7 +175,14 @@ def safe_figure(svg: str) -> Markup:
 
 def both_widths(draw: Callable[..., str], *what: object) -> tuple[Markup, Markup]:
     """Return a figure laid out for a page and for a phone."""
-    return safe_figure(draw(*what)), safe_figure(draw(*what, width_px=360))
+    return one_width(draw, *what), one_width(partial(draw, width_px=360), *what)
+
+
+def one_width(draw: Callable[..., str], *what: object) -> Markup:
+    """Return a figure; one of the same is remembered, where a run remembers."""
+    drawn = partial(draw, *what)  # of a partial function it takes over the arguments
+    facts = [drawn.func.__module__, drawn.func.__qualname__, drawn.args, drawn.keywords]
+    return safe_figure(recalled("figure", facts, make=drawn))
 
 
 def plain_environment() -> jinja2.Environment:

@@ -13,6 +13,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from thawline.core.remembered import recalled
 from thawline.vet.advice import Advice
 from thawline.vet.looks import Look
 from thawline.view.album import SHOWN_SUSPECTS, SUSPECTS_WITH_NEIGHBOURS
@@ -66,8 +67,12 @@ def _heats(advice: Advice, place_of: Mapping[str, int]) -> Iterator[tuple[int, L
 
 
 def _heat_rules(data: ReportData, advice: Advice) -> Iterator[str]:
-    for number, (place, look) in enumerate(_heats(advice, data.album.place_of)):
-        jpeg = overlay_jpeg(data.album.pictures[place].jpeg, look.rows, box=look.box)
+    asked = [(data.album.pictures[place].jpeg, look) for place, look in _heats(advice, data.album.place_of)]
+
+    def drawn() -> list[bytes]:
+        return [overlay_jpeg(jpeg, look.rows, box=look.box) for jpeg, look in asked]
+
+    for number, jpeg in enumerate(recalled("heat", asked, make=drawn)):
         url = f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode('ascii')}"
         yield f".h{number}{{background-image:url({url})}}"
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from thawline.core.errors import StoreError
 from thawline.core.owned import replace_file
-from thawline.view.report import render_report
 from thawline.view.report_data import ReportData
 
 __all__ = ["read_report", "render"]
@@ -27,6 +26,8 @@ def render(run: Path | str, *, replace: bool = False) -> Path:
         StoreError: The folder is not one that `fit` or a recipe wrote, the report in it was changed by somebody, or it
             cannot be written.
     """
+    from thawline.view.report import render_report  # matplotlib
+
     target = Path(run) / "report.html"
     page = render_report(read_report(run)).encode()
     replace_file(target.parent, target.name, data=page, doing="report", older=PAGE_TITLE.encode() if replace else None)

@@ -36,7 +36,7 @@ from thawline.view.outcome import (
     tied_rows,
     unclear_rows,
 )
-from thawline.view.page import both_widths, render_page, safe_figure
+from thawline.view.page import both_widths, one_width, render_page, safe_figure
 from thawline.view.page_advice import advice_facts
 from thawline.view.page_pictures import picture_facts, script_facts
 from thawline.view.pareto import pareto_front, pareto_svg
@@ -164,7 +164,7 @@ def _curve_facts(data: ReportData) -> dict[str, Any]:
     curves = [(trial, trial.curve) for trial in trials if trial.curve is not None]
     return {
         "curves": [
-            (trial, safe_figure(curve_svg(curve, prefix=f"curve{n}", goal=data.goal)))
+            (trial, one_width(partial(curve_svg, prefix=f"curve{n}", goal=data.goal), curve))
             for n, (trial, curve) in enumerate(curves)
         ],
         "stepped": any(is_stepped(curve) for _, curve in curves),

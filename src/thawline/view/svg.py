@@ -15,12 +15,10 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.figure import Figure
+if TYPE_CHECKING:  # matplotlib is imported where something is drawn
+    from matplotlib.figure import Figure
 
 __all__ = ["LIGHT", "PALETTE_CSS", "drawing", "figure_svg", "strip_axes", "taking_png"]
 
@@ -81,6 +79,9 @@ def taking_png() -> Iterator[list[bytes]]:
 @contextmanager
 def drawing(width_px: float, height_px: float) -> Iterator[Figure]:
     """Give an empty figure with one unit a pixel, and matplotlib's options for text as text, alone in the process."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
     options: dict[Any, Any] = {
         "svg.fonttype": "none",
         "svg.hashsalt": "thawline",
@@ -98,6 +99,8 @@ def drawing(width_px: float, height_px: float) -> Iterator[Figure]:
 
 def figure_svg(figure: Figure, *, prefix: str, label: str, tooltips: Mapping[str, str]) -> str:
     """Return the figure as one `<svg>` element: colours as variables, ids under `prefix`, a tooltip for each gid."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
     buffer = io.BytesIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     canvas: Any = FigureCanvasSVG(figure)
@@ -130,6 +133,8 @@ def figure_svg(figure: Figure, *, prefix: str, label: str, tooltips: Mapping[str
 
 def _png(figure: Figure) -> bytes:
     """Return the figure as it is, on the paper of the light palette; equal figures give equal bytes."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     buffer = io.BytesIO()
     canvas: Any = FigureCanvasAgg(figure)
     dpi = figure.dpi

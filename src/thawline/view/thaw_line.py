@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from matplotlib.figure import Figure
+from typing import TYPE_CHECKING, Any
 
 from thawline.features.backbone import CutPoint
 from thawline.search.leaderboard import Leaderboard, Trial
 from thawline.view.axes import apart, frame_shares, height_of, label_cuts, shifted, tooltip
 from thawline.view.svg import LIGHT, drawing, figure_svg, strip_axes
 from thawline.view.words import percent
+
+if TYPE_CHECKING:  # matplotlib is imported where something is drawn
+    from matplotlib.figure import Figure
 
 __all__ = ["thaw_line_svg"]
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from thawline.core.remembered import facts_key, recalled
 from thawline.core.types import Bools, Ints
 from thawline.data.split import Split
 from thawline.heads.calibrate import probabilities
@@ -41,12 +42,14 @@ class Basis:
         space: Where all pictures lie.
         suspects: Every picture whose label is doubtful, surest first; advice has the first of them.
         abstained: (N,) bool; whether the model would rather not have answered.
+        key: Of everything that determines them, in 32 hex digits; empty where a network was trained.
     """
 
     answered: Answered
     space: Space
     suspects: tuple[Suspect, ...]
     abstained: Bools
+    key: str = ""
 
 
 def basis_of(compared: Compared, outcome: Outcome) -> Basis:
@@ -54,8 +57,11 @@ def basis_of(compared: Compared, outcome: Outcome) -> Basis:
     answered, space = answered_of(compared, outcome), space_read(compared, outcome)
     corrections = compared.session.report.corrections
     settled = {row.sha256 for row in corrections.rows} if corrections else set()
-    suspects = find_suspects(answered, space, settled=settled)
-    return Basis(answered, space, suspects, _abstained(outcome, answered))
+    known = [compared.whole_key, answered.rows, answered.probabilities, answered.fold]
+    facts = [*known, _frozen_strategy(compared, outcome), settled]
+    suspects = recalled("suspects", facts, make=lambda: find_suspects(answered, space, settled=settled))
+    key = "" if outcome.tried or outcome.rows else facts_key([facts, outcome.classifier.head, outcome.doubted])
+    return Basis(answered, space, suspects, _abstained(outcome, answered), key)
 
 
 def _abstained(outcome: Outcome, answered: Answered) -> Bools:
@@ -75,6 +81,13 @@ def advise(compared: Compared, outcome: Outcome, *, basis: Basis | None = None) 
         basis: What `basis_of` returns of the two, where that is known already.
     """
     basis = basis or basis_of(compared, outcome)
+    if not basis.key:
+        return _advice(compared, outcome, basis=basis)
+    return recalled("advice", basis.key, make=lambda: _advice(compared, outcome, basis=basis))
+
+
+def _advice(compared: Compared, outcome: Outcome, *, basis: Basis) -> Advice:
+    """Return what `advise` does, computed."""
     return Advice(
         num_answered=len(basis.answered),
         suspects=suspects_of(basis.suspects, basis.answered),
@@ -137,7 +150,12 @@ def space_read(compared: Compared, outcome: Outcome) -> Space:
     """
     strategy = _frozen_strategy(compared, outcome)
     hashes = [sample.sha256 for sample in compared.dataset.samples]
-    return space_of(compared.bank, hashes, blocks=strategy.blocks, is_held=compared.sample is None)
+    is_held = compared.sample is None
+
+    def computed() -> Space:
+        return space_of(compared.bank, hashes, blocks=strategy.blocks, is_held=is_held)
+
+    return recalled("space", [compared.whole_key, strategy.blocks], make=computed) if is_held else computed()
 
 
 def _frozen_strategy(compared: Compared, outcome: Outcome) -> Strategy:

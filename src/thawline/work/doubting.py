@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
+from thawline.core.remembered import recalled
 from thawline.core.types import Floats, Ints
 from thawline.features.extract import in_streams
 from thawline.features.joined import own_blocks
@@ -56,10 +57,19 @@ def doubting(compared: Compared, outcome: Outcome) -> Outcome:
         compared: The frozen comparison.
         outcome: What came of the rows.
     """
-    chosen, options = outcome.chosen, compared.session.order.options
+    chosen, classifier = outcome.chosen, outcome.classifier
     if chosen is None:
         return outcome
-    groups = compared.dataset.groups
+    facts = [compared.whole_key, outcome.strategy, outcome.final.rows, classifier.temperature]
+    facts += [chosen.held_out_logits, chosen.rows]
+    doubted, known = recalled("doubt", facts, make=lambda: _doubted(compared, outcome, chosen=chosen))
+    final = replace(outcome.final, classifier=classifier.doubting(doubted.doubt, known))
+    return replace(outcome, final=final, doubted=doubted)
+
+
+def _doubted(compared: Compared, outcome: Outcome, *, chosen: Comparison) -> tuple[Doubted, Outsiders]:
+    """Return how strange held-out pictures look, with the thresholds, and what tells strange pictures."""
+    groups, options = compared.dataset.groups, compared.session.order.options
     strategy = next(trial.strategy for trial in chosen.leaderboard.trials if trial.name == outcome.strategy)
     if strategy.kind == "frozen":
         with threadpool_limits(1):  # many small products: one thread for each fit, instead of all for each product
@@ -79,11 +89,9 @@ def doubting(compared: Compared, outcome: Outcome) -> Outcome:
     doubt, note = _promised(compared, outcome, doubt=doubt, strange=strange)
     rows = np.concatenate([scored.rows, scored.test])
     outside = np.concatenate([outside, known.share_below(scored.test_score)])
-    final = replace(outcome.final, classifier=outcome.classifier.doubting(doubt, known))
     order = np.argsort(rows, kind="stable")
     score = np.concatenate([scored.score, scored.test_score])
-    doubted = Doubted(rows[order], outside[order], score[order], doubt, note)
-    return replace(outcome, final=final, doubted=doubted)
+    return Doubted(rows[order], outside[order], score[order], doubt, note), known
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from thawline.core.remembered import recalled
 from thawline.core.types import Floats, Ints
 from thawline.features.bank import Block
 from thawline.features.joined_bank import Bank
@@ -43,9 +44,17 @@ def fit_head(compared: Compared, trial: Trial, *, rows: Ints) -> Head:
         trial: Of the strategy.
         rows: (n,) indices of samples, ascending.
     """
+    strategy, dataset = trial.strategy, compared.dataset
+    is_held = _is_held(compared, len(banks_of(compared, strategy)) * len(rows), strategy.blocks)
+    settings = [strategy, trial.l2, trial.neighbours, trial.members, is_held, len(dataset.class_names)]
+    facts = [compared.key, settings, _hashes(compared, rows), dataset.labels[rows]]
+    return recalled("head", facts, make=lambda: _fitted(compared, trial, rows=rows, is_held=is_held))
+
+
+def _fitted(compared: Compared, trial: Trial, *, rows: Ints, is_held: bool) -> Head:
+    """Return what `fit_head` does, computed."""
     dataset, strategy, num_classes = compared.dataset, trial.strategy, len(compared.dataset.class_names)
     banks = banks_of(compared, strategy)
-    is_held = _is_held(compared, len(banks) * len(rows), strategy.blocks)
     if not is_held and strategy.head == "k-NN":
         rows = np.intersect1d(rows, compared.ranked.pool)
     labels = np.tile(dataset.labels[rows], len(banks))

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from thawline.core.options import Options
+from thawline.core.remembered import recalled
 from thawline.core.runtime import package_versions
 from thawline.core.types import Curve, Floats, Ints
 from thawline.core.version import __version__
@@ -117,10 +118,14 @@ def _own_temperature(compared: Compared, trial: Trial) -> float | None:
     rows = compared.comparison.frozen.rows
     if trial.l2 is None or len(rows.held_out) == 1:
         return None
-    hashes = [compared.dataset.samples[sample].sha256 for sample in rows.samples]
-    banks = banks_of(compared, trial.strategy)
-    logits, labels = settled_logits(banks, hashes, rows=rows, strategy=trial.strategy, l2=trial.l2)
-    return fit_temperature(logits, labels, repeats=int(rows.repeat.max()) + 1) if len(labels) else None
+
+    def settled(l2: float = trial.l2) -> float | None:
+        hashes = [compared.dataset.samples[sample].sha256 for sample in rows.samples]
+        banks = banks_of(compared, trial.strategy)
+        logits, labels = settled_logits(banks, hashes, rows=rows, strategy=trial.strategy, l2=l2)
+        return fit_temperature(logits, labels, repeats=int(rows.repeat.max()) + 1) if len(labels) else None
+
+    return recalled("temperature", [compared.key, trial.strategy, trial.l2], make=settled)
 
 
 def trained_model(

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from thawline.core.remembered import recalled
 from thawline.core.store import write_json
 from thawline.core.types import Ints
 from thawline.core.version import __version__
@@ -103,14 +104,16 @@ def report_data(
 def _album(compared: Compared, basis: Basis, *, pictures: Sequence[Picture], advice: Advice | None) -> Album:
     """Return the pictures that the report shows."""
     picture_map = advice.picture_map if advice else None
-    return make_album(
-        basis.answered,
-        basis.space,
-        samples=pictures,
-        prominent=prominent_paths(advice, compared.session.report),
-        further=further_paths(advice, compared.session.report),
-        mapped=[point.path for point in picture_map.points] if picture_map else (),
-    )
+    prominent = tuple(prominent_paths(advice, compared.session.report))
+    further = tuple(further_paths(advice, compared.session.report))
+    mapped = tuple(point.path for point in picture_map.points) if picture_map else ()
+    answered, space = basis.answered, basis.space
+
+    def made() -> Album:
+        return make_album(answered, space, samples=pictures, prominent=prominent, further=further, mapped=mapped)
+
+    facts = [basis.key, pictures, prominent, further, mapped]
+    return recalled("album", facts, make=made) if basis.key else made()
 
 
 def _comparison(compared: Compared, outcome: Outcome, outside: tuple[Outside, ...]) -> RowComparison:

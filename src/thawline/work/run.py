@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from thawline.core.progress import Progress
-from thawline.core.store import disk_errors, staging_directory
+from thawline.core.remembered import recalled, remembering
+from thawline.core.store import cache_root, disk_errors, staging_directory
 from thawline.data.sampled import sampled_split
 from thawline.data.sources.unlabelled import Answerable
 from thawline.search.compare import with_curves
@@ -111,7 +112,8 @@ def run(
         StoreError: The folder holds something that would be lost; nothing was begun.
         ThawlineError: Anything that the person can fix; what was extracted and trained is kept.
     """
-    return _run(order, out, replace=replace, progress=progress, tensorboard=tensorboard)
+    with remembering(cache_root(order.options.cache_dir)):
+        return _run(order, out, replace=replace, progress=progress, tensorboard=tensorboard)
 
 
 def resume(out: Path | str, *, tensorboard: Path | None = None, progress: Progress | None = None) -> Run:
@@ -127,7 +129,8 @@ def resume(out: Path | str, *, tensorboard: Path | None = None, progress: Progre
         TrainingError: Its pictures, backbone or version are no longer what they were; says what differs.
     """
     order, key = read_order(Path(out))
-    return _run(order, Path(out), progress=progress, tensorboard=tensorboard, key=key)
+    with remembering(cache_root(order.options.cache_dir)):
+        return _run(order, Path(out), progress=progress, tensorboard=tensorboard, key=key)
 
 
 def _run(
@@ -222,10 +225,15 @@ def _with_curves(compared: Compared, outcome: Outcome) -> Leaderboard:
     """Return the leaderboard with the epochs of some linear heads; rows have those of their own training alone."""
     if outcome.rows:
         return outcome.leaderboard
-    bank, seed, split = compared.bank, compared.session.order.options.seed, compared.ranked
+    board, bank, split = outcome.leaderboard, compared.bank, compared.ranked
+    seed = compared.session.order.options.seed
     if compared.sample is not None:
         split = sampled_split(compared.dataset, split, most=MOST_IN_CURVES)
-    return with_curves(outcome.leaderboard, bank, dataset=compared.dataset, split=split, seed=seed)
+
+    def drawn() -> Leaderboard:
+        return with_curves(board, bank, dataset=compared.dataset, split=split, seed=seed)
+
+    return recalled("curves", [compared.key, board, split.folds[0], seed], make=drawn)
 
 
 def forecast(order: Order, *, progress: Progress | None = None) -> tuple[Mapping[str, Any], ...]:

@@ -6,11 +6,12 @@ import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from thawline.core.options import Options
 from thawline.core.progress import Progress, SilentProgress
+from thawline.core.remembered import facts_key, known_before, recalled
 from thawline.core.runtime import choose_runtime, for_training
 from thawline.core.store import content_key
 from thawline.core.version import __version__
@@ -26,13 +27,14 @@ from thawline.features.network import Network, rendering_as
 from thawline.features.reader import measure_pass_ms
 from thawline.search.compare import CompareOptions, Comparison, compare
 from thawline.search.leaderboard import Leaderboard
-from thawline.search.room import ranked_split, room_of
+from thawline.search.room import holds, ranked_split, room_of
 from thawline.train.context import Context, Ground, Machine
 from thawline.train.processes import join_processes
+from thawline.work.determined import what_determines
 from thawline.work.networks import load_networks
 from thawline.work.order import BEST_FROZEN, Order
 from thawline.work.race import Raced
-from thawline.work.reading import read_pictures
+from thawline.work.reading import Reading, read_pictures
 from thawline.work.run_folder import WORK
 
 __all__ = [
@@ -111,6 +113,7 @@ class Compared:
         raced: What came of the networks that raced for the time.
         sample: The split on some rows of choosing, where memory does not hold them all; None: all were compared.
         room: Bytes that fitting a head may take.
+        key: Of everything that determines the comparison, in 32 hex digits; labels of the test are no part of it.
     """
 
     session: Session
@@ -124,6 +127,7 @@ class Compared:
     raced: tuple[Raced, ...] = ()
     sample: Split | None = None
     room: int = sys.maxsize
+    key: str = ""
 
     def __repr__(self) -> str:
         """Return one short line."""
@@ -162,6 +166,15 @@ class Compared:
     def dataset(self) -> Dataset:
         """The checked pictures."""
         return self.session.context.dataset
+
+    @cached_property
+    def whole_key(self) -> str:
+        """Of everything that determines the comparison and whatever is made of it and of all pictures and labels."""
+        dataset = self.dataset
+        samples = [(one.path, one.label, one.sha256, one.split, one.group, one.copies) for one in dataset.samples]
+        is_held = holds(self.room, num_rows=len(samples), num_columns=sum(self.bank.spec.widths.values()))
+        facts = [self.key, self.split, self.session.context.options, is_held]
+        return facts_key([*facts, dataset.class_names, samples])
 
     @cached_property
     def ground(self) -> Ground:
@@ -259,28 +272,18 @@ def compare_frozen(session: Session, *, hold_out: bool = True) -> Compared:
     reading = read_pictures(context, order, pool=split.pool, views=views, started_at=clock.start)
     session = replace(session, context=reading.context)
     clock.lap("extract")
-    networks = reading.context.networks
-    full_pass_ms, *further_pass_ms = (measure_pass_ms(network, context.runtime) for network in networks)
     room, specs = room_of(options.memory), [extraction.bank.spec for extraction in reading.extractions]
     num_views = 1 + len(reading.view_banks)
     ranked = ranked_split(context.dataset, split, specs=specs, num_views=num_views, room=room)
-    comparison = compare(
-        join_banks([extraction.bank for extraction in reading.extractions]),
-        join_backbones([network.backbone for network in networks]),
-        dataset=context.dataset,
-        split=ranked,
-        options=CompareOptions(
-            options.metric if is_choice else "accuracy",
-            options.class_weights,
-            seed=options.seed,
-            only=None if is_choice else _frozen_names(session),
-        ),
-        view_banks=reading.view_banks,
-        view_policy=policy,
-        full_pass_ms=full_pass_ms,
-        further_pass_ms=further_pass_ms,
-        progress=context.machine.progress,
+    only = None if is_choice else _frozen_names(session)
+    asked = CompareOptions(
+        options.metric if is_choice else "accuracy", options.class_weights, seed=options.seed, only=only
     )
+    facts = what_determines(context.dataset, reading, split=ranked, asked=asked, policy=policy)
+    if known_before("comparison", facts):
+        context.machine.progress.note("compare: the same was compared before, and is remembered")
+    computed = partial(_computed, reading, split=ranked, asked=asked, policy=policy)
+    comparison, passes = recalled("comparison", facts, make=computed)
     clock.lap("compare")
     extraction, *further = reading.extractions
     return Compared(
@@ -288,14 +291,36 @@ def compare_frozen(session: Session, *, hold_out: bool = True) -> Compared:
         split,
         extraction,
         comparison,
-        full_pass_ms,
+        passes[0],
         reading.view_banks,
         further=tuple(further),
-        further_pass_ms=tuple(further_pass_ms),
+        further_pass_ms=passes[1:],
         raced=reading.raced,
         sample=None if ranked is split else ranked,
         room=room,
+        key=facts_key(facts),
     )
+
+
+def _computed(
+    reading: Reading, *, split: Split, asked: CompareOptions, policy: str
+) -> tuple[Comparison, tuple[float, ...]]:
+    """Return a comparison, and the milliseconds of a pass through each network here."""
+    context = reading.context
+    passes = tuple(measure_pass_ms(network, context.runtime) for network in context.networks)
+    comparison = compare(
+        join_banks([extraction.bank for extraction in reading.extractions]),
+        join_backbones([network.backbone for network in context.networks]),
+        dataset=context.dataset,
+        split=split,
+        options=asked,
+        view_banks=reading.view_banks,
+        view_policy=policy,
+        full_pass_ms=passes[0],
+        further_pass_ms=passes[1:],
+        progress=context.machine.progress,
+    )
+    return comparison, passes
 
 
 def depth_names(network: Network) -> list[str]:
