@@ -11,7 +11,7 @@ def family():
 
 
 def test_every_error_is_a_thawline_error_with_an_exit_code():
-    assert len(family()) == 9
+    assert len(family()) == 10
     for kind in family():
         assert issubclass(kind, errors.ThawlineError)
         assert kind.exit_code == (2 if kind is errors.UsageError else 1)

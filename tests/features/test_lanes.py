@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -92,3 +93,10 @@ def test_rows_of_cuda_are_those_of_the_cpu(reader):
     with ThreadPoolExecutor(4) as pool:
         for one, batch in zip(pool.map(there.read, BATCHES), BATCHES, strict=True):
             np.testing.assert_allclose(one, reader.read(batch), rtol=1e-4, atol=1e-5)
+
+
+def test_a_pickle_opens_lanes_of_its_own():
+    again = pickle.loads(pickle.dumps(Lanes("cpu", num_lanes=2)))
+    with again.turn() as first, again.turn() as second:
+        assert first is not second
+        assert first.is_staged

@@ -183,9 +183,9 @@ def test_cross_validation_reads_each_picture_once(arrays, labels, monkeypatch, t
     monkeypatch.setenv("THAWLINE_CACHE", str(tmp_path / "cache"))
     read, filled = [], extract_module._fill
 
-    def counting(bank, reader, samples, **facts):
+    def counting(bank, samples, **facts):
         read.extend(sample.sha256 for sample in samples)
-        return filled(bank, reader, samples, **facts)
+        return filled(bank, samples, **facts)
 
     monkeypatch.setattr(extract_module, "_fill", counting)
     scores = cross_val_score(small(), arrays, labels, cv=2)

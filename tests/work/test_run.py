@@ -460,7 +460,8 @@ def test_weights_that_do_not_fit_are_refused_as_such(run, photos, no_pictures, t
 )
 def test_a_row_beyond_the_backbone_is_refused_before_anything_is_trained(row, said, run, photos, monkeypatch):
     begun = count_trainings(monkeypatch)
-    monkeypatch.setattr("thawline.work.reading.extract_views", lambda *_, **__: pytest.fail("a pass was made"))
+    passes = "thawline.work.cluster.extraction.extract_views"
+    monkeypatch.setattr(passes, lambda *_, **__: pytest.fail("a pass was made"))
     with pytest.raises(thawline.ThawlineError) as error:
         run(TRAINED + f'\n[[rows]]\nname = "odd"\n{row}', photos)
     assert "recipe mine, row 'odd'" in str(error.value)

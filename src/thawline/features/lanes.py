@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from queue import SimpleQueue
 
 import torch
@@ -87,6 +88,7 @@ class Lanes:
             device: As a torch device string.
             num_lanes: How many lanes with buffers; None: none on a CPU, one on a device without streams, else two.
         """
+        self._opened = (device, num_lanes)
         self._open: Lane | None = None
         self._free: SimpleQueue[Lane] = SimpleQueue()
         if num_lanes is None and device == "cpu":
@@ -95,6 +97,11 @@ class Lanes:
         is_cuda = device.startswith("cuda")
         for _ in range(num_lanes or (NUM_LANES if is_cuda else 1)):
             self._free.put(Lane(device, is_staged=is_cuda or num_lanes is not None))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Let a pickle keep what the lanes were opened with; they are opened anew where it is read."""
+        device, num_lanes = self._opened
+        return partial(Lanes, num_lanes=num_lanes), (device,)
 
     @contextmanager
     def turn(self) -> Iterator[Lane]:
