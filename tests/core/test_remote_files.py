@@ -41,6 +41,7 @@ def test_a_folder_has_a_file_system(tmp_path):
     [
         ("ftp://host/x", "store: ftp://host/x begins with none of s3://"),
         ("simplecache::s3://bucket/x", "begins with none of"),
+        ("s3://bucket/x::zip://y", "one file system through another"),
         ("s3://bucket/x", "read by s3fs, which is not installed. Run `pip install s3fs`"),
     ],
 )

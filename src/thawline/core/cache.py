@@ -25,6 +25,7 @@ _DESCRIPTIONS = {
     "packages": ("source.json", {"source", "integrity"}),
     "engines": ("engine.json", {"machine", "paces"}),
     "answers": ("entry.json", {"what", "thawline", "sha256"}),
+    "shards": ("source.json", {"source", "stamp", "bytes"}),
 }
 _NAMES = {
     "banks": rf"bank\.json|compaction\.lock|segments|segments/{_KEY}|segments/{_KEY}/(rows|digests|checksums)\.npy|"
@@ -33,6 +34,7 @@ _NAMES = {
     "packages": r"source\.json|package\.tgz",
     "engines": r"engine\.json|graph\.onnx",
     "answers": r"entry\.json|answer\.safetensors",
+    "shards": r"source\.json|copy\.(tar|parquet)",
 }
 
 
@@ -42,7 +44,8 @@ class Entry:
 
     Attributes:
         kind: Folder it lies in: `banks` of features, `pictures` that were fetched, `packages` for an export,
-            what `engines` take here and the graphs that they compile, or `answers` that were computed.
+            what `engines` take here and the graphs that they compile, `answers` that were computed, or copies of
+            `shards` at addresses.
         key: Its content key.
         directory: Where it lies.
         size_bytes: Bytes of all its files.

@@ -53,11 +53,17 @@ def file_system(place: str, *, doing: str, kind: type[ThawlineError] = StoreErro
     Raises:
         ThawlineError: Of that kind: an unknown scheme, or its package is not installed.
     """
-    import fsspec
-
+    try:
+        import fsspec
+    except ImportError:
+        raise kind(
+            f"{doing}: {place} is read by fsspec, which is not installed. Run `pip install 'thawline[cluster]'`."
+        ) from None
     if "://" in place and not is_remote(place):
         known = ", ".join(f"{scheme}://" for scheme in REMOTE_SCHEMES[:-1])
         raise kind(f"{doing}: {place} begins with none of {known}. Name one of these, or a folder.")
+    if "::" in place:
+        raise kind(f"{doing}: {place} reads one file system through another, which is not supported. Name one address.")
     try:
         system, path = fsspec.core.url_to_fs(place)
     except ImportError:

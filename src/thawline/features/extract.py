@@ -49,6 +49,7 @@ __all__ = [
     "map_pictures",
     "pass_name",
     "read_segment",
+    "remake",
     "segment_rows",
 ]
 
@@ -184,7 +185,9 @@ def extract_views(
             fill = elsewhere or partial(_fill, reader=readers.by(runtime.engine), cache=cache, progress=progress)
             fill(bank, samples)
             compact_often(cache, bank, progress=progress)
-        bank.remake = partial(_remake, bank, dataset, network, runtime=runtime, cache=cache, progress=progress)
+        bank.remake = partial(
+            remake, bank, dataset=dataset, network=network, runtime=runtime, cache=cache, progress=progress
+        )
         done.append(Extraction(bank, len(lacking), time.perf_counter() - start))
         start += done[-1].seconds
     return tuple(done)
@@ -194,17 +197,22 @@ def _of_views(spec_of: Callable[..., BankSpec], runtime: Runtime, *, views: Sequ
     return [spec_of(runtime, view=view) for view in views]
 
 
-def _remake(
+def remake(
     bank: FeatureBank,
-    dataset: Dataset,
-    network: Network,
     sha256s: Sequence[str],
     *,
+    dataset: Dataset,
+    network: Network,
     runtime: Runtime,
     cache: Path,
     progress: Progress,
 ) -> None:
-    """Extract pictures again whose rows were found damaged when they were read."""
+    """Extract pictures again whose rows were found damaged when they were read; all but `bank` as in `extract_views`.
+
+    Raises:
+        StoreError: The network has other weights by now, or the cache cannot be written.
+        DataError: A picture vanished or changed since it was checked.
+    """
     if digest(network.model) != network.backbone.weights_sha256:
         rows = counted(len(sha256s), "rows")
         raise StoreError(f"read features: {bank.directory} was damaged: {rows} had to be removed. Run again.")

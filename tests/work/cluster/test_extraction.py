@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import pickle
 import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
@@ -49,10 +52,14 @@ def short_segments(monkeypatch):
     monkeypatch.setattr(extract_module, "SEGMENT_ROWS", 4)
 
 
-def banks(cache: Path) -> dict[str, bytes]:
-    """Return every file of the banks in a cache."""
-    root = cache / "banks"
-    return {str(file.relative_to(root)): file.read_bytes() for file in sorted(root.rglob("*")) if file.is_file()}
+def rows_by_picture(cache: Path) -> dict[bytes, bytes]:
+    """Return every row of the one bank in a cache as it lies on the disk; how segments were merged says nothing."""
+    found = {}
+    for segment in (cache / "banks").glob("*/segments/*"):
+        digests, rows = (np.load(segment / f"{name}.npy") for name in ("digests", "rows"))
+        found |= {digest.tobytes(): row.tobytes() for digest, row in zip(digests, rows, strict=True)}
+    assert len({path.name for path in (cache / "banks").iterdir()}) == 1
+    return found
 
 
 def extracted(digits, cache, **changes):
@@ -103,8 +110,34 @@ def test_workers_store_the_bytes_of_a_pass_in_one_process(digits, tmp_path, shor
         shared = extracted(digits, tmp_path / "shared", cluster="auto")
         stored = extracted(digits, tmp_path / "fetched", cluster="auto", store=str(tmp_path / "store"))
     assert shared.num_extracted == stored.num_extracted == alone.num_extracted
-    assert banks(tmp_path / "shared") == banks(tmp_path / "alone")
-    assert banks(tmp_path / "fetched") == banks(tmp_path / "alone")
+    assert len(rows_by_picture(tmp_path / "alone")) == alone.num_extracted
+    assert rows_by_picture(tmp_path / "shared") == rows_by_picture(tmp_path / "alone")
+    assert rows_by_picture(tmp_path / "fetched") == rows_by_picture(tmp_path / "alone")
+
+
+@pytest.mark.slow
+def test_workers_read_shards_at_an_address_without_this_machines_copies(digits, tmp_path, short_segments, monkeypatch):
+    (tmp_path / "shards").mkdir()
+    for part in range(3):
+        with tarfile.open(tmp_path / f"shards/train-{part}.tar", "w") as archive:
+            for file in sorted(digits.rglob("*.png"))[part::3]:
+                label = file.parent.name.encode()
+                archive.add(file, f"{file.parent.name}-{file.stem}.png")
+                member = tarfile.TarInfo(f"{file.parent.name}-{file.stem}.cls")
+                member.size = len(label)
+                archive.addfile(member, io.BytesIO(label))
+    alone = extracted(f"webdataset:{tmp_path}/shards", tmp_path / "alone")
+    extract_by = extraction.extract_by
+
+    def without_copies(*arguments, **options):
+        shutil.rmtree(tmp_path / "far" / "shards")  # as on another machine
+        return extract_by(*arguments, **options)
+
+    monkeypatch.setattr(extraction, "extract_by", without_copies)
+    far = extracted(f"file://{tmp_path}/shards/train-{{0..2}}.tar", tmp_path / "far", cluster="local")
+    assert not (tmp_path / "far" / "shards").exists()
+    assert far.num_extracted == alone.num_extracted > 100
+    assert rows_by_picture(tmp_path / "far") == rows_by_picture(tmp_path / "alone")
 
 
 @pytest.mark.slow

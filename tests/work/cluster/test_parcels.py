@@ -7,6 +7,7 @@ import pickle
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from thawline.core.errors import StoreError
@@ -49,6 +50,20 @@ def test_it_has_the_seconds_that_are_left_of_its_time(fit):
     assert (arrived.allowance.epochs, arrived.allowance.least, arrived.allowance.latest_at) == (2.5, 1.0, math.inf)
     late = travelled(fit, gone_s=1500.0)
     assert late.allowance.ends_at == pytest.approx(fit.allowance.ends_at - 1500, abs=600)
+
+
+def test_a_row_that_is_damaged_is_made_again_where_it_is_read(fit):
+    bank = fit.ground.bank
+    sha256s = [sample.sha256 for sample in fit.ground.context.dataset.samples]
+    blocks = list(bank.spec.columns)
+    before = bank.read(sha256s, blocks)
+    file = next(bank.directory.glob("segments/*/rows.npy"))
+    data = bytearray(file.read_bytes())
+    data[-5] ^= 64
+    file.write_bytes(data)
+    arrived = travelled(fit).ground.bank
+    assert np.array_equal(arrived.read(sha256s, blocks), before)
+    assert arrived.num_remade > 0
 
 
 def test_answers_travel_without_their_logits(fit):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from thawline.core.errors import DataError, first_few
+from thawline.core.errors import DataError, UsageError, first_few
 from thawline.data.dataset import Role
 from thawline.data.sources.parts import is_unlabelled, name_roles
 
@@ -27,6 +27,7 @@ __all__ = [
     "choose_label",
     "fold_heading",
     "one_usual",
+    "refuse_columns",
     "split_columns",
 ]
 
@@ -93,6 +94,19 @@ class Wanted:
 
 BY_ITSELF = Wanted()
 """Nothing is said: all is to be found out."""
+
+
+def refuse_columns(shown: str, wanted: Wanted) -> None:
+    """Refuse columns that were named of what is no table: they would be passed over in silence.
+
+    Raises:
+        UsageError: They were.
+    """
+    if wanted:
+        raise UsageError(
+            f"list: {shown} is no table, and --path-column, --label-column and --picture-folder are for tables. Leave "
+            "them out, or name a CSV or Parquet table."
+        )
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 A path is a folder of class folders (`folders.py`), an archive of one (`archives.py`, `shards.py`), a manifest, or
 Parquet that holds the pictures (`tables.py`). `webdataset:`, `hf:` and `torchvision:` name the rest (`shards.py`,
-`hubsets.py`, `torchsets.py`).
+`hubsets.py`, `torchsets.py`); what is at an address such as `s3://bucket/train-000.tar` comes by `far_places.py`.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from thawline.core.errors import DataError, UsageError, first_few
+from thawline.core.errors import DataError, first_few
 from thawline.core.progress import Progress
 from thawline.data.sources.archives import list_zip
+from thawline.data.sources.far_places import list_far
 from thawline.data.sources.folders import list_folder
-from thawline.data.sources.headings import Wanted
+from thawline.data.sources.headings import Wanted, refuse_columns
 from thawline.data.sources.hubsets import list_hub
 from thawline.data.sources.listing import Candidate, FileSource, Listing, Skipped, display_path
 from thawline.data.sources.places import SCHEMES, Place
@@ -59,7 +60,7 @@ def list_pictures(
     Args:
         root: A folder of class folders (flat, or under `train`, `validation`, `test`), a zip or tar archive of one, a
             folder of Parquet tables, one Parquet table, or a CSV manifest; or `webdataset:SHARDS`, `hf:OWNER/NAME`,
-            `torchvision:NAME`.
+            `torchvision:NAME`, or an address of shards or tables: `s3://bucket/train-{000..099}.tar`.
         cache_dir: Where fetched pictures are kept, or None for the usual cache.
         wanted: What the person says of a table: its columns, and where its pictures are.
         progress: Where fetching reports to.
@@ -72,8 +73,10 @@ def list_pictures(
     place = Place.of(root)
     if place.scheme and not place.rest:
         raise DataError(f"list: {place} names no pictures. Name them after it, as in {_EXAMPLES[place.scheme]}.")
+    if place.is_far:
+        return list_far(place, cache_dir=cache_dir, wanted=wanted, progress=progress)
     if place.scheme in {"webdataset", "torchvision"}:
-        _refuse_columns(place, wanted)
+        refuse_columns(display_path(place), wanted)
     if place.scheme == "webdataset":
         return list_shards(place, wanted=wanted)
     if place.scheme == "hf":
@@ -90,15 +93,6 @@ _EXAMPLES = {
 }
 
 
-def _refuse_columns(place: Place, wanted: Wanted) -> None:
-    """Refuse columns that were named of what is no table: they would be passed over in silence."""
-    if wanted:
-        raise UsageError(
-            f"list: {display_path(place)} is no table, and --path-column, --label-column and --picture-folder are for "
-            "tables. Leave them out, or name a CSV or Parquet table."
-        )
-
-
 def _list_path(place: Place, wanted: Wanted) -> Listing:
     """Return the listing of a folder or file."""
     path, shown = Path(place.rest), display_path(place)
@@ -107,7 +101,7 @@ def _list_path(place: Place, wanted: Wanted) -> Listing:
             tables = tables_in(path)
             if tables:
                 return _list_next_to_tables(path, tables, wanted)
-            _refuse_columns(place, wanted)
+            refuse_columns(display_path(place), wanted)
             return list_folder(path)
         if not path.exists():
             raise DataError(f"list: {shown} does not exist. {_spelling(place.rest)}")
@@ -157,7 +151,7 @@ def _list_file(place: Place, head: bytes, wanted: Wanted) -> Listing:
         return list_csv(path, wanted=wanted)
     if form == "workbook":
         raise DataError(f"list: {shown} is a workbook. Save its sheet as CSV (UTF-8) and name that.")
-    _refuse_columns(place, wanted)
+    refuse_columns(display_path(place), wanted)
     if form == "zip":
         return list_zip(path)
     if form == "compressed":
@@ -194,7 +188,7 @@ def _spelling(text: str) -> str:
     scheme = re.match(r"([A-Za-z][\w-]+):", text)
     if scheme:
         forms = ", ".join(f"{known}:" for known in SCHEMES)
-        return f"Name a path, or what begins with {forms}; {scheme[1]}: is not supported."
+        return f"Name a path, or what begins with {forms}, s3://, gs:// or az://; {scheme[1]}: is not supported."
     return f"Check the spelling; relative paths start at {Path.cwd()}."
 
 

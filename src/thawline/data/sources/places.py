@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from thawline.core.remote_files import is_remote
 from thawline.core.store import content_key, expand_user
 
 __all__ = ["SCHEMES", "Place"]
@@ -49,11 +50,18 @@ class Place:
         return f"{self.scheme}:{self.rest}" if self.scheme else self.rest
 
     @property
+    def is_far(self) -> bool:
+        """Whether it is an address that fsspec reads, such as `s3://bucket/train-000.tar`."""
+        return self.scheme in {"", "webdataset"} and is_remote(self.rest)
+
+    @property
     def path(self) -> Path | None:
         """The path on this machine, whether or not it exists; None for an address or a name that a service knows.
 
         Shards are always files, a data set for `datasets` only where its name begins like a path.
         """
+        if self.is_far:
+            return None
         if not self.scheme:
             return Path(self.rest)
         if self.scheme == "webdataset":

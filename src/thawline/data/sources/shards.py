@@ -28,7 +28,7 @@ from thawline.data.sources.places import Place
 from thawline.data.sources.system_files import is_picture_name
 from thawline.data.sources.tars import TarSource, read_contents
 
-__all__ = ["expand_braces", "list_shards", "list_tar", "shard_files"]
+__all__ = ["MAX_SHARDS", "expand_braces", "list_files", "list_shards", "list_tar", "shard_files"]
 
 
 MAX_LABEL_BYTES = 1 << 20
@@ -80,7 +80,18 @@ def list_shards(place: Place, *, wanted: Wanted = BY_ITSELF) -> Listing:
     Raises:
         DataError: A shard is missing or damaged, there are none, or names leave the part of the data unclear.
     """
-    return _list_shards(place, _with_roles(shard_files(place), place.path), wanted)
+    return list_files(place, shard_files(place), wanted=wanted)
+
+
+def list_files(place: Place, files: Sequence[Path], *, wanted: Wanted = BY_ITSELF) -> Listing:
+    """Return the samples of the shards that these files are, as `list_shards`.
+
+    Args:
+        place: What they are called together; where it is a folder, its name is that of no part.
+        files: In order.
+        wanted: As in `list_shards`.
+    """
+    return _list_shards(place, _with_roles(files, place.path), wanted)
 
 
 def shard_files(place: Place) -> list[Path]:
@@ -94,7 +105,10 @@ def shard_files(place: Place) -> list[Path]:
     """
     root = place.path
     if root is None:
-        raise DataError(f"list: {place}: shards are read from this machine's disk only. Download them first.")
+        raise DataError(
+            f"list: {place}: shards are read from a disk, or from an address such as s3://bucket/a.tar. Download "
+            "them first."
+        )
     if root.is_dir():
         folders = [folder for folder in sorted(root.iterdir()) if folder.is_dir()]
         roles = name_roles(folder.name for folder in folders)

@@ -18,6 +18,7 @@ from typing import Any
 from thawline.core.errors import DataError, first_few
 from thawline.data.dataset import Role
 from thawline.data.sources.delimited import CsvRow, read_csv
+from thawline.data.sources.far_file import FarFile, FarStream
 from thawline.data.sources.group_columns import choose_group, group_of
 from thawline.data.sources.headings import (
     BY_ITSELF,
@@ -70,12 +71,16 @@ class ParquetTable:
         file: The table.
         column: Its column of pictures.
         files: Finds the file of a cell that names one instead of holding bytes; by default next to the table.
+        far: Where the table is read from by whoever has no copy of it; None for one on a disk.
     """
 
-    def __init__(self, file: Path, column: str, *, files: PictureFiles | None = None) -> None:
+    def __init__(
+        self, file: Path, column: str, *, files: PictureFiles | None = None, far: FarFile | None = None
+    ) -> None:
         self.file = file
         self.column = column
         self.files = files or PictureFiles(file.parent)
+        self.far = far
         self._lock = threading.Lock()
         self._blocks: OrderedDict[tuple[int, int], list[Any]] = OrderedDict()
         self._starts: list[int] | None = None
@@ -83,7 +88,7 @@ class ParquetTable:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process opens the table again, once, however many of its pictures are handed over."""
-        return _opened, (self.file.absolute(), self.column, self.files.folder, self.files.start)
+        return _opened, (self.file.absolute(), self.column, (self.files.folder, self.files.start), self.far)
 
     def read(self, row: int) -> bytes:
         """Return the encoded picture of a row.
@@ -106,12 +111,16 @@ class ParquetTable:
             raise DataError("the cell is empty")
         return bytes(cell)
 
+    def _place(self) -> Path | FarStream:
+        """Return what pyarrow opens: the table, or a stream of one that is not on this machine."""
+        return self.file if self.far is None or self.file.is_file() else self.far.open()
+
     def _cell(self, row: int) -> Any:
         """Return a cell, reading forward from where the last read stopped where that is possible."""
         import pyarrow.parquet as pq
 
         if self._starts is None:
-            facts = pq.read_metadata(self.file)
+            facts = pq.read_metadata(self._place())
             self._starts = [0]
             for index in range(facts.num_row_groups):
                 self._starts.append(self._starts[-1] + facts.row_group(index).num_rows)
@@ -121,7 +130,7 @@ class ParquetTable:
             self._blocks.move_to_end((group, block))
             return self._blocks[group, block][offset]
         if self._cursor is None or self._cursor[0] != group or self._cursor[1] > block:
-            table = pq.ParquetFile(self.file, pre_buffer=False, buffer_size=1 << 16)
+            table = pq.ParquetFile(self._place(), pre_buffer=False, buffer_size=1 << 16)
             batches = table.iter_batches(_BLOCK_ROWS, row_groups=[group], columns=[self.column], use_threads=False)
             self._cursor = (group, 0, batches)
         _, position, batches = self._cursor
@@ -137,8 +146,8 @@ class ParquetTable:
 
 
 @lru_cache(maxsize=256)
-def _opened(file: Path, column: str, folder: Path, start: Path) -> ParquetTable:
-    return ParquetTable(file, column, files=PictureFiles(folder, start=start))
+def _opened(file: Path, column: str, places: tuple[Path, Path], far: FarFile | None) -> ParquetTable:
+    return ParquetTable(file, column, files=PictureFiles(places[0], start=places[1]), far=far)
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO, Any
 
 from thawline.core.errors import DataError
+from thawline.data.sources.far_file import FarFile
 from thawline.data.sources.listing import display_path, reading, refuse_long
 from thawline.data.sources.members import BoundedReader, Contents, refuse_many
 
@@ -22,11 +25,19 @@ MAX_HEADER_BYTES = 1 << 24
 
 @dataclass(frozen=True)
 class TarSource:
-    """A picture that is a member of a tar archive: a stretch of a file."""
+    """A picture that is a member of a tar archive: a stretch of a file.
+
+    Attributes:
+        file: The archive, or this machine's copy of it.
+        offset: Where the picture begins.
+        size_bytes: Its length.
+        far: Where the archive is read from by whoever has no copy; None for one on a disk.
+    """
 
     file: Path
     offset: int
     size_bytes: int
+    far: FarFile | None = field(default=None, compare=False, repr=False)
 
     def read(self) -> bytes:
         """Return the member's bytes.
@@ -34,7 +45,7 @@ class TarSource:
         Raises:
             DataError: The archive is gone or ends within them, or they are longer than a picture may be.
         """
-        with reading(), self.file.open("rb") as stream:
+        with reading(), self._open() as stream:
             stream.seek(self.offset)
             refuse_long(self.size_bytes, head=stream.read)
             stream.seek(self.offset)
@@ -42,6 +53,9 @@ class TarSource:
         if len(data) < self.size_bytes:
             raise DataError(f"the archive ends after {len(data):,} of its {self.size_bytes:,} bytes")
         return data
+
+    def _open(self) -> AbstractContextManager[IO[bytes] | Any]:
+        return self.file.open("rb") if self.far is None or self.file.is_file() else self.far.open()
 
 
 def read_contents(file: Path) -> Contents[TarSource]:

@@ -54,7 +54,7 @@ def pictures_in(named: Sequence[str | Path]) -> list[Answerable]:
 
     Args:
         named: Files, folders, archives, tables, globs such as `new/**/*.jpg` that no shell has opened, or
-            `webdataset:SHARDS`, `hf:OWNER/NAME`, `torchvision:NAME`.
+            `webdataset:SHARDS`, `hf:OWNER/NAME`, `torchvision:NAME`, or addresses as `list_far` takes them.
 
     Raises:
         UsageError: An invalid name after `hf:` or `torchvision:`.
@@ -71,7 +71,9 @@ def pictures_in(named: Sequence[str | Path]) -> list[Answerable]:
 
 def _pictures_in(name: str) -> list[Answerable]:
     """Return the pictures of one place; raises `DataError` where it cannot be read as what it is."""
-    path = Path(name)
+    path, place = Path(name), Place.of(name)
+    if place.is_far:
+        return _listed(list_pictures(place, wanted=_AS_FIT), "")
     if os.path.isdir(path):  # noqa: PTH112 -- unlike Path.is_dir it does not raise for a name that is too long
         return _in_folder(path)
     if glob.has_magic(name) and not os.path.lexists(path):
@@ -79,7 +81,6 @@ def _pictures_in(name: str) -> list[Answerable]:
         if not matches:
             raise DataError("no file has a name like this")
         return [item for match in matches for item in _pictures_in(match)]
-    place = Place.of(name)
     if place.scheme and not os.path.lexists(path):
         if place.scheme == "webdataset":
             return [item for file in shard_files(place) for item in _in_archive(file, read_contents(file))]

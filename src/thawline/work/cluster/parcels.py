@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from thawline.core.runtime import Runtime
 from thawline.core.store import content_key, disk_errors
 from thawline.core.types import Ints
 from thawline.features.bank import BankSpec, open_bank
+from thawline.features.extract import remake
 from thawline.features.network import Network
 from thawline.search.frozen import FrozenAnswers
 from thawline.train.allowance import Allowance
@@ -182,9 +184,12 @@ def unpack(parcel: Parcel, get: Callable[[Any], Any], *, processes: Processes, g
         machine=Machine(runtime, processes, SilentProgress(), training=training),
         folder=parcel.folder,
     )
+    bank = open_bank(context.cache, parcel.bank)
+    shared = {"dataset": dataset, "network": network, "runtime": runtime, "cache": context.cache}
+    bank.remake = partial(remake, bank, **shared, progress=context.machine.progress)
     return Fit(
         parcel.plan,
-        Ground(context, split, open_bank(context.cache, parcel.bank), frozen),
+        Ground(context, split, bank, frozen),
         parcel.fold,
         rows=parcel.rows,
         watched=parcel.watched,
