@@ -207,12 +207,7 @@ def remake(
     cache: Path,
     progress: Progress,
 ) -> None:
-    """Extract pictures again whose rows were found damaged when they were read; all but `bank` as in `extract_views`.
-
-    Raises:
-        StoreError: The network has other weights by now, or the cache cannot be written.
-        DataError: A picture vanished or changed since it was checked.
-    """
+    """Extract pictures again whose rows were found damaged when they were read; raises as `extract_views`."""
     if digest(network.model) != network.backbone.weights_sha256:
         rows = counted(len(sha256s), "rows")
         raise StoreError(f"read features: {bank.directory} was damaged: {rows} had to be removed. Run again.")
