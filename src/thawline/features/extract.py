@@ -145,8 +145,7 @@ def extract_views(
 ) -> tuple[Extraction, ...]:
     """Return a bank for each view that holds every picture of `dataset`; those that it lacks take one pass.
 
-    Exact copies run once. The bytes of all views are forecast and compared with the disk and the budget before the
-    first pass. Memory does not grow with the number of pictures: one segment and a few batches are held.
+    Exact copies run once. All views are compared with disk and budget first. Memory does not grow with the pictures.
 
     Args:
         dataset: Checked pictures.
@@ -185,9 +184,8 @@ def extract_views(
             fill = elsewhere or partial(_fill, reader=readers.by(runtime.engine), cache=cache, progress=progress)
             fill(bank, samples)
             compact_often(cache, bank, progress=progress)
-        bank.remake = partial(
-            remake, bank, dataset=dataset, network=network, runtime=runtime, cache=cache, progress=progress
-        )
+        heal = partial(remake, bank, dataset=dataset, network=network, runtime=runtime, cache=cache)
+        bank.remake = partial(heal, progress=progress)
         done.append(Extraction(bank, len(lacking), time.perf_counter() - start))
         start += done[-1].seconds
     return tuple(done)
