@@ -141,3 +141,18 @@ try:
 except ThawlineError as error:
     print(error)
 """
+
+
+@pytest.mark.slow
+def test_a_notebook_that_has_ray_already_starts_a_cluster_with_a_token():
+    program = (
+        "import ray\n"
+        "from thawline.core.progress import SilentProgress\n"
+        "from thawline.work.cluster.ray_connection import connected\n"
+        "with connected('local', progress=SilentProgress()) as cluster: print(cluster.is_ours)"
+    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False, timeout=600
+    )
+    assert done.stdout.strip() == "True", done.stderr[-2000:]

@@ -19,6 +19,7 @@ from thawline.train.hyperparameters import TrainOptions
 from thawline.train.plan import parse_plan
 from thawline.train.tried import Candidate
 from thawline.work.cluster.machines import Node
+from thawline.work.cluster.ray_connection import require_ray
 from thawline.work.cluster.trainers import ClusterCrew, Team, team_for, with_crew
 from thawline.work.recipe import rows_of_plans
 from thawline.work.run import run
@@ -60,7 +61,8 @@ def test_an_order_without_a_cluster_is_done_here(compared):
 @pytest.fixture(scope="module")
 def machines():
     """Connect to a cluster of two machines with a processor each, both of them here."""
-    ray = pytest.importorskip("ray")
+    pytest.importorskip("ray")
+    ray = require_ray("a test")
     cluster_utils = pytest.importorskip("ray.cluster_utils")
     os.environ["RAY_AUTH_TOKEN"] = "a" * 64
     cluster = cluster_utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})

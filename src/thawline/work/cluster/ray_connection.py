@@ -86,6 +86,7 @@ def require_ray(doing: str) -> Any:
     Raises:
         UsageError: It is not installed; names the extra.
     """
+    is_late = "ray" in sys.modules and "RAY_AUTH_MODE" not in os.environ
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_AUTH_MODE", "token")
     os.environ.setdefault(
@@ -98,6 +99,12 @@ def require_ray(doing: str) -> Any:
             f"{doing}: Ray is needed and cannot be loaded ({error}). Run `pip install 'thawline[cluster]'`, or leave "
             "--cluster out."
         ) from None
+    if is_late:  # a notebook has imported it before: it keeps the settings that it saw then
+        with suppress(ImportError, AttributeError):
+            from ray import _raylet
+
+            raylet: Any = _raylet
+            raylet.Config.initialize("")
     return ray
 
 
