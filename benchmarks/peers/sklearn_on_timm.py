@@ -25,7 +25,9 @@ def features(pictures):
 
 
 train, test = (ImageFolder(f"{folder}/{part}", transform) for part in ("train", "test"))
-head = LogisticRegressionCV(Cs=5, cv=5, max_iter=1000, use_legacy_attributes=False, l1_ratios=(0,), scoring="accuracy")
+head = LogisticRegressionCV(
+    Cs=5, cv=5, max_iter=1000, n_jobs=-1, use_legacy_attributes=False, l1_ratios=(0,), scoring="accuracy"
+)
 head.fit(features(train), train.targets)
 answers = head.predict(features(test))
 tell((path, train.classes[answer]) for (path, _), answer in zip(test.samples, answers, strict=True))
