@@ -11,27 +11,17 @@ from threading import Event, Thread
 
 import numpy as np
 import pytest
+from bank_cases import small_spec
 
 from thawline.core import locks
 from thawline.core.errors import StoreError
-from thawline.core.types import InputSpec
 from thawline.features import compaction
-from thawline.features.bank import BankSpec, open_bank
+from thawline.features.bank import open_bank
 from thawline.features.compaction import COMPACT_AT, Compacted, compact_bank, compact_often
 from thawline.features.row_places import Places
 from thawline.features.segment import write_segment
 
-SPEC = BankSpec(
-    backbone_name="tiny",
-    weights_sha256="ab" * 32,
-    input=InputSpec(size_px=32, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25)),
-    views=("plain",),
-    compute="float32",
-    storage="float16",
-    cuts=(("stage1", 8),),
-    poolings=("mean",),
-    blocks=((0, "mean", 8),),
-)
+SPEC = small_spec(width=8)
 FORM = {"storage": "float16", "shape": (1, 8)}
 DIGESTS = np.random.default_rng(0).integers(0, 256, (4000, 32), dtype=np.uint8)
 HASHES = [digest.tobytes().hex() for digest in DIGESTS]

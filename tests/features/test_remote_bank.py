@@ -8,24 +8,14 @@ import uuid
 
 import numpy as np
 import pytest
+from bank_cases import small_spec
 
 from thawline.core.errors import StoreError
-from thawline.core.types import InputSpec
-from thawline.features.bank import BankSpec, open_bank
-from thawline.features.remote_bank import RemoteBank, digests_of, fetch_rows, send_rows
+from thawline.features.bank import digests_of, open_bank
+from thawline.features.remote_bank import RemoteBank, fetch_rows, send_rows
 from thawline.features.segment import write_segment
 
-SPEC = BankSpec(
-    backbone_name="tiny",
-    weights_sha256="ab" * 32,
-    input=InputSpec(size_px=32, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25)),
-    views=("plain",),
-    compute="float32",
-    storage="float16",
-    cuts=(("stage1", 3),),
-    poolings=("mean", "std"),
-    blocks=((0, "mean", 3), (0, "std", 3)),
-)
+SPEC = small_spec(width=3, poolings=("mean", "std"))
 NAMES = [hashlib.sha256(bytes([number])).hexdigest() for number in range(9)]
 ROWS = np.random.default_rng(0).normal(size=(9, 1, 6)).astype(np.float16)
 

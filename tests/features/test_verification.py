@@ -6,25 +6,15 @@ import dataclasses
 
 import numpy as np
 import pytest
+from bank_cases import small_spec
 
-from thawline.core.types import InputSpec
-from thawline.features.bank import BankSpec, open_bank
+from thawline.features.bank import open_bank
 from thawline.features.row_index import INDEX_FILE
 from thawline.features.row_places import Places
 from thawline.features.segment import write_segment
 from thawline.features.verification import compact_cache, verify_cache
 
-SPEC = BankSpec(
-    backbone_name="tiny",
-    weights_sha256="ab" * 32,
-    input=InputSpec(size_px=32, mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25)),
-    views=("plain",),
-    compute="float32",
-    storage="float16",
-    cuts=(("stage1", 3),),
-    poolings=("mean",),
-    blocks=((0, "mean", 3),),
-)
+SPEC = small_spec(width=3)
 OTHER = dataclasses.replace(SPEC, storage="float32")
 DIGESTS = np.random.default_rng(0).integers(0, 256, (60, 32), dtype=np.uint8)
 

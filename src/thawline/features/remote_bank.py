@@ -23,10 +23,10 @@ from thawline.core.remote_files import file_system, remote_errors
 from thawline.core.store import content_key
 from thawline.core.types import Floats
 from thawline.data.load import map_ordered
-from thawline.features.bank import BankSpec, FeatureBank, open_bank
+from thawline.features.bank import BankSpec, FeatureBank, digests_of, open_bank
 from thawline.features.segment import DIGEST_BYTES, Bytes, write_segment
 
-__all__ = ["Entry", "RemoteBank", "digests_of", "fetch_rows", "send_rows"]
+__all__ = ["Entry", "RemoteBank", "fetch_rows", "send_rows"]
 
 AT_ONCE = 16
 MAX_ENTRY_BYTES = 1 << 22
@@ -225,11 +225,6 @@ def send_rows(
     with (progress or SilentProgress()).stage("send", len(new), unit="rows") as advance:
         _each(send, parts, advance)
     return len(new)
-
-
-def digests_of(sha256s: Sequence[str]) -> Bytes:
-    """Return picture hashes as a bank keeps them: (n, 32) uint8."""
-    return np.frombuffer(b"".join(map(bytes.fromhex, sha256s)), dtype=np.uint8).reshape(-1, DIGEST_BYTES)
 
 
 def _each(work: Callable[[Sequence[str]], int], parts: Sequence[Sequence[str]], advance: Callable[[int], None]) -> None:

@@ -75,7 +75,7 @@ def test_where_an_engine_does_not_run_is_said(runtime, reason):
 
 @pytest.mark.parametrize("engine", ["eager", "auto"])
 def test_the_eager_engine_runs_everywhere(engine):
-    require_engine(Runtime("cuda", "float16", 128, engine))
+    assert require_engine(Runtime("cuda", "float16", 128, engine)) is None
 
 
 @pytest.mark.parametrize(("engine", "extra"), [("openvino", "openvino"), ("onnxruntime", "export")])

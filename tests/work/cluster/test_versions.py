@@ -37,7 +37,7 @@ TWO = Cluster("h:1", (Node("a" * 56, "one", 8, 0), Node("b" * 56, "two", 4, 2)),
 
 
 def test_the_same_versions_pass():
-    require_same_versions(pretended_ray(versions_here(), versions_here()), TWO)
+    assert require_same_versions(pretended_ray(versions_here(), versions_here()), TWO) is None
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,11 @@ from thawline.core.errors import ClusterError, ThawlineError
 from thawline.core.runtime import Runtime, keep_freed_memory
 from thawline.data.dataset import Sample
 from thawline.data.load import read_checked
-from thawline.features.bank import BankSpec
+from thawline.features.bank import BankSpec, digests_of
 from thawline.features.extract import read_segment
 from thawline.features.network import Network
 from thawline.features.reader import FeatureReader
-from thawline.features.remote_bank import RemoteBank, digests_of
+from thawline.features.remote_bank import RemoteBank
 from thawline.features.segment import write_segment
 
 __all__ = ["Answer", "Job", "PictureReader"]
