@@ -120,6 +120,8 @@ def main() -> None:
         reach="0.95–1.05",
         note="; ".join(steps),
         points=points,
+        line="whole fit",
+        axes=("pictures", "seconds"),
     )
     memory = [took.memory_gib for took in cold]
     record("growth_of_time", "memory at the largest size", round(memory[-1], 1), unit="GiB")
