@@ -10,10 +10,10 @@ LOWEST ?= .venv-lowest
 PEERS ?= .venv-peers
 PARALLEL ?= --numprocesses auto --maxprocesses 4 --dist loadfile  # files side by side: networks are torch's to spread
 
-.PHONY: help install demo test test-all test-lowest check format attack bench bench-quick bench-peers bench-cluster results clean
+.PHONY: help install demo test test-all test-lowest check format attack bench bench-answers bench-quick bench-peers bench-cluster bench-vast results clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 install: $(STAMP)  ## make the virtual environment; make it again when the dependencies change
 
@@ -51,21 +51,27 @@ attack: $(STAMP)  ## run what strangers bring and what attackers try: the figure
 	@$(BIN)/python benchmarks/attack/cluster_kills.py
 	@$(BIN)/python benchmarks/attack/http_requests.py
 
-bench: $(STAMP)  ## measure the numbers of benchmarks/RESULTS.md here and record them (hours; it says how many)
+bench: $(STAMP)  ## measure what is to be fast and record it in benchmarks/RESULTS.md (it says how long: an hour or two)
 	@$(BIN)/python benchmarks/run_all.py
+
+bench-answers: $(STAMP)  ## measure how far answers can be trusted, from intervals to planted errors; record it (hours)
+	@$(BIN)/python benchmarks/run_all.py --group answers
 
 bench-quick: $(STAMP)  ## see in minutes that every benchmark runs, on drawn pictures; nothing is recorded
 	@$(BIN)/python benchmarks/run_all.py --quick
 
 bench-cluster: $(STAMP)  ## measure a simulated cluster, tuning and extraction by several workers; record them
-	@$(BIN)/python benchmarks/cluster.py
-bench-peers: $(STAMP)  ## measure Thawline beside what people use today, in an environment of theirs (two hours)
+	@$(BIN)/python benchmarks/run_all.py --group cluster
+
+bench-vast: $(STAMP)  ## measure fits of more rows than memory holds, and ranking on a sample; record them (an hour)
+	@$(BIN)/python benchmarks/run_all.py --group vast
+
+bench-peers: $(STAMP)  ## measure Thawline beside what people use today, in an environment of theirs (an hour and a half)
 	@test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
 	@echo "bench-peers: the peers' packages (PyTorch is large: minutes on a slow connection)"
 	@$(PEERS)/bin/python -m pip install --no-input --disable-pip-version-check --quiet \
 	    -r benchmarks/peers/requirements.txt
-	@$(BIN)/python benchmarks/against_peers.py
-	@$(BIN)/python benchmarks/write_results.py
+	@$(BIN)/python benchmarks/run_all.py --group peers
 
 results: $(STAMP)  ## write benchmarks/RESULTS.md and its plots from the records
 	@$(BIN)/python benchmarks/write_results.py

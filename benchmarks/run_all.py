@@ -1,8 +1,8 @@
-"""Every benchmark in turn, a line each: `make bench`; all quick forms: `make bench-quick`.
+"""Benchmarks in turn, a line each: `make bench` those of speed, `make bench-answers`, `make bench-quick` all, quickly.
 
 One idea: a benchmark is every `benchmarks/*.py` that accepts `--quick`; nobody keeps a list of them. A quick form takes
-seconds on a few drawn pictures and fails only where code is broken; two run at a time, their figures mean nothing. The
-full ones run one after another and record what they measure; then RESULTS.md is written. One that lacks pictures,
+seconds on a few drawn pictures and fails only where code is broken; two run at a time, their figures mean nothing. Full
+ones run one after another and record what they measure; then RESULTS.md is written. One that lacks pictures,
 packages or hardware ends with SKIPPED and its reason.
 """
 
@@ -23,38 +23,58 @@ from record import SKIPPED
 from thawline.core.runtime import num_workers
 
 HERE = Path(__file__).resolve().parent
-APART = {"cluster", "run_all"}
-"""Full runs that have a target of their own, and this."""
+GROUPS = {
+    "answers": (
+        "abstaining",
+        "calibration",
+        "cheats",
+        "coverage",
+        "heat",
+        "learning_curve",
+        "newcomer",
+        "outsiders",
+        "suspects",
+    ),
+    "cluster": ("cluster", "cluster_extraction"),
+    "peers": ("against_peers",),
+    "vast": ("vast",),
+}
+"""Benchmarks of other things than speed, and those that take an hour by themselves: each group is asked for by name."""
 MINUTES = {
     "abstaining": 9,
+    "against_peers": 90,
+    "bank": 4,
     "calibration": 25,
+    "celebrity_sweep": 4,
     "cheats": 25,
+    "cluster": 8,
+    "cluster_extraction": 10,
     "comparison": 12,
     "coverage": 10,
     "exports": 12,
     "floor": 10,
+    "growth_of_time": 10,
     "heat": 8,
     "learning_curve": 40,
     "main_job": 12,
     "newcomer": 6,
     "outsiders": 3,
+    "photos": 2,
     "prediction": 3,
     "same_answers": 6,
     "service": 8,
     "suspects": 12,
-    "thaw": 60,
+    "thaw": 20,
+    "vast": 60,
 }
-"""What a full run takes on two cores, about; those that are not here are reckoned at OTHERS."""
-OTHERS = 10
-SHORTER = {"coverage": ("--case", "200", "--draws", "40"), "learning_curve": ("--draws", "4")}
-"""Of what takes hours as a whole, the part that `make bench` runs."""
-LEFT_OUT = (
-    "coverage.py with all cases and 200 draws (hours)",
-    "learning_curve.py with all draws (hours)",
-    "thaw.py --only cifar10 (two hours and more)",
-    "exports.py in a browser",
-    "make bench-peers, make bench-cluster and scripts/check_gpu.py",
-)
+"""What a full run takes on two cores, about."""
+SHORTER = {
+    "coverage": ("--case", "200", "--draws", "40"),
+    "growth_of_time": ("--sizes", "1000", "5000", "20000"),
+    "learning_curve": ("--draws", "4"),
+    "thaw": ("--only", "cached", "--only", "live", "--only", "full", "--repeats", "3"),
+}
+"""Of what takes hours as a whole, the part that is run here."""
 _ACCEPTS = re.compile(r"add_argument\(\s*\"--quick\"")
 LIMIT_S = 600.0
 """What a quick form may take before it counts as one that hangs."""
@@ -127,16 +147,23 @@ def quick(names: list[str]) -> int:
     return failed
 
 
+def of_group(group: str | None) -> list[str]:
+    """Return the names of a group's benchmarks; without a group, of those that are in none: the ones of speed."""
+    if group:
+        return list(GROUPS[group])
+    return sorted(set(benchmarks()).difference(*GROUPS.values()))
+
+
 def full(names: list[str]) -> int:
-    """Run all benchmarks one after another, writing as they go; return how many failed."""
-    names = [name for name in names if name not in APART]
-    minutes = sum(MINUTES.get(name, OTHERS) for name in names)
-    print(f"bench: {len(names)} benchmarks, about {minutes / 60:.1f} hours on two cores; you have {num_workers()}.")
-    print("bench: figures are recorded in benchmarks/results/. Not run here, since it takes hours or other hardware:")
-    print("".join(f"bench:   {what}\n" for what in LEFT_OUT), flush=True)
+    """Run benchmarks one after another, writing as they go; return how many failed."""
+    minutes = sum(MINUTES[name] for name in names)
+    print(f"bench: {len(names)} benchmarks, about {minutes} minutes on two cores; you have {num_workers()}.")
+    for name in names:
+        if name in SHORTER:
+            print(f"bench: of {name} the part {' '.join(SHORTER[name])}; the rest takes hours")
     failed = []
     for name in names:
-        print(f"\nbench: {name}, about {MINUTES.get(name, OTHERS)} minutes", flush=True)
+        print(f"\nbench: {name}, about {MINUTES[name]} minutes", flush=True)
         done = subprocess.run([sys.executable, str(HERE / f"{name}.py"), *SHORTER.get(name, ())], check=False)
         if done.returncode not in {0, SKIPPED}:
             print(f"bench: {name} ended with code {done.returncode}", flush=True)
@@ -149,11 +176,13 @@ def full(names: list[str]) -> int:
 def main() -> None:
     """Run what is asked for; end with 1 where one failed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", help="of benchmarks; default: all")
+    parser.add_argument("names", nargs="*", help="of benchmarks; default: those of speed, and with --quick all")
+    parser.add_argument("--group", choices=sorted(GROUPS), help="instead of names")
     parser.add_argument("--quick", action="store_true", help="whether all run, in minutes; nothing is recorded")
     asked = parser.parse_args()
-    names = asked.names or benchmarks()
-    sys.exit(1 if (quick(names) if asked.quick else full(names)) else 0)
+    if asked.quick:
+        sys.exit(1 if quick(asked.names or benchmarks()) else 0)
+    sys.exit(1 if full(asked.names or of_group(asked.group)) else 0)
 
 
 if __name__ == "__main__":

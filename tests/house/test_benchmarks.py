@@ -32,6 +32,15 @@ def test_every_benchmark_has_a_quick_form():
     assert programs - {"run_all", "write_results"} == set(run_all.benchmarks())
 
 
+def test_every_benchmark_is_in_one_group_and_its_minutes_are_known():
+    with mock.patch.object(sys, "path", [str(SCRIPTS[0].parent), *sys.path]):
+        import run_all
+    grouped = [name for group in (None, *run_all.GROUPS) for name in run_all.of_group(group)]
+    assert sorted(grouped) == sorted(run_all.benchmarks()) == sorted(run_all.MINUTES)
+    assert "floor" in run_all.of_group(None)
+    assert "against_peers" not in run_all.of_group(None)
+
+
 def test_how_a_benchmark_ended_is_told_in_a_line():
     with mock.patch.object(sys, "path", [str(SCRIPTS[0].parent), *sys.path]):
         from run_all import Ran, line_of
