@@ -15,6 +15,7 @@ import argparse
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -55,6 +56,10 @@ LOOK_EVERY_S = 2.0
 REACH = {"monkeys": "≤ 0.05", "celebrities": "≤ 0.2", "cifar10": "≤ 0.2"}
 
 
+class ToolFailedError(Exception):
+    """A tool ended before it had answered once; what it said."""
+
+
 @dataclass(frozen=True)
 class Curve:
     """What a tool knew when.
@@ -80,7 +85,11 @@ class Curve:
 
 
 def run(tool: str, folder: Path, *, weights: Path, cap_s: float) -> Curve:
-    """Return what a tool knew when, after a run from the shell on a folder with `train/` and `test/`."""
+    """Return what a tool knew when, after a run from the shell on a folder with `train/` and `test/`.
+
+    Raises:
+        ToolFailedError: It did not answer once.
+    """
     with tempfile.TemporaryDirectory(prefix="thawline-peer-") as scratch:
         place = Path(scratch)
         command = command_of(tool, folder, place, cap_s)
@@ -102,7 +111,7 @@ def run(tool: str, folder: Path, *, weights: Path, cap_s: float) -> Curve:
         else:
             answers = read_answers(place / "answers.jsonl")
         if not answers:
-            raise SystemExit(f"{tool} on {folder.name} told nothing:\n{(place / 'said.txt').read_text()[-3000:]}")
+            raise ToolFailedError((place / "said.txt").read_text(encoding="utf-8", errors="replace"))
         disk = sum(path.stat().st_size for path in place.rglob("*") if path.is_file()) / 2**20
     names = sorted(answers[0][1])
     right = np.array([[bool(row[name]) for name in names] for _, row in answers])
@@ -210,10 +219,21 @@ def measure(
             for tool in tools:
                 if tool == "budget" and cap_s < TIMES_S[0]:
                     continue
-                curves[tool].append(run(tool, folder, weights=scratch / "weights", cap_s=cap_s))
+                try:
+                    curves[tool].append(run(tool, folder, weights=scratch / "weights", cap_s=cap_s))
+                except ToolFailedError as error:
+                    record_failure(tool, name, str(error))
         for tool, made in curves.items():
             if made:
                 record_curve(tool, name, sorted(made, key=lambda one: one.took_s)[(len(made) - 1) // 2], made)
+
+
+def record_failure(tool: str, name: str, said: str) -> None:
+    """Record that a tool stopped with an error, with the line that tells it."""
+    label = THAWLINE.get(tool) or SCRIPTS[tool][0]
+    last = [line for line in said.splitlines() if re.match(r"\w+(Error|Exception)\b", line)][-1:] or ["no answer"]
+    print(said[-3000:], flush=True)
+    record("against_peers", label, {"accuracy at its end": "–", "ended": f"no: {last[0][:90]}"}, group=name)
 
 
 def record_curve(tool: str, name: str, curve: Curve, all_runs: Sequence[Curve]) -> None:
