@@ -20,8 +20,10 @@ LINES = {
     "fastai": ("fastai", "warm", "-", "o"),
     "torch": ("PyTorch loop", "muted", "-", "o"),
     "trainer": ("HF Trainer", "muted", ":", "^"),
-    "keras": ("Keras, frozen", "melt", "-", "v"),
+    "keras": ("Keras, frozen", "melt", "", "v"),
 }
+BELOW = 0.15
+"""How far below the worst end an axis reaches; what lies lower, of early epochs, is left out."""
 SIZE_PX = (880, 330)
 
 
@@ -42,20 +44,21 @@ def write_figure(curves: Mapping[str, Mapping[str, Mapping[str, Any]]], file: Pa
             axes: Any = figure.add_axes((left, 0.3, width, 0.58))
             strip_axes(axes)
             axes.set_title(TITLES[name], loc="left", fontsize=10, color=LIGHT["ink"])
-            lowest = 1.0
+            lowest = min(curve["accuracies"][-1] for curve in curves[name].values()) - BELOW
             for tool, (label, colour, line, marker) in LINES.items():
                 if tool not in curves[name]:
                     continue
-                x, y = curves[name][tool]["seconds"], curves[name][tool]["accuracies"]
+                curve = curves[name][tool]
+                points = list(zip(curve["seconds"], curve["accuracies"], strict=True))
+                points = [point for point in points if point[1] >= lowest] if line else points[-1:]
                 drawn = {"color": LIGHT[colour], "linestyle": line or "none", "marker": marker}
-                size = 8 if tool in ("thawline", "budget") else 4.5
-                (handles[label],) = axes.plot(x, y, markersize=size, linewidth=1.4, **drawn)
-                lowest = min(lowest, *y[-1:], y[len(y) // 2])
+                size = 8 if tool in ("thawline", "budget") else 5
+                (handles[label],) = axes.plot(*zip(*points, strict=True), markersize=size, linewidth=1.4, **drawn)
             axes.set_xscale("log")
             axes.set_xlim(5, 480)
-            axes.set_xticks([10, 30, 60, 120, 300], ["10 s", "30", "60", "2 min", "5"])
+            axes.set_xticks([10, 30, 60, 120, 300], ["10 s", "30 s", "1 min", "2", "5 min"])
             axes.minorticks_off()
-            axes.set_ylim(max(0.0, lowest - 0.1), 1.005)
+            axes.set_ylim(max(0.0, lowest), 1.01)
         axes = figure.add_axes((0.02, 0.0, 0.96, 0.14))
         axes.axis("off")
         axes.legend(list(handles.values()), list(handles), ncols=4, loc="center", frameon=False, fontsize=9)
