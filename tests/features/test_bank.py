@@ -387,6 +387,25 @@ def test_several_threads_heal_what_they_read_once(own_cache):
     assert (bank.num_damaged, bank.num_remade) == (10, 10)
 
 
+def test_a_segment_may_be_opened_while_another_thread_heals(own_cache):
+    flip(commit(own_cache, 0, 1) / "rows.npy", -1)
+    commit(own_cache, 2, 3)
+    bank, _ = refilled(own_cache)
+
+    class Meanwhile:
+        """A segment at which another thread opens one more, just when it is looked at."""
+
+        @property
+        def path(self):
+            bank._stored[len(bank._stored) + 100] = self
+            return own_cache
+
+    bank._stored[99] = Meanwhile()
+    read = bank.read(sha256s(0, 1, 2, 3), list(SPEC.columns))
+    np.testing.assert_array_equal(read, rows_of(0, 1, 2, 3)[:, 0])
+    assert max(bank._stored) > 99
+
+
 def object_array(_):
     buffer = io.BytesIO()
     np.save(buffer, np.array([Trap()], dtype=object), allow_pickle=True)

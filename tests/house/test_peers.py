@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import sys
 from pathlib import Path
 from unittest import mock
@@ -54,7 +55,19 @@ def test_lines_are_those_that_a_person_writes(peers):
     assert peers.lines_of("sklearn") < peers.lines_of("torch")
 
 
-def test_a_process_that_told_nothing_ends_the_benchmark_with_what_it_said(peers, tmp_path, monkeypatch):
-    monkeypatch.setattr(peers, "command_of", lambda *args: [sys.executable, "-c", "raise SystemExit('no weights')"])
-    with pytest.raises(SystemExit, match="no weights"):
+def test_a_tool_that_stops_is_recorded_with_its_error(peers, tmp_path, monkeypatch):
+    monkeypatch.setattr(peers, "command_of", lambda *args: [sys.executable, "-c", "raise ValueError('no weights')"])
+    monkeypatch.setenv("THAWLINE_RECORDS", str(tmp_path))
+    with pytest.raises(peers.ToolFailedError, match="no weights") as failed:
         peers.run("fastai", tmp_path, weights=tmp_path, cap_s=20)
+    peers.record_failure("fastai", "monkeys", str(failed.value))
+    assert '"ended": "no: ValueError: no weights"' in (tmp_path / "against_peers.jsonl").read_text(encoding="utf-8")
+
+
+def test_the_time_to_an_accuracy_is_that_of_the_first_who_has_it(peers, tmp_path, monkeypatch):
+    monkeypatch.setenv("THAWLINE_RECORDS", str(tmp_path))
+    theirs = {"fastai": {"accuracies": [0.5, 0.9], "seconds": [50, 100]}}
+    peers.time_to("monkeys", theirs, [{"accuracies": [0.8, 0.9, 0.95], "seconds": [5, 10, 20]}], "the best peer")
+    peers.time_to("cifar10", theirs, [{"accuracies": [0.8], "seconds": [5]}], "the best peer")
+    one, other = map(json.loads, (tmp_path / "against_peers.jsonl").read_text(encoding="utf-8").splitlines())
+    assert (one["value"], one["holds"], other["value"], other["holds"]) == (0.1, False, "not reached", False)

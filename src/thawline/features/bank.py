@@ -225,7 +225,9 @@ class FeatureBank:
         """Drop what is damaged in some segments, look at the folder again, and have made again what is gone."""
         with self._lock:
             is_damaged = [self._repair(number) for number in suspects]
-            self._stored = {number: rows for number, rows in self._stored.items() if rows.path.exists()}
+            for number, rows in list(self._stored.items()):  # other threads open segments meanwhile
+                if not rows.path.exists():
+                    self._stored.pop(number, None)
             self._places.look() if all(is_damaged) else self._places.distrust()
             absent = [sha256s[position] for position in self.missing(sha256s)]
             if not self.directory.exists():
