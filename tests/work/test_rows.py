@@ -63,6 +63,7 @@ def test_under_folds_every_picture_is_answered_by_a_model_that_never_saw_it(comp
     np.testing.assert_allclose(outcome.evaluation.probabilities.sum(axis=1), 1, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_within_a_budget_a_row_that_does_not_fit_whole_has_fewer_epochs_and_says_so(compared_for, order, monkeypatch):
     monkeypatch.setattr(Clock, "slowness", 1.0)  # else a busy machine keeps all of so short a budget for the report
     rows = (Row(name="solved", frozen="whole"), Row(name="by epochs", plan="head"), Row(name="long", plan="all"))

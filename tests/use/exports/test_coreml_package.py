@@ -81,6 +81,7 @@ def test_the_notes_say_how_a_picture_is_prepared_and_where_it_runs(folder):
     assert "imageCropAndScaleOption = .centerCrop" in notes
 
 
+@pytest.mark.slow
 def test_verify_says_neither_passed_nor_failed(folder, capsys):
     assert main(["verify", str(folder), "--json"]) == 0
     said = capsys.readouterr()

@@ -39,6 +39,7 @@ def test_as_few_groups_stay_float_as_need_be_and_at_most_half(enough, left):
     assert chosen.turned == (0.0 if enough <= 4 else 0.5)
 
 
+@pytest.mark.slow
 def test_a_layer_that_is_rounded_wrongly_stays_float(make_model, picture, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "LEAST_GROUP", 1)
     bundle = make_model(tmp_path / "model", name="deep_cnn")

@@ -37,6 +37,7 @@ def test_a_file_is_served_as_it_is(drawn_onnx):
         assert (place.onnx, place.folder) == (drawn_onnx, None)
 
 
+@pytest.mark.slow
 def test_where_nothing_can_be_written_the_file_is_a_temporary_one(run, monkeypatch):
     monkeypatch.setattr(module.os, "access", lambda path, mode: False)
     with servable(run, note=str) as place:
