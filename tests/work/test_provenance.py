@@ -7,9 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from thawline.core.remembered import remembering
 from thawline.features.joined import joined_blocks
 from thawline.search.leaderboard import Leaderboard
 from thawline.use.bundle import load_bundle, write_bundle
+from thawline.work import model
 from thawline.work.choice import choose
 from thawline.work.model import answer_test, describe_training, frozen_model, networks_of
 from thawline.work.provenance import provenance
@@ -68,6 +70,17 @@ def test_a_model_answers_in_float32_also_where_the_features_of_choosing_are_of_a
     samples = [compared.dataset.samples[row] for row in compared.split.test]
     answers = [made.classifier.answer(sample.source.read()) for sample in samples]
     np.testing.assert_allclose(answer_test(compared, made), answers, atol=1e-4)
+
+
+def test_a_frozen_model_reads_the_test_once_for_all_runs_that_end_with_it(order, tmp_path, monkeypatch):
+    asked = replace(order, options=replace(order.options, backbone="simple_cnn", dtype="bfloat16"))
+    compared = compare_frozen(open_session(asked, tmp_path / "run"))
+    first, other = (made_of(compared, trial) for trial in compared.leaderboard.trials[:2])
+    with remembering(tmp_path / "cache"):
+        shares = answer_test(compared, first)
+        monkeypatch.setattr(model, "classify_samples", lambda *_, **__: np.zeros(0))
+        np.testing.assert_array_equal(answer_test(compared, first), shares)
+        assert answer_test(compared, other).size == 0  # another head has to read
 
 
 def test_a_model_of_the_second_network_alone_is_an_ordinary_one(both, tmp_path):

@@ -203,8 +203,7 @@ def _answers_to_golden(classifier: Classifier, pictures: Sequence[bytes]) -> lis
         answers = [classifier.answers_to([classifier.prepare(data)[0]]) for data in pictures]
         return [([float(share) for share in answer.probabilities[0]], answer.outside_of(0)) for answer in answers]
 
-    reader, backbones = classifier.reader, [network.backbone for network in classifier.networks]
-    model = [backbones, reader.blocks, reader.runtime, reader.storage.name, classifier.head, classifier.temperature]
+    model = classifier.determined_by
     return recalled("golden", [*model, classifier.outsiders, classifier.doubt, pictures], make=answered)
 
 

@@ -78,6 +78,12 @@ class Classifier:
         """How pictures are prepared: the preparations that differ."""
         return self.reader.inputs
 
+    @property
+    def determined_by(self) -> list[object]:
+        """Everything that determines its probabilities of a picture, for the keys of remembered answers."""
+        reader, backbones = self.reader, [network.backbone for network in self.networks]
+        return [backbones, reader.blocks, reader.runtime, reader.storage.name, self.head, self.temperature]
+
     def probabilities(self, *pixels: Pixels) -> Floats:
         """Return (B, K) float32 probabilities of B pictures, one (B, H, W, 3) uint8 array for each of `inputs`."""
         return probabilities(self.head.logits(self.reader.read(*pixels)), self.temperature)

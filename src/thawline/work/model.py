@@ -203,7 +203,7 @@ def answer_test(compared: Compared, made: Made) -> Floats:
     """Return (n, K) probabilities of the test rows; no label is read.
 
     What a frozen backbone says of them lies in the bank where the pass read it as models answer: in float32, eager.
-    Else, and where it was trained, the model reads the pictures.
+    Else, and where it was trained, the model reads the pictures; that of a frozen backbone only once.
     """
     context, bank = compared.session.context, compared.bank
     samples = [compared.dataset.samples[row] for row in compared.split.test]
@@ -213,7 +213,13 @@ def answer_test(compared: Compared, made: Made) -> Floats:
     if strategy.kind == "frozen" and is_read:
         logits = logits_of(classifier.head, compared, rows=compared.split.test, blocks=strategy.blocks)
         return probabilities(logits, classifier.temperature)
-    return classify_samples(classifier, samples, progress=context.machine.progress)
+
+    def read() -> Floats:
+        return classify_samples(classifier, samples, progress=context.machine.progress)
+
+    if strategy.kind != "frozen":
+        return read()
+    return recalled("test answers", [*classifier.determined_by, [sample.sha256 for sample in samples]], make=read)
 
 
 def evaluate_test(compared: Compared, shares: Floats, *, name: str) -> Evaluation:
