@@ -52,7 +52,7 @@ THAWLINE = {"thawline": "Thawline `fit`", "budget": "Thawline `fit --budget`"}
 SETS = ("monkeys", "celebrities", "cifar10")
 TIMES_S = (60.0, 300.0)
 LOOK_EVERY_S = 2.0
-"""Between two looks at a tool's memory; counting the pages of 5 GB takes 20 ms of a core."""
+"""Between two looks at a tool's memory, which take time of a core from it where it holds gigabytes."""
 REACH = {"monkeys": "≤ 0.05", "celebrities": "≤ 0.2", "cifar10": "≤ 0.2"}
 
 
@@ -222,23 +222,28 @@ def measure(
                 try:
                     curves[tool].append(run(tool, folder, weights=scratch / "weights", cap_s=cap_s))
                 except ToolFailedError as error:
+                    if tool in THAWLINE or is_quick():
+                        raise SystemExit(f"{tool} on {name} told nothing:\n{str(error)[-3000:]}") from None
                     record_failure(tool, name, str(error))
         for tool, made in curves.items():
             if made:
                 record_curve(tool, name, sorted(made, key=lambda one: one.took_s)[(len(made) - 1) // 2], made)
 
 
+def label_of(tool: str) -> str:
+    """Return what a tool is called in tables."""
+    return THAWLINE.get(tool) or SCRIPTS[tool][0]
+
+
 def record_failure(tool: str, name: str, said: str) -> None:
     """Record that a tool stopped with an error, with the line that tells it."""
-    label = THAWLINE.get(tool) or SCRIPTS[tool][0]
     last = [line for line in said.splitlines() if re.match(r"\w+(Error|Exception)\b", line)][-1:] or ["no answer"]
     print(said[-3000:], flush=True)
-    record("against_peers", label, {"accuracy at its end": "–", "ended": f"no: {last[0][:90]}"}, group=name)
+    record("against_peers", label_of(tool), {"accuracy at its end": "–", "ended": f"no: {last[0][:90]}"}, group=name)
 
 
 def record_curve(tool: str, name: str, curve: Curve, all_runs: Sequence[Curve]) -> None:
     """Record the run of median time of a tool on a set."""
-    label = THAWLINE.get(tool) or SCRIPTS[tool][0]
     cells = {
         "accuracy at its end": f"{curve.accuracies[-1]:.3f} of {curve.right.shape[1]:,}",
         "seconds": f"{curve.seconds[0]:.1f}; with its report {curve.took_s:.1f}"
@@ -251,7 +256,7 @@ def record_curve(tool: str, name: str, curve: Curve, all_runs: Sequence[Curve]) 
     }
     record(
         "against_peers",
-        label,
+        label_of(tool),
         cells,
         group=name,
         tool=tool,
